@@ -1,0 +1,76 @@
+package webflow_test
+
+import (
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"relabel/internal/webflow"
+	"relabel/internal/webflow/webflowtest"
+)
+
+const testToken = "4f1c0ffee4f1c0ffee4f1c0ffee4f1c0ffee4f1c0ffee4f1c0ffee4f1c0ffee1"
+
+// patience is a call's time where nothing is meant to time out, long for a busy machine.
+const patience = 30 * time.Second
+
+type testBundle struct {
+	api    *webflowtest.Server
+	client *webflow.Client
+	asset  string // an asset that is there
+}
+
+// setup starts a stand-in with three assets and a client for it.
+func setup(t *testing.T, api webflowtest.Config, cfg webflow.Config) *testBundle {
+	t.Helper()
+	api.Assets = 3
+	server, err := webflowtest.Start(api)
+	require.NoError(t, err)
+	t.Cleanup(server.Close)
+	cfg.BaseURL = server.URL()
+	return &testBundle{server, newClient(t, cfg), webflowtest.AssetID(0)}
+}
+
+func newClient(t *testing.T, cfg webflow.Config) *webflow.Client {
+	t.Helper()
+	token, err := webflow.NewToken(testToken)
+	require.NoError(t, err)
+	cfg.Token = token
+	if cfg.Timeout == 0 {
+		cfg.Timeout = patience
+	}
+	client, err := webflow.NewClient(cfg)
+	require.NoError(t, err)
+	t.Cleanup(client.CloseIdleConnections)
+	return client
+}
+
+// serve starts an API that answers in any way a test likes.
+func serve(t *testing.T, h http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	server := httptest.NewUnstartedServer(h)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Start()
+	t.Cleanup(server.Close)
+	return server
+}
+
+// rename is the usual call.
+func (b *testBundle) rename(t *testing.T, name string) (webflow.UpdateAssetResult, error) {
+	t.Helper()
+	return b.client.UpdateAsset(t.Context(), webflow.UpdateAssetParams{AssetID: b.asset, DisplayName: &name})
+}
+
+func asError(t *testing.T, err error) *webflow.Error {
+	t.Helper()
+	var e *webflow.Error
+	require.ErrorAs(t, err, &e, "%v", err)
+	return e
+}
+
+func ptr(s string) *string { return &s }

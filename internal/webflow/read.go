@@ -1,0 +1,99 @@
+package webflow
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+// GetAssetParams names an asset, and the locale to read it in.
+type GetAssetParams struct {
+	AssetID  string
+	LocaleID string // empty for the primary locale
+}
+
+// GetAssetResult is the asset as it is now.
+type GetAssetResult struct {
+	Asset Asset
+	Meta  Meta
+}
+
+// GetAsset sends GET /assets/{asset_id}, scope assets:read. It counts against the rate
+// limit like every call.
+func (c *Client) GetAsset(ctx context.Context, p GetAssetParams) (GetAssetResult, error) {
+	if !isObjectID(p.AssetID) {
+		return GetAssetResult{}, c.invalid("the asset id must be 24 lower-case hex digits")
+	}
+	var asset Asset
+	path := "/assets/" + url.PathEscape(p.AssetID)
+	meta, err := c.do(ctx, call{http.MethodGet, path, localeQuery(p.LocaleID), nil, maxAnswer}, &asset)
+	if err == nil {
+		err = c.checkAsset(meta, asset.ID, p.AssetID)
+	}
+	if err != nil {
+		return GetAssetResult{Meta: meta}, err
+	}
+	return GetAssetResult{Asset: asset, Meta: meta}, nil
+}
+
+// MaxPage is the most assets Webflow's List Assets page gives at once.
+const MaxPage = 100
+
+// ListAssetsParams names one page of a site's assets.
+type ListAssetsParams struct {
+	SiteID   string
+	LocaleID string // empty for the primary locale
+	Limit    int    // 1 to MaxPage; 0: MaxPage
+	Offset   int
+}
+
+// ListAssetsResult is one page. There are more when Offset + len(Assets) < Total.
+type ListAssetsResult struct {
+	Assets []Asset
+	Limit  int // as the API understood it
+	Offset int
+	Total  int // assets of the site
+	Meta   Meta
+}
+
+// ListAssets sends GET /sites/{site_id}/assets, scope assets:read, for one page.
+func (c *Client) ListAssets(ctx context.Context, p ListAssetsParams) (ListAssetsResult, error) {
+	if problem := p.problem(); problem != "" {
+		return ListAssetsResult{}, c.invalid(problem)
+	}
+	query := url.Values{"limit": {strconv.Itoa(orDefault(p.Limit, MaxPage))}, "offset": {strconv.Itoa(p.Offset)}}
+	if p.LocaleID != "" {
+		query.Set("localeId", p.LocaleID)
+	}
+	var page assetPage
+	meta, err := c.do(ctx, call{http.MethodGet, "/sites/" + url.PathEscape(p.SiteID) + "/assets", query, nil, maxPage}, &page)
+	if err == nil && (page.Assets == nil || page.Pagination == nil) {
+		err = c.badAnswer(meta, "the answer is not a page of assets")
+	}
+	if err != nil {
+		return ListAssetsResult{Meta: meta}, err
+	}
+	return ListAssetsResult{page.Assets, page.Pagination.Limit, page.Pagination.Offset, page.Pagination.Total, meta}, nil
+}
+
+func (p ListAssetsParams) problem() string {
+	switch {
+	case !isObjectID(p.SiteID):
+		return "the site id must be 24 lower-case hex digits"
+	case p.Limit < 0 || p.Limit > MaxPage:
+		return "a page has 1 to 100 assets"
+	case p.Offset < 0:
+		return "the offset must not be negative"
+	}
+	return ""
+}
+
+type assetPage struct {
+	Assets     []Asset `json:"assets"`
+	Pagination *struct {
+		Limit  int `json:"limit"`
+		Offset int `json:"offset"`
+		Total  int `json:"total"`
+	} `json:"pagination"`
+}

@@ -1,0 +1,67 @@
+package webflow_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"relabel/internal/webflow"
+	"relabel/internal/webflow/webflowtest"
+)
+
+// TestTokenEchoed: an API or a proxy that repeats the request in its answer must not
+// bring the token into an error.
+func TestTokenEchoed(t *testing.T) {
+	t.Parallel()
+
+	quoted := func(format string) webflowtest.Fault {
+		return webflowtest.Answer(400, nil, fmt.Sprintf(format, testToken))
+	}
+	b := setup(t, webflowtest.Config{}, webflow.Config{})
+	b.api.FailNext(
+		quoted(`{"code":"%[1]s","message":"Bearer %[1]s","details":["%[1]s",{"x":"%[1]s"}]}`),
+		quoted(`<title>Authorization: Bearer %s</title>`),
+		quoted("Authorization: Bearer %s\r\n"),
+		webflowtest.Answer(400, nil, testToken[:20]+"\x00"+testToken[20:]),
+		webflowtest.Answer(400, nil, fmt.Sprintf(`%*s%s`, 64<<10-20, "", testToken)), // the body's bound cuts it
+		webflowtest.Answer(200, nil, "<p>"+testToken),
+		webflowtest.Answer(200, nil, testToken),
+		webflowtest.Redirect(302, "https://example.com/"+testToken),
+		webflowtest.OtherID(testToken),
+	)
+	for range 9 {
+		_, err := b.rename(t, "n")
+		e := asError(t, err)
+		whole, _ := json.Marshal(e)
+		for _, s := range []string{e.Error(), e.Code, e.Message, fmt.Sprintf("%#v", *e), string(whole)} {
+			require.NotContains(t, s, testToken)
+			require.NotContains(t, s, testToken[:20])
+		}
+	}
+}
+
+// TestTokenEchoedOutsideHTTP: net/http quotes what it cannot read.
+func TestTokenEchoedOutsideHTTP(t *testing.T) {
+	t.Parallel()
+
+	for _, line := range []string{testToken, "HTTP/1.1 " + testToken, "HTTP/1.1 200 OK\r\n" + testToken, "HTTP/1.1 200 OK\r\nContent-Length: " + testToken} {
+		server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(conn, line+"\r\n\r\n")
+			_ = conn.Close()
+		})
+		client := newClient(t, webflow.Config{BaseURL: server.URL})
+		_, err := client.GetSite(t.Context(), webflowtest.SiteID)
+		e := asError(t, err)
+		require.Equal(t, webflow.KindUnknown, e.Kind)
+		requirePrintable(t, e)
+		require.NotContains(t, fmt.Sprintf("%#v", *e), testToken)
+	}
+}
