@@ -1,0 +1,101 @@
+package intake
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// The encodings a text can have, as Info tells them.
+const (
+	UTF8    = "UTF-8"
+	UTF16LE = "UTF-16LE"
+	UTF16BE = "UTF-16BE"
+)
+
+var errEmpty = errors.New("is empty: it needs a header row, such as asset_id,display_name, and rows below it")
+
+// text is a source made UTF-8.
+type text struct {
+	io.Reader
+	encoding string
+	gzip     bool
+	offset   int64 // of its first byte in the (unzipped) file: a byte order mark may stand before it
+}
+
+// decode finds out what the bytes of a source are by their first few, and makes UTF-8 of them. Bytes that are not valid in the
+// encoding come through as bytes that are not valid UTF-8, so that the row they stand in can be named.
+func decode(src io.Reader) (text, error) {
+	t := text{encoding: UTF8}
+	counted := &counter{src: src}
+	in := bufio.NewReaderSize(counted, readSize)
+	head, err := peek(in)
+	if err != nil {
+		return t, err
+	}
+	if bytes.HasPrefix(head, []byte{0x1f, 0x8b}) {
+		t.gzip = true
+		zip, err := gzip.NewReader(in)
+		if err != nil {
+			return t, gzipError(err)
+		}
+		in = bufio.NewReaderSize(&gunzip{src: zip, packed: counted}, readSize)
+		if head, err = peek(in); err != nil {
+			return t, err
+		}
+	}
+	if err := foreign(head); err != nil {
+		return t, err
+	}
+	return t.skipBOM(in, head)
+}
+
+func (t text) skipBOM(in *bufio.Reader, head []byte) (text, error) {
+	t.Reader = in
+	switch {
+	case bytes.HasPrefix(head, []byte{0xef, 0xbb, 0xbf}):
+		t.offset = 3
+	case bytes.HasPrefix(head, []byte{0xff, 0xfe}):
+		t.encoding, t.offset = UTF16LE, 2
+		t.Reader = &utf16Reader{src: in}
+	case bytes.HasPrefix(head, []byte{0xfe, 0xff}):
+		t.encoding, t.offset = UTF16BE, 2
+		t.Reader = &utf16Reader{src: in, bigEndian: true}
+	}
+	_, err := in.Discard(int(t.offset))
+	return t, err
+}
+
+// peek returns the first bytes, fewer for a shorter file.
+func peek(in *bufio.Reader) ([]byte, error) {
+	head, err := in.Peek(8)
+	if len(head) == 0 && errors.Is(err, io.EOF) {
+		return nil, errEmpty
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("cannot be read: %w", err)
+	}
+	return head, nil
+}
+
+// foreign recognises files that people take for CSV, and says how to make CSV of them.
+func foreign(head []byte) error {
+	for _, f := range []struct{ magic, what string }{
+		{"PK\x03\x04", `is an Excel workbook or another zip file: open it in a spreadsheet and save it as "CSV UTF-8"`},
+		{"\xd0\xcf\x11\xe0", `is an old Excel workbook: open it in a spreadsheet and save it as "CSV UTF-8"`},
+		{"\x1f\x8b", "is zipped twice: unzip it once"},
+		{"\x28\xb5\x2f\xfd", "is zstd compressed: unpack it, or use gzip"},
+		{"BZh", "is bzip2 compressed: unpack it, or use gzip"},
+		{"\xfd7zXZ\x00", "is xz compressed: unpack it, or use gzip"},
+		{"\xff\xfe\x00\x00", `is UTF-32: save it as "CSV UTF-8"`},
+		{"\x00\x00\xfe\xff", `is UTF-32: save it as "CSV UTF-8"`},
+	} {
+		if bytes.HasPrefix(head, []byte(f.magic)) {
+			return errors.New(f.what)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+package intake
+
+import (
+	"encoding/csv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+func TestNeutralise(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"=1+1": "'=1+1", "+1": "'+1", "-1": "'-1", "@a": "'@a", "\ta": "'\ta", "\ra": "'\ra", "'=a": "''=a", "''-": "'''-",
+		"": "", "a": "a", "a=1": "a=1", "'a": "'a", "'": "'", "''": "''", " =1": " =1",
+	} {
+		require.Equal(t, want, Neutralise(in))
+		require.Equal(t, in, Restore(want))
+	}
+}
+
+func TestNeutraliseProperty(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		cell := rapid.StringMatching(`[=+\-@\t\r' a]{0,6}`).Draw(t, "cell") + rapid.String().Draw(t, "rest")
+		safe := Neutralise(cell)
+		require.Equal(t, cell, Restore(safe))
+		require.False(t, safe != "" && strings.ContainsRune(formulaStart, rune(safe[0])))
+	})
+}
+
+// exported writes rows as `results` does.
+func exported(columns []string, rows ...map[string]string) string {
+	var b strings.Builder
+	w := csv.NewWriter(&b)
+	_ = w.Write(columns) // a strings.Builder takes all
+	for _, row := range rows {
+		var cells []string
+		for _, column := range columns {
+			cells = append(cells, Neutralise(row[column]))
+		}
+		_ = w.Write(cells)
+	}
+	w.Flush()
+	return b.String()
+}
+
+func TestExportsLoadBack(t *testing.T) {
+	t.Parallel()
+	for name, columns := range map[string][]string{
+		"results": ResultsColumns(),
+		"pull":    append(PullColumns(), "folder"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rapid.Check(t, func(t *rapid.T) {
+				value := rapid.StringMatching(`[=+\-@']{0,3}[ -~é😀,"]{0,5}[a-z]`)
+				row := map[string]string{
+					"asset_id": id1, "locale_id": id2, "display_name": value.Draw(t, "name"), "alt_text": value.Draw(t, "alt"), "error": "=x",
+				}
+				text := exported(columns, row)
+				got, err := NewCSV(strings.NewReader(text), CSVParams{})
+				require.NoError(t, err)
+				require.True(t, got.Info().Exported)
+				require.Empty(t, got.Info().Ignored)
+				rows, err := collect(got)
+				require.NoError(t, err)
+				require.Empty(t, rows[0].Problems)
+				require.Equal(t, row["display_name"], *rows[0].DisplayName)
+				require.Equal(t, row["alt_text"], *rows[0].AltText)
+			})
+		})
+	}
+}
+
+// A user's own file, or own column in an export, is taken byte for byte.
+func TestRestoreOnlyOurCells(t *testing.T) {
+	t.Parallel()
+	rows := mustRead(t, head+id1+",'=a\n")
+	require.Equal(t, "'=a", *rows[0].DisplayName)
+
+	header := strings.Join(ResultsColumns(), ";")
+	text := header + ";Mine\n;" + id1 + ";;'=a;;;;;;;;'=b\n"
+	csv, err := NewCSV(strings.NewReader(text), CSVParams{Map: map[string]string{"alt_text": "Mine"}})
+	require.NoError(t, err)
+	got, err := collect(csv)
+	require.NoError(t, err)
+	require.Equal(t, "=a", *got[0].DisplayName)
+	require.Equal(t, "'=b", *got[0].AltText)
+	require.Equal(t, []string{"Mine"}, append(csv.Info().Ignored, "Mine"))
+}

@@ -1,0 +1,157 @@
+package intake
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// header is what the first row of a file means.
+type header struct {
+	line     int64
+	names    []string         // as they stand in the file, trimmed
+	index    [numColumns]int  // where each of our columns stands, or -1
+	restore  [numColumns]bool // its cells were neutralised by relabel's own export
+	ignored  []string         // columns of the file that nothing is read from
+	exported bool             // the file is relabel's own export
+}
+
+// resolveHeader gives each of our columns its place: first those of the mapping, then those named like it.
+func resolveHeader(line int64, names []string, mapped map[column]string) (header, error) {
+	h := header{line: line, names: names}
+	for c := range h.index {
+		h.index[c] = -1
+	}
+	if err := checkNames(names); err != nil {
+		return h, err
+	}
+	taken := make([]bool, len(names))
+	for c := range numColumns {
+		want, ok := mapped[c]
+		if !ok {
+			continue
+		}
+		at := find(names, want)
+		if at < 0 {
+			return h, fmt.Errorf("the mapping reads %s from a column %s, which the header does not have: it is %s", c, quote(want), list(names))
+		}
+		h.index[c], taken[at] = at, true
+	}
+	for at, name := range names {
+		if c := columnNamed(name); c != colNone && h.index[c] < 0 && !taken[at] {
+			h.index[c], taken[at] = at, true
+		}
+	}
+	h.recognise(taken)
+	return h, h.complete()
+}
+
+// checkNames refuses headers that leave open which column is which.
+func checkNames(names []string) error {
+	first := map[string]int{}
+	for i, name := range names {
+		if strings.IndexByte(name, 0) >= 0 {
+			return errors.New(`the header holds NUL bytes, as UTF-16 without a byte order mark does: save the file as "CSV UTF-8"`)
+		}
+		if name == "" {
+			return fmt.Errorf("column %d of the header has no name: name it, or delete the column (the header is %s)", i+1, list(names))
+		}
+		key := strings.ToLower(name)
+		if c := columnNamed(name); c != colNone {
+			key = c.String()
+		}
+		if j, twice := first[key]; twice {
+			return fmt.Errorf("columns %d and %d of the header have the same name, %s: rename or delete one", j+1, i+1, quote(name))
+		}
+		first[key] = i
+	}
+	return nil
+}
+
+// recognise finds relabel's own exports, whose cells are restored and whose other columns need no notice.
+func (h *header) recognise(taken []bool) {
+	var ours []string
+	for _, export := range [][]string{ResultsColumns(), PullColumns()} {
+		if subset(export, h.names) {
+			ours = append(ours, export...)
+			h.exported = true
+		}
+	}
+	if h.exported {
+		ours = append(ours, "folder")
+	}
+	for c, at := range h.index {
+		h.restore[c] = at >= 0 && find(ours, h.names[at]) >= 0
+	}
+	for at, name := range h.names {
+		if !taken[at] && find(ours, name) < 0 {
+			h.ignored = append(h.ignored, name)
+		}
+	}
+}
+
+func (h *header) info() Info {
+	info := Info{Header: h.names, Ignored: h.ignored, Exported: h.exported}
+	for col := range numColumns {
+		if h.index[col] >= 0 {
+			info.Columns = append(info.Columns, col.String())
+		}
+	}
+	return info
+}
+
+func (h *header) complete() error {
+	if h.index[colAssetID] < 0 {
+		return fmt.Errorf("no asset_id column; the header is %s: %s", list(h.names), h.remedy(colAssetID))
+	}
+	if h.index[colDisplayName] < 0 && h.index[colAltText] < 0 {
+		return fmt.Errorf("no display_name and no alt_text column, so nothing to set; the header is %s: %s",
+			list(h.names), h.remedy(colDisplayName))
+	}
+	return nil
+}
+
+// remedy suggests the mapping that was probably meant.
+func (h *header) remedy(want column) string {
+	if slices.ContainsFunc(h.names, isID) {
+		return "the first row looks like data: put a header row above it"
+	}
+	header := "YOUR COLUMN"
+	if i := slices.IndexFunc(h.names, func(name string) bool { return looksLike(name) == want }); i >= 0 {
+		header = h.names[i]
+	}
+	return fmt.Sprintf("rename the column, or use --map '%s'", FormatMap(map[string]string{want.String(): header}))
+}
+
+// find looks for a header as it was typed, then without regard to case.
+func find(names []string, want string) int {
+	if i := slices.Index(names, want); i >= 0 {
+		return i
+	}
+	return slices.IndexFunc(names, func(name string) bool { return strings.EqualFold(name, want) })
+}
+
+func subset(some, all []string) bool {
+	return !slices.ContainsFunc(some, func(name string) bool { return find(all, name) < 0 })
+}
+
+// shownNames is how many headers a message lists; a file with more is not made clearer by the rest.
+const shownNames = 20
+
+func list(names []string) string {
+	var quoted []string
+	for i, name := range names {
+		if i == shownNames {
+			quoted = append(quoted, fmt.Sprintf("and %d more", len(names)-i))
+			break
+		}
+		quoted = append(quoted, quote(name))
+	}
+	return strings.Join(quoted, ", ")
+}
+
+func isID(name string) bool {
+	_, ok := objectID(name)
+	return ok
+}

@@ -1,0 +1,242 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	// sqlFetch is how many rows one FETCH brings: enough that the way there and back costs nothing per row, and a
+	// fraction of a MiB.
+	sqlFetch = 1000
+
+	// sqlConnectTimeout is for reaching the source; sqlFetchTimeout for the query's first rows and each further FETCH. A
+	// query that sorts millions of rows takes minutes; one that never ends must not hold a load for ever.
+	sqlConnectTimeout = 15 * time.Second
+	sqlFetchTimeout   = 10 * time.Minute
+
+	// sqlIdleTimeout lets the source's server end our transaction when this process is gone or hangs.
+	sqlIdleTimeout = 10 * time.Minute
+)
+
+// SQLParams says what to read, and where.
+type SQLParams struct {
+	URL     string            // of a PostgreSQL
+	Query   string            // one SELECT that yields the columns
+	Map     map[string]string // our column to the query's, from ParseMap
+	Locales LocaleResolver    // nil: only ids are understood; see also UseLocales
+
+	FetchTimeout time.Duration // default 10 min
+}
+
+// SQL reads the rows of one query, in one read-only transaction on a connection of its own. It is not safe for
+// concurrent use.
+//
+// The query is sent as the body of a cursor by the extended protocol, which takes one statement and no more; a cursor
+// takes a SELECT without data-modifying parts; and the transaction refuses whatever else would write.
+type SQL struct {
+	params SQLParams
+	conn   *pgx.Conn
+	header header
+	first  [][]string // fetched to learn the columns
+	warn   string
+	row    int64
+}
+
+// OpenSQL connects, begins the query, and checks its columns; what is wrong with the query as a whole is told here, before
+// anything is written.
+func OpenSQL(ctx context.Context, params SQLParams) (*SQL, error) {
+	if params.FetchTimeout == 0 {
+		params.FetchTimeout = sqlFetchTimeout
+	}
+	conn, err := connectSource(ctx, params.URL)
+	if err != nil {
+		return nil, err
+	}
+	s := &SQL{params: params, conn: conn}
+	if err := s.begin(ctx); err != nil {
+		s.Close() //nolint:errcheck // the first error is the one to tell
+		return nil, err
+	}
+	return s, nil
+}
+
+// connectSource tells errors without the URL, which may hold a password.
+func connectSource(ctx context.Context, url string) (*pgx.Conn, error) {
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, errors.New("the source's URL can't be read: it should look like postgres://USER:PASSWORD@HOST:PORT/DATABASE")
+	}
+	cfg.ConnectTimeout = sqlConnectTimeout
+	cfg.RuntimeParams["application_name"] = "relabel source"
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err == nil {
+		return conn, nil
+	}
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return nil, fmt.Errorf("the source at %s:%d refused the connection: %s", cfg.Host, cfg.Port, Clean(pgErr.Message))
+	}
+	return nil, fmt.Errorf("the source at %s:%d can't be reached: check its URL, and that it is running", cfg.Host, cfg.Port)
+}
+
+func (s *SQL) begin(ctx context.Context) error {
+	for _, sql := range []string{
+		"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+		fmt.Sprintf("SET LOCAL statement_timeout = %d", s.params.FetchTimeout.Milliseconds()),
+		fmt.Sprintf("SET LOCAL lock_timeout = %d", sqlConnectTimeout.Milliseconds()),
+		fmt.Sprintf("SET LOCAL idle_in_transaction_session_timeout = %d", sqlIdleTimeout.Milliseconds()),
+	} {
+		if _, err := s.conn.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("error preparing the source's connection: %w", err)
+		}
+	}
+	if err := s.checkRole(ctx); err != nil {
+		return err
+	}
+	return s.declare(ctx)
+}
+
+// checkRole finds out whether the role could write: the transaction is read-only, and a function that the query calls may
+// reach around it all the same (dblink, for one).
+func (s *SQL) checkRole(ctx context.Context) error {
+	var could bool
+	err := s.conn.QueryRow(ctx, `
+		SELECT current_setting('is_superuser') = 'on' OR EXISTS (
+			SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+			WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+				AND has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE'))`).Scan(&could)
+	if err != nil {
+		return fmt.Errorf("error looking at the source's role: %w", err)
+	}
+	if could {
+		s.warn = "the source's role may write: relabel reads in a read-only transaction, but a role that can only SELECT is safer"
+	}
+	return nil
+}
+
+// declare sends the user's text as the only thing that the extended protocol takes: one statement.
+func (s *SQL) declare(ctx context.Context) error {
+	query := strings.TrimRight(strings.TrimSpace(s.params.Query), "; \t\r\n")
+	if query == "" {
+		return errors.New("the query is empty: give a SELECT that yields asset_id and display_name")
+	}
+	// The line break ends a comment that the query may close with.
+	sql := "DECLARE relabel_source NO SCROLL CURSOR WITHOUT HOLD FOR " + query + "\n"
+	if res := s.conn.PgConn().ExecParams(ctx, sql, nil, nil, nil, nil).Read(); res.Err != nil {
+		return s.queryError(res.Err)
+	}
+	names, rows, err := s.fetch(ctx)
+	if err != nil {
+		return err
+	}
+	mapped, err := mappedColumns(s.params.Map)
+	if err != nil {
+		return err
+	}
+	if s.header, err = resolveHeader(0, names, mapped); err != nil {
+		return fmt.Errorf("the query's columns: %w", err)
+	}
+	s.first = rows
+	if len(rows) == 0 {
+		return errors.New("the query yields no rows: nothing to load")
+	}
+	return nil
+}
+
+// fetch brings the next rows as text, NULL as the empty string.
+func (s *SQL) fetch(ctx context.Context) (names []string, rows [][]string, err error) {
+	reader := s.conn.PgConn().ExecParams(ctx, fmt.Sprintf("FETCH FORWARD %d FROM relabel_source", sqlFetch), nil, nil, nil, nil)
+	for reader.NextRow() {
+		values := reader.Values()
+		row := make([]string, len(values))
+		for i, v := range values {
+			row[i] = string(v)
+		}
+		rows = append(rows, row)
+	}
+	for _, f := range reader.FieldDescriptions() {
+		names = append(names, f.Name)
+	}
+	if _, err := reader.Close(); err != nil {
+		return nil, nil, s.queryError(err)
+	}
+	return names, rows, nil
+}
+
+// queryError tells what PostgreSQL said, and what it means here.
+func (s *SQL) queryError(err error) error {
+	var pgErr *pgconn.PgError
+	if !errors.As(err, &pgErr) {
+		return fmt.Errorf("the connection to the source was lost after row %d: run it again", s.row)
+	}
+	text := Clean(pgErr.Message)
+	switch pgErr.Code {
+	case "42601": // syntax_error: also more than one statement
+		return fmt.Errorf("the query was refused: %s; give one SELECT and nothing else", text)
+	case "25006", "0A000": // read_only_sql_transaction, feature_not_supported
+		return fmt.Errorf("the query was refused: %s; relabel only reads: give a SELECT that changes nothing", text)
+	case "57014": // query_canceled
+		return fmt.Errorf("the query took longer than %s for its next rows: make it quicker, or store its result first", s.params.FetchTimeout)
+	case "42501":
+		return fmt.Errorf("the query was refused: %s; grant the role SELECT on it", text)
+	}
+	return fmt.Errorf("the query failed: %s (%s)", text, pgErr.Code)
+}
+
+// Chunks yields the rows, validated, in the query's order; Row.Line is the row's number. It may be called once. An error
+// comes last: nothing of the query should be kept then.
+func (s *SQL) Chunks(ctx context.Context) iter.Seq2[[]Row, error] {
+	return func(yield func([]Row, error) bool) {
+		rows := s.first
+		s.first = nil
+		for len(rows) > 0 {
+			if !yield(s.validate(rows), nil) {
+				return
+			}
+			var err error
+			if _, rows, err = s.fetch(ctx); err != nil {
+				yield(nil, err)
+				return
+			}
+		}
+	}
+}
+
+func (s *SQL) validate(records [][]string) []Row {
+	v := validator{locales: s.params.Locales, texts: make([]string, 0, len(records))}
+	rows := make([]Row, len(records))
+	for i, record := range records {
+		s.row++
+		rows[i].Line = s.row
+		c := s.header.pick(record)
+		v.fill(&rows[i], &c)
+	}
+	return rows
+}
+
+// Info tells the query's columns.
+func (s *SQL) Info() Info { return s.header.info() }
+
+// Warning is what a person should know of the source; empty when there is nothing.
+func (s *SQL) Warning() string { return s.warn }
+
+// Reads tells whether the query yields one of Columns(), by name or by mapping.
+func (s *SQL) Reads(name string) bool { return slices.Contains(s.Info().Columns, name) }
+
+// UseLocales sets the resolver once the columns have shown whether one is wanted. It must come before Chunks.
+func (s *SQL) UseLocales(locales LocaleResolver) { s.params.Locales = locales }
+
+// Close ends the transaction with its connection.
+func (s *SQL) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), sqlConnectTimeout)
+	defer cancel()
+	return s.conn.Close(ctx)
+}
