@@ -1,0 +1,143 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// BatchStatus is a batch with its counts: what every view of it shows.
+type BatchStatus struct {
+	Batch        int64      `json:"batch"`
+	Name         string     `json:"name"`
+	Site         string     `json:"site"`
+	Source       string     `json:"source"`
+	Status       string     `json:"status"`
+	StatusReason *string    `json:"status_reason"`
+	Total        int64      `json:"total"`
+	Pending      int64      `json:"pending"`
+	Sending      int64      `json:"sending"`
+	Succeeded    int64      `json:"succeeded"`
+	Failed       int64      `json:"failed"`
+	Superseded   int64      `json:"superseded"`
+	Unchanged    int64      `json:"unchanged"`
+	Conflict     int64      `json:"conflict"`
+	Cancelled    int64      `json:"cancelled"`
+	Invalid      int64      `json:"invalid"`
+	Calls        int64      `json:"calls"`
+	RateLimited  int64      `json:"rate_limited"`
+	CreatedAt    time.Time  `json:"created_at"`
+	StartedAt    *time.Time `json:"started_at"`
+	FinishedAt   *time.Time `json:"finished_at"`
+	ParkedReason *string    `json:"parked_reason"`
+	SitePaused   bool       `json:"site_paused"`
+	BreakerError *string    `json:"breaker_error"` // set while the breaker is open
+	Ahead        int64      `json:"-"`             // rows of the site that come first, this batch's own included
+	Now          time.Time  `json:"-"`             // the database's clock, for what is left
+}
+
+// Left counts the rows that have no final status yet.
+func (s BatchStatus) Left() int64 { return s.Pending + s.Sending }
+
+// ErrNoBatch says that there is no such batch.
+var ErrNoBatch = errors.New("no such batch")
+
+// batchStatusSQL reads one row a batch, and the open batches before it.
+const batchStatusSQL = `
+SELECT b.id AS batch, b.name, s.name AS site, b.source, b.status, b.status_reason, b.total,
+	b.total - b.ended - b.sending AS pending, b.sending,
+	b.succeeded, b.failed, b.superseded, b.unchanged, b.conflict, b.cancelled, b.invalid,
+	b.calls, b.rate_limited, b.created_at, b.started_at, b.finished_at, s.parked_reason,
+	s.paused_at IS NOT NULL AS site_paused,
+	CASE WHEN k.opened_at IS NOT NULL THEN coalesce(k.last_error, 'no answer') END AS breaker_error,
+	a.ahead AS ahead, clock_timestamp() AS now
+FROM batch b JOIN site s ON s.id = b.site_id JOIN breaker k ON k.site_id = s.id
+CROSS JOIN LATERAL (
+	SELECT coalesce(sum(o.total - o.ended), 0)::bigint AS ahead FROM batch o
+	WHERE o.site_id = b.site_id AND o.status = 'active' AND (o.priority, o.acceptance) <= (b.priority, b.acceptance)
+) a `
+
+// BatchStatus reads one batch; the error is ErrNoBatch when there is none.
+func (db *DB) BatchStatus(ctx context.Context, id int64) (BatchStatus, error) {
+	list, err := collect[BatchStatus](ctx, db.pool, "reading the batch",
+		batchStatusSQL+`WHERE b.id = @id`, pgx.NamedArgs{"id": id})
+	if err != nil {
+		return BatchStatus{}, err
+	}
+	if len(list) == 0 {
+		return BatchStatus{}, fmt.Errorf("%w: %d; `relabel status` lists those that exist", ErrNoBatch, id)
+	}
+	return list[0], nil
+}
+
+// Batches lists the newest batches first, of one site or with an empty name of
+// all.
+func (db *DB) Batches(ctx context.Context, site string, limit int) ([]BatchStatus, error) {
+	return collect[BatchStatus](ctx, db.pool, "listing batches",
+		batchStatusSQL+`WHERE @site = '' OR s.name = @site ORDER BY b.id DESC LIMIT @limit`,
+		pgx.NamedArgs{"site": site, "limit": limit})
+}
+
+// SetBatchStatus moves a batch that has not ended to active, paused or
+// cancelled; it tells whether there was one to move. Workers see it at their
+// next claim.
+func (db *DB) SetBatchStatus(ctx context.Context, id int64, status string, reason *string) (bool, error) {
+	tag, err := db.pool.Exec(ctx, `
+		UPDATE batch SET status = @status, status_reason = @reason
+		WHERE id = @id AND status IN ('active', 'paused') AND status <> @status`,
+		pgx.NamedArgs{"id": id, "status": status, "reason": reason})
+	if err != nil {
+		return false, fmt.Errorf("error setting batch %d to %s: %w", id, status, err)
+	}
+	return tag.RowsAffected() > 0, nil
+}
+
+// Workload is what a site has to do: its batches that are neither planned nor
+// at their end.
+type Workload struct {
+	Open         int64 // rows to send; those of paused batches are not among them
+	Paused       int64 // rows that wait because their batch is paused
+	Ended        int64 // rows of the same batches that have ended
+	Calls        int64
+	RateLimited  int64
+	ParkedReason *string
+	SitePaused   bool
+	BreakerError *string // set while the breaker is open
+	Now          time.Time
+}
+
+// Workload reads what a site has to do: one row a batch that is open.
+func (db *DB) Workload(ctx context.Context, siteID int) (Workload, error) {
+	list, err := collect[Workload](ctx, db.pool, "reading the workload", `
+		SELECT coalesce(sum(b.total - b.ended) FILTER (WHERE b.status = 'active'), 0)::bigint AS open,
+			coalesce(sum(b.total - b.ended) FILTER (WHERE b.status = 'paused'), 0)::bigint AS paused,
+			coalesce(sum(b.ended), 0)::bigint AS ended, coalesce(sum(b.calls), 0)::bigint AS calls,
+			coalesce(sum(b.rate_limited), 0)::bigint AS rate_limited,
+			s.parked_reason, s.paused_at IS NOT NULL AS site_paused,
+			CASE WHEN k.opened_at IS NOT NULL THEN coalesce(k.last_error, 'no answer') END AS breaker_error,
+			clock_timestamp() AS now
+		FROM site s JOIN breaker k ON k.site_id = s.id LEFT JOIN batch b ON b.site_id = s.id AND b.status IN ('active', 'paused')
+		WHERE s.id = @site GROUP BY s.id, k.site_id`, pgx.NamedArgs{"site": siteID})
+	if err != nil {
+		return Workload{}, err
+	}
+	if len(list) == 0 {
+		return Workload{}, fmt.Errorf("error reading the workload: %w: id %d", ErrNoSite, siteID)
+	}
+	return list[0], nil
+}
+
+// TroubledSince counts the rows that did not succeed in batches that ended
+// since then.
+func (db *DB) TroubledSince(ctx context.Context, siteID int, since time.Time) (n int64, err error) {
+	err = db.pool.QueryRow(ctx, `
+		SELECT coalesce(sum(failed + conflict + invalid + cancelled), 0)::bigint FROM batch
+		WHERE site_id = $1 AND finished_at >= $2`, siteID, since).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("error counting what did not succeed: %w", err)
+	}
+	return n, nil
+}

@@ -1,0 +1,13 @@
+package db
+
+// Hot statements, for the tests of their plans.
+const (
+	LockRenamesSQL = lockRenames
+	ClaimSQL       = claimSQL
+	FinishSQL      = finishSQL
+	FeedSQL        = feedSQL
+	GrantSQL       = grantSQL
+	ObserveSQL     = observeSQL
+	OneBatchSQL    = batchStatusSQL + `WHERE b.id = @id`
+	CancelOpenSQL  = cancelOpenSQL
+)

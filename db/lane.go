@@ -1,0 +1,264 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// LaneSettings is what a process knows of a token's limit when it starts.
+type LaneSettings struct {
+	Fingerprint string
+	Limit       int // calls a window; 0: no limit
+	Window      time.Duration
+	Fixed       bool // Limit is the user's ceiling; otherwise the API's headers decide
+}
+
+// EnsureLane creates the lane of a site, or brings its settings up to date. What
+// was learned from the API stays until the API says otherwise.
+func (db *DB) EnsureLane(ctx context.Context, siteID int, s LaneSettings) error {
+	_, err := db.pool.Exec(ctx, `
+		WITH known AS (
+			UPDATE site SET lane = @fingerprint
+			WHERE id = @site AND lane IS DISTINCT FROM @fingerprint
+		)
+		INSERT INTO lane AS l (fingerprint, call_limit, call_window, ceiling)
+		VALUES (@fingerprint, nullif(@limit::int, 0), @window, CASE WHEN @fixed THEN nullif(@limit::int, 0) END)
+		ON CONFLICT (fingerprint) DO UPDATE SET
+			call_limit = CASE
+				WHEN excluded.call_limit IS NULL OR l.call_limit IS NULL THEN excluded.call_limit
+				WHEN l.ceiling IS DISTINCT FROM excluded.ceiling AND excluded.ceiling IS NOT NULL THEN excluded.ceiling
+				ELSE l.call_limit END,
+			call_window = excluded.call_window,
+			ceiling = excluded.ceiling,
+			updated_at = clock_timestamp()`,
+		pgx.NamedArgs{"fingerprint": s.Fingerprint, "limit": s.Limit, "window": s.Window, "fixed": s.Fixed, "site": siteID})
+	if err != nil {
+		return fmt.Errorf("error setting up the lane: %w", err)
+	}
+	return nil
+}
+
+// LaneState is a lane as it stands now.
+type LaneState struct {
+	Limit   int           // 0: no limit
+	Window  time.Duration // of the limit
+	Used    int           // calls that count now, foreign ones included
+	Foreign int           // of those, somebody else's, as far as the API's count shows them
+	Blocked time.Duration // until a Retry-After ends; 0: not blocked
+}
+
+// Lane reads the state of the lane that a site was last worked with; known is
+// false while it never was.
+func (db *DB) Lane(ctx context.Context, site string) (state LaneState, known bool, err error) {
+	states, err := collect[LaneState](ctx, db.pool, "reading the lane", `
+		SELECT coalesce(l.call_limit, 0) AS "limit", l.call_window AS "window",
+			g.ours + f.n AS used, f.n AS "foreign",
+			greatest(coalesce(l.blocked_until, clock_timestamp()) - clock_timestamp(), interval '0') AS blocked
+		FROM site s JOIN lane l ON l.fingerprint = s.lane CROSS JOIN LATERAL (
+			SELECT count(*)::int AS ours FROM lane_grant g
+			WHERE g.lane = l.fingerprint AND g.expires_at > clock_timestamp()
+		) g CROSS JOIN LATERAL (
+			SELECT CASE WHEN l.shared_until > clock_timestamp() AND l.api_until > clock_timestamp()
+				THEN greatest(l.api_used - g.ours, 0) ELSE 0 END AS n
+		) f
+		WHERE s.name = @site`, pgx.NamedArgs{"site": site})
+	if err != nil || len(states) == 0 {
+		return LaneState{}, false, err
+	}
+	return states[0], true, nil
+}
+
+// GrantParams asks for several grants at once.
+type GrantParams struct {
+	Lane      string
+	ProcessID string
+	Want      int
+	Hold      time.Duration // the longest that a call may take, from grant to answer
+}
+
+// Grants is what a lane gave.
+type Grants struct {
+	IDs     []int64
+	Limit   int           // 0: no limit, no ids needed
+	Wait    time.Duration // until more may be had; 0 when all wanted were given
+	Blocked bool          // Wait is a Retry-After
+}
+
+// lockLane serialises all decisions about a lane. It is a statement of its
+// own, in one round trip and one transaction with the next one, because only a
+// statement that begins after the lock is held sees what its last holder wrote.
+const lockLane = `SELECT FROM lane WHERE fingerprint = @lane FOR NO KEY UPDATE`
+
+// grantSQL gives what the log of our own grants leaves: never more than the
+// limit in any window. While somebody else uses the token (shared_until), the
+// API's own count must leave room too: what it has counted and the calls in
+// flight, which it may count yet, together stay within its limit. In flight is
+// what counts for longer than a window: answered calls don't. When the API's
+// window may be over (api_until), its count says nothing until the next answer.
+//
+// Nothing in flight now can free itself within a window from now, so there is
+// no use in a longer wait.
+//
+// Served by lane_grant_expiry_idx; a lane holds little more than its limit's
+// grants and those of the last minute.
+const grantSQL = `
+WITH t AS MATERIALIZED (SELECT clock_timestamp() AS now),
+swept AS (
+	DELETE FROM lane_grant g USING t WHERE g.lane = @lane AND g.expires_at < t.now - @kept::interval
+), book AS MATERIALIZED (
+	SELECT count(*)::int AS used, min(g.expires_at) AS next,
+		count(*) FILTER (WHERE g.expires_at > t.now + l.call_window)::int AS flying
+	FROM t, lane l, lane_grant g
+	WHERE l.fingerprint = @lane AND g.lane = @lane AND g.expires_at > t.now
+), state AS MATERIALIZED (
+	SELECT l.call_limit, l.call_window, t.now, l.blocked_until,
+		coalesce(l.blocked_until > t.now, false) AS blocked,
+		least(l.call_limit - b.used, CASE WHEN l.shared_until > t.now AND l.api_until > t.now
+			THEN l.api_limit - l.api_used - b.flying END) AS room,
+		least(b.next, CASE WHEN l.shared_until > t.now AND l.api_until > t.now THEN l.api_until END,
+			t.now + l.call_window) AS next
+	FROM t, book b, lane l WHERE l.fingerprint = @lane
+), given AS (
+	INSERT INTO lane_grant (lane, process_id, granted_at, expires_at)
+	SELECT @lane, @process_id, s.now, s.now + @hold::interval + s.call_window
+	FROM state s CROSS JOIN LATERAL generate_series(1, least(@want::int, s.room))
+	WHERE s.call_limit IS NOT NULL AND NOT s.blocked
+	RETURNING id
+), ids AS (
+	SELECT coalesce(array_agg(id ORDER BY id), '{}') AS ids FROM given
+)
+SELECT ids.ids AS ids, coalesce(s.call_limit, 0) AS "limit", s.blocked AS blocked,
+	CASE WHEN s.blocked THEN s.blocked_until - s.now
+		WHEN s.call_limit IS NULL OR cardinality(ids.ids) = @want::int THEN interval '0'
+		ELSE s.next - s.now END AS wait
+FROM state s CROSS JOIN ids`
+
+const (
+	// grantsKept is how long an expired grant stays, so that an answer's headers
+	// can be judged against all that counted when its call was sent.
+	grantsKept = time.Minute
+
+	// sharedFor is how long a token counts as shared after a sign of it: who
+	// used it will do so again. It costs nearly nothing when nobody does.
+	sharedFor = time.Hour
+)
+
+// Grant gives up to Want grants of a lane, in one round trip.
+func (db *DB) Grant(ctx context.Context, p GrantParams) (Grants, error) {
+	args := pgx.NamedArgs{
+		"lane": p.Lane, "process_id": p.ProcessID, "want": p.Want, "hold": p.Hold, "kept": grantsKept,
+	}
+	var out []Grants
+	err := db.underLane(ctx, args, grantSQL, func(rows pgx.Rows) (err error) {
+		out, err = pgx.CollectRows(rows, pgx.RowToStructByName[Grants])
+		return err
+	})
+	if err != nil {
+		return Grants{}, fmt.Errorf("error asking the lane for grants: %w", err)
+	}
+	if len(out) == 0 {
+		return Grants{}, fmt.Errorf("error asking the lane for grants: lane %s is gone", p.Lane)
+	}
+	return out[0], nil
+}
+
+// underLane sends the lock and the statement together: one round trip, one
+// implicit transaction.
+func (db *DB) underLane(ctx context.Context, args pgx.NamedArgs, sql string, read func(pgx.Rows) error) error {
+	batch := &pgx.Batch{}
+	batch.Queue(lockLane, args)
+	batch.Queue(sql, args).Query(read)
+	return db.pool.SendBatch(ctx, batch).Close()
+}
+
+// SettleGrant starts the window after which a call that is no rename's stops
+// counting; answeredAgo is how long ago its answer arrived.
+func (db *DB) SettleGrant(ctx context.Context, id int64, answeredAgo time.Duration) error {
+	_, err := db.pool.Exec(ctx, `
+		UPDATE lane_grant g SET expires_at = clock_timestamp() - $2::interval + l.call_window
+		FROM lane l WHERE g.id = $1 AND l.fingerprint = g.lane`, id, answeredAgo)
+	if err != nil {
+		return fmt.Errorf("error settling a grant: %w", err)
+	}
+	return nil
+}
+
+// ReleaseGrants gives back grants whose call was not made.
+func (db *DB) ReleaseGrants(ctx context.Context, ids []int64) error {
+	if _, err := db.pool.Exec(ctx, `DELETE FROM lane_grant WHERE id = ANY ($1)`, ids); err != nil {
+		return fmt.Errorf("error releasing grants: %w", err)
+	}
+	return nil
+}
+
+// Observation is what an answer's X-RateLimit headers said. It must be younger
+// than grantsKept.
+type Observation struct {
+	Limit     int     `json:"limit"`
+	Remaining int     `json:"remaining"`
+	SentAgo   float64 `json:"sent_ago"` // seconds
+	Refused   bool    `json:"refused"`  // the answer was 429
+}
+
+// observeSQL adopts the API's limit (below the user's ceiling), and finds out
+// whether somebody else uses the token. There are two signs. The API refused a
+// call and has nothing left: alone we never get there. Or it has counted more
+// calls in its window than we made: each of ours that it counts has a grant
+// that still counted when this answer's call was sent. (The second of grace
+// covers the way to the database.)
+//
+// Only then is the API's count kept, until its window is over at the latest:
+// a window after the first answer that told of it. Alone, the log is exact and
+// such a count, which may straddle two windows, would waste a few calls.
+// Within a window counts only grow: the highest is the newest, in whatever
+// order answers come in.
+const observeSQL = `
+WITH t AS MATERIALIZED (SELECT clock_timestamp() AS now),
+o AS (
+	SELECT * FROM json_to_recordset(@observations) AS o ("limit" int, remaining int, sent_ago float8, refused bool)
+), seen AS (
+	SELECT max(o."limit" - o.remaining) AS used, (array_agg(o."limit" ORDER BY o.sent_ago))[1] AS "limit",
+		bool_or(o.refused AND o.remaining = 0 OR o."limit" - o.remaining > ours.n) AS others
+	FROM o CROSS JOIN LATERAL (
+		SELECT count(*) AS n FROM t, lane_grant g
+		WHERE g.lane = @lane AND g.expires_at > t.now - (o.sent_ago + 1) * interval '1 second'
+	) ours
+)
+UPDATE lane l SET
+	call_limit = least(l.ceiling, seen."limit"),
+	shared_until = CASE WHEN seen.others THEN t.now + @shared::interval ELSE l.shared_until END,
+	api_limit = seen."limit",
+	api_used = CASE WHEN l.api_until > t.now THEN greatest(l.api_used, seen.used) ELSE seen.used END,
+	api_until = CASE WHEN l.api_until > t.now THEN l.api_until ELSE t.now + l.call_window END,
+	updated_at = t.now
+FROM t, seen
+WHERE l.fingerprint = @lane
+	AND (seen.others OR l.shared_until > t.now OR l.call_limit <> least(l.ceiling, seen."limit"))
+	AND l.call_limit IS NOT NULL AND seen."limit" IS NOT NULL`
+
+// Observe takes in what answers said of the limit. A lane without one learns
+// nothing.
+func (db *DB) Observe(ctx context.Context, lane string, seen []Observation) error {
+	args := pgx.NamedArgs{"lane": lane, "observations": seen, "shared": sharedFor}
+	if _, err := db.pool.Exec(ctx, observeSQL, args); err != nil {
+		return fmt.Errorf("error recording the API's limit: %w", err)
+	}
+	return nil
+}
+
+// BlockLane stops a lane for every process: a 429 said for how long. Then the
+// API's window is over.
+func (db *DB) BlockLane(ctx context.Context, lane string, d time.Duration) error {
+	_, err := db.pool.Exec(ctx, `
+		UPDATE lane SET
+			blocked_until = greatest(blocked_until, clock_timestamp() + $2::interval),
+			api_until = greatest(blocked_until, clock_timestamp() + $2::interval)
+		WHERE fingerprint = $1`, lane, d)
+	if err != nil {
+		return fmt.Errorf("error blocking the lane: %w", err)
+	}
+	return nil
+}

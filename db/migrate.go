@@ -1,0 +1,194 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/tern/v2/migrate"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
+
+	"relabel/migrations"
+)
+
+// migrateLock is the advisory lock under which a process migrates: ours, then
+// River's. The number is the ASCII of "relabel".
+const migrateLock = 0x72656c6162656c
+
+// MigrationStatus tells how far a database is. Versions count migrations from
+// 1; 0 is none.
+type MigrationStatus struct {
+	Version     int `json:"version"`
+	Latest      int `json:"latest"`
+	River       int `json:"river_version"`
+	RiverLatest int `json:"river_latest"`
+}
+
+// Current tells whether nothing is left to migrate.
+func (s MigrationStatus) Current() bool {
+	return s.Version == s.Latest && s.River == s.RiverLatest
+}
+
+// Ahead tells whether a newer relabel has migrated this database.
+func (s MigrationStatus) Ahead() bool {
+	return s.Version > s.Latest || s.River > s.RiverLatest
+}
+
+// Migrate brings the schema up to date. Several processes may call it at once:
+// one works, the others wait for it.
+func (db *DB) Migrate(ctx context.Context) error {
+	return db.withMigrator(ctx, func(m *migrator) error {
+		if err := m.ours(ctx, func(o *migrate.Migrator) error { return o.Migrate(ctx) }); err != nil {
+			return err
+		}
+		return m.river(ctx, rivermigrate.DirectionUp)
+	})
+}
+
+// MigrateDown removes everything of relabel's from the database, data included.
+func (db *DB) MigrateDown(ctx context.Context) error {
+	return db.withMigrator(ctx, func(m *migrator) error {
+		if err := m.river(ctx, rivermigrate.DirectionDown); err != nil {
+			return err
+		}
+		if err := m.ours(ctx, func(o *migrate.Migrator) error { return o.MigrateTo(ctx, 0) }); err != nil {
+			return err
+		}
+		_, err := m.conn.Exec(ctx, "DROP SCHEMA "+Schema+" CASCADE")
+		return err
+	})
+}
+
+// MigrationStatus reads without changing anything.
+func (db *DB) MigrationStatus(ctx context.Context) (MigrationStatus, error) {
+	var st MigrationStatus
+	names, err := upFiles()
+	if err != nil {
+		return st, err
+	}
+	st.Latest = len(names)
+	rm, err := riverMigrator(db)
+	if err != nil {
+		return st, err
+	}
+	versions := rm.AllVersions()
+	st.RiverLatest = versions[len(versions)-1].Version
+	return st, db.readVersions(ctx, &st)
+}
+
+func (db *DB) readVersions(ctx context.Context, st *MigrationStatus) error {
+	for table, query := range map[string]string{
+		"schema_version": "SELECT version FROM " + Schema + ".schema_version",
+		// River's table has a line only from its fifth version on; a migration may have been killed before.
+		"river_migration": "SELECT coalesce(max(version), 0) FROM " + Schema + ".river_migration m WHERE coalesce(to_jsonb(m)->>'line', 'main') = 'main'",
+	} {
+		var exists bool
+		if err := db.pool.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", Schema+"."+table).Scan(&exists); err != nil {
+			return fmt.Errorf("error reading migration status: %w", err)
+		}
+		if !exists {
+			continue
+		}
+		target := &st.Version
+		if table == "river_migration" {
+			target = &st.River
+		}
+		if err := db.pool.QueryRow(ctx, query).Scan(target); err != nil {
+			return fmt.Errorf("error reading %s: %w", table, err)
+		}
+	}
+	return nil
+}
+
+type migrator struct {
+	db   *DB
+	conn *pgx.Conn
+}
+
+// withMigrator holds the lock on a connection of its own while fn runs; not one
+// of the pool's, which those who wait for the lock could use up before River's
+// migrations get theirs.
+func (db *DB) withMigrator(ctx context.Context, fn func(*migrator) error) error {
+	conn, err := pgx.ConnectConfig(ctx, db.pool.Config().ConnConfig)
+	if err != nil {
+		return fmt.Errorf("error getting a connection to migrate: %w", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // its lock goes with it
+	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1)", int64(migrateLock)); err != nil {
+		return fmt.Errorf("error locking for migration: %w", err)
+	}
+	// On the way down too: what counts the versions is made first, whatever there is.
+	if _, err := conn.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+Schema); err != nil {
+		return fmt.Errorf("error creating schema %s: %w", Schema, err)
+	}
+	return fn(&migrator{db: db, conn: conn})
+}
+
+func (m *migrator) ours(ctx context.Context, run func(*migrate.Migrator) error) error {
+	o, err := migrate.NewMigrator(ctx, m.conn, Schema+".schema_version")
+	if err != nil {
+		return fmt.Errorf("error preparing migrations: %w", err)
+	}
+	names, err := upFiles()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		up, down, err := readMigration(name)
+		if err != nil {
+			return err
+		}
+		o.AppendMigration(name, up, down)
+	}
+	if err := run(o); err != nil {
+		return fmt.Errorf("error migrating relabel's tables: %w", err)
+	}
+	return nil
+}
+
+func (m *migrator) river(ctx context.Context, dir rivermigrate.Direction) error {
+	rm, err := riverMigrator(m.db)
+	if err != nil {
+		return err
+	}
+	opts := &rivermigrate.MigrateOpts{}
+	if dir == rivermigrate.DirectionDown {
+		opts.TargetVersion = -1 // all of them
+	}
+	if _, err := rm.Migrate(ctx, dir, opts); err != nil {
+		return fmt.Errorf("error migrating River's tables: %w", err)
+	}
+	return nil
+}
+
+func riverMigrator(db *DB) (*rivermigrate.Migrator[pgx.Tx], error) {
+	rm, err := rivermigrate.New(riverpgxv5.New(db.pool), &rivermigrate.Config{
+		Schema: Schema,
+		Logger: slog.New(slog.DiscardHandler), // one line a version is not news
+	})
+	if err != nil {
+		return nil, fmt.Errorf("error preparing River's migrations: %w", err)
+	}
+	return rm, nil
+}
+
+// upFiles are in the order of their numbers: fs.Glob sorts by name.
+func upFiles() ([]string, error) {
+	return fs.Glob(migrations.FS, "*.up.sql")
+}
+
+func readMigration(upName string) (up, down string, err error) {
+	upSQL, err := fs.ReadFile(migrations.FS, upName)
+	if err != nil {
+		return "", "", fmt.Errorf("error reading migration: %w", err)
+	}
+	downSQL, err := fs.ReadFile(migrations.FS, strings.Replace(upName, ".up.", ".down.", 1))
+	if err != nil {
+		return "", "", fmt.Errorf("error reading migration: %w", err)
+	}
+	return string(upSQL), string(downSQL), nil
+}

@@ -1,0 +1,305 @@
+package db_test
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// model is one site as the design describes it, in plain Go: what the SQL of load, claim, finish, feed, pause,
+// cancel and retry should make of it. The property test compares the two after every step.
+type model struct {
+	batches []*modelBatch // in the order of acceptance
+	parked  bool
+	paused  bool
+	jobs    map[*modelRow]bool
+}
+
+type modelBatch struct {
+	id         int64
+	acceptance int
+	status     string
+	finished   bool
+	calls      int64
+	rows       []*modelRow
+}
+
+type modelRow struct {
+	id           int64
+	batch        *modelBatch
+	target, name string
+	status       string
+	fence        int32
+	supersededBy *modelRow
+	calls        int
+	failures     int
+	lease        leaseState
+	delayed      bool // waits for its next try
+	unknown      bool // an earlier call might still land
+	attempts     map[int32]bool
+}
+
+type leaseState int
+
+const (
+	noLease leaseState = iota
+	leaseRuns
+	leaseOut  // its process may be dead; the call it made might still land
+	leaseOver // and now it can't any more
+)
+
+func (r *modelRow) open() bool { return r.status == "pending" || r.status == "sending" }
+
+// newer tells which of two rows of a target was accepted later.
+func (r *modelRow) newer(than *modelRow) bool {
+	return cmp.Or(cmp.Compare(r.batch.acceptance, than.batch.acceptance), cmp.Compare(r.id, than.id)) > 0
+}
+
+func (m *model) rows() (all []*modelRow) {
+	for _, b := range m.batches {
+		all = append(all, b.rows...)
+	}
+	return all
+}
+
+// others are the rows of r's target but r itself.
+func (m *model) others(r *modelRow) []*modelRow {
+	return slices.DeleteFunc(m.rows(), func(o *modelRow) bool { return o == r || o.target != r.target || o.status == "invalid" })
+}
+
+// newest is the newest of some rows; nil when there is none.
+func newest(rows []*modelRow) (last *modelRow) {
+	for _, r := range rows {
+		if last == nil || r.newer(last) {
+			last = r
+		}
+	}
+	return last
+}
+
+// count brings the batches' own status up to date after rows have changed.
+func (m *model) count() {
+	for _, b := range m.batches {
+		b.finished = !slices.ContainsFunc(b.rows, (*modelRow).open)
+		switch {
+		case b.finished && (b.status == "active" || b.status == "paused"):
+			b.status = "done"
+		case !b.finished && b.status == "done":
+			b.status = "active"
+		}
+	}
+}
+
+// endOlder is what a row that is newly open does to the older ones of its target.
+func (m *model) endOlder(newer *modelRow) {
+	for _, o := range m.others(newer) {
+		if o.batch == newer.batch || !o.open() || !newer.newer(o) {
+			continue
+		}
+		o.supersededBy, o.delayed = newer, false
+		switch {
+		case o.status != "pending":
+		case o.batch.status == "cancelled":
+			o.status = "cancelled"
+		default:
+			o.status = "superseded"
+		}
+	}
+}
+
+// load accepts a batch whose rows have their ids, targets and names; "!" marks a refused one.
+func (m *model) load(b *modelBatch, force bool) {
+	b.acceptance, b.status = len(m.batches)+1, "active"
+	m.batches = append(m.batches, b)
+	last := map[string]*modelRow{}
+	for _, r := range b.rows {
+		r.status = "pending"
+		if strings.HasPrefix(r.target, "!") {
+			r.status = "invalid"
+			continue
+		}
+		if o := last[r.target]; o != nil {
+			o.status = "superseded"
+		}
+		last[r.target] = r
+	}
+	for _, r := range b.rows {
+		if r.status == "superseded" {
+			r.supersededBy = last[r.target]
+		}
+	}
+	for _, r := range last {
+		m.endOlder(r)
+	}
+	for _, r := range last {
+		if !force && m.isThere(r) {
+			r.status = "unchanged"
+		}
+	}
+	m.count()
+}
+
+// isThere tells whether a row's target has its value by our own record.
+func (m *model) isThere(r *modelRow) bool {
+	o := newest(slices.DeleteFunc(m.others(r), func(o *modelRow) bool { return o.fence == 0 }))
+	return o != nil && o.status == "succeeded" && o.name == r.name
+}
+
+// busy tells whether another call of the target might still land.
+func (m *model) busy(r *modelRow) bool {
+	return slices.ContainsFunc(m.others(r), func(o *modelRow) bool {
+		return o.lease == leaseRuns || o.lease == leaseOut || o.unknown
+	})
+}
+
+// claim gives the verdicts of one statement, which judges all its rows by the state before it.
+func (m *model) claim(rows []*modelRow) map[int64]string {
+	judged := map[*modelRow]string{}
+	for _, r := range rows {
+		judged[r] = m.judge(r)
+	}
+	verdicts := map[int64]string{}
+	for r, v := range judged {
+		verdicts[r.id] = v
+		if v == "superseded" || v == "cancelled" {
+			verdicts[r.id] = "final"
+		}
+		if v != "claimed" && v != "superseded" && v != "cancelled" {
+			continue
+		}
+		r.unknown = r.unknown || r.lease == leaseOut
+		r.delayed, r.lease, r.status = false, noLease, v
+		if v == "claimed" {
+			r.status, r.lease = "sending", leaseRuns
+			r.fence++
+		}
+	}
+	m.count()
+	return verdicts
+}
+
+func (m *model) judge(r *modelRow) string {
+	switch {
+	case !r.open():
+		return "final"
+	case r.lease == leaseRuns:
+		return "wait"
+	case r.supersededBy != nil:
+		return "superseded"
+	case r.batch.status == "cancelled":
+		return "cancelled"
+	case r.batch.status != "active" || m.parked || m.paused:
+		return "held"
+	case r.delayed || m.busy(r):
+		return "wait"
+	}
+	return "claimed"
+}
+
+// outcome is the end of a call as a process reports it.
+type outcome struct {
+	row     *modelRow
+	fence   int32
+	status  string
+	failure bool
+	unknown bool
+	delayed bool
+}
+
+// finish tells what the row got; "" when the lease was somebody else's by then.
+func (m *model) finish(o outcome) string {
+	r := o.row
+	if !r.attempts[o.fence] {
+		r.attempts[o.fence] = true
+		r.batch.calls++
+	}
+	if r.fence != o.fence || r.status != "sending" {
+		return ""
+	}
+	r.lease, r.status = noLease, o.status
+	switch {
+	case r.supersededBy != nil:
+		r.status = "superseded"
+	case o.status == "pending" && r.batch.status == "cancelled":
+		r.status = "cancelled"
+	}
+	r.calls++
+	if o.failure {
+		r.failures++
+	}
+	r.unknown = r.unknown || o.unknown
+	r.delayed = r.status == "pending" && o.delayed
+	m.count()
+	return r.status
+}
+
+// setBatch tells whether there was anything to change.
+func (m *model) setBatch(b *modelBatch, status string) bool {
+	if b.status != "active" && b.status != "paused" || b.status == status {
+		return false
+	}
+	b.status = status
+	return true
+}
+
+// cancelOpen tells how many rows it has ended.
+func (m *model) cancelOpen(limit int) (n int) {
+	rows := m.rows()
+	slices.SortFunc(rows, func(a, b *modelRow) int { return cmp.Compare(a.id, b.id) })
+	for _, r := range rows {
+		if n == limit || r.batch.status != "cancelled" || !r.open() || r.lease == leaseRuns {
+			continue
+		}
+		r.unknown = r.unknown || r.lease == leaseOut
+		r.status, r.lease, r.delayed = "cancelled", noLease, false
+		n++
+	}
+	m.count()
+	return n
+}
+
+// retry tells how many rows are pending again, and how many have a newer one.
+func (m *model) retry(b *modelBatch, statuses []string) (pending, superseded int64) {
+	if b.status == "cancelled" && !b.finished {
+		return 0, 0
+	}
+	for _, r := range b.rows {
+		if !slices.Contains(statuses, r.status) {
+			continue
+		}
+		m.endOlder(r)
+		newer := newest(slices.DeleteFunc(m.others(r), func(o *modelRow) bool {
+			return !o.newer(r) || o.fence == 0 && !o.open() && o.status != "unchanged"
+		}))
+		r.supersededBy, r.failures, r.delayed = newer, 0, false
+		if newer != nil {
+			r.status = "superseded"
+			superseded++
+			continue
+		}
+		r.status = "pending"
+		pending++
+	}
+	if pending > 0 && b.status == "cancelled" {
+		b.status = "active"
+	}
+	m.count()
+	return pending, superseded
+}
+
+// feed names the rows that get jobs.
+func (m *model) feed(window int) (ids []int64) {
+	if m.parked || m.paused {
+		return nil
+	}
+	due := slices.DeleteFunc(m.rows(), func(r *modelRow) bool {
+		return !r.open() || r.batch.status != "active" || r.delayed || r.lease == leaseRuns
+	})
+	for _, r := range due[:min(window, len(due))] {
+		if !m.jobs[r] {
+			m.jobs[r] = true
+			ids = append(ids, r.id)
+		}
+	}
+	return ids
+}

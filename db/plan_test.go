@@ -1,0 +1,217 @@
+package db_test
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"relabel/db"
+)
+
+// manyRows is how much the tables hold in which plans are looked at: reading one of them costs some 1,000 pages, where
+// a statement with its indexes touches a few a row.
+const manyRows = 50_000
+
+// fillOld makes a site's past: thousands of small batches that have ended.
+func (b *testBundle) fillOld(t tb) {
+	t.Helper()
+	b.exec(t, `
+		WITH old AS (
+			INSERT INTO batch (site_id, name, source, status, acceptance, total, succeeded, finished_at)
+			SELECT $1, 'old', 'test', 'done', i, 1, 1, now() FROM generate_series(1, 2000) i RETURNING id
+		)
+		INSERT INTO rename (batch_id, site_id, line, asset_id, display_name, status, finished_at, fence, calls)
+		SELECT id, $1, i, 'old ' || id || i, 'name', 'succeeded', now(), 1, 1 FROM old, generate_series(1, 4) i`, b.site.ID)
+}
+
+// fill makes a site as it is in the midst of a long run: an open batch with half of its rows to go, some of them in
+// flight. It gives rows that can be claimed, and rows in flight.
+func (b *testBundle) fill(t tb) (batch int64, due, flying []int64) {
+	t.Helper()
+	batch = value[int64](t, b, `
+		INSERT INTO batch (site_id, name, source, status, acceptance, total, succeeded)
+		VALUES ($1, 'now', 'test', 'active', 2001, $2::bigint, $2::bigint / 2) RETURNING id`, b.site.ID, manyRows)
+	b.exec(t, `
+		INSERT INTO rename (batch_id, site_id, line, asset_id, display_name, status, finished_at, fence, calls)
+		SELECT $1, $2, i, lpad(to_hex(i), 24, '0'), 'name', CASE WHEN i > $3::int / 2 THEN 'pending' ELSE 'succeeded' END,
+			CASE WHEN i <= $3::int / 2 THEN now() END, 1, 1
+		FROM generate_series(1, $3::int) i`, batch, b.site.ID, manyRows)
+	b.exec(t, `
+		UPDATE batch b SET first_id = r.first, last_id = r.last
+		FROM (SELECT min(id) AS first, max(id) AS last FROM rename WHERE batch_id = $1) r WHERE b.id = $1`, batch)
+	b.exec(t, `
+		INSERT INTO attempt (rename_id, fence, process_id, sent_at, duration, outcome)
+		SELECT id, 1, 'p1', now(), '1 s', 'succeeded' FROM rename WHERE status = 'succeeded' AND batch_id = $1`, batch)
+	b.limit(t, 5000)
+	b.exec(t, `
+		INSERT INTO lane_grant (lane, process_id, expires_at)
+		SELECT $1, 'p1', now() + '1 h' FROM generate_series(1, 4990)`, b.lane)
+	open := list[int64](t, b, `SELECT id FROM rename WHERE status = 'pending' AND batch_id = $1 ORDER BY id LIMIT 32`, batch)
+	for _, c := range b.claimAs(t, process, open[:16]...) {
+		flying = append(flying, c.RenameID)
+	}
+	return batch, open[16:], flying
+}
+
+// planNode is what EXPLAIN tells of one.
+type planNode struct {
+	Type     string     `json:"Node Type"`
+	Relation string     `json:"Relation Name"`
+	Hit      int        `json:"Shared Hit Blocks"`
+	Read     int        `json:"Shared Read Blocks"`
+	Plans    []planNode `json:"Plans"`
+}
+
+func (n planNode) walk(visit func(planNode)) {
+	visit(n)
+	for _, p := range n.Plans {
+		p.walk(visit)
+	}
+}
+
+// explain runs a statement for real, in a transaction that is rolled back.
+func explain(t *testing.T, conn *pgx.Conn, sql string, args pgx.NamedArgs) planNode {
+	t.Helper()
+	tx, err := conn.Begin(t.Context())
+	require.NoError(t, err)
+	defer tx.Rollback(context.WithoutCancel(t.Context())) //nolint:errcheck // it ends the transaction, however that goes
+	var text []byte
+	require.NoError(t, tx.QueryRow(t.Context(), `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) `+sql, args).Scan(&text))
+	var plans []struct{ Plan planNode }
+	require.NoError(t, json.Unmarshal(text, &plans))
+	return plans[0].Plan
+}
+
+// No statement of the hot path reads a table that grows, whatever PostgreSQL knows of the tables: nothing, what they
+// were before the last load, or all; with a plan for these values as with one for any.
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	for _, statistics := range []string{"none", "old", "all"} {
+		t.Run(statistics, func(t *testing.T) {
+			t.Parallel()
+			testPlans(t, statistics)
+		})
+	}
+}
+
+func testPlans(t *testing.T, statistics string) {
+	t.Helper()
+	b := setup(t)
+	b.exec(t, `ALTER TABLE rename SET (autovacuum_enabled = off); ALTER TABLE batch SET (autovacuum_enabled = off)`)
+	b.fillOld(t)
+	if statistics == "old" { // taken when those were open: a batch has a few open rows, it says, and all may be read
+		b.exec(t, `UPDATE rename SET status = 'pending', finished_at = NULL`)
+		b.exec(t, `ANALYZE`)
+		b.exec(t, `UPDATE rename SET status = 'succeeded', finished_at = now()`)
+	}
+	batch, due, flying := b.fill(t)
+	cancelled := b.elsewhere(t)
+	ending, _, _ := cancelled.fill(t)
+	cancelled.setBatch(t, ending, "cancelled")
+	finishes := make([]db.Finish, len(flying))
+	for i, id := range flying {
+		finishes[i] = answer(db.Claim{RenameID: id, Fence: 2}, "succeeded")
+		finishes[i].GrantID = int64(i + 1)
+	}
+	hot := map[string]struct {
+		sql   string
+		args  pgx.NamedArgs
+		pages int // that it may touch at most
+	}{
+		"lock": {db.LockRenamesSQL, pgx.NamedArgs{"rename_ids": due}, 500},
+		"claim": {db.ClaimSQL, pgx.NamedArgs{
+			"rename_ids": due, "process_id": process, "lease": lease, "quarantine": quarantine, "probe_every": time.Second,
+		}, 1000},
+		"finish": {db.FinishSQL, pgx.NamedArgs{
+			"finishes": finishes, "rename_ids": flying, "process_id": process, "breaker_limit": 20,
+			"quarantine": quarantine, "probe_every": time.Second,
+		}, 1000},
+		"feed": {db.FeedSQL, pgx.NamedArgs{
+			"site_id": b.site.ID, "queue": b.site.Queue(), "kind": jobKind, "window": 1000, "stale": time.Minute,
+			"process_id": process, "running": []int64{}, "soon": time.Minute,
+		}, 500},
+		"grant": {db.GrantSQL, pgx.NamedArgs{
+			"lane": b.lane, "process_id": process, "want": 5, "hold": hold, "arrival": time.Second, "kept": time.Minute,
+		}, 6000},
+		"observe": {db.ObserveSQL, pgx.NamedArgs{
+			"lane": b.lane, "observations": []db.Observation{{Limit: 60, Remaining: 1}}, "shared": time.Minute,
+		}, 6000},
+		"cancel":       {db.CancelOpenSQL, pgx.NamedArgs{"site_id": cancelled.site.ID, "limit": 100, "quarantine": quarantine}, 4000},
+		"batch status": {db.OneBatchSQL, pgx.NamedArgs{"id": batch}, 100},
+	}
+	conn, err := b.Pool().Acquire(t.Context())
+	require.NoError(t, err)
+	defer conn.Release()
+	if statistics == "all" {
+		b.exec(t, `ANALYZE`)
+	}
+	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
+		_, err := conn.Exec(t.Context(), `SET plan_cache_mode = `+mode)
+		require.NoError(t, err)
+		for name, h := range hot {
+			plan := explain(t, conn.Conn(), h.sql, h.args)
+			plan.walk(func(n planNode) {
+				switch n.Relation {
+				case "rename", "attempt", "batch", "lane_grant", "river_job":
+					require.NotEqual(t, "Seq Scan", n.Type, "%s (%s) reads %s", name, mode, n.Relation)
+				}
+			})
+			require.Less(t, plan.Hit+plan.Read, h.pages, "pages of %s (%s)", name, mode)
+		}
+	}
+}
+
+// Loading compares each row with the rows of its own batch and of older ones. Whatever PostgreSQL knows of the tables
+// and whichever side is larger, that is one look-up a row and never all with all: 30,000 rows take a second or so,
+// all with all takes minutes.
+func TestLoadIsNotQuadratic(t *testing.T) {
+	t.Parallel()
+	const rows, enough = 30_000, time.Minute
+	tests := map[string]struct {
+		analyze string // when statistics are taken: "", "empty" or "old"
+		young   int    // rows of the second load
+		change  string // what happens to the older batch
+	}{
+		"as many":                    {"", rows, ""},
+		"as many, empty statistics":  {"empty", rows, ""},
+		"as many, statistics of old": {"old", rows, ""},
+		"fewer":                      {"", rows / 2, ""},
+		"fewer, empty statistics":    {"empty", rows / 2, ""},
+		"fewer, statistics of old":   {"old", rows / 2, ""},
+		"more, statistics of old":    {"old", rows, `UPDATE rename SET status = 'succeeded', finished_at = now(), fence = 1 WHERE line > 15000`},
+		"again, all there":           {"old", rows, `UPDATE rename SET status = 'succeeded', finished_at = now(), fence = 1`},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			if tt.analyze == "empty" {
+				b.exec(t, `ANALYZE`)
+			}
+			old := b.loadWith(t, b.params(numbered(rows, rows)))
+			if tt.change != "" {
+				b.exec(t, tt.change)
+				b.exec(t, `
+					UPDATE batch b SET succeeded = n, status = CASE WHEN n = total THEN 'done' ELSE status END
+					FROM (SELECT count(*) AS n FROM rename WHERE status = 'succeeded') c`)
+			}
+			if tt.analyze == "old" {
+				b.exec(t, `ANALYZE`)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), enough)
+			defer cancel()
+			start := time.Now()
+			young, err := b.Load(ctx, b.params(numbered(tt.young+tt.young/2, tt.young)))
+			require.NoError(t, err)
+			t.Logf("%d rows in %s", tt.young+tt.young/2, time.Since(start))
+			require.EqualValues(t, tt.young/2, b.status(t, young).Superseded)
+			if tt.change == "" {
+				require.EqualValues(t, tt.young, b.status(t, old.batch).Superseded)
+			}
+		})
+	}
+}

@@ -1,0 +1,60 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const (
+	// HeartbeatEvery is how often a process says that it lives.
+	HeartbeatEvery = 5 * time.Second
+
+	// processStale is how long after its last heartbeat a process counts as
+	// dead: six missed beats, so that a short hang is not taken for death, and
+	// with the feed's tick (5 s) well within the promise of 90 s.
+	processStale = 30 * time.Second
+
+	// processForgotten is how long a dead process's row is kept for people.
+	processForgotten = 7 * 24 * time.Hour
+)
+
+// Process is a running relabel.
+type Process struct {
+	ID      string
+	Command string
+	Version string
+	Host    string
+	PID     int
+}
+
+// Beat records that the process lives; the first beat creates its row and
+// forgets those long dead.
+func (db *DB) Beat(ctx context.Context, p Process) error {
+	_, err := db.pool.Exec(ctx, `
+		WITH forgotten AS (
+			DELETE FROM process WHERE heartbeat_at < clock_timestamp() - @forgotten::interval
+		)
+		INSERT INTO process (id, command, version, host, pid, heartbeat_at)
+		VALUES (@id, @command, @version, @host, @pid, clock_timestamp())
+		ON CONFLICT (id) DO UPDATE SET heartbeat_at = excluded.heartbeat_at`,
+		pgx.NamedArgs{
+			"id": p.ID, "command": p.Command, "version": p.Version, "host": p.Host, "pid": p.PID,
+			"forgotten": processForgotten,
+		})
+	if err != nil {
+		return fmt.Errorf("error recording the heartbeat: %w", err)
+	}
+	return nil
+}
+
+// EndProcess removes the row of a process that stops in good order, so that
+// its jobs are free at once.
+func (db *DB) EndProcess(ctx context.Context, id string) error {
+	if _, err := db.pool.Exec(ctx, `DELETE FROM process WHERE id = $1`, id); err != nil {
+		return fmt.Errorf("error ending the process row: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,348 @@
+package db_test
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"relabel/db"
+)
+
+// TestRenamesProperty does random steps on the real SQL and on the model, and after each compares all there is, and
+// checks the invariants on what was really handed out:
+//
+//   - each row is in one status, and a final one never changes but by a retry;
+//   - the values handed out for a target never go back in the order of acceptance;
+//   - never two leases at once for one target;
+//   - what is paused, cancelled or parked hands out nothing.
+//
+// A failure prints the seed; run it again with -rapid.seed=N, more of it with -rapid.checks=N -rapid.steps=N.
+func TestRenamesProperty(t *testing.T) {
+	t.Parallel()
+	if steps := flag.Lookup("rapid.steps"); steps.Value.String() == steps.DefValue {
+		// The bad ends take a dozen right steps: a load, a claim that is lost, a cancel, a second load ...
+		require.NoError(t, steps.Value.Set("70"))
+	}
+	all := setup(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		m := &machine{testBundle: all.elsewhere(rt), model: model{jobs: map[*modelRow]bool{}}, sent: map[string]*modelRow{}}
+		rt.Repeat(map[string]func(*rapid.T){
+			"":                m.check,
+			"load":            m.stepLoad,
+			"claim":           m.stepClaim,
+			"claim more":      m.stepClaim, // twice as often: most else follows from claims
+			"finish":          m.stepFinish,
+			"finish late":     m.stepFinishLate,
+			"lease runs out":  m.stepLeaseOut,
+			"quarantine ends": m.stepQuarantineEnds,
+			"next try is due": m.stepDue,
+			"set batch":       m.stepSetBatch,
+			"cancel open":     m.stepCancelOpen,
+			"cancel a batch":  m.stepCancel,
+			"retry":           m.stepRetry,
+			"retry more":      m.stepRetry,
+			"hold site":       m.stepHold,
+			"feed":            m.stepFeed,
+			"lose jobs":       m.stepLoseJobs,
+		})
+	})
+}
+
+// machine is a site in the database beside its model.
+type machine struct {
+	*testBundle
+	model
+
+	claims  []outcome            // all that were ever handed out
+	sent    map[string]*modelRow // the newest handed out for a target
+	finals  map[int64]string
+	retried bool // the last step was a retry: final rows may have changed
+}
+
+func (m *machine) stepLoad(t *rapid.T) {
+	words := rapid.SliceOfN(rapid.SampledFrom([]string{"a", "a", "a", "b", "a/fr", "!a"}), 1, 3).Draw(t, "targets")
+	force := rapid.Bool().Draw(t, "force")
+	b := &modelBatch{}
+	var rows []db.Row
+	for i, w := range words {
+		name := rapid.SampledFrom([]string{"x", "y"}).Draw(t, "name")
+		row := db.Row{Line: int64(i + 2), DisplayName: &name}
+		target, refused := strings.CutPrefix(w, "!")
+		if row.AssetID, row.LocaleID, _ = strings.Cut(target, "/"); refused {
+			row.Refused = "no good"
+		}
+		rows = append(rows, row)
+		b.rows = append(b.rows, &modelRow{batch: b, target: w, name: name, attempts: map[int32]bool{}})
+	}
+	p := m.params(func(yield func(*db.Row, error) bool) {
+		for i := range rows {
+			if !yield(&rows[i], nil) {
+				return
+			}
+		}
+	})
+	p.Force = force
+	l := m.loadWith(t, p)
+	b.id = l.batch
+	for i, r := range b.rows {
+		r.id = l.ids[i]
+	}
+	m.load(b, force)
+}
+
+// load is the model's: the bundle's has no use here.
+func (m *machine) load(b *modelBatch, force bool) { m.model.load(b, force) }
+
+func (m *machine) stepClaim(t *rapid.T) {
+	from := m.rows()
+	if rapid.IntRange(0, 4).Draw(t, "any") > 0 { // mostly what is open
+		from = slices.DeleteFunc(from, func(r *modelRow) bool { return !r.open() })
+	}
+	rows := someOf(t, from, 4)
+	process := rapid.SampledFrom([]string{"p1", "p2", "p3"}).Draw(t, "process")
+	held := map[*modelRow]bool{}
+	for _, r := range rows {
+		held[r] = m.parked || m.paused || r.batch.status != "active"
+	}
+	got := m.claimAs(t, process, idsOf(rows)...)
+	verdicts := map[int64]string{}
+	for _, r := range rows {
+		c := got[r.id]
+		verdicts[r.id] = string(c.Verdict)
+		if c.Verdict != db.Claimed {
+			continue
+		}
+		require.False(t, held[r], "rename %d was handed out while it should not be", r.id)
+		last := m.sent[r.target]
+		require.False(t, last != nil && last.newer(r), "rename %d was handed out after a newer one", r.id)
+		m.sent[r.target] = r
+		m.claims = append(m.claims, outcome{row: r, fence: c.Fence})
+	}
+	require.Equal(t, m.model.claim(rows), verdicts)
+}
+
+// stepFinish ends calls that have not ended.
+func (m *machine) stepFinish(t *rapid.T) {
+	m.end(t, slices.DeleteFunc(slices.Clone(m.claims), func(o outcome) bool { return o.row.attempts[o.fence] }))
+}
+
+// stepFinishLate ends any call ever handed out: too late, or once more.
+func (m *machine) stepFinishLate(t *rapid.T) { m.end(t, m.claims) }
+
+func (m *machine) end(t *rapid.T, from []outcome) {
+	claims := someOf(t, from, 3)
+	fs := make([]db.Finish, len(claims))
+	for i := range claims {
+		o := &claims[i]
+		o.status = rapid.SampledFrom([]string{"succeeded", "succeeded", "failed", "conflict", "unchanged", "pending", "pending"}).Draw(t, "status")
+		fs[i] = answer(db.Claim{RenameID: o.row.id, Fence: o.fence}, o.status)
+		if o.failure = fs[i].Failure; o.status == "pending" {
+			o.delayed = rapid.Bool().Draw(t, "delayed")
+			o.unknown = rapid.Bool().Draw(t, "unknown")
+		}
+		fs[i].Unknown = o.unknown
+		if o.delayed {
+			fs[i].Delay = lease.Seconds()
+		}
+	}
+	want := map[int64]string{}
+	for _, o := range claims {
+		if status := m.model.finish(o); status != "" {
+			want[o.row.id] = status
+		}
+	}
+	require.Equal(t, want, m.testBundle.finish(t, fs...))
+}
+
+func (m *machine) stepLeaseOut(t *rapid.T) {
+	for _, r := range someOf(t, m.withLease(leaseRuns), 2) {
+		m.expireLease(t, r.id)
+		r.lease = leaseOut
+	}
+}
+
+func (m *machine) withLease(s leaseState) []*modelRow {
+	return slices.DeleteFunc(m.rows(), func(r *modelRow) bool { return r.lease != s })
+}
+
+func (m *machine) stepQuarantineEnds(t *rapid.T) {
+	m.endQuarantine(t)
+	for _, r := range m.rows() {
+		r.unknown = false
+		if r.lease == leaseOut {
+			r.lease = leaseOver
+		}
+	}
+}
+
+func (m *machine) stepDue(t *rapid.T) {
+	m.exec(t, `UPDATE rename SET not_before = NULL WHERE site_id = $1`, m.site.ID)
+	for _, r := range m.rows() {
+		r.delayed = false
+	}
+}
+
+func (m *machine) stepSetBatch(t *rapid.T) {
+	b := oneOf(t, m.batches)
+	status := rapid.SampledFrom([]string{"paused", "active", "active", "cancelled", "cancelled"}).Draw(t, "status")
+	require.Equal(t, m.model.setBatch(b, status), m.testBundle.setBatch(t, b.id, status))
+}
+
+func (m *machine) stepCancelOpen(t *rapid.T) {
+	limit := rapid.IntRange(1, 9).Draw(t, "limit")
+	n, err := m.CancelOpen(t.Context(), m.site.ID, limit)
+	require.NoError(t, err)
+	require.Equal(t, m.cancelOpen(limit), n)
+}
+
+// stepCancel cancels a batch and ends all its rows but those in flight.
+func (m *machine) stepCancel(t *rapid.T) {
+	b := oneOf(t, slices.DeleteFunc(slices.Clone(m.batches), func(b *modelBatch) bool { return b.finished }))
+	require.Equal(t, m.model.setBatch(b, "cancelled"), m.testBundle.setBatch(t, b.id, "cancelled"))
+	n, err := m.CancelOpen(t.Context(), m.site.ID, 1000)
+	require.NoError(t, err)
+	require.Equal(t, m.cancelOpen(1000), n)
+}
+
+func (m *machine) stepRetry(t *rapid.T) {
+	b := oneOf(t, m.batches)
+	statuses := someOf(t, []string{"failed", "conflict", "cancelled", "cancelled"}, 4)
+	got, err := m.RetryBatch(t.Context(), db.RetryParams{BatchID: b.id, Statuses: statuses})
+	require.NoError(t, err)
+	pending, superseded := m.retry(b, statuses)
+	require.Equal(t, db.Retried{Pending: pending, Superseded: superseded}, got)
+	m.retried = true
+}
+
+func (m *machine) stepHold(t *rapid.T) {
+	how := rapid.SampledFrom([]string{"", "", "", "", "paused", "parked"}).Draw(t, "how")
+	m.paused, m.parked = how == "paused", how == "parked"
+	m.pauseSite(t, m.paused)
+	if m.parked {
+		m.park(t)
+		return
+	}
+	_, err := m.UnparkSite(t.Context(), m.site.ID)
+	require.NoError(t, err)
+}
+
+func (m *machine) stepFeed(t *rapid.T) {
+	window := rapid.IntRange(1, 6).Draw(t, "window")
+	require.Equal(t, m.model.feed(window), m.testBundle.feed(t, window))
+}
+
+func (m *machine) stepLoseJobs(t *rapid.T) {
+	with := slices.DeleteFunc(m.rows(), func(r *modelRow) bool { return !m.jobs[r] })
+	lost := someOf(t, with, 3)
+	m.setJobs(t, rapid.SampledFrom([]string{"completed", "cancelled", "discarded"}).Draw(t, "state"), idsOf(lost)...)
+	for _, r := range lost {
+		delete(m.jobs, r)
+	}
+}
+
+// check compares everything, and looks at the real rows for what must never be.
+func (m *machine) check(t *rapid.T) {
+	finals, leased := map[int64]string{}, map[string]int64{}
+	want, counted := map[int64]*modelRow{}, map[int64]map[string]int64{}
+	var ids []int64
+	for _, b := range m.batches {
+		ids, counted[b.id] = append(ids, b.id), map[string]int64{"total": int64(len(b.rows))}
+		for _, r := range b.rows {
+			want[r.id] = r
+		}
+	}
+	for _, got := range m.renames(t, ids...) {
+		r := want[got.ID]
+		require.Equal(t, r.view(), viewOf(got))
+		counted[got.BatchID][got.Status]++
+		if got.Finished {
+			finals[r.id] = got.Status
+		}
+		if r.lease == leaseRuns {
+			require.Zero(t, leased[r.target], "%s has two leases", r.target)
+			leased[r.target] = r.id
+		}
+	}
+	for id, was := range m.finals {
+		if !m.retried {
+			require.Equal(t, was, finals[id], "rename %d was final", id)
+		}
+	}
+	m.finals, m.retried = finals, false
+
+	statuses, err := m.Batches(t.Context(), m.site.Name, 1000)
+	require.NoError(t, err)
+	for i, b := range m.batches {
+		s := statuses[len(statuses)-1-i]
+		require.Equal(t, []any{b.id, b.status, b.finished, b.calls}, []any{s.Batch, s.Status, s.FinishedAt != nil, s.Calls})
+		requireCounts(t, s, counted[b.id])
+	}
+}
+
+// rowView is what is compared of a row.
+type rowView struct {
+	id              int64
+	status          string
+	fence           int32
+	supersededBy    int64
+	calls, failures int
+	leased, delayed bool
+}
+
+func (r *modelRow) view() rowView {
+	v := rowView{
+		id: r.id, status: r.status, fence: r.fence, calls: r.calls, failures: r.failures,
+		leased: r.lease != noLease, delayed: r.delayed,
+	}
+	if r.supersededBy != nil {
+		v.supersededBy = r.supersededBy.id
+	}
+	return v
+}
+
+func viewOf(r renameRow) rowView {
+	v := rowView{
+		id: r.ID, status: r.Status, fence: r.Fence, calls: r.Calls, failures: r.Failures,
+		leased: r.Leased, delayed: r.Waits,
+	}
+	if r.SupersededBy != nil {
+		v.supersededBy = *r.SupersededBy
+	}
+	return v
+}
+
+// someOf draws one to most of what there is, in order; the step is skipped when there is nothing.
+func someOf[T any](t *rapid.T, from []T, most int) []T {
+	if len(from) == 0 {
+		t.Skip("nothing there")
+	}
+	picked := map[int]bool{}
+	for range rapid.IntRange(1, most).Draw(t, "how many") {
+		picked[rapid.IntRange(0, len(from)-1).Draw(t, "which")] = true
+	}
+	var out []T
+	for _, i := range slices.Sorted(maps.Keys(picked)) {
+		out = append(out, from[i])
+	}
+	return out
+}
+
+func oneOf[T any](t *rapid.T, from []T) T { return someOf(t, from, 1)[0] }
+
+func idsOf(rows []*modelRow) []int64 {
+	ids := make([]int64, len(rows))
+	for i, r := range rows {
+		ids[i] = r.id
+	}
+	return ids
+}
+
+func (r *modelRow) String() string {
+	return fmt.Sprintf("rename %d (%s, %s)", r.id, r.target, r.status)
+}

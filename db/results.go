@@ -1,0 +1,106 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Statuses are all that a rename can have, in the order of its life.
+func Statuses() []string {
+	return []string{
+		"pending", "sending", "succeeded", "failed", "superseded", "unchanged", "conflict", "cancelled", "invalid",
+	}
+}
+
+// Result is one row of a batch as it is reported.
+type Result struct {
+	Line        int64      `json:"line"`
+	AssetID     string     `json:"asset_id"`
+	LocaleID    string     `json:"locale_id"`
+	DisplayName *string    `json:"display_name"`
+	AltText     *string    `json:"alt_text"`
+	Status      string     `json:"status"`
+	HTTPStatus  *int       `json:"http_status"`
+	Attempts    int        `json:"attempts"`
+	AppliedName *string    `json:"applied_name"`
+	Error       *string    `json:"error"`
+	FinishedAt  *time.Time `json:"finished_at"`
+}
+
+// resultsSQL reads a batch in input order: ids rise with lines, and the
+// primary key serves the range.
+const resultsSQL = `
+SELECT r.line, r.asset_id, r.locale_id, r.display_name, r.alt_text, r.status,
+	r.http_status::int AS http_status, r.calls AS attempts, r.applied_name, r.error, r.finished_at
+FROM batch b JOIN rename r ON r.id BETWEEN b.first_id AND b.last_id AND r.batch_id = b.id
+WHERE b.id = @batch AND (cardinality(@statuses::text[]) = 0 OR r.status = ANY (@statuses))
+ORDER BY r.id`
+
+// Results streams a batch's rows in input order; statuses, when given, choose.
+// It takes constant memory, and a connection until the end.
+func (db *DB) Results(ctx context.Context, batch int64, statuses []string) iter.Seq2[Result, error] {
+	return func(yield func(Result, error) bool) {
+		if statuses == nil {
+			statuses = []string{}
+		}
+		rows, err := db.pool.Query(ctx, resultsSQL, pgx.NamedArgs{"batch": batch, "statuses": statuses})
+		if err != nil {
+			yield(Result{}, fmt.Errorf("error reading the results: %w", err))
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			r, err := pgx.RowToStructByName[Result](rows)
+			if !yield(r, err) || err != nil {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(Result{}, fmt.Errorf("error reading the results: %w", err))
+		}
+	}
+}
+
+// Trouble is a cause for which rows of a batch did not succeed, with an example.
+type Trouble struct {
+	Status     string  `json:"status"`
+	HTTPStatus *int    `json:"http_status"`
+	Error      string  `json:"error"`
+	Rows       int64   `json:"rows"`
+	Line       int64   `json:"example_line"`
+	AssetID    string  `json:"example_asset_id"`
+	Name       *string `json:"example_display_name"`
+}
+
+// Troubles groups the failed, conflicting and invalid rows of a batch by cause,
+// most frequent first. Served by rename_trouble_idx.
+func (db *DB) Troubles(ctx context.Context, batch int64, limit int) ([]Trouble, error) {
+	return collect[Trouble](ctx, db.pool, "grouping errors", `
+		WITH causes AS (
+			SELECT status, http_status, coalesce(error, '') AS error, count(*) AS rows, min(id) AS example
+			FROM rename
+			WHERE batch_id = @batch AND status IN ('failed', 'conflict', 'invalid')
+			GROUP BY status, http_status, coalesce(error, '')
+			ORDER BY count(*) DESC, min(id) LIMIT @limit
+		)
+		SELECT c.status, c.http_status::int AS http_status, c.error, c.rows,
+			r.line, r.asset_id, r.display_name AS name
+		FROM causes c JOIN rename r ON r.id = c.example
+		ORDER BY c.rows DESC, r.id`, pgx.NamedArgs{"batch": batch, "limit": limit})
+}
+
+// Normalised counts the rows that succeeded with another name than asked for:
+// the server changed it. It reads the whole batch.
+func (db *DB) Normalised(ctx context.Context, batch int64) (n int64, err error) {
+	err = db.pool.QueryRow(ctx, `
+		SELECT count(*) FROM batch b JOIN rename r ON r.id BETWEEN b.first_id AND b.last_id AND r.batch_id = b.id
+		WHERE b.id = $1 AND r.status = 'succeeded' AND r.applied_name <> r.display_name`, batch).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("error counting normalised names: %w", err)
+	}
+	return n, nil
+}

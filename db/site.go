@@ -1,0 +1,143 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// DefaultSite is the site that exists from the first migration on.
+const DefaultSite = "default"
+
+// Site is a Webflow site as it is stored: how to find its token, never the
+// token. NULL settings fall to the environment's.
+type Site struct {
+	ID            int
+	Name          string
+	WebflowSiteID *string
+	TokenEnv      *string
+	TokenFile     *string
+	APIURL        *string `db:"api_url"`
+	RateLimit     *string
+	LocaleIn      *string
+	ParkedAt      *time.Time
+	ParkedReason  *string
+	PausedAt      *time.Time
+	BreakerOpen   bool    // its API failed so often that only a probe goes out now and then
+	BreakerError  *string // the last failure
+}
+
+// Queue is the name of the site's River queue.
+func (s Site) Queue() string { return "site-" + s.Name }
+
+const siteSQL = `
+	SELECT s.id, s.name, s.webflow_site_id, s.token_env, s.token_file, s.api_url, s.rate_limit, s.locale_in,
+		s.parked_at, s.parked_reason, s.paused_at, b.opened_at IS NOT NULL AS breaker_open, b.last_error AS breaker_error
+	FROM site s JOIN breaker b ON b.site_id = s.id `
+
+// ErrNoSite says that no site has that name.
+var ErrNoSite = errors.New("no such site")
+
+// SiteByName finds a site; the error is ErrNoSite when there is none.
+func (db *DB) SiteByName(ctx context.Context, name string) (Site, error) {
+	return oneSite(ctx, db.pool, siteSQL+`WHERE s.name = $1`, name)
+}
+
+// SiteByID finds a site by its row id.
+func (db *DB) SiteByID(ctx context.Context, id int) (Site, error) {
+	return oneSite(ctx, db.pool, siteSQL+`WHERE s.id = $1`, id)
+}
+
+func oneSite(ctx context.Context, q querier, sql string, arg any) (Site, error) {
+	rows, _ := q.Query(ctx, sql, arg)
+	site, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Site])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return site, fmt.Errorf("%w: %v; `relabel site list` shows those that exist", ErrNoSite, arg)
+	}
+	if err != nil {
+		return site, fmt.Errorf("error reading site %v: %w", arg, err)
+	}
+	return site, nil
+}
+
+// Sites lists all sites by name.
+func (db *DB) Sites(ctx context.Context) ([]Site, error) {
+	rows, _ := db.pool.Query(ctx, siteSQL+`ORDER BY s.name`)
+	sites, err := pgx.CollectRows(rows, pgx.RowToStructByName[Site])
+	if err != nil {
+		return nil, fmt.Errorf("error listing sites: %w", err)
+	}
+	return sites, nil
+}
+
+// SaveSite creates the site or replaces its settings.
+func (db *DB) SaveSite(ctx context.Context, s Site) error {
+	_, err := db.pool.Exec(ctx, `
+		WITH s AS (
+		INSERT INTO site (name, webflow_site_id, token_env, token_file, api_url, rate_limit, locale_in)
+		VALUES (@name, @webflow_site_id, @token_env, @token_file, @api_url, @rate_limit, @locale_in)
+		ON CONFLICT (name) DO UPDATE SET
+			webflow_site_id = excluded.webflow_site_id, token_env = excluded.token_env,
+			token_file = excluded.token_file, api_url = excluded.api_url,
+			rate_limit = excluded.rate_limit, locale_in = excluded.locale_in
+		RETURNING id)
+		INSERT INTO breaker (site_id) SELECT id FROM s ON CONFLICT DO NOTHING`,
+		pgx.NamedArgs{
+			"name": s.Name, "webflow_site_id": s.WebflowSiteID, "token_env": s.TokenEnv,
+			"token_file": s.TokenFile, "api_url": s.APIURL, "rate_limit": s.RateLimit, "locale_in": s.LocaleIn,
+		})
+	if err != nil {
+		return fmt.Errorf("error saving site %s: %w", s.Name, err)
+	}
+	return nil
+}
+
+// ParkSite stops all calls of a site until it is unparked: the token with this
+// fingerprint was refused. The first reason stays.
+func (db *DB) ParkSite(ctx context.Context, siteID int, fingerprint, reason string) error {
+	_, err := db.pool.Exec(ctx, `
+		UPDATE site SET parked_at = clock_timestamp(), parked_lane = $2, parked_reason = $3
+		WHERE id = $1 AND parked_at IS NULL`, siteID, fingerprint, reason)
+	if err != nil {
+		return fmt.Errorf("error parking site %d: %w", siteID, err)
+	}
+	return nil
+}
+
+// UnparkForToken lets a site go on that was parked with another token than the
+// one with this fingerprint.
+func (db *DB) UnparkForToken(ctx context.Context, siteID int, fingerprint string) error {
+	_, err := db.pool.Exec(ctx, `
+		UPDATE site SET parked_at = NULL, parked_reason = NULL
+		WHERE id = $1 AND parked_at IS NOT NULL AND parked_lane <> $2`, siteID, fingerprint)
+	if err != nil {
+		return fmt.Errorf("error unparking site %d: %w", siteID, err)
+	}
+	return nil
+}
+
+// UnparkSite lets calls go on; it tells whether the site was parked.
+func (db *DB) UnparkSite(ctx context.Context, siteID int) (bool, error) {
+	tag, err := db.pool.Exec(ctx, `
+		UPDATE site SET parked_at = NULL, parked_reason = NULL
+		WHERE id = $1 AND parked_at IS NOT NULL`, siteID)
+	if err != nil {
+		return false, fmt.Errorf("error unparking site %d: %w", siteID, err)
+	}
+	return tag.RowsAffected() > 0, nil
+}
+
+// PauseSite stops all calls of a site, or lets them go on; it tells whether
+// that changed anything. Workers see it at their next claim.
+func (db *DB) PauseSite(ctx context.Context, siteID int, pause bool) (bool, error) {
+	tag, err := db.pool.Exec(ctx, `
+		UPDATE site SET paused_at = CASE WHEN $2 THEN clock_timestamp() END
+		WHERE id = $1 AND (paused_at IS NULL) = $2`, siteID, pause)
+	if err != nil {
+		return false, fmt.Errorf("error pausing site %d: %w", siteID, err)
+	}
+	return tag.RowsAffected() > 0, nil
+}

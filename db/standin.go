@@ -1,0 +1,54 @@
+package db
+
+import (
+	"context"
+	"fmt"
+)
+
+// TryHold takes a name for this process, until release or until the process or
+// its connection is gone; ok is false while another one has it. It keeps a
+// connection of the pool.
+func (db *DB) TryHold(ctx context.Context, name string) (release func(), ok bool, err error) {
+	conn, err := db.pool.Acquire(ctx)
+	if err != nil {
+		return nil, false, fmt.Errorf("error getting a connection to hold %s: %w", name, err)
+	}
+	const key = `(hashtext('relabel hold'), hashtext($1))`
+	if err = conn.QueryRow(ctx, `SELECT pg_try_advisory_lock`+key, name).Scan(&ok); err != nil || !ok {
+		conn.Release()
+		if err != nil {
+			err = fmt.Errorf("error holding %s: %w", name, err)
+		}
+		return nil, false, err
+	}
+	return func() {
+		// A lost connection has lost the lock with it.
+		_, _ = conn.Exec(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock`+key, name)
+		conn.Release()
+	}, true, nil
+}
+
+// abandonChunk is how many renames end in one statement.
+const abandonChunk = 10_000
+
+// Abandon cancels what is open of a site, whose API is gone, and ends its rows.
+func (db *DB) Abandon(ctx context.Context, siteID int, reason string) error {
+	_, err := db.pool.Exec(ctx, `
+		UPDATE batch SET status = 'cancelled', status_reason = $2
+		WHERE site_id = $1 AND status IN ('active', 'paused')`, siteID, reason)
+	if err != nil {
+		return fmt.Errorf("error cancelling what is open: %w", err)
+	}
+	return db.EndCancelled(ctx, siteID)
+}
+
+// EndCancelled ends all open rows of a site's cancelled batches but those whose
+// call is in flight. Workers do it too; this is for when none runs.
+func (db *DB) EndCancelled(ctx context.Context, siteID int) error {
+	for {
+		n, err := db.CancelOpen(ctx, siteID, abandonChunk)
+		if err != nil || n == 0 {
+			return err
+		}
+	}
+}

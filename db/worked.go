@@ -1,0 +1,40 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Worked is how far some sites are: their batches that are open, or have ended
+// since a moment.
+type Worked struct {
+	Total       int64
+	Ended       int64
+	Failed      int64
+	Calls       int64
+	RateLimited int64
+	Held        int64 // rows left of batches that relabel itself has paused
+	Now         time.Time
+}
+
+// WorkedSince reads how far sites are.
+func (db *DB) WorkedSince(ctx context.Context, siteIDs []int, since time.Time) (Worked, error) {
+	list, err := collect[Worked](ctx, db.pool, "reading the progress", `
+		SELECT coalesce(sum(total), 0)::bigint AS total, coalesce(sum(ended), 0)::bigint AS ended,
+			coalesce(sum(failed), 0)::bigint AS failed, coalesce(sum(calls), 0)::bigint AS calls,
+			coalesce(sum(rate_limited), 0)::bigint AS rate_limited,
+			coalesce(sum(total - ended) FILTER (WHERE status = 'paused' AND status_reason IS NOT NULL), 0)::bigint AS held,
+			clock_timestamp() AS now
+		FROM batch WHERE site_id = ANY (@sites) AND (status IN ('active', 'paused') OR finished_at >= @since)`,
+		pgx.NamedArgs{"sites": siteIDs, "since": since})
+	if err != nil {
+		return Worked{}, err
+	}
+	if len(list) != 1 {
+		return Worked{}, fmt.Errorf("error reading the progress: %d rows", len(list))
+	}
+	return list[0], nil
+}
