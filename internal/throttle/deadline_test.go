@@ -1,0 +1,84 @@
+package throttle
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// asleep is a deadline that only the wall clock knows to have passed: the
+// machine slept, and its monotonic clock with it.
+func asleep() Deadline {
+	now := time.Now()
+	return Deadline{mono: now.Add(time.Hour), wall: now.Add(-time.Second).Round(0)}
+}
+
+func TestDeadlinePasses(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	tests := map[string]struct {
+		d      Deadline
+		passed bool
+	}{
+		"neither clock":     {DeadlineIn(time.Hour), false},
+		"both":              {DeadlineIn(-time.Second), true},
+		"at once":           {DeadlineIn(0), true},
+		"the machine slept": {asleep(), true},
+		"the wall clock was set back": {Deadline{
+			mono: now.Add(-time.Second), wall: now.Add(time.Hour).Round(0),
+		}, true},
+		"none": {Deadline{}, true},
+	}
+	for name, tt := range tests {
+		require.Equal(t, tt.passed, tt.d.Passed(), name)
+	}
+}
+
+func TestSoonerDeadline(t *testing.T) {
+	t.Parallel()
+	soon, late := DeadlineIn(time.Minute), DeadlineIn(time.Hour)
+	require.Equal(t, soon, soon.Sooner(late))
+	require.Equal(t, soon, late.Sooner(soon))
+	slept := asleep()
+	require.Equal(t, Deadline{mono: soon.mono, wall: slept.wall}, slept.Sooner(soon), "each clock's sooner one")
+}
+
+func TestDeadlineEndsContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		ctx, cancel := DeadlineIn(time.Minute).Context(t.Context())
+		defer cancel()
+		<-ctx.Done()
+		require.Equal(t, time.Minute, time.Since(start))
+	})
+}
+
+// The deadline is looked at with the connection in hand: a new one, or one kept
+// from before.
+func TestNothingIsSentAfterTheDeadline(t *testing.T) {
+	t.Parallel()
+	var arrived atomic.Int64
+	api := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { arrived.Add(1) }))
+	defer api.Close()
+	call := func(d Deadline) error {
+		ctx, cancel := d.Context(t.Context())
+		defer cancel()
+		req, err := http.NewRequestWithContext(ctx, http.MethodPatch, api.URL, http.NoBody)
+		require.NoError(t, err)
+		resp, err := api.Client().Do(req)
+		if err != nil {
+			return err
+		}
+		return resp.Body.Close()
+	}
+	require.Error(t, call(asleep()), "a new connection")
+	require.NoError(t, call(DeadlineIn(time.Hour)))
+	require.Error(t, call(asleep()), "a kept one")
+	require.EqualValues(t, 1, arrived.Load())
+}

@@ -1,0 +1,159 @@
+package throttle
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"relabel/db"
+	"relabel/internal/dbtest"
+)
+
+// TestLogIsItsModel does the same random operations on the model and on the
+// real SQL. The simulation's proof of the model is then one of the SQL.
+//
+// Time passes in the database by moving its times back. All spans are whole
+// multiples of grid, so that the moments a statement takes never decide.
+func TestLogIsItsModel(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	lanes := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		lanes++
+		b := newBooks(t, rt, d, fmt.Sprint("lane ", lanes))
+		rt.Repeat(map[string]func(*rapid.T){
+			"":        b.check,
+			"grant":   b.grant,
+			"settle":  b.settle,
+			"release": b.release,
+			"observe": b.observe,
+			"block":   b.block,
+			"pass":    b.pass,
+			"alone":   b.alone,
+		})
+	})
+}
+
+const (
+	grid = 10 * time.Second
+
+	// slack is what a loaded machine may take between the same operation here
+	// and there.
+	slack = grid / 2
+)
+
+// books is the same lane twice.
+type books struct {
+	t    *testing.T
+	db   *db.DB
+	lane string
+	m    *model
+
+	shift      time.Duration
+	ids, mines []int64 // of all grants, in the database and in the model
+}
+
+func newBooks(t *testing.T, rt *rapid.T, d *db.DB, lane string) *books {
+	b := &books{t: t, db: d, lane: lane}
+	b.m = newModel(rapid.IntRange(0, 5).Draw(rt, "limit"), time.Duration(rapid.IntRange(1, 6).Draw(rt, "window"))*grid)
+	b.m.now = func() time.Time { return time.Now().Add(b.shift) }
+	settings := db.LaneSettings{Fingerprint: lane, Limit: b.m.limit, Window: b.m.window, Fixed: rapid.Bool().Draw(rt, "fixed")}
+	if settings.Fixed {
+		b.m.ceiling = b.m.limit
+	}
+	var site int
+	require.NoError(t, d.Pool().QueryRow(t.Context(), `SELECT id FROM site WHERE name = 'default'`).Scan(&site))
+	require.NoError(t, d.EnsureLane(t.Context(), site, settings))
+	return b
+}
+
+func (b *books) check(*rapid.T) {
+	got, known, err := b.db.Lane(b.t.Context(), "default")
+	require.NoError(b.t, err)
+	require.True(b.t, known)
+	want := b.m.state()
+	require.InDelta(b.t, want.Blocked, got.Blocked, float64(slack))
+	got.Blocked = want.Blocked
+	require.Equal(b.t, want, got)
+}
+
+func (b *books) grant(rt *rapid.T) {
+	p := db.GrantParams{
+		Lane: b.lane, ProcessID: "process", Want: rapid.IntRange(1, 6).Draw(rt, "want"),
+		Hold: time.Duration(rapid.IntRange(1, 5).Draw(rt, "hold")) * grid,
+	}
+	want, err := b.m.Grant(b.t.Context(), p)
+	require.NoError(b.t, err)
+	got, err := b.db.Grant(b.t.Context(), p)
+	require.NoError(b.t, err)
+	require.Len(b.t, got.IDs, len(want.IDs))
+	require.InDelta(b.t, want.Wait, got.Wait, float64(slack))
+	b.ids, b.mines = append(b.ids, got.IDs...), append(b.mines, want.IDs...)
+	got.IDs, got.Wait, want.IDs, want.Wait = nil, 0, nil, 0
+	require.Equal(b.t, want, got)
+}
+
+// one draws a grant, whatever has become of it.
+func (b *books) one(rt *rapid.T) (id, mine int64) {
+	if len(b.ids) == 0 {
+		rt.Skip("no grants yet")
+	}
+	i := rapid.IntRange(0, len(b.ids)-1).Draw(rt, "which")
+	return b.ids[i], b.mines[i]
+}
+
+func (b *books) settle(rt *rapid.T) {
+	id, mine := b.one(rt)
+	ago := time.Duration(rapid.IntRange(0, 3).Draw(rt, "answered ago")) * grid
+	b.m.settle(mine, ago)
+	require.NoError(b.t, b.db.SettleGrant(b.t.Context(), id, ago))
+}
+
+func (b *books) release(rt *rapid.T) {
+	id, mine := b.one(rt)
+	require.NoError(b.t, b.m.ReleaseGrants(b.t.Context(), []int64{mine}))
+	require.NoError(b.t, b.db.ReleaseGrants(b.t.Context(), []int64{id}))
+}
+
+func (b *books) observe(rt *rapid.T) {
+	seen := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) db.Observation {
+		limit := rapid.IntRange(1, 6).Draw(rt, "limit")
+		return db.Observation{
+			Limit: limit, Remaining: rapid.IntRange(0, limit).Draw(rt, "remaining"),
+			SentAgo: float64(rapid.IntRange(0, 5).Draw(rt, "sent ago")) * grid.Seconds(),
+			Refused: rapid.Bool().Draw(rt, "refused"),
+		}
+	}), 1, 3).Draw(rt, "seen")
+	require.NoError(b.t, b.m.Observe(b.t.Context(), b.lane, seen))
+	require.NoError(b.t, b.db.Observe(b.t.Context(), b.lane, seen))
+}
+
+func (b *books) block(rt *rapid.T) {
+	d := time.Duration(rapid.IntRange(0, 8).Draw(rt, "for")) * grid
+	require.NoError(b.t, b.m.BlockLane(b.t.Context(), b.lane, d))
+	require.NoError(b.t, b.db.BlockLane(b.t.Context(), b.lane, d))
+}
+
+// alone lets the hour pass after which nobody else is taken to use the token.
+func (b *books) alone(*rapid.T) {
+	b.m.sharedUntil = b.m.now()
+	_, err := b.db.Pool().Exec(b.t.Context(), `
+		UPDATE lane SET shared_until = clock_timestamp() WHERE fingerprint = $1 AND shared_until IS NOT NULL`, b.lane)
+	require.NoError(b.t, err)
+}
+
+func (b *books) pass(rt *rapid.T) {
+	d := time.Duration(rapid.IntRange(1, 8).Draw(rt, "time")) * grid
+	b.shift += d
+	for _, sql := range []string{
+		`UPDATE lane_grant SET granted_at = granted_at - $2::interval, expires_at = expires_at - $2::interval WHERE lane = $1`,
+		`UPDATE lane SET blocked_until = blocked_until - $2::interval, api_until = api_until - $2::interval,
+			shared_until = shared_until - $2::interval WHERE fingerprint = $1`,
+	} {
+		_, err := b.db.Pool().Exec(b.t.Context(), sql, b.lane, d)
+		require.NoError(b.t, err)
+	}
+}
