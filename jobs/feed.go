@@ -1,0 +1,180 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"relabel/db"
+	"relabel/internal/failpoint"
+)
+
+const (
+	// feedEvery is how often a worker process looks for renames without a live
+	// job, whatever else happens. It bounds how long a resumed batch or a
+	// deleted job waits: with River's fetch within a second, to the 5 s promised.
+	feedEvery = 4 * time.Second
+
+	// feedSettle is added to a wait, so that River has completed the old job:
+	// it groups completions every 50 ms.
+	feedSettle = 200 * time.Millisecond
+
+	// cancelChunk is how many renames of a cancelled batch end in one statement.
+	cancelChunk = 10_000
+
+	// DefaultWindow is how many renames of a site have a job at most (for each
+	// priority that pushes in front): enough for minutes of work at any limit,
+	// and river_job stays small.
+	DefaultWindow = 10_000
+)
+
+// Client is River's client on a pgx pool.
+type Client = river.Client[pgx.Tx]
+
+// Feed gives jobs to the site's due renames that have none, within tx. It
+// returns how many.
+func Feed(ctx context.Context, tx pgx.Tx, client *Client, site db.Site, window int) (int, error) {
+	return feed(ctx, tx, client, feedParams(site, window))
+}
+
+func feedParams(site db.Site, window int) db.FeedParams {
+	return db.FeedParams{SiteID: site.ID, Queue: site.Queue(), Kind: RenameArgs{}.Kind(), Window: window}
+}
+
+func feed(ctx context.Context, tx pgx.Tx, client *Client, p db.FeedParams) (int, error) {
+	rows, ok, err := db.Feed(ctx, tx, p)
+	if err != nil || !ok || len(rows) == 0 {
+		return 0, err
+	}
+	params := make([]river.InsertManyParams, len(rows))
+	for i, r := range rows {
+		params[i] = river.InsertManyParams{
+			Args:       RenameArgs{RenameID: r.RenameID},
+			InsertOpts: &river.InsertOpts{Queue: p.Queue, Priority: r.Priority},
+		}
+	}
+	inserted, err := client.InsertManyTx(ctx, tx, params)
+	if err != nil {
+		return 0, fmt.Errorf("error inserting %d jobs: %w", len(params), err)
+	}
+	ids := make([]int64, len(inserted))
+	for i, r := range inserted {
+		ids[i] = r.Job.ID
+	}
+	if err := db.MakeDue(ctx, tx, ids); err != nil {
+		return 0, err
+	}
+	failpoint.Hit("feeding")
+	return len(rows), nil
+}
+
+// feeder tops up one site's jobs: as rows finish, when one is due again, and
+// every few seconds.
+type feeder struct {
+	feederConfig
+
+	mu       sync.Mutex
+	next     time.Time
+	sinceFed int
+	wake     chan struct{}
+}
+
+type feederConfig struct {
+	db      *db.DB
+	client  *Client
+	site    db.Site
+	window  int
+	process string      // its id
+	running *jobsAtWork // in the process
+	log     *slog.Logger
+}
+
+func newFeeder(cfg feederConfig) *feeder {
+	return &feeder{feederConfig: cfg, wake: make(chan struct{}, 1)}
+}
+
+// finished counts a rename that ended; a quarter of the window makes a feed
+// worth its two scans of the window.
+func (f *feeder) finished() {
+	f.mu.Lock()
+	f.sinceFed++
+	due := f.sinceFed >= max(f.window/4, 1)
+	if due {
+		f.sinceFed = 0
+	}
+	f.mu.Unlock()
+	if due {
+		f.wakeIn(0)
+	}
+}
+
+// wakeIn feeds again after d, and what River needs to complete the job that
+// asks: a feed before that takes its rename for one with a live job.
+func (f *feeder) wakeIn(d time.Duration) {
+	at := time.Now().Add(max(d, 0) + feedSettle)
+	f.mu.Lock()
+	sooner := at.Before(f.next)
+	if sooner {
+		f.next = at
+	}
+	f.mu.Unlock()
+	if sooner {
+		select {
+		case f.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// run feeds until ctx ends.
+func (f *feeder) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		f.mu.Lock()
+		f.next = time.Now().Add(feedEvery)
+		f.mu.Unlock()
+		if err := f.feed(ctx); err != nil && ctx.Err() == nil {
+			f.log.Warn("the feed waits for the database", "site", f.site.Name, "error", err)
+		}
+		f.sleep(ctx)
+	}
+}
+
+func (f *feeder) sleep(ctx context.Context) {
+	for {
+		f.mu.Lock()
+		left := time.Until(f.next)
+		f.mu.Unlock()
+		if left <= 0 {
+			return
+		}
+		t := time.NewTimer(left)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return
+		case <-f.wake:
+			t.Stop()
+		case <-t.C:
+			return
+		}
+	}
+}
+
+func (f *feeder) feed(ctx context.Context) error {
+	if _, err := f.db.CancelOpen(ctx, f.site.ID, cancelChunk); err != nil {
+		return err
+	}
+	err := pgx.BeginFunc(ctx, f.db.Pool(), func(tx pgx.Tx) error {
+		p := feedParams(f.site, f.window)
+		p.ProcessID, p.Running = f.process, f.running.list()
+		_, err := feed(ctx, tx, f.client, p)
+		return err
+	})
+	failpoint.Hit("fed")
+	return err
+}

@@ -1,0 +1,146 @@
+package jobs_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"relabel/db"
+	"relabel/internal/webflow/webflowtest"
+)
+
+// parkedReason is empty while the site is not parked.
+func (b *testBundle) parkedReason(t testing.TB) string {
+	t.Helper()
+	site, err := b.SiteByID(t.Context(), b.site.ID)
+	require.NoError(t, err)
+	return deref(site.ParkedReason)
+}
+
+// untilStill waits until no call is in flight, and makes sure that none is made
+// then. It returns how many there were.
+func (b *testBundle) untilStill(t testing.TB) int {
+	t.Helper()
+	until(t, "the end of the calls in flight", func() bool {
+		return value[int](t, b, `SELECT count(*)::int FROM rename WHERE site_id = $1 AND status = 'sending'`, b.site.ID) == 0
+	})
+	n := b.api.Calls()
+	quiet(t, time.Second, "nothing is sent", func() bool { return b.api.Calls() == n })
+	return n
+}
+
+// TestParks has the token refused in mid-run, and mended.
+func TestParks(t *testing.T) {
+	t.Parallel()
+
+	const rows, concurrency = 40, 4
+	for _, row := range []struct {
+		name   string
+		state  webflowtest.TokenState
+		status int
+		reason string
+	}{
+		{"401", webflowtest.TokenInvalid, 401, "the API refused the token (401): Request not authorized; check that"},
+		{"403", webflowtest.TokenForbidden, 403, "the token may not do this (403): OAuthForbidden"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			api := webflowtest.Config{Assets: rows, Latency: 30 * time.Millisecond}
+			b := setup(t, settings{api: api, concurrency: concurrency, lane: few(10)})
+			other := b.besides(t, "other", api)
+			b.startWith(t, b.DB, b.siteConfig(t), other.siteConfig(t))
+			batch, otherBatch := b.load(t, names("new", 0, rows)), other.load(t, names("new", 0, rows))
+			b.untilCalls(t, 10)
+			b.api.SetToken(b.token, row.state)
+			b.lift(t)
+			other.lift(t)
+
+			until(t, "the site's parking", func() bool { return b.parkedReason(t) != "" })
+			require.Contains(t, b.parkedReason(t), row.reason)
+			require.Contains(t, b.parkedReason(t), "`relabel site resume`")
+			b.untilStill(t)
+			refused := b.requireOnlyPendingAndSucceeded(t, batch, row.status)
+			require.LessOrEqual(t, refused, concurrency, "only calls in flight follow the first refusal")
+			require.Equal(t, b.parkedReason(t), deref(b.status(t, batch).ParkedReason), "the batch's status says why it stands")
+			other.untilDone(t, otherBatch)
+			require.Empty(t, other.parkedReason(t))
+
+			b.api.SetToken(b.token, webflowtest.TokenValid)
+			unparked, err := b.UnparkSite(t.Context(), b.site.ID)
+			require.NoError(t, err)
+			require.True(t, unparked)
+			b.untilDone(t, batch)
+			s := b.status(t, batch)
+			require.EqualValues(t, rows, s.Succeeded)
+			require.EqualValues(t, rows+refused, s.Calls, "it goes on where it stopped")
+			require.EqualValues(t, rows, other.status(t, otherBatch).Calls)
+		})
+	}
+}
+
+// requireOnlyPendingAndSucceeded returns how many calls were refused.
+func (b *testBundle) requireOnlyPendingAndSucceeded(t testing.TB, batch int64, status int) int {
+	t.Helper()
+	refused := 0
+	for _, c := range b.api.Log() {
+		if c.Status == status {
+			refused++
+		}
+	}
+	s := b.status(t, batch)
+	require.Equal(t, "active", s.Status)
+	require.Equal(t, s.Total, s.Pending+s.Succeeded)
+	require.Zero(t, value[int](t, b, `SELECT sum(failures)::int FROM rename WHERE batch_id = $1`, batch), "it uses up no attempt")
+	require.Equal(t, refused, value[int](t, b, `
+		SELECT count(*)::int FROM attempt a JOIN rename r ON r.id = a.rename_id
+		WHERE r.batch_id = $1 AND a.outcome = 'parked' AND a.http_status = $2`, batch, status))
+	return refused
+}
+
+// TestNewTokenUnparks: a worker started with the refused token leaves the site
+// parked, one with another goes on.
+func TestNewTokenUnparks(t *testing.T) {
+	t.Parallel()
+
+	const fresh = testToken + "-fresh"
+	b := setup(t, settings{api: webflowtest.Config{Assets: 10, Tokens: []string{fresh}}})
+	b.token = testToken
+	pool := b.start(t)
+	batch := b.load(t, names("new", 0, 10))
+	until(t, "the site's parking", func() bool { return b.parkedReason(t) != "" })
+	refused := b.untilStill(t)
+	stop(t, pool)
+
+	pool = b.start(t)
+	b.untilStill(t)
+	require.NotEmpty(t, b.parkedReason(t))
+	require.Equal(t, refused, b.api.Calls())
+	stop(t, pool)
+
+	b.token = fresh
+	b.start(t)
+	b.untilDone(t, batch)
+	require.EqualValues(t, 10, b.status(t, batch).Succeeded)
+	require.Equal(t, refused+10, b.api.Calls())
+	require.Empty(t, b.parkedReason(t))
+}
+
+// TestSitesShareALane: two sites with one token share its limit.
+func TestSitesShareALane(t *testing.T) {
+	t.Parallel()
+
+	const rows, limit, window = 40, 20, time.Second
+	b := setup(t, settings{
+		api:  webflowtest.Config{Assets: rows, Limit: limit, Window: window, Seed: 5},
+		lane: db.LaneSettings{Limit: limit, Window: window, Fixed: true},
+	})
+	other := b.besides(t, "other", webflowtest.Config{})
+	other.token, other.api = b.token, b.api
+	b.startWith(t, b.DB, b.siteConfig(t), other.siteConfig(t))
+	batch, otherBatch := b.load(t, names("new", 0, rows/2)), other.load(t, names("new", rows/2, rows))
+	b.untilDone(t, batch)
+	b.untilDone(t, otherBatch)
+	require.LessOrEqual(t, b.api.MaxInWindow(window), limit)
+	require.Zero(t, b.status(t, batch).RateLimited+b.status(t, otherBatch).RateLimited)
+}

@@ -1,0 +1,265 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/sourcegraph/conc"
+
+	"relabel/db"
+	"relabel/internal/throttle"
+	"relabel/internal/webflow"
+)
+
+// DefaultConcurrency is the workers of a process and site. Calls in flight are
+// rate times latency: at 2/s and 0.5 s it is one; 16 make a burst quick without
+// four processes holding hundreds of waiting jobs.
+const DefaultConcurrency = 16
+
+// SiteConfig is a site to work, with the client of its token.
+type SiteConfig struct {
+	Site   db.Site
+	Client *webflow.Client
+	Lane   db.LaneSettings
+}
+
+// Config of a Pool.
+type Config struct {
+	DB          *db.DB
+	Sites       []SiteConfig
+	Concurrency int           // workers a site; 0: 16
+	CallTimeout time.Duration // one call's deadline
+	Window      int           // renames of a site with a job; 0: 10,000
+	Limits      Limits
+	Command     string // for the process row
+	Version     string
+	Logger      *slog.Logger
+}
+
+// Limits say when failures stop more than their own row. 0 switches one off.
+type Limits struct {
+	Breaker     int     // transient failures in a row, on a site, that open its breaker
+	SameFailure float64 // share of a batch's last 200 rows failed for one cause that pauses the batch
+}
+
+// DefaultLimits say that twenty failures in a row are no accident, and a cause that
+// fails every second row wants a person.
+func DefaultLimits() Limits { return Limits{Breaker: 20, SameFailure: 0.5} }
+
+// Pool is the workers of one process: the River client, a lane a token, a
+// feeder a site, the grouped claims and finishes, and the heartbeat.
+type Pool struct {
+	cfg     Config
+	process db.Process
+	worker  *renameWorker
+	client  *Client
+	lanes   map[string]*throttle.Lane
+
+	background conc.WaitGroup
+	cancel     context.CancelFunc
+	stopOnce   sync.Once
+}
+
+// siteRun is what working one site takes.
+type siteRun struct {
+	site        db.Site
+	fingerprint string // of its token
+	client      *webflow.Client
+	lane        *throttle.Lane
+	feeder      *feeder
+}
+
+// NewPool wires a pool; Start runs it. It asks the database for its clock.
+func NewPool(ctx context.Context, cfg Config) (*Pool, error) {
+	cfg.Concurrency = orDefault(cfg.Concurrency, DefaultConcurrency)
+	cfg.Window = orDefault(cfg.Window, DefaultWindow)
+	host, _ := os.Hostname()
+	p := &Pool{cfg: cfg, lanes: map[string]*throttle.Lane{}, process: db.Process{
+		ID: uuid.NewString(), Command: cfg.Command, Version: cfg.Version, Host: host, PID: os.Getpid(),
+	}}
+	p.worker = p.newWorker()
+	queues := make([]string, len(cfg.Sites))
+	for i, s := range cfg.Sites {
+		queues[i] = s.Site.Queue()
+	}
+	skew, err := cfg.DB.Skew(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if skew.Abs() > maxLeaderSkew {
+		cfg.Logger.Warn("this machine's clock differs from the database's: it will not lead the workers; set it right", "by", skew)
+	}
+	p.client, err = newWorkClient(clientParams{
+		db: cfg.DB, processID: p.process.ID, log: cfg.Logger,
+		worker: p.worker, queues: queues, concurrency: cfg.Concurrency,
+		mayLead: skew.Abs() <= maxLeaderSkew,
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range cfg.Sites {
+		p.worker.sites[s.Site.Queue()] = p.newSiteRun(s)
+	}
+	return p, nil
+}
+
+func orDefault(n, otherwise int) int {
+	if n == 0 {
+		return otherwise
+	}
+	return n
+}
+
+func (p *Pool) newWorker() *renameWorker {
+	w := &renameWorker{
+		log: p.cfg.Logger, processID: p.process.ID, callTimeout: p.cfg.CallTimeout,
+		sites: map[string]*siteRun{}, db: p.cfg.DB, watch: newFailureWatch(p.cfg.Limits.SameFailure),
+		running: newJobsAtWork(),
+	}
+	w.claims = newGroup(func(ctx context.Context, ids []int64) ([]db.Claim, error) {
+		claims, err := p.cfg.DB.Claim(ctx, db.ClaimParams{
+			ProcessID: p.process.ID, RenameIDs: ids, Lease: w.lease(), Quarantine: p.cfg.CallTimeout,
+		})
+		return inOrder(ids, claims), err
+	})
+	w.finishes = newGroup(func(ctx context.Context, fs []db.Finish) ([]string, error) {
+		statuses, err := p.cfg.DB.Finish(ctx, db.FinishParams{
+			ProcessID: p.process.ID, Finishes: fs,
+			BreakerLimit: p.cfg.Limits.Breaker, Quarantine: p.cfg.CallTimeout,
+		})
+		out := make([]string, len(fs))
+		for i, f := range fs {
+			out[i] = statuses[f.RenameID]
+		}
+		return out, err
+	})
+	return w
+}
+
+// inOrder gives each id its claim. One that the database does not know is
+// final: there is nothing to do. So is the second of two equal ids.
+func inOrder(ids []int64, claims []db.Claim) []db.Claim {
+	byID := make(map[int64]db.Claim, len(claims))
+	for _, c := range claims {
+		byID[c.RenameID] = c
+	}
+	out := make([]db.Claim, len(ids))
+	for i, id := range ids {
+		c, ok := byID[id]
+		if !ok {
+			c = db.Claim{RenameID: id, Verdict: db.Final}
+		}
+		delete(byID, id)
+		out[i] = c
+	}
+	return out
+}
+
+func (p *Pool) newSiteRun(s SiteConfig) *siteRun {
+	lane, ok := p.lanes[s.Lane.Fingerprint]
+	if !ok {
+		lane = throttle.New(throttle.Config{
+			Log: p.cfg.DB, Lane: s.Lane.Fingerprint, ProcessID: p.process.ID,
+			Hold: p.worker.lease(), Logger: p.cfg.Logger,
+		})
+		p.lanes[s.Lane.Fingerprint] = lane
+	}
+	return &siteRun{site: s.Site, fingerprint: s.Lane.Fingerprint, client: s.Client, lane: lane, feeder: newFeeder(feederConfig{
+		db: p.cfg.DB, client: p.client, site: s.Site, window: p.cfg.Window,
+		process: p.process.ID, running: p.worker.running, log: p.cfg.Logger,
+	})}
+}
+
+// Client is the pool's River client, to load with.
+func (p *Pool) Client() *Client { return p.client }
+
+// Start registers the process and begins to work; it returns at once or with
+// an error.
+func (p *Pool) Start(ctx context.Context) error {
+	for _, s := range p.cfg.Sites {
+		if err := p.cfg.DB.EnsureLane(ctx, s.Site.ID, s.Lane); err != nil {
+			return err
+		}
+		if err := p.cfg.DB.UnparkForToken(ctx, s.Site.ID, s.Lane.Fingerprint); err != nil {
+			return err
+		}
+	}
+	if err := p.cfg.DB.Beat(ctx, p.process); err != nil {
+		return err
+	}
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	p.cancel = cancel
+	p.startBackground(run)
+	if err := p.client.Start(run); err != nil {
+		p.endBackground(ctx)
+		return fmt.Errorf("error starting the workers: %w", err)
+	}
+	return nil
+}
+
+func (p *Pool) startBackground(ctx context.Context) {
+	p.background.Go(func() { p.worker.claims.run(ctx) })
+	p.background.Go(func() { p.worker.finishes.run(ctx) })
+	for _, lane := range p.lanes {
+		p.background.Go(func() { lane.Run(ctx) })
+	}
+	for _, s := range p.worker.sites {
+		p.background.Go(func() { s.feeder.run(ctx) })
+	}
+	p.background.Go(func() { p.beat(ctx) })
+}
+
+func (p *Pool) beat(ctx context.Context) {
+	tick := time.NewTicker(db.HeartbeatEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := p.cfg.DB.Beat(ctx, p.process); err != nil && ctx.Err() == nil {
+				p.cfg.Logger.Warn("the heartbeat waits for the database", "error", err)
+			}
+		}
+	}
+}
+
+// Stop makes no new calls, waits for those in flight, and takes the process off
+// the list. When ctx ends it stops at once: calls in flight are cut, and their
+// renames go on elsewhere. It may be called more than once.
+func (p *Pool) Stop(ctx context.Context) error {
+	var err error
+	p.stopOnce.Do(func() {
+		for _, lane := range p.lanes {
+			lane.Stop()
+		}
+		if err = p.client.Stop(ctx); err != nil {
+			now, cancel := context.WithTimeout(context.WithoutCancel(ctx), hardStopTime)
+			defer cancel()
+			err = p.client.StopAndCancel(now)
+		}
+		p.endBackground(ctx)
+	})
+	return err
+}
+
+// hardStopTime is what a hard stop waits for workers to notice.
+const hardStopTime = 3 * time.Second
+
+func (p *Pool) endBackground(ctx context.Context) {
+	if p.cancel == nil {
+		return // it never started
+	}
+	p.cancel()
+	p.background.Wait()
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), hardStopTime)
+	defer cancel()
+	if err := p.cfg.DB.EndProcess(end, p.process.ID); err != nil {
+		p.cfg.Logger.Warn("the process's row stays until it is forgotten", "error", err)
+	}
+}
