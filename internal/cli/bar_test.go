@@ -1,0 +1,225 @@
+//go:build unix
+
+package cli
+
+import (
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"github.com/mattn/go-runewidth"
+	"github.com/stretchr/testify/require"
+
+	"relabel/internal/webflow/webflowtest"
+)
+
+// terminal is what a person sees: the few control sequences that the bar uses,
+// and lines that break at the edge.
+type terminal struct {
+	columns int
+
+	mu       sync.Mutex
+	lines    []string
+	row, col int
+	wrapped  []string // lines that were wider than the terminal
+	all      []byte   // that ever came
+	rest     string   // an escape sequence that is not whole yet
+}
+
+var upAndErase = regexp.MustCompile(`^\x1b\[(\d+)A\x1b\[J`)
+
+func (s *terminal) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(s.all, b...)
+	text := s.rest + string(b)
+	s.rest = ""
+	for text != "" {
+		switch m := upAndErase.FindStringSubmatch(text); {
+		case m != nil:
+			n, _ := strconv.Atoi(m[1])
+			s.row = max(s.row-n, 0)
+			s.erase()
+			text = text[len(m[0]):]
+		case text[0] == '\x1b':
+			if len(text) > 12 {
+				panic("an unknown control sequence: " + strconv.Quote(text[:12]))
+			}
+			s.rest, text = text, ""
+		case text[0] == '\n':
+			s.row++
+			text = text[1:]
+		case text[0] == '\r':
+			s.col = 0
+			text = text[1:]
+		default:
+			end := strings.IndexAny(text, "\r\n\x1b")
+			if end < 0 {
+				end = len(text)
+			}
+			s.print(text[:end])
+			text = text[end:]
+		}
+	}
+	return len(b), nil
+}
+
+func (s *terminal) print(text string) {
+	for len(s.lines) <= s.row {
+		s.lines = append(s.lines, "")
+	}
+	line := []rune(s.lines[s.row])
+	for len(line) < s.col+len([]rune(text)) {
+		line = append(line, ' ')
+	}
+	for _, r := range text {
+		line[s.col] = r
+		s.col++
+	}
+	s.lines[s.row] = string(line)
+	if runewidth.StringWidth(s.lines[s.row]) > s.columns {
+		s.wrapped = append(s.wrapped, s.lines[s.row])
+	}
+}
+
+// came tells whether a text ever came, erased since or not.
+func (s *terminal) came(text string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Contains(string(s.all), text)
+}
+
+// erase clears all from the cursor on.
+func (s *terminal) erase() {
+	s.lines = s.lines[:min(s.row+1, len(s.lines))]
+	if s.row < len(s.lines) {
+		line := []rune(s.lines[s.row])
+		s.lines[s.row] = string(line[:min(s.col, len(line))])
+	}
+}
+
+func (s *terminal) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Join(s.lines, "\n")
+}
+
+// watch runs the program with a terminal for standard error. end sends it a
+// signal when it is not 0, as ^C does with all that a terminal shows for it,
+// and waits.
+func (b *testBundle) watch(columns int, args ...string) (s *terminal, end func(sig syscall.Signal) int) {
+	b.t.Helper()
+	master, slave, err := pty.Open()
+	require.NoError(b.t, err)
+	require.NoError(b.t, pty.Setsize(master, &pty.Winsize{Rows: 24, Cols: uint16(columns)}))
+	s = &terminal{columns: columns}
+	cmd := b.command(args...)
+	cmd.Stderr = slave
+	require.NoError(b.t, cmd.Start())
+	require.NoError(b.t, slave.Close())
+	read := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(s, master) // ends with an error when the program does
+		close(read)
+	}()
+	return s, func(sig syscall.Signal) int {
+		if sig != 0 {
+			_, err := master.WriteString("^C") // it echoes
+			require.NoError(b.t, err)
+			require.Eventually(b.t, func() bool { return s.came("^C") }, patience, time.Millisecond)
+			require.NoError(b.t, cmd.Process.Signal(sig))
+		}
+		_ = cmd.Wait() // the state tells
+		<-read
+		_ = master.Close()
+		require.NotContains(b.t, s.String(), testToken)
+		return cmd.ProcessState.ExitCode()
+	}
+}
+
+// sees waits for a text on the terminal.
+func (b *testBundle) sees(s *terminal, pattern string) string {
+	b.t.Helper()
+	re := regexp.MustCompile(pattern)
+	require.Eventually(b.t, func() bool { return re.MatchString(s.String()) }, patience, 20*time.Millisecond,
+		"waited for %s", pattern)
+	return s.String()
+}
+
+// The bar shows rows done, rate now, 429s and the estimated end, and breaks no
+// line, on a narrow terminal too.
+func TestBar(t *testing.T) {
+	for _, c := range []struct {
+		columns int
+		running string
+	}{
+		{80, `(?m)^batch 1  20/60 rows \[=+>-+\]  33 %\n[0-9.]+ calls/s, 0 answered 429, 20 of 20 calls in 3 s, ends \S+ \(in \d+ s\)$`},
+		{40, `(?m)^batch 1  20/60 rows \[=*>-+\]  33 %\n[0-9.]+ calls/s, 0 answered 429,\n20 of 20 calls in 3 s,\nends \S+ \(in \d+ s\)$`},
+	} {
+		t.Run(strconv.Itoa(c.columns), func(t *testing.T) {
+			b := setup(t, webflowtest.Config{Assets: 60}).with("WEBFLOW_RATE_LIMIT", "20/3s")
+			b.file("n.csv", names(60))
+			s, wait := b.watch(c.columns, "run", "n.csv")
+			b.sees(s, c.running)
+			require.Zero(t, wait(0))
+			require.Regexp(t, `(?m)^batch 1 is loaded\nbatch 1  60/60 rows \[=+>\]  100 %\n`, s.String())
+			require.Equal(t, 1, strings.Count(s.String(), "rows ["), "one bar:\n%s", s)
+			require.Empty(t, s.wrapped)
+		})
+	}
+}
+
+// Log lines go above the bar, and none is lost at its end.
+func TestBarAndLog(t *testing.T) {
+	b := setup(t, webflowtest.Config{Assets: 40}).with("WEBFLOW_RATE_LIMIT", "20/1s")
+	b.file("n.csv", names(40))
+	s, wait := b.watch(400, "run", "n.csv", "--verbose")
+	require.Zero(t, wait(0))
+	text := s.String()
+	require.Equal(t, 1, strings.Count(text, "rows ["), "one bar:\n%s", text)
+	require.Contains(t, text, "level=INFO")
+	for _, line := range strings.Split(text, "\n") {
+		require.Equal(t, strings.Contains(line, "level="), strings.HasPrefix(line, "time="), line)
+	}
+}
+
+// A worker's bar counts what it finds and goes on; a signal leaves it as it is.
+func TestWorkBar(t *testing.T) {
+	b := setup(t, webflowtest.Config{Assets: 40})
+	s, wait := b.watch(80, "work")
+	b.sees(s, `site default  0/0 rows`)
+	b.enqueue(names(40))
+	b.sees(s, `(?m)^site default  40/40 rows \[=+>\]  100 %\n`)
+	b.enqueue("asset_id,display_name\n" + webflowtest.AssetID(0) + ",other\n")
+	b.sees(s, `site default  41/41 rows`)
+	require.Zero(t, wait(syscall.SIGTERM))
+	require.Equal(t, 1, strings.Count(s.String(), "rows ["), "one bar:\n%s", s)
+	require.NotContains(t, s.String(), "^C")
+	require.Regexp(t, `stopped; 0 rows are left to send\s*$`, s.String())
+	require.Empty(t, s.wrapped)
+}
+
+func TestWrap(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		items []string
+		width int
+		want  []string
+	}{
+		{[]string{"one", "two"}, 80, []string{"one, two"}},
+		{[]string{"one", "two"}, 7, []string{"one,", "two"}},
+		{[]string{"one", "two three four"}, 9, []string{"one,", "two three", "four"}},
+		{[]string{"unbreakable"}, 6, []string{"unbre…"}},
+		{[]string{"日本語"}, 5, []string{"日本…"}},
+		{[]string{"a", "b", "c", "d"}, 2, []string{"a,", "b,", "c…"}},
+		{nil, 10, nil},
+	} {
+		require.Equal(t, c.want, wrap(c.items, c.width, 3), "%q at %d", c.items, c.width)
+	}
+}

@@ -1,0 +1,77 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) batchCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "batch",
+		Short: "Pause, resume, cancel or retry a batch",
+		Args:  noCommand,
+		RunE:  showHelp,
+	}
+	cmd.AddCommand(
+		a.batchChange("pause", "Send nothing more of it until it is resumed", "paused"),
+		a.batchChange("resume", "Go on with a paused batch", "active"),
+		a.batchChange("cancel", "End what is not sent yet; what was sent stays reported", "cancelled"),
+		a.batchRetryCommand(),
+	)
+	return cmd
+}
+
+func (a *app) batchChange(use, short, status string) *cobra.Command {
+	return &cobra.Command{
+		Use: use + " BATCH", Short: short, Args: batchArg(true), ValidArgsFunction: completeNothing,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
+				return a.setBatch(ctx, s, args[0], status)
+			})
+		},
+	}
+}
+
+func (a *app) setBatch(ctx context.Context, s *session, arg, status string) error {
+	id, err := batchNumber(arg)
+	if err != nil {
+		return err
+	}
+	changed, err := s.SetBatchStatus(ctx, id, status, nil)
+	if err != nil {
+		return err
+	}
+	if changed && status == "cancelled" {
+		if err := s.endCancelled(ctx, id); err != nil {
+			return err
+		}
+	}
+	v, err := s.view(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !changed && v.Status != status {
+		return fmt.Errorf("batch %d is %s: it can't become %s", id, v.Status, status)
+	}
+	if a.json {
+		return a.result.print(v)
+	}
+	printBatch(a.Out, v)
+	return nil
+}
+
+// endCancelled ends a cancelled batch's rows here and now: there may be no
+// worker that does.
+func (s *session) endCancelled(ctx context.Context, id int64) error {
+	st, err := s.BatchStatus(ctx, id)
+	if err != nil {
+		return err
+	}
+	site, err := s.SiteByName(ctx, st.Site)
+	if err != nil {
+		return err
+	}
+	return s.EndCancelled(ctx, site.ID)
+}

@@ -1,0 +1,156 @@
+// Package cli owns the command line: one file a command, each with its options,
+// their validation and what it runs. Commands print through io.Writers: results
+// on standard output, progress and errors on standard error.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"relabel/internal/config"
+)
+
+// Exit codes: a contract, scripts depend on them.
+const (
+	exitOK      = 0
+	exitError   = 1
+	exitUsage   = 2
+	exitTrouble = 3 // finished, but some rows did not succeed
+	exitParked  = 4 // stopped with the site parked
+)
+
+// version is set by the linker for releases (-X relabel/internal/cli.version=1.2.3).
+var version = ""
+
+// Version is this build's.
+func Version() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return strings.TrimPrefix(info.Main.Version, "v")
+	}
+	return "dev"
+}
+
+// Params are what a process gives to the command line.
+type Params struct {
+	Args      []string
+	In        io.Reader
+	Out, Err  io.Writer
+	LookupEnv func(string) (string, bool)
+}
+
+// app is what all commands share.
+type app struct {
+	Params
+	stdout *output     // where Out goes
+	screen *screen     // where Err, notes and the log go
+	result *jsonResult // what --json prints
+	cfg    config.Config
+	log    *slog.Logger
+	json, quiet,
+	verbose bool
+	site        string // --site
+	databaseURL string // --database-url
+}
+
+// exitErr ends a command with a code of its own. An empty text prints nothing:
+// the command has said it already.
+type exitErr struct {
+	code int
+	text string
+}
+
+func (e exitErr) Error() string { return e.text }
+
+func usageError(format string, args ...any) error {
+	return exitErr{exitUsage, fmt.Sprintf(format, args...)}
+}
+
+// Run runs one command and returns its exit code. ctx ends with the first
+// SIGINT or SIGTERM.
+func Run(ctx context.Context, p Params) int {
+	a := newApp(p)
+	root := a.rootCommand()
+	root.SetArgs(p.Args)
+	err := root.ExecuteContext(ctx)
+	a.result.end()
+	if err == nil {
+		err = a.stdout.err // nobody looks at the error of each line
+	}
+	code, text := endOf(err)
+	if text != "" {
+		fmt.Fprintln(p.Err, "relabel: "+text)
+	}
+	return code
+}
+
+func newApp(p Params) *app {
+	a := &app{Params: p, stdout: &output{Writer: p.Out}, screen: &screen{raw: p.Err}}
+	a.Out, a.Err = a.stdout, a.screen
+	a.result = &jsonResult{w: a.Out}
+	return a
+}
+
+// endOf gives the exit code of an error, and its one line. A reader of
+// standard output that has seen enough (| head) is no error.
+func endOf(err error) (code int, text string) {
+	switch e := (exitErr{}); {
+	case err == nil, errors.Is(err, errReaderGone):
+		return exitOK, ""
+	case errors.As(err, &e):
+		code = e.code
+	default:
+		code = exitError
+	}
+	if code == exitError && errors.Is(err, context.Canceled) { // by a signal: where it was is of no use
+		return code, "interrupted"
+	}
+	return code, oneLine(err.Error())
+}
+
+// oneLine keeps the promise of one line an error, whatever a library says.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+func (a *app) configure() error {
+	cfg, err := config.Read(a.LookupEnv)
+	if err != nil {
+		return usageError("%s", err)
+	}
+	if a.databaseURL != "" {
+		cfg.DatabaseURL = a.databaseURL
+	}
+	if a.site == "" {
+		return usageError("--site is empty: leave it out for the site %q", "default")
+	}
+	a.cfg = cfg
+	level := slog.LevelWarn
+	if a.verbose {
+		level = slog.LevelInfo
+	}
+	if v, _ := a.LookupEnv("RELABEL_LOG"); v == "debug" {
+		level = slog.LevelDebug
+	}
+	a.log = newLogger(a.Err, level)
+	return nil
+}
+
+// note tells something on standard error, unless quiet.
+func (a *app) note(format string, args ...any) {
+	if !a.quiet {
+		fmt.Fprintf(a.Err, format+"\n", args...)
+	}
+}
+
+// isFile tells a terminal or file apart from a test's buffer.
+func isFile(w any) (*os.File, bool) {
+	f, ok := w.(*os.File)
+	return f, ok
+}

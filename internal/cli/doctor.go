@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// maxSkew is the difference of clocks that is worth telling: times on screen
+// are off by it. Nothing is decided by this machine's clock.
+const maxSkew = 2 * time.Second
+
+func (a *app) doctorCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "doctor", Short: "Check what relabel needs: database, schema, clock, token",
+		Long: `Looks at what relabel needs, a line each: the database and its schema, this machine's clock,
+and the token of --site, which is not tried (relabel site check does). Exits with 1 when
+something is wrong.`,
+		Args: noArgs("no arguments"), ValidArgsFunction: completeNothing,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context()) },
+	}
+}
+
+// finding is one line of the doctor's.
+type finding struct {
+	Check string `json:"check"`
+	OK    bool   `json:"ok"`
+	Text  string `json:"text"`
+}
+
+func (a *app) doctor(ctx context.Context) error {
+	findings := a.examine(ctx)
+	bad := 0
+	for _, f := range findings {
+		if !f.OK {
+			bad++
+		}
+		if a.json {
+			continue
+		}
+		mark := "ok     "
+		if !f.OK {
+			mark = "PROBLEM"
+		}
+		fmt.Fprintf(a.Out, "%s  %-9s %s\n", mark, f.Check, f.Text)
+	}
+	if a.json {
+		if err := a.result.print(map[string]any{"findings": findings}); err != nil {
+			return err
+		}
+	}
+	if bad > 0 {
+		return fmt.Errorf("doctor found %s", plural(int64(bad), "problem", "problems"))
+	}
+	return nil
+}
+
+func (a *app) examine(ctx context.Context) []finding {
+	s, err := a.open(ctx)
+	if err != nil {
+		return []finding{{"database", false, oneLine(err.Error())}}
+	}
+	defer s.Close()
+	where := "DATABASE_URL answers, its schema is current"
+	if s.server != nil {
+		where = s.server.String() + ", schema current"
+	}
+	return []finding{{"database", true, where}, examineClock(ctx, s), a.examineToken(ctx, s)}
+}
+
+func examineClock(ctx context.Context, s *session) finding {
+	skew, err := s.Skew(ctx)
+	if err != nil {
+		return finding{"clock", false, oneLine(err.Error())}
+	}
+	if skew.Abs() > maxSkew {
+		return finding{"clock", false, fmt.Sprintf("this machine's clock differs from the database's by %s: times on screen are off; set it right",
+			skew.Abs().Round(time.Millisecond))}
+	}
+	return finding{"clock", true, fmt.Sprintf("within %s of the database's", maxSkew)}
+}
+
+func (a *app) examineToken(ctx context.Context, s *session) finding {
+	cfg, err := a.namedSite(ctx, s, a.site)
+	if err != nil {
+		return finding{"token", false, oneLine(err.Error())}
+	}
+	if cfg.Site.ParkedAt != nil {
+		return finding{"token", false, siteState(cfg.Site)}
+	}
+	return finding{"token", true, "found for site " + cfg.Site.Name + " (not tried)"}
+}

@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) enqueueCommand() *cobra.Command {
+	var src sourceFlags
+	cmd := &cobra.Command{
+		Use:   "enqueue SOURCE",
+		Short: "Load a CSV or a query and queue it; print the batch number",
+		Long: `Loads SOURCE as a batch for the workers (relabel work), and prints its number, alone, on
+standard output. It needs no token.
+
+` + sourceHelp,
+		Example: `  relabel enqueue names.csv
+  BATCH=$(relabel enqueue names.csv) && relabel work --until-done && relabel results $BATCH
+  some-export | relabel enqueue - --name nightly`,
+		Args:              src.args,
+		ValidArgsFunction: completeCSV,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := src.check(); err != nil {
+				return err
+			}
+			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
+				return a.enqueue(ctx, s, src)
+			})
+		},
+	}
+	src.register(cmd)
+	return cmd
+}
+
+func (a *app) enqueue(ctx context.Context, s *session, src sourceFlags) error {
+	if err := noStandIn(a.site); err != nil {
+		return err
+	}
+	site, err := s.SiteByName(ctx, a.site)
+	if err != nil {
+		return err
+	}
+	id, err := a.load(ctx, s, site, src)
+	if err != nil {
+		return err
+	}
+	if !a.json {
+		fmt.Fprintln(a.Out, id)
+		return nil
+	}
+	v, err := s.view(ctx, id)
+	if err != nil {
+		return err
+	}
+	return a.result.print(v)
+}

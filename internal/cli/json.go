@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"relabel/internal/intake"
+)
+
+// jsonResult is the one object that a command prints with --json. The problems
+// of a source come first and as they are found, so that a list of any length
+// takes no memory; the fields of what the command reports come after them.
+type jsonResult struct {
+	w        io.Writer
+	buf      *bufio.Writer // open while problems are listed
+	problems int64
+}
+
+func (j *jsonResult) problem(p intake.Problem) error {
+	text, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("error writing JSON: %w", err)
+	}
+	sep := ",\n    "
+	if j.problems == 0 {
+		j.buf = bufio.NewWriter(j.w)
+		sep = "{\n  \"problems\": [\n    "
+	}
+	j.problems++
+	if _, err = j.buf.WriteString(sep); err == nil {
+		_, err = j.buf.Write(text)
+	}
+	return err
+}
+
+// print ends the object with the fields of v.
+func (j *jsonResult) print(v any) error {
+	if j.buf == nil {
+		return printJSON(j.w, v)
+	}
+	var fields bytes.Buffer
+	if err := printJSON(&fields, v); err != nil {
+		return err
+	}
+	_, err := j.buf.WriteString("\n  ],\n" + string(bytes.TrimPrefix(fields.Bytes(), []byte("{\n"))))
+	if err == nil {
+		err = j.buf.Flush()
+	}
+	j.buf = nil
+	return err
+}
+
+// end closes an object that a command has left open.
+func (j *jsonResult) end() {
+	if j.buf == nil {
+		return
+	}
+	_, _ = j.buf.WriteString("\n  ]\n}\n") // the first error stays in the writer, and in the output
+	_ = j.buf.Flush()
+	j.buf = nil
+}
+
+// printJSON writes one object on several lines, as it is.
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
+		return fmt.Errorf("error writing JSON: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"log/slog"
+
+	"relabel/internal/webflow"
+)
+
+// newLogger writes text lines to w. Every attribute that is a token, whatever
+// its depth, prints as [redacted]: webflow.Token sees to it as a LogValuer, and
+// secretHandler takes out what got into a text (a proxy may echo a header).
+func newLogger(w io.Writer, level slog.Level) *slog.Logger {
+	return slog.New(&secretHandler{
+		Handler: slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}),
+		tokens:  &tokenList{},
+	})
+}
+
+// tokenList is shared by all handlers derived from one.
+type tokenList struct{ known []webflow.Token }
+
+// secretHandler redacts the known tokens from messages and string attributes.
+type secretHandler struct {
+	slog.Handler
+	tokens *tokenList
+}
+
+// Handle implements slog.Handler.
+func (h *secretHandler) Handle(ctx context.Context, r slog.Record) error {
+	clean := slog.NewRecord(r.Time, r.Level, h.redact(r.Message), r.PC)
+	r.Attrs(func(at slog.Attr) bool {
+		clean.AddAttrs(h.attr(at))
+		return true
+	})
+	return h.Handler.Handle(ctx, clean)
+}
+
+// WithAttrs implements slog.Handler.
+func (h *secretHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	for i := range attrs {
+		attrs[i] = h.attr(attrs[i])
+	}
+	return &secretHandler{h.Handler.WithAttrs(attrs), h.tokens}
+}
+
+// WithGroup implements slog.Handler.
+func (h *secretHandler) WithGroup(name string) slog.Handler {
+	return &secretHandler{h.Handler.WithGroup(name), h.tokens}
+}
+
+func (h *secretHandler) attr(a slog.Attr) slog.Attr {
+	v := a.Value.Resolve()
+	switch v.Kind() {
+	case slog.KindGroup:
+		group := v.Group()
+		out := make([]slog.Attr, len(group))
+		for i, g := range group {
+			out[i] = h.attr(g)
+		}
+		return slog.Attr{Key: a.Key, Value: slog.GroupValue(out...)}
+	case slog.KindString:
+		return slog.String(a.Key, h.redact(v.String()))
+	case slog.KindAny:
+		if err, ok := v.Any().(error); ok {
+			return slog.String(a.Key, h.redact(oneLine(err.Error())))
+		}
+	}
+	return slog.Attr{Key: a.Key, Value: v}
+}
+
+func (h *secretHandler) redact(s string) string {
+	for _, t := range h.tokens.known {
+		s = t.Redact(s)
+	}
+	return s
+}
+
+// protect makes the log redact a token from now on. Call it before anything
+// runs that logs.
+func protect(log *slog.Logger, t webflow.Token) {
+	if h, ok := log.Handler().(*secretHandler); ok {
+		h.tokens.known = append(h.tokens.known, t)
+	}
+}

@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"io"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"relabel/db"
+	"relabel/internal/intake"
+)
+
+func (a *app) resultsCommand() *cobra.Command {
+	var p resultsParams
+	cmd := &cobra.Command{
+		Use:   "results BATCH",
+		Short: "Every row of a batch and what became of it, as CSV or JSON lines",
+		Long: `Writes the rows of a batch in input order, with the columns
+` + strings.Join(intake.ResultsColumns(), ", ") + `.
+
+The CSV opens safely in a spreadsheet (a cell that would run as a formula gets a quote before
+it) and loads straight back with enqueue, unchanged; jsonl (also --json) is exact. A file
+named with -o is written whole or not at all.`,
+		Example: `  relabel results 7 -o results.csv
+  relabel results 7 --status failed,conflict --format jsonl
+  relabel results 7 --status failed | relabel enqueue -`,
+		Args:              batchArg(true),
+		ValidArgsFunction: completeNothing,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if a.json && !cmd.Flags().Changed("format") {
+				p.format = "jsonl"
+			}
+			if err := p.check(); err != nil {
+				return err
+			}
+			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
+				return a.results(ctx, s, args[0], p)
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringSliceVar(&p.statuses, "status", nil, "only rows of these `STATUSES`: "+strings.Join(db.Statuses(), ", "))
+	f.StringVar(&p.format, "format", "csv", "`FORMAT`: csv or jsonl")
+	f.StringVarP(&p.file, "output", "o", "", "write to this `FILE` (default: standard output)")
+	for flag, values := range map[string][]string{"status": db.Statuses(), "format": {"csv", "jsonl"}} {
+		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	}
+	return cmd
+}
+
+type resultsParams struct {
+	statuses     []string
+	format, file string
+}
+
+func (p resultsParams) check() error {
+	if p.format != "csv" && p.format != "jsonl" {
+		return usageError("--format is csv or jsonl, not %q", p.format)
+	}
+	for _, s := range p.statuses {
+		if !slices.Contains(db.Statuses(), s) {
+			return usageError("--status: there is no status %q; there are %s", s, strings.Join(db.Statuses(), ", "))
+		}
+	}
+	return nil
+}
+
+func (a *app) results(ctx context.Context, s *session, arg string, p resultsParams) error {
+	id, err := batchNumber(arg)
+	if err != nil {
+		return err
+	}
+	if _, err := s.BatchStatus(ctx, id); err != nil {
+		return err
+	}
+	rows := s.Results(ctx, id, p.statuses)
+	if p.file == "" || p.file == "-" {
+		_, err := writeResults(a.Out, p.format, rows)
+		return err
+	}
+	n, err := writeFile(p.file, func(w io.Writer) (int64, error) { return writeResults(w, p.format, rows) })
+	if err != nil {
+		return err
+	}
+	a.note("%s written to %s", plural(n, "row", "rows"), p.file)
+	return nil
+}
+
+func writeResults(w io.Writer, format string, rows iter.Seq2[db.Result, error]) (n int64, err error) {
+	buf := bufio.NewWriterSize(w, 64<<10) // fewer system calls for millions of rows
+	put, err := newRowWriter(buf, format)
+	if err != nil {
+		return 0, err
+	}
+	for r, err := range rows {
+		if err == nil {
+			err = put(&r)
+		}
+		if err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, buf.Flush()
+}
+
+type rowWriter func(*db.Result) error
+
+func newRowWriter(buf *bufio.Writer, format string) (rowWriter, error) {
+	if format == "jsonl" {
+		return jsonlWriter(buf), nil
+	}
+	return csvWriter(buf)
+}
+
+func jsonlWriter(buf *bufio.Writer) rowWriter {
+	enc := json.NewEncoder(buf)
+	enc.SetEscapeHTML(false)
+	return func(r *db.Result) error { return enc.Encode(r) }
+}
+
+// csvWriter writes the header, and gives the writer of rows.
+func csvWriter(buf *bufio.Writer) (rowWriter, error) {
+	c := csv.NewWriter(buf)
+	write := func(record []string) error {
+		if err := c.Write(record); err != nil {
+			return err
+		}
+		c.Flush() // into buf: memory to memory
+		return c.Error()
+	}
+	return func(r *db.Result) error { return write(csvRecord(r)) }, write(intake.ResultsColumns())
+}
+
+func csvRecord(r *db.Result) []string {
+	status := ""
+	if r.HTTPStatus != nil {
+		status = strconv.Itoa(*r.HTTPStatus)
+	}
+	finished := ""
+	if r.FinishedAt != nil {
+		finished = r.FinishedAt.UTC().Format(time.RFC3339)
+	}
+	return []string{
+		strconv.FormatInt(r.Line, 10), intake.Neutralise(r.AssetID), intake.Neutralise(r.LocaleID),
+		intake.Neutralise(deref(r.DisplayName)), intake.Neutralise(deref(r.AltText)),
+		r.Status, status, strconv.Itoa(r.Attempts),
+		intake.Neutralise(deref(r.AppliedName)), intake.Neutralise(deref(r.Error)), finished,
+	}
+}

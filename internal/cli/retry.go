@@ -1,0 +1,62 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"relabel/db"
+)
+
+// retryable are the statuses that a retry can begin from.
+func retryable() []string { return []string{"failed", "conflict", "cancelled"} }
+
+func (a *app) batchRetryCommand() *cobra.Command {
+	var statuses []string
+	var errorText string
+	cmd := &cobra.Command{
+		Use:   "retry BATCH",
+		Short: "Send failed, conflicting and cancelled rows again",
+		Long: `Makes rows pending again, with all their attempts. A row whose asset has got a
+newer name since becomes superseded instead: a late retry never overwrites it.`,
+		Example: "  relabel batch retry 7\n  relabel batch retry 7 --status failed --error 'HTTP 500'",
+		Args:    batchArg(true), ValidArgsFunction: completeNothing,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, s := range statuses {
+				if !slices.Contains(retryable(), s) {
+					return usageError("--status: a row that is %q can't be retried; failed, conflict and cancelled can", s)
+				}
+			}
+			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
+				return a.batchRetry(ctx, s, args[0], statuses, errorText)
+			})
+		},
+	}
+	cmd.Flags().StringSliceVar(&statuses, "status", retryable(), "rows of these `STATUSES`")
+	cmd.Flags().StringVar(&errorText, "error", "", "only rows whose error holds this `TEXT`")
+	return cmd
+}
+
+func (a *app) batchRetry(ctx context.Context, s *session, arg string, statuses []string, errorText string) error {
+	id, err := batchNumber(arg)
+	if err != nil {
+		return err
+	}
+	if _, err := s.BatchStatus(ctx, id); err != nil {
+		return err
+	}
+	got, err := s.RetryBatch(ctx, db.RetryParams{BatchID: id, Statuses: statuses, Error: errorText})
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.result.print(map[string]int64{"batch": id, "pending": got.Pending, "superseded": got.Superseded})
+	}
+	fmt.Fprintf(a.Out, "%s will be sent again\n", plural(got.Pending, "row", "rows"))
+	if got.Superseded > 0 {
+		fmt.Fprintf(a.Out, "%s not: a newer rename of the same asset came since\n", plural(got.Superseded, "row is", "rows are"))
+	}
+	return nil
+}

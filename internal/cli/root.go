@@ -1,0 +1,139 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Groups of commands in the help.
+const (
+	groupMain   = "main"
+	groupReport = "report"
+	groupSteer  = "steer"
+	groupSetUp  = "setup"
+)
+
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "relabel",
+		Short: "Rename assets on Webflow sites in bulk",
+		Long: `relabel renames assets on Webflow sites in bulk. Load the rows once: every row ends in
+exactly one known state, the newest name wins, and the API's rate limit is used fully
+and never broken. Interrupt it whenever you like; it goes on where it stopped.`,
+		Example: `  relabel demo                         see it work: nothing else is needed
+  relabel run names.csv --rehearse     your rows, against a stand-in for the API
+  WEBFLOW_TOKEN=... relabel run names.csv`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       Version(),
+		Args:          noCommand,
+		RunE:          showHelp,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.HasSubCommands() { // only shows its help
+				return nil
+			}
+			return a.configure()
+		},
+	}
+	root.SetOut(a.Out)
+	root.SetErr(a.Err)
+	root.SetIn(a.In)
+	root.SetVersionTemplate("relabel {{.Version}}\n")
+	root.SetFlagErrorFunc(flagError)
+	f := root.PersistentFlags()
+	f.BoolVar(&a.json, "json", false, "print the result as JSON")
+	f.BoolVarP(&a.quiet, "quiet", "q", false, "no progress and no notices")
+	f.BoolVarP(&a.verbose, "verbose", "v", false, "log what the workers do")
+	f.StringVar(&a.databaseURL, "database-url", "", "PostgreSQL to use, as a `URL` (default $DATABASE_URL, else a private one)")
+	f.StringVar(&a.site, "site", "default", "`NAME` of the site")
+	a.addCommands(root)
+	return root
+}
+
+func (a *app) addCommands(root *cobra.Command) {
+	for _, g := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{groupMain, "Rename:", []*cobra.Command{a.demoCommand(), a.runCommand(), a.enqueueCommand(), a.workCommand()}},
+		{groupReport, "See what happens:", []*cobra.Command{a.statusCommand(), a.resultsCommand()}},
+		{groupSteer, "Steer:", []*cobra.Command{a.batchCommand(), a.siteCommand()}},
+		{groupSetUp, "Set up and check:", []*cobra.Command{a.migrateCommand(), a.dbCommand(), a.doctorCommand(), a.versionCommand()}},
+	} {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, c := range g.commands {
+			c.GroupID = g.id
+			root.AddCommand(c)
+		}
+	}
+	root.SetHelpCommandGroupID(groupSetUp)
+	root.SetCompletionCommandGroupID(groupSetUp)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() { // these need no environment, and should work when it is wrong
+		if slices.Contains([]string{"version", "help", "completion"}, c.Name()) {
+			c.PersistentPreRunE = func(*cobra.Command, []string) error { return nil }
+		}
+	}
+}
+
+func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+
+// flagError is what is wrong with a flag, in one line that says where to look.
+func flagError(cmd *cobra.Command, err error) error {
+	text := err.Error()
+	if e := (*pflag.InvalidValueError)(nil); errors.As(err, &e) {
+		kind := "a value of another kind"
+		switch e.GetFlag().Value.Type() {
+		case "int":
+			kind = "a whole number"
+		case "bool":
+			kind = "true or false"
+		}
+		text = fmt.Sprintf("--%s takes %s, not %q", e.GetFlag().Name, kind, e.GetValue())
+	}
+	return usageError("%s; see `%s --help`", text, cmd.CommandPath())
+}
+
+// noCommand refuses a word that is no command, as wrong usage.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := ""
+	cmd.SuggestionsMinimumDistance = 2 // letters; what cobra itself uses
+	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
+		hint = fmt.Sprintf("; did you mean %q?", s[0])
+	}
+	return usageError("there is no command %q%s; see `%s --help`",
+		strings.TrimSpace(strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name())+" "+args[0]), hint, cmd.CommandPath())
+}
+
+// noArgs is cobra.NoArgs with the exit code of wrong usage; what it takes
+// instead goes into the message.
+func noArgs(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usageError("`%s` takes %s; see `%s --help`", cmd.CommandPath(), what, cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
+// completeNothing keeps the shell from offering files where none belong.
+func completeNothing(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeCSV offers the files that a SOURCE can be.
+func completeCSV(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return []string{"csv", "tsv", "txt", "gz"}, cobra.ShellCompDirectiveFilterFileExt
+}

@@ -1,0 +1,106 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"relabel/jobs"
+)
+
+func (a *app) runCommand() *cobra.Command {
+	var p runParams
+	cmd := &cobra.Command{
+		Use:   "run SOURCE",
+		Short: "Load a CSV or a query, work until done, report",
+		Long: `Loads SOURCE as a batch, works until every row has a final status, and reports.
+
+` + sourceHelp + `
+
+The first Ctrl-C (SIGINT or SIGTERM) makes no new calls, lets those in flight end, and
+leaves the rest in the database: relabel work --until-done goes on. A second one stops
+at once; what was in flight then is looked at again within a minute of the next start.
+
+Exit codes: 0 all rows done, 1 error or interrupted, 3 done but some rows did not
+succeed, 4 the site is parked (the API refused the token).`,
+		Example: `  relabel run names.csv
+  relabel run names.csv --rehearse
+  relabel run --sql 'SELECT asset_id, display_name FROM wanted' --name wanted
+  zcat export.csv.gz | relabel run - --name "spring names"`,
+		Args:              p.src.args,
+		ValidArgsFunction: completeCSV,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := p.check(); err != nil {
+				return err
+			}
+			return a.run(cmd.Context(), p)
+		},
+	}
+	p.src.register(cmd)
+	p.work.register(cmd)
+	cmd.Flags().BoolVar(&p.rehearse, "rehearse", false, "send these rows to a stand-in API on this machine: nothing reaches Webflow")
+	return cmd
+}
+
+type runParams struct {
+	src      sourceFlags
+	work     workFlags
+	rehearse bool
+}
+
+func (p *runParams) check() error {
+	if err := p.src.check(); err != nil {
+		return err
+	}
+	p.src.force = p.src.force || p.rehearse // an earlier rehearsal is no record of the site
+	return p.work.check()
+}
+
+func (a *app) run(ctx context.Context, p runParams) error {
+	s, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if p.rehearse {
+		return a.rehearse(ctx, s, p)
+	}
+	site, err := a.namedSite(ctx, s, a.site)
+	if err != nil {
+		return err
+	}
+	v, err := a.loadAndWork(ctx, s, site, p)
+	if err != nil {
+		return err
+	}
+	return batchEnd(v)
+}
+
+// loadAndWork loads first: a source that is refused starts no workers. A
+// signal is no error here: the view tells what is left.
+func (a *app) loadAndWork(ctx context.Context, s *session, site jobs.SiteConfig, p runParams) (batchView, error) {
+	id, err := a.load(ctx, s, site.Site, p.src)
+	if err != nil {
+		return batchView{}, err
+	}
+	a.note("batch %d is loaded", id)
+	pool, err := a.startPool(ctx, s, []jobs.SiteConfig{site}, p.work)
+	if err != nil {
+		return batchView{}, fmt.Errorf("batch %d is loaded, but: %w", id, err)
+	}
+	followErr := a.follow(ctx, s, id, func(v batchView) bool { return v.ParkedReason != nil || v.held() })
+	if err := stopPool(pool); err != nil {
+		return batchView{}, err
+	}
+	if followErr != nil && ctx.Err() == nil {
+		return batchView{}, followErr
+	}
+	ctx = context.WithoutCancel(ctx)
+	if isStandIn(site.Site.Name) { // a signal came: nobody can go on with what is left
+		if err := s.Abandon(ctx, site.Site.ID, "the stand-in is gone"); err != nil {
+			return batchView{}, err
+		}
+	}
+	return a.summarise(ctx, s, id)
+}

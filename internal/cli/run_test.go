@@ -1,0 +1,162 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"relabel/internal/webflow/webflowtest"
+)
+
+func TestRun(t *testing.T) {
+	b := setup(t, webflowtest.Config{Assets: 20, Normalise: strings.TrimSpace})
+	b.file("names.csv", names(20))
+	r := b.ok("run", "names.csv")
+	require.Contains(t, r.stdout, `Batch 1 "names.csv" on site default is done after`)
+	require.Contains(t, r.stdout, "20 rows: 20 succeeded")
+	require.Contains(t, r.stdout, "20 calls, 0 answered 429")
+	require.Contains(t, r.stdout, "next: relabel results 1 -o results.csv")
+	b.sentOnce(20)
+
+	t.Run("quiet", func(t *testing.T) {
+		b.file("other.csv", "asset_id,display_name\n"+webflowtest.AssetID(0)+",spaced \n")
+		r := b.ok("run", "other.csv", "--quiet", "--json")
+		require.Empty(t, r.stderr)
+		v := r.json()
+		for _, key := range []string{
+			"batch", "name", "site", "status", "total", "pending", "sending", "succeeded", "failed", "superseded",
+			"unchanged", "conflict", "cancelled", "invalid", "calls", "rate_limited", "started_at", "finished_at", "eta",
+		} {
+			require.Contains(t, v, key)
+		}
+		require.Equal(t, "done", v["status"])
+		require.Equal(t, v, b.status("2"))
+		require.Contains(t, b.ok("results", "2", "--json").stdout, `"applied_name":"spaced"`)
+	})
+}
+
+// What does not succeed is told by cause, with an example and the next command.
+func TestRunTrouble(t *testing.T) {
+	b := setup(t, webflowtest.Config{Assets: 3})
+	b.file("names.csv", names(5)) // two more than there are
+	r := b.run("run", "names.csv").exits(exitTrouble)
+	require.Equal(t, "2 rows of batch 1 did not succeed", r.errorLine())
+	require.Contains(t, r.stdout, "5 rows: 3 succeeded, 2 failed")
+	require.Contains(t, r.stdout, "2 × resource_not_found: ")
+	require.Contains(t, r.stdout, "HTTP 404), such as line 5, asset "+webflowtest.AssetID(3)+` → "name 3.jpg"`)
+	require.Contains(t, r.stdout, "next: relabel results 1 --status failed -o failed.csv")
+	require.Contains(t, b.ok("status", "1").stdout, "2 × resource_not_found: ")
+}
+
+// A token that is refused parks the site: rows wait, and go on where they
+// stopped once it is mended.
+func TestParked(t *testing.T) {
+	b := setup(t, webflowtest.Config{Assets: 10})
+	b.api.SetToken(testToken, webflowtest.TokenInvalid)
+	b.file("names.csv", names(10))
+	r := b.run("run", "names.csv").exits(exitParked)
+	require.Contains(t, r.errorLine(), "site default is parked, 10 rows of batch 1 left: the API refused the token (401)")
+	require.Contains(t, r.errorLine(), "`relabel site resume`")
+	v := b.status("1")
+	require.Equal(t, 10., v["pending"])
+	require.Contains(t, v["parked_reason"], "401")
+	require.Contains(t, b.ok("status").stdout, "active (parked)")
+	require.Contains(t, b.ok("status", "1").stdout, "401")
+	require.Contains(t, b.ok("site", "list").stdout, "parked: the API refused the token (401)")
+	b.run("doctor").exits(exitError)
+
+	calls := b.api.Calls()
+	b.run("work", "--until-done").fails(exitParked, "site default is parked")
+	require.Equal(t, calls, b.api.Calls(), "a parked site is left alone")
+
+	b.api.SetToken(testToken, webflowtest.TokenValid)
+	b.ok("site", "resume")
+	b.ok("work", "--until-done")
+	b.sentOnce(10)
+	require.Equal(t, "done", b.status("1")["status"])
+	require.Contains(t, b.ok("site", "resume").stderr, "neither parked nor paused")
+}
+
+func TestForbidden(t *testing.T) {
+	b := setup(t, webflowtest.Config{Assets: 1})
+	b.api.SetToken(testToken, webflowtest.TokenForbidden)
+	b.pipe(names(1), "run", "-").exits(exitParked)
+	require.Contains(t, b.ok("status", "1").stdout, "403")
+}
+
+// Sites that share a token share its lane: together they keep its limit.
+func TestSitesShareALane(t *testing.T) {
+	b := setup(t, webflowtest.Config{Assets: 40})
+	b.ok("site", "set", "--site", "shop", "--rate", "20/1s")
+	b.ok("site", "set", "--site", "blog", "--rate", "20/1s")
+	b.enqueue(names(20), "--site", "shop")
+	b.enqueue("asset_id,display_name\n"+strings.Join(strings.Split(names(40), "\n")[21:], "\n"), "--site", "blog")
+	v := b.ok("work", "--until-done", "--site", "shop,blog", "--json").json()
+	require.Equal(t, []any{"blog", "shop"}, v["sites"])
+	require.Equal(t, 40., v["ended"])
+	require.Equal(t, 0., v["left"])
+	b.sentOnce(40)
+	log := b.api.Log()
+	require.GreaterOrEqual(t, log[20].ArrivedAt.Sub(log[0].ArrivedAt).Seconds(), 1., "21 calls within a window for 20")
+	for _, site := range b.ok("site", "list", "--json").json()["sites"].([]any) {
+		if s := site.(map[string]any); s["name"] != "default" {
+			require.Equal(t, 20., s["lane"].(map[string]any)["limit"], "both sites show the one lane")
+		}
+	}
+}
+
+func TestWorkOnSites(t *testing.T) {
+	b := setup(t, webflowtest.Config{Assets: 2})
+	b.ok("site", "set", "--site", "shop", "--token-env", "SHOP_TOKEN")
+	b.run("work", "--until-done", "--site", "all").fails(exitError, "site shop", "SHOP_TOKEN is not set")
+	b.run("work", "--until-done", "--site", "default,nope").fails(exitError, "no such site: nope")
+	b.run("work", "--until-done", "--site", "rehearsal").fails(exitUsage, "stand-ins")
+	b.run("enqueue", "-", "--site", "a,b").fails(exitError, "no such site: a,b")
+	b = b.with("SHOP_TOKEN", testToken)
+	b.pipe(names(2), "run", "-", "--rehearse").exits(exitOK)
+	b.enqueue(names(1), "--site", "shop")
+	require.Contains(t, b.ok("work", "--until-done", "--site", "all").stderr, "working on sites default, shop;")
+	b.sentOnce(1)
+}
+
+// A rehearsal sends nothing to the real API, and its record is nobody's.
+func TestRehearse(t *testing.T) {
+	b := setup(t, webflowtest.Config{Assets: 30}).with("WEBFLOW_TOKEN", "")
+	b.file("names.csv", names(30))
+	r := b.ok("run", "names.csv", "--rehearse")
+	require.Contains(t, r.stdout, "30 rows: 30 succeeded")
+	require.Contains(t, r.stderr, "not to Webflow")
+	b.ok("run", "names.csv", "--rehearse")
+	b = b.with("WEBFLOW_TOKEN", testToken)
+	require.Zero(t, b.api.Calls())
+	b.ok("run", "names.csv")
+	b.sentOnce(30)
+}
+
+// Two rehearsals at once are apart from each other.
+func TestRehearseTwice(t *testing.T) {
+	b := setup(t, webflowtest.Config{}).with("WEBFLOW_RATE_LIMIT", "20/1s")
+	b.file("names.csv", names(60))
+	first := b.start("", "run", "names.csv", "--rehearse", "--json")
+	first.says("batch 1 is loaded")
+	second := b.start("", "run", "names.csv", "--rehearse", "--json")
+	one, two := first.wait().exits(exitOK).json(), second.wait().exits(exitOK).json()
+	require.Equal(t, "rehearsal", one["site"])
+	require.Equal(t, "rehearsal-2", two["site"])
+	require.Equal(t, 60., one["succeeded"])
+	require.Equal(t, 60., two["succeeded"])
+}
+
+// A batch that fails for one cause throughout is paused, and run does not wait
+// for somebody to look at it.
+func TestRunPausedForFailing(t *testing.T) {
+	b := setup(t, webflowtest.Config{}) // no asset is there
+	b.file("names.csv", names(400))
+	r := b.run("run", "names.csv").exits(exitError)
+	require.Regexp(t, "^batch 1 is paused, [0-9]+ rows left: .*; `relabel batch resume 1` lets it go on$", r.errorLine())
+	require.Contains(t, r.stdout, "next: relabel batch resume 1, then relabel work --until-done")
+	b.run("work", "--until-done").fails(exitError, "in batches that were paused for failing")
+	b.ok("batch", "resume", "1")
+	b.run("work", "--until-done", "--same-failure", "0").fails(exitTrouble, "400 rows did not succeed")
+}

@@ -1,0 +1,148 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"relabel/db"
+	"relabel/internal/config"
+	"relabel/internal/embedpg"
+	"relabel/internal/webflow"
+	"relabel/jobs"
+)
+
+// closeTime is what closing the private server may take: a fast shutdown with
+// its checkpoint.
+const closeTime = 20 * time.Second
+
+// session is a command's database, and the private server when that is it.
+type session struct {
+	*db.DB
+	url    string
+	server *embedpg.Server
+}
+
+// open connects to DATABASE_URL, or starts or joins the private server, whose
+// schema it keeps up to date by itself.
+func (a *app) open(ctx context.Context) (*session, error) {
+	if a.cfg.DatabaseURL != "" {
+		return a.openNamed(ctx)
+	}
+	s, err := a.openPrivate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	st, err := s.MigrationStatus(ctx)
+	if err == nil && !st.Current() {
+		err = s.Migrate(ctx)
+	}
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (a *app) openNamed(ctx context.Context) (*session, error) {
+	d, err := db.Open(ctx, db.Config{URL: a.cfg.DatabaseURL})
+	if err != nil {
+		return nil, err
+	}
+	st, err := d.MigrationStatus(ctx)
+	switch {
+	case err != nil:
+	case st.Ahead():
+		err = fmt.Errorf("the database is at version %d, newer than this relabel's %d: use a newer relabel", st.Version, st.Latest)
+	case !st.Current():
+		err = fmt.Errorf("the database is at version %d of %d: run `relabel migrate up` first", st.Version, st.Latest)
+	}
+	if err != nil {
+		d.Close()
+		return nil, err
+	}
+	return &session{DB: d, url: a.cfg.DatabaseURL}, nil
+}
+
+// openPrivate does not migrate.
+func (a *app) openPrivate(ctx context.Context) (*session, error) {
+	server, err := embedpg.Open(ctx, embedpg.Config{StateDir: a.cfg.StateDir, Logger: a.log})
+	if err != nil {
+		return nil, err
+	}
+	d, err := db.Open(ctx, db.Config{URL: server.URL()})
+	if err != nil {
+		_ = closeServer(server)
+		return nil, err
+	}
+	return &session{DB: d, url: server.URL(), server: server}, nil
+}
+
+// Close closes the pool, and leaves the private server: the last one out stops
+// it.
+func (s *session) Close() {
+	s.DB.Close()
+	if s.server != nil {
+		_ = closeServer(s.server)
+	}
+}
+
+func closeServer(s *embedpg.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	return s.Close(ctx)
+}
+
+// namedSite finds a site and its token.
+func (a *app) namedSite(ctx context.Context, s *session, name string) (jobs.SiteConfig, error) {
+	if err := noStandIn(name); err != nil {
+		return jobs.SiteConfig{}, err
+	}
+	site, err := s.SiteByName(ctx, name)
+	if err != nil {
+		return jobs.SiteConfig{}, err
+	}
+	return a.siteConfig(site)
+}
+
+// siteConfig puts together what working a site takes: its row, its token, and
+// the environment for what the row leaves open.
+func (a *app) siteConfig(site db.Site) (jobs.SiteConfig, error) {
+	none := jobs.SiteConfig{}
+	token, err := a.cfg.Token(config.TokenSource{Env: deref(site.TokenEnv), File: deref(site.TokenFile)})
+	if err != nil {
+		return none, fmt.Errorf("site %s: %w", site.Name, err)
+	}
+	rate := a.cfg.Rate
+	if site.RateLimit != nil {
+		if rate, err = config.ParseRate(*site.RateLimit); err != nil {
+			return none, fmt.Errorf("site %s: rate limit: %w", site.Name, err)
+		}
+	}
+	return a.siteWith(site, token, rate)
+}
+
+func (a *app) siteWith(site db.Site, token webflow.Token, rate config.Rate) (jobs.SiteConfig, error) {
+	protect(a.log, token)
+	baseURL := a.cfg.APIURL
+	if site.APIURL != nil {
+		baseURL = *site.APIURL
+	}
+	client, err := webflow.NewClient(webflow.Config{
+		BaseURL: baseURL, Token: token, LocaleIn: webflow.LocaleIn(deref(site.LocaleIn)),
+		Timeout: a.cfg.CallTimeout, Version: Version(),
+	})
+	if err != nil {
+		return jobs.SiteConfig{}, fmt.Errorf("site %s: %w", site.Name, err)
+	}
+	return jobs.SiteConfig{Site: site, Client: client, Lane: db.LaneSettings{
+		Fingerprint: token.Fingerprint(), Limit: rate.Calls, Window: rate.Window, Fixed: rate.Fixed,
+	}}, nil
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

@@ -1,0 +1,142 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+
+	"github.com/spf13/cobra"
+
+	"relabel/db"
+	"relabel/internal/config"
+	"relabel/internal/webflow"
+)
+
+// siteSettings are the options of `site set`; only those given change.
+type siteSettings struct {
+	siteID, tokenEnv, tokenFile, apiURL, rate, localeIn string
+}
+
+func (a *app) siteSetCommand() *cobra.Command {
+	var o siteSettings
+	cmd := &cobra.Command{
+		Use:   "set",
+		Short: "Create a site or change its settings",
+		Long: `Creates the site that --site names, or changes the settings that are given; an empty value
+takes a setting back to its default. The token itself is stored nowhere: say where it is found.`,
+		Example: `  relabel site set --site shop --token-env SHOP_WEBFLOW_TOKEN --rate 120/1m
+  relabel site set --site-id 65a1f2c3d4e5f60718293a4b`,
+		Args:              noArgs("no arguments; --site names the site"),
+		ValidArgsFunction: completeNothing,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkSiteName(a.site); err != nil {
+				return err
+			}
+			if err := o.check(); err != nil {
+				return err
+			}
+			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
+				return a.siteSet(ctx, s, cmd, o)
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.siteID, "site-id", "", "Webflow's `ID` of the site, 24 hex digits: to look up locale tags, and to check the token")
+	f.StringVar(&o.tokenEnv, "token-env", "", "`NAME` of the environment variable that holds the token (default WEBFLOW_TOKEN)")
+	f.StringVar(&o.tokenFile, "token-file", "", "`FILE` that holds the token")
+	f.StringVar(&o.apiURL, "api-url", "", "`URL` of the API (default $WEBFLOW_API_URL, else "+webflow.DefaultBaseURL+")")
+	f.StringVar(&o.rate, "rate", "", "`LIMIT`: CALLS/WINDOW such as 120/1m, none, or learn (default $WEBFLOW_RATE_LIMIT, else learn)")
+	f.StringVar(&o.localeIn, "locale-in", "", "`WHERE` the locale goes: both, body or query (default both)")
+	return cmd
+}
+
+var (
+	// River's queues are called site-NAME: this is what it takes.
+	sitePattern = regexp.MustCompile(`^[a-z0-9]+([_-][a-z0-9]+)*$`)
+
+	objectIDPattern = regexp.MustCompile(`^[0-9a-f]{24}$`)
+	envPattern      = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+	// tokenPattern is what a Webflow token looks like: 64 hex digits.
+	tokenPattern = regexp.MustCompile(`^[0-9A-Fa-f]{40,}$`)
+)
+
+// maxSiteName keeps queue names and lists readable.
+const maxSiteName = 63
+
+func checkSiteName(name string) error {
+	switch {
+	case !sitePattern.MatchString(name), len(name) > maxSiteName:
+		return usageError("--site: a site's name is lower-case letters and digits, with single - or _ between them, not %q", name)
+	case name == "all":
+		return usageError("--site: all stands for all sites: choose another name")
+	}
+	return noStandIn(name)
+}
+
+func (o siteSettings) check() error {
+	switch {
+	case o.siteID != "" && !objectIDPattern.MatchString(o.siteID):
+		return usageError("--site-id is 24 lower-case hex digits, not %q", o.siteID)
+	case o.localeIn != "" && o.localeIn != "both" && o.localeIn != "body" && o.localeIn != "query":
+		return usageError("--locale-in is both, body or query, not %q", o.localeIn)
+	case tokenPattern.MatchString(o.tokenEnv), tokenPattern.MatchString(o.tokenFile):
+		return usageError("this looks like a token, which is never stored: --token-env takes the name of the variable that holds it")
+	case o.tokenEnv != "" && !envPattern.MatchString(o.tokenEnv):
+		return usageError("--token-env takes the name of an environment variable, such as SHOP_WEBFLOW_TOKEN")
+	}
+	if _, err := config.ParseRate(o.rate); err != nil {
+		return usageError("--rate: %s", err)
+	}
+	return checkAPIURL(o.apiURL)
+}
+
+// checkAPIURL asks the client, which knows what it takes.
+func checkAPIURL(url string) error {
+	token, err := webflow.NewToken("only-to-check-the-address")
+	if err == nil {
+		_, err = webflow.NewClient(webflow.Config{BaseURL: url, Token: token})
+	}
+	if err != nil {
+		return usageError("--api-url: %s", err)
+	}
+	return nil
+}
+
+func (a *app) siteSet(ctx context.Context, s *session, cmd *cobra.Command, o siteSettings) error {
+	site, err := s.SiteByName(ctx, a.site)
+	switch {
+	case errors.Is(err, db.ErrNoSite):
+		site = db.Site{Name: a.site}
+	case err != nil:
+		return err
+	}
+	for _, set := range []struct {
+		flag   string
+		value  string
+		target **string
+	}{
+		{"site-id", o.siteID, &site.WebflowSiteID},
+		{"token-env", o.tokenEnv, &site.TokenEnv},
+		{"token-file", o.tokenFile, &site.TokenFile},
+		{"api-url", o.apiURL, &site.APIURL},
+		{"rate", o.rate, &site.RateLimit},
+		{"locale-in", o.localeIn, &site.LocaleIn},
+	} {
+		if cmd.Flags().Changed(set.flag) {
+			*set.target = nilIfEmpty(set.value)
+		}
+	}
+	if err := s.SaveSite(ctx, site); err != nil {
+		return err
+	}
+	return a.printSite(ctx, s, fmt.Sprintf("site %s is set", a.site))
+}
+
+func nilIfEmpty(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

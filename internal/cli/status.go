@@ -1,0 +1,186 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"relabel/db"
+)
+
+// listedBatches is how many batches `status` lists: a screen.
+const listedBatches = 20
+
+func (a *app) statusCommand() *cobra.Command {
+	var watch bool
+	cmd := &cobra.Command{
+		Use:   "status [BATCH]",
+		Short: "Counts, rate, 429s, estimated end",
+		Long: `Without a BATCH lists the newest batches, of --site alone when it is given. With a BATCH
+shows its rows by status, its calls, what it waits for and when it ends; --watch goes on until
+the batch has ended (Ctrl-C ends the watching, not the batch).`,
+		Example:           "  relabel status\n  relabel status 7 --watch\n  relabel status 7 --json",
+		Args:              batchArg(false),
+		ValidArgsFunction: completeNothing,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 && watch {
+				return usageError("--watch needs a batch number: relabel status BATCH --watch")
+			}
+			site := ""
+			if cmd.Flags().Changed("site") {
+				site = a.site
+			}
+			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
+				if len(args) == 0 {
+					return a.statusList(ctx, s, site)
+				}
+				return a.status(ctx, s, args[0], watch)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&watch, "watch", false, "go on showing, until the batch ends")
+	return cmd
+}
+
+// batchArg takes a batch number, or where it is not required none.
+func batchArg(required bool) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 && !required {
+			return nil
+		}
+		if len(args) != 1 {
+			return usageError("`%s` takes one batch number; see `%s --help`", cmd.CommandPath(), cmd.CommandPath())
+		}
+		_, err := batchNumber(args[0])
+		return err
+	}
+}
+
+func batchNumber(s string) (int64, error) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 1 {
+		return 0, usageError("%q is not a batch number; `relabel status` lists them", s)
+	}
+	return n, nil
+}
+
+func (a *app) withSession(ctx context.Context, fn func(context.Context, *session) error) error {
+	s, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return fn(ctx, s)
+}
+
+func (a *app) status(ctx context.Context, s *session, arg string, watch bool) error {
+	id, err := batchNumber(arg)
+	if err != nil {
+		return err
+	}
+	if watch {
+		return a.watch(ctx, s, id)
+	}
+	v, err := s.view(ctx, id)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.result.print(v)
+	}
+	printBatch(a.Out, v)
+	return printTroubles(ctx, a.Out, s, v)
+}
+
+// watch follows to the batch's end; a signal ends the watching, not the batch.
+func (a *app) watch(ctx context.Context, s *session, id int64) error {
+	err := a.follow(ctx, s, id, func(batchView) bool { return false })
+	if err != nil && ctx.Err() == nil {
+		return err
+	}
+	_, err = a.summarise(context.WithoutCancel(ctx), s, id)
+	return err
+}
+
+func printBatch(w io.Writer, v batchView) {
+	fmt.Fprintln(w, headline(v))
+	fmt.Fprintf(w, "  %s: %s\n", plural(v.Total, "row", "rows"), counts(v.BatchStatus))
+	fmt.Fprintf(w, "  %s, %s answered 429; now %s\n",
+		plural(v.Calls, "call", "calls"), number(v.RateLimited), rateText(v.lane))
+	if t := v.waiting(); t != "" && v.Left() > 0 {
+		fmt.Fprintln(w, "  "+t)
+	}
+	if t := v.etaText(); t != "" {
+		fmt.Fprintln(w, "  "+t)
+	}
+}
+
+func (a *app) statusList(ctx context.Context, s *session, site string) error {
+	if site != "" {
+		if _, err := s.SiteByName(ctx, site); err != nil {
+			return err
+		}
+	}
+	views, err := a.views(ctx, s, site)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.result.print(map[string]any{"batches": views})
+	}
+	if len(views) == 0 {
+		fmt.Fprintln(a.Out, "no batches yet: relabel run FILE.csv makes the first")
+		return nil
+	}
+	t := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "BATCH\tNAME\tSITE\tSTATUS\tDONE\tFAILED\tENDS")
+	for _, v := range views {
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s/%s\t%s\t%s\n", v.Batch, cut(v.Name, 30), v.Site, statusWord(v),
+			number(v.Total-v.Left()), number(v.Total), number(v.Failed+v.Conflict+v.Invalid), endsWord(v))
+	}
+	if err := t.Flush(); err != nil {
+		return fmt.Errorf("error writing the list: %w", err)
+	}
+	return nil
+}
+
+func (a *app) views(ctx context.Context, s *session, site string) ([]batchView, error) {
+	list, err := s.Batches(ctx, site, listedBatches)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]batchView, len(list))
+	lanes := map[string]db.LaneState{}
+	for i, st := range list {
+		lane, ok := lanes[st.Site]
+		if !ok {
+			if lane, _, err = s.Lane(ctx, st.Site); err != nil {
+				return nil, err
+			}
+			lanes[st.Site] = lane
+		}
+		views[i] = batchView{BatchStatus: st, ETA: eta(st, lane), lane: lane}
+	}
+	return views, nil
+}
+
+func statusWord(v batchView) string {
+	if v.ParkedReason != nil && v.Left() > 0 {
+		return v.Status + " (parked)"
+	}
+	return v.Status
+}
+
+func endsWord(v batchView) string {
+	switch {
+	case v.FinishedAt != nil:
+		return "ended " + clock(*v.FinishedAt, v.Now)
+	case v.ETA != nil:
+		return clock(*v.ETA, v.Now)
+	}
+	return "-"
+}

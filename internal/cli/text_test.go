@@ -1,0 +1,197 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"relabel/db"
+	"relabel/internal/intake"
+)
+
+func TestNumber(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int64]string{0: "0", 7: "7", 999: "999", 1000: "1,000", 5_000_000: "5,000,000", -1234: "-1,234", -123: "-123"} {
+		require.Equal(t, want, number(n))
+	}
+	require.Equal(t, "1 row", plural(1, "row", "rows"))
+	require.Equal(t, "0 rows", plural(0, "row", "rows"))
+}
+
+func TestSpan(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		0:                              "0 s",
+		400 * time.Millisecond:         "0 s",
+		45 * time.Second:               "45 s",
+		time.Minute:                    "1 min",
+		200 * time.Second:              "3 min 20 s",
+		13*time.Hour + 53*time.Minute:  "13 h 53 min",
+		52*time.Hour + 10*time.Minute:  "2 d 4 h",
+		24*time.Hour + 30*time.Second:  "1 d 30 s",
+		59*time.Second + 600*1_000_000: "1 min",
+	} {
+		require.Equal(t, want, span(d), d)
+	}
+}
+
+func TestClock(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 2, 15, 0, 0, 0, time.Local)
+	require.Equal(t, "15:04:05", clock(now.Add(4*time.Minute+5*time.Second), now))
+	require.Equal(t, "Tue 3 Mar 01:00", clock(now.Add(10*time.Hour), now))
+	require.Equal(t, "Tue 2 Mar 15:00", clock(now.AddDate(1, 0, 0), now))
+}
+
+func TestEndOf(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err  error
+		code int
+		text string
+	}{
+		{nil, 0, ""},
+		{errors.New("a\n  b"), 1, "a b"},
+		{usageError("%d", 7), 2, "7"},
+		{exitErr{code: exitParked}, 4, ""},
+		{fmt.Errorf("deep: %w", usageError("x")), 2, "deep: x"},
+		{fmt.Errorf("error reading: %w", context.Canceled), 1, "interrupted"},
+		{fmt.Errorf("error writing: %w", errReaderGone), 0, ""},
+	} {
+		code, text := endOf(c.err)
+		require.Equal(t, c.code, code, c.err)
+		require.Equal(t, c.text, text)
+	}
+}
+
+func TestETA(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 2, 15, 0, 0, 0, time.UTC)
+	reason := "401"
+	lane := db.LaneState{Limit: 60, Window: time.Minute, Used: 60}
+	active := db.BatchStatus{Status: "active", Ahead: 120, Now: now}
+	with := func(change func(*db.BatchStatus)) db.BatchStatus {
+		st := active
+		change(&st)
+		return st
+	}
+	for name, c := range map[string]struct {
+		st   db.BatchStatus
+		lane db.LaneState
+		want time.Duration // 0: none
+	}{
+		"two windows":   {active, lane, 2 * time.Minute},
+		"some now":      {active, db.LaneState{Limit: 60, Window: time.Minute, Used: 0}, time.Minute},
+		"after a 429":   {active, db.LaneState{Limit: 60, Window: time.Minute, Used: 60, Blocked: 30 * time.Second}, 150 * time.Second},
+		"no limit":      {active, db.LaneState{}, 0},
+		"parked":        {with(func(s *db.BatchStatus) { s.ParkedReason = &reason }), lane, 0},
+		"site paused":   {with(func(s *db.BatchStatus) { s.SitePaused = true }), lane, 0},
+		"breaker open":  {with(func(s *db.BatchStatus) { s.BreakerError = &reason }), lane, 0},
+		"paused, done…": {with(func(s *db.BatchStatus) { s.Status = "paused" }), lane, 0},
+	} {
+		got := eta(c.st, c.lane)
+		if c.want == 0 {
+			require.Nil(t, got, name)
+			continue
+		}
+		require.Equal(t, now.Add(c.want), *got, name)
+	}
+}
+
+func TestBatchEnd(t *testing.T) {
+	t.Parallel()
+	reason := "the reason"
+	for _, c := range []struct {
+		st   db.BatchStatus
+		code int
+		text string
+	}{
+		{db.BatchStatus{Succeeded: 3, Superseded: 1, Unchanged: 1}, 0, ""},
+		{db.BatchStatus{Batch: 7, Succeeded: 3, Failed: 1}, 3, "1 row of batch 7 did not succeed"},
+		{db.BatchStatus{Batch: 7, Invalid: 1, Conflict: 1, Cancelled: 1}, 3, "3 rows of batch 7 did not succeed"},
+		{db.BatchStatus{Batch: 7, Site: "shop", Pending: 1, Sending: 1}, 1, "stopped with 2 rows of batch 7 left; `relabel work --until-done --site shop` goes on"},
+		{db.BatchStatus{Batch: 7, Site: "shop", Pending: 1, ParkedReason: &reason}, 4, "site shop is parked, 1 row of batch 7 left: the reason"},
+		{db.BatchStatus{Batch: 7, Site: "default", Pending: 1, BreakerError: &reason}, 4, "the API of site default fails, 1 row of batch 7 left: the reason; `relabel work --until-done` goes on"},
+		{db.BatchStatus{Succeeded: 1, ParkedReason: &reason}, 0, ""}, // parked, but all of this batch is done
+	} {
+		code, text := endOf(batchEnd(batchView{BatchStatus: c.st}))
+		require.Equal(t, c.code, code, c.text)
+		require.Equal(t, c.text, text)
+	}
+}
+
+func TestRateMeter(t *testing.T) {
+	t.Parallel()
+	var m rateMeter
+	now := time.Now()
+	require.Zero(t, m.add(now, 5, time.Minute))
+	require.InDelta(t, 60, m.add(now.Add(time.Second), 65, time.Minute), 0.001)
+	require.InDelta(t, 2, m.add(now.Add(30*time.Second), 65, time.Minute), 0.001)
+	require.InDelta(t, 2, m.add(now.Add(60*time.Second), 125, time.Minute), 0.001)
+	require.Zero(t, m.add(now.Add(91*time.Second), 125, time.Minute), "the first minute is out")
+
+	m = rateMeter{}
+	m.add(now, 0, 2*time.Second)
+	m.add(now.Add(2*time.Second), 60, 2*time.Second)
+	require.InDelta(t, 0, m.add(now.Add(13*time.Second), 60, 2*time.Second), 0.001, "10 s at least, and no more than that")
+}
+
+// Problems and result make one object, also when there are many or when the
+// command has nothing more to say.
+func TestJSONResult(t *testing.T) {
+	t.Parallel()
+	type view struct {
+		Batch int `json:"batch"`
+	}
+	for _, c := range []struct {
+		problems int
+		print    bool
+		want     string
+	}{
+		{0, true, `{"batch":7}`},
+		{0, false, ``},
+		{1, true, `{"problems":[{"line":1,"message":"<bad>"}],"batch":7}`},
+		{2, false, `{"problems":[{"line":1,"message":"<bad>"},{"line":2,"message":"<bad>"}]}`},
+	} {
+		var out bytes.Buffer
+		j := &jsonResult{w: &out}
+		for i := range c.problems {
+			require.NoError(t, j.problem(intake.Problem{Line: int64(i + 1), Message: "<bad>"}))
+		}
+		if c.print {
+			require.NoError(t, j.print(view{7}))
+		}
+		j.end()
+		j.end()
+		if c.want == "" {
+			require.Empty(t, out.String())
+			continue
+		}
+		require.JSONEq(t, c.want, out.String())
+	}
+}
+
+// An earlier end of the input, a late one, and one that never comes.
+func TestInput(t *testing.T) {
+	t.Parallel()
+	big := bytes.Repeat([]byte("0123456789"), 100_000)
+	var got bytes.Buffer
+	_, err := got.ReadFrom(newInput(t.Context(), bytes.NewReader(big)))
+	require.NoError(t, err)
+	require.Equal(t, big, got.Bytes())
+
+	ctx, cancel := context.WithCancel(t.Context())
+	in := newInput(ctx, hangingReader{})
+	cancel()
+	_, err = in.Read(make([]byte, 10))
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+type hangingReader struct{}
+
+func (hangingReader) Read([]byte) (int, error) { select {} }

@@ -1,0 +1,142 @@
+package cli
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"relabel/internal/webflow/webflowtest"
+)
+
+// Wrong usage is exit code 2 and one line, before anything is opened: there is
+// no database here.
+func TestUsage(t *testing.T) {
+	b := setupPrivate(t, webflowtest.Config{}).with("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")
+	for _, c := range []struct{ args, want string }{
+		{"--nope", "unknown flag: --nope; see `relabel --help`"},
+		{"run --nope x.csv", "unknown flag: --nope; see `relabel run --help`"},
+		{"run -z x.csv", "unknown shorthand flag: 'z' in -z"},
+		{"rum", `there is no command "rum"; did you mean "run"?; see`},
+		{"site lisst", `there is no command "site lisst"`},
+		{"run", "`relabel run` takes one SOURCE"},
+		{"run a.csv b.csv", "takes one SOURCE"},
+		{"run a.csv --priority 5", "--priority is 1 (first) to 4 (last), not 5"},
+		{"run a.csv --priority high", `--priority takes a whole number, not "high"`},
+		{"run a.csv --priority", "flag needs an argument: --priority"},
+		{"run a.csv --skip-invalid=perhaps", `--skip-invalid takes true or false, not "perhaps"`},
+		{"run a.csv --concurrency 0", "--concurrency is 1 to 1000, not 0"},
+		{"run a.csv --site=", "--site is empty"},
+		{"enqueue", "takes one SOURCE"},
+		{"work now", "takes no arguments"},
+		{"status seven", `"seven" is not a batch number`},
+		{"status 0", "is not a batch number"},
+		{"status 7 8", "takes one batch number"},
+		{"status --watch", "--watch needs a batch number"},
+		{"results", "takes one batch number"},
+		{"results 7 --format xml", `--format is csv or jsonl, not "xml"`},
+		{"results 7 --status gone", `there is no status "gone"; there are pending, `},
+		{"batch pause", "takes one batch number"},
+		{"batch 7", `there is no command "batch 7"`},
+		{"migrate down", "say `relabel migrate down --yes`"},
+		{"site set --site Shop", "lower-case letters"},
+		{"site set --site shop-", "lower-case letters"},
+		{"site set --site all", "choose another name"},
+		{"site set --site demo", "for stand-ins"},
+		{"site set --site-id 12", "24 lower-case hex digits"},
+		{"site set --rate fast", "60/1m"},
+		{"site set --locale-in header", "both, body or query"},
+		{"site set --api-url http://example.com", "--api-url"},
+		{"site set --token-env " + testToken[:24] + strings.Repeat("0", 40), "--token-env takes the name"},
+		{"site set --token-env " + strings.Repeat("0a", 32), "this looks like a token"},
+		{"db status now", "takes no arguments"},
+		{"doctor now", "takes no arguments"},
+		{"version now", "takes no arguments"},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			b := *b
+			b.t = t
+			b.run(strings.Fields(c.args)...).fails(exitUsage, c.want)
+		})
+	}
+}
+
+func TestWrongEnvironment(t *testing.T) {
+	b := setup(t, webflowtest.Config{Assets: 1})
+	b.file("names.csv", names(1))
+	for _, c := range []struct {
+		name, value string
+		code        int
+		want        []string
+	}{
+		{"WEBFLOW_TOKEN", "", exitError, []string{"site default", "set WEBFLOW_TOKEN, or WEBFLOW_TOKEN_FILE"}},
+		{"WEBFLOW_TOKEN", "Bearer " + testToken, exitError, []string{"WEBFLOW_TOKEN", "without the word Bearer"}},
+		{"WEBFLOW_API_URL", "http://example.com/v2", exitError, []string{"http://example.com/v2"}},
+		{"WEBFLOW_RATE_LIMIT", "sixty", exitUsage, []string{"WEBFLOW_RATE_LIMIT", `"sixty"`, "60/1m"}},
+		{"RELABEL_CALL_TIMEOUT", "1ms", exitUsage, []string{"RELABEL_CALL_TIMEOUT", "30s"}},
+		{"DATABASE_URL", "postgres://user:sesame@127.0.0.1:1/db", exitError, []string{"127.0.0.1:1", "can't be reached"}},
+		{"DATABASE_URL", "postgres://user:sesame@no-such-host.invalid/db", exitError, []string{"no-such-host.invalid:5432", "no such host"}},
+		{"DATABASE_URL", "postgres://user:sesame@[::1:99/db", exitError, []string{"DATABASE_URL can't be read"}},
+		{"DATABASE_URL", "host=127.0.0.1 port=1 password=sesame", exitError, []string{"127.0.0.1:1"}},
+	} {
+		t.Run(c.name+"="+c.value, func(t *testing.T) {
+			b := b.with(c.name, c.value)
+			b.t = t
+			r := b.run("run", "names.csv").fails(c.code, c.want...)
+			require.NotContains(t, r.stderr, "sesame")
+		})
+	}
+	require.Zero(t, b.api.Calls())
+	require.Empty(t, b.ok("status", "--json").json()["batches"], "something was loaded")
+}
+
+// A token file is read, and its path named when it can't be.
+func TestTokenFile(t *testing.T) {
+	b := setup(t, webflowtest.Config{Assets: 2}).with("WEBFLOW_TOKEN", "")
+	b.file("names.csv", names(2))
+	b = b.with("WEBFLOW_TOKEN_FILE", "token.txt")
+	b.run("run", "names.csv").fails(exitError, "token.txt")
+	b.file("token.txt", testToken+"\n")
+	b.ok("run", "names.csv")
+	b.sentOnce(2)
+}
+
+// What needs no environment works when that is wrong.
+func TestVersionHelpCompletion(t *testing.T) {
+	b := setupPrivate(t, webflowtest.Config{}).with("WEBFLOW_RATE_LIMIT", "sixty")
+	require.Regexp(t, `^relabel \S+\n$`, b.ok("version").stdout)
+	require.Regexp(t, `^relabel \S+\n$`, b.ok("--version").stdout)
+	require.Contains(t, b.ok("version", "--json").json(), "version")
+	help := b.ok("--help")
+	require.Equal(t, help.stdout, b.ok("help").stdout)
+	require.Equal(t, help.stdout, b.ok().stdout)
+	require.Contains(t, b.ok("run", "--help").stdout, "- for standard input")
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		require.Contains(t, b.ok("completion", shell).stdout, "relabel")
+	}
+	b = b.with("WEBFLOW_RATE_LIMIT", "")
+	require.Contains(t, b.ok("__complete", "results", "7", "--format", "").stdout, "jsonl")
+	require.Contains(t, b.ok("__complete", "run", "").stdout, "csv\n")
+}
+
+// Every command tells what it does, and gives its words of the contract.
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{
+		"demo", "run", "enqueue", "work", "status", "results", "batch", "batch pause", "batch resume", "batch cancel",
+		"site", "site list", "site set", "site resume", "migrate", "migrate up", "migrate down", "migrate status",
+		"db", "db status", "db stop", "db psql", "db url", "doctor", "version",
+	} {
+		var out, errs bytes.Buffer
+		require.Zero(t, Run(t.Context(), Params{Args: append(strings.Fields(command), "--help"), Out: &out, Err: &errs}), &errs)
+		help := out.String()
+		require.Contains(t, help, "relabel "+command)
+		require.Contains(t, help, "--json")
+		for _, line := range strings.Split(help, "\n") {
+			if !strings.HasPrefix(strings.TrimSpace(line), "-") { // flags have their own columns
+				require.LessOrEqual(t, len([]rune(line)), 120, "%s: %s", command, line)
+			}
+		}
+	}
+}

@@ -1,0 +1,276 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"relabel/db"
+	"relabel/jobs"
+)
+
+func (a *app) workCommand() *cobra.Command {
+	var f workFlags
+	var untilDone bool
+	cmd := &cobra.Command{
+		Use:   "work",
+		Short: "Send what is queued, until stopped",
+		Long: `Sends what is queued for a site until a signal comes, or with --until-done until nothing
+is left to send. --site takes several sites (a,b) or all; each needs its token. Any number
+of processes may work at once, on any number of machines: together they keep the limit.
+
+The first SIGINT or SIGTERM makes no new calls, lets those in flight end, and exits with 0.
+A second one stops at once; what was in flight then is looked at again within a minute.
+
+Exit codes: 0 stopped or nothing left, 1 error, or a batch was paused because too many of its
+rows failed alike; with --until-done also 3 some rows did not succeed, 4 all that is left
+waits for a parked site (the API refused its token).`,
+		Example: `  relabel work
+  relabel work --until-done --site shop,blog
+  relabel work --site all`,
+		Args:              noArgs("no arguments"),
+		ValidArgsFunction: completeNothing,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
+			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
+				return a.work(ctx, s, f, untilDone)
+			})
+		},
+	}
+	f.register(cmd)
+	cmd.Flags().BoolVar(&untilDone, "until-done", false, "end when nothing is left to send")
+	return cmd
+}
+
+func (a *app) work(ctx context.Context, s *session, f workFlags, untilDone bool) error {
+	sites, err := a.namedSites(ctx, s)
+	if err != nil {
+		return err
+	}
+	since, err := s.Now(ctx)
+	if err != nil {
+		return err
+	}
+	pool, err := a.startPool(ctx, s, sites, f)
+	if err != nil {
+		return err
+	}
+	w := newWatch(s, sites, since)
+	a.note("working on %s; Ctrl-C stops", w.label)
+	watchErr := a.watchWork(ctx, w, untilDone)
+	if err := stopPool(pool); err != nil {
+		return err
+	}
+	if watchErr != nil {
+		return watchErr
+	}
+	return a.workEnd(context.WithoutCancel(ctx), w, ctx.Err() != nil)
+}
+
+// namedSites reads --site: a name, several with commas between, or all.
+func (a *app) namedSites(ctx context.Context, s *session) ([]jobs.SiteConfig, error) {
+	names := strings.Split(a.site, ",")
+	if a.site == "all" {
+		all, err := s.Sites(ctx)
+		if err != nil {
+			return nil, err
+		}
+		names = nil
+		for _, site := range all {
+			if !isStandIn(site.Name) {
+				names = append(names, site.Name)
+			}
+		}
+	}
+	slices.Sort(names)
+	var sites []jobs.SiteConfig
+	for _, name := range slices.Compact(names) {
+		cfg, err := a.namedSite(ctx, s, strings.TrimSpace(name))
+		if err != nil {
+			return nil, err
+		}
+		sites = append(sites, cfg)
+	}
+	return sites, nil
+}
+
+// watch follows what sites have to do.
+type watch struct {
+	s     *session
+	sites []db.Site
+	ids   []int
+	label string
+	since time.Time
+	meter rateMeter
+}
+
+func newWatch(s *session, sites []jobs.SiteConfig, since time.Time) *watch {
+	w := &watch{s: s, since: since}
+	var names []string
+	for _, c := range sites {
+		w.sites, w.ids = append(w.sites, c.Site), append(w.ids, c.Site.ID)
+		names = append(names, c.Site.Name)
+	}
+	w.label = "site " + names[0]
+	if len(names) > 1 {
+		w.label = "sites " + cut(strings.Join(names, ", "), 40)
+	}
+	return w
+}
+
+// workload is what all the watched sites have to do, together.
+type workload struct {
+	open, paused int64
+	parked       int64    // of open, rows of parked sites
+	reasons      []string // why sites are parked
+}
+
+func (w *watch) workload(ctx context.Context) (all workload, err error) {
+	for _, site := range w.sites {
+		one, err := w.s.Workload(ctx, site.ID)
+		if err != nil {
+			return all, err
+		}
+		all.open += one.Open
+		all.paused += one.Paused
+		if one.ParkedReason != nil {
+			all.parked += one.Open
+			all.reasons = append(all.reasons, fmt.Sprintf("site %s is parked: %s", site.Name, *one.ParkedReason))
+		}
+	}
+	return all, nil
+}
+
+func (w workload) done() bool { return w.open == 0 }
+
+// stuck tells that nothing can be sent until a person has done something.
+func (w workload) stuck() bool { return w.open > 0 && w.open == w.parked }
+
+// watchWork shows progress until the end: a signal, or with untilDone nothing
+// left that can be sent. A database that is away for a moment is waited for.
+func (a *app) watchWork(ctx context.Context, w *watch, untilDone bool) error {
+	rep := a.newReporter()
+	defer rep.end()
+	told := 0
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		load, err := w.workload(ctx)
+		if err == nil {
+			err = w.show(ctx, rep)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && db.Transient(err):
+			continue
+		case err != nil:
+			return err
+		case untilDone && (load.done() || load.stuck()):
+			return nil
+		}
+		for ; told < len(load.reasons); told++ { // once
+			a.note("%s", load.reasons[told])
+		}
+		told = len(load.reasons)
+	}
+}
+
+func (w *watch) show(ctx context.Context, rep reporter) error {
+	at, err := w.s.WorkedSince(ctx, w.ids, w.since)
+	if err != nil {
+		return err
+	}
+	lane, _, err := w.s.Lane(ctx, w.sites[0].Name)
+	if err != nil {
+		return err
+	}
+	p := progress{
+		label: w.label, done: at.Ended, total: at.Total, rateLimited: at.RateLimited, now: at.Now,
+		rate: w.meter.add(at.Now, at.Calls, lane.Window),
+	}
+	if len(w.sites) == 1 {
+		p.details = append(p.details, rateText(lane))
+	}
+	if at.Failed > 0 {
+		p.details = append(p.details, number(at.Failed)+" failed")
+	}
+	rep.show(p)
+	return nil
+}
+
+// workEnd reports, and gives the exit code of the contract.
+func (a *app) workEnd(ctx context.Context, w *watch, signalled bool) error {
+	load, err := w.workload(ctx)
+	if err != nil {
+		return err
+	}
+	at, err := w.s.WorkedSince(ctx, w.ids, w.since)
+	if err != nil {
+		return err
+	}
+	if err := a.printWorked(w, load, at); err != nil {
+		return err
+	}
+	if n := load.paused - at.Held; n > 0 {
+		a.note("%s in paused batches: relabel batch resume BATCH", plural(n, "row waits", "rows wait"))
+	}
+	switch {
+	case signalled:
+		return nil
+	case load.stuck():
+		return exitErr{exitParked, strings.Join(load.reasons, "; ")}
+	case at.Held > 0:
+		return exitErr{exitError, fmt.Sprintf("%s in batches that were paused for failing; `relabel status BATCH` says why",
+			plural(at.Held, "row waits", "rows wait"))}
+	}
+	var bad int64
+	for _, site := range w.sites {
+		n, err := w.s.TroubledSince(ctx, site.ID, w.since)
+		if err != nil {
+			return err
+		}
+		bad += n
+	}
+	if bad > 0 {
+		return exitErr{exitTrouble, fmt.Sprintf("%s did not succeed; `relabel status` shows which batches", plural(bad, "row", "rows"))}
+	}
+	return nil
+}
+
+// workedJSON is what `work --json` prints at its end.
+type workedJSON struct {
+	Sites       []string `json:"sites"`
+	Left        int64    `json:"left"`
+	Paused      int64    `json:"paused"`
+	Ended       int64    `json:"ended"`
+	Calls       int64    `json:"calls"`
+	RateLimited int64    `json:"rate_limited"`
+	Parked      []string `json:"parked"`
+}
+
+func (a *app) printWorked(w *watch, load workload, at db.Worked) error {
+	if !a.json {
+		a.note("stopped; %s left to send", plural(load.open, "row is", "rows are"))
+		return nil
+	}
+	out := workedJSON{
+		Sites: []string{}, Left: load.open, Paused: load.paused, Ended: at.Ended,
+		Calls: at.Calls, RateLimited: at.RateLimited, Parked: append([]string{}, load.reasons...),
+	}
+	for _, site := range w.sites {
+		out.Sites = append(out.Sites, site.Name)
+	}
+	return a.result.print(out)
+}
