@@ -1,0 +1,208 @@
+//go:build unix
+
+package chaos
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/rs/zerolog"
+
+	"relabel/db"
+	"relabel/internal/embedpg"
+)
+
+//nolint:gochecknoglobals // flags, and what all tests of this process share
+var (
+	seedFlag = flag.Uint64("chaos.seed", 0, "seed of the random run; 0: another one each time")
+	raceFlag = flag.Bool("chaos.race", false, "put the race detector into the processes too")
+	longFlag = flag.Duration("chaos.long", 0, "how long the random run makes trouble; 0: a short while")
+
+	workDir string // of this test process, passable for the account that PostgreSQL runs as
+
+	binary = sync.OnceValues(build)
+	server = sync.OnceValues(startServer)
+)
+
+// atOnce is how many tests run at the same time, whatever the number of CPUs:
+// nearly all the time they wait, for a lease or a heartbeat to end. With all of
+// them at once, starting their processes would take two CPUs half a minute.
+const atOnce = "20"
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) (code int) {
+	flag.Parse()
+	must(flag.Set("test.parallel", atOnce))
+	zerolog.SetGlobalLevel(zerolog.Disabled) // toxiproxy's toxics log by themselves
+	dir, err := os.MkdirTemp("", "relabel-chaos-")
+	must(err)
+	must(os.Chmod(dir, 0o755))
+	workDir = dir
+	defer func() { must(os.RemoveAll(dir)) }()
+	defer stopServer()
+	return m.Run()
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// build makes the binary that all tests run, with its failpoints. The race
+// detector is in it only when asked for: dozens of such processes leave two CPUs
+// no time to keep what is promised in time.
+func build() (string, error) {
+	path := filepath.Join(workDir, "relabel")
+	args := []string{"build", "-tags", "failpoints", "-o", path}
+	if *raceFlag {
+		args = append(args, "-race")
+	}
+	out, err := exec.Command("go", append(args, "relabel/cmd/relabel")...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("error building relabel: %w\n%s", err, out)
+	}
+	return path, nil
+}
+
+// pgServer is a PostgreSQL of our own: reachable over TCP, so that a proxy can
+// stand before it, and free to be restarted.
+type pgServer struct {
+	cfg embedpg.Config
+	url string // over TCP
+
+	databases atomic.Int64 // made so far
+
+	mu   sync.Mutex
+	open *embedpg.Server
+}
+
+// startServer runs the server that all tests share but those that restart one.
+func startServer() (*pgServer, error) {
+	s, err := newServer(filepath.Join(workDir, "pg"))
+	if err != nil {
+		return nil, err
+	}
+	return s, s.migrate("postgres") // all others are copies of it
+}
+
+// newDatabase makes a migrated database. It goes with the server: dropping it
+// would wait for all backends of the server, busy with other tests.
+func (s *pgServer) newDatabase(ctx context.Context) (string, error) {
+	name := fmt.Sprintf("chaos_%d", s.databases.Add(1))
+	u, err := url.Parse(s.url)
+	if err != nil {
+		return "", fmt.Errorf("error reading the server's URL: %w", err)
+	}
+	u.Path = "/template1" // a database that others are connected to cannot be copied
+	conn, err := pgx.Connect(ctx, u.String())
+	if err != nil {
+		return "", fmt.Errorf("error connecting to the server: %w", err)
+	}
+	defer conn.Close(ctx) //nolint:errcheck // nothing is lost with it
+	if _, err := conn.Exec(ctx, "CREATE DATABASE "+name+" TEMPLATE postgres"); err != nil {
+		return "", fmt.Errorf("error making a database: %w", err)
+	}
+	u.Path = "/" + name
+	return u.String(), nil
+}
+
+func (s *pgServer) migrate(database string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	u, err := url.Parse(s.url)
+	if err != nil {
+		return fmt.Errorf("error reading the server's URL: %w", err)
+	}
+	u.Path = "/" + database
+	d, err := db.Open(ctx, db.Config{URL: u.String()})
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Migrate(ctx)
+}
+
+func stopServer() {
+	if s, err := server(); s != nil && err == nil {
+		must(s.close())
+	}
+}
+
+func newServer(stateDir string) (*pgServer, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	s := &pgServer{cfg: embedpg.Config{
+		StateDir: stateDir, Port: port,
+		Settings: map[string]string{"fsync": "off", "max_connections": "600", "shared_buffers": "64MB"},
+	}}
+	if err := s.start(); err != nil {
+		return nil, err
+	}
+	s.url, err = overTCP(s.open.URL(), port)
+	return s, err
+}
+
+// overTCP makes of the URL with a Unix socket the same with a port.
+func overTCP(socketURL string, port int) (string, error) {
+	u, err := url.Parse(socketURL)
+	if err != nil {
+		return "", fmt.Errorf("error reading the server's URL: %w", err)
+	}
+	u.Host = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	u.RawQuery = "sslmode=disable"
+	return u.String(), nil
+}
+
+// freePort may be taken by somebody else before it is used: then the server
+// says so, and the test fails.
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("error finding a free port: %w", err)
+	}
+	defer l.Close() //nolint:errcheck // nobody has connected
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// start starts the server, or starts it again after a crash.
+func (s *pgServer) start() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	open, err := embedpg.Open(ctx, s.cfg)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open == nil {
+		s.open = open
+		return nil
+	}
+	return open.Close(ctx) // one share of it is enough
+}
+
+func (s *pgServer) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if s.open == nil {
+		return errors.New("the server was never started")
+	}
+	return s.open.Close(ctx)
+}

@@ -1,0 +1,137 @@
+//go:build unix
+
+package chaos
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// process is a running relabel.
+type process struct {
+	name     string
+	cmd      *exec.Cmd
+	out, err buffer
+	ended    chan struct{}
+	failure  error
+}
+
+// spawn starts relabel; it is killed at the end of the test if it still runs.
+func (s *stage) spawn(name string, env []string, args ...string) *process {
+	s.Helper()
+	bin, err := binary()
+	require.NoError(s, err)
+	p := &process{name: name, cmd: exec.Command(bin, args...), ended: make(chan struct{})}
+	p.cmd.Env = append([]string{
+		"PATH=" + os.Getenv("PATH"), "DATABASE_URL=" + s.dbURL, "WEBFLOW_TOKEN=" + token, "WEBFLOW_API_URL=" + s.apiURL,
+		"WEBFLOW_RATE_LIMIT=" + s.rate(), "RELABEL_CALL_TIMEOUT=" + callTimeout.String(),
+	}, env...)
+	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
+	require.NoError(s, p.cmd.Start())
+	go func() {
+		p.failure = p.cmd.Wait()
+		close(p.ended)
+	}()
+	s.Cleanup(func() {
+		p.kill()
+		if s.Failed() {
+			s.Log(p.said())
+		}
+		if raced := strings.Contains(p.err.String(), "WARNING: DATA RACE"); raced {
+			s.Error(p.said())
+		}
+	})
+	return p
+}
+
+// worker starts `relabel work`.
+func (s *stage) worker(name string, env ...string) *process {
+	s.Helper()
+	return s.spawn(name, env, "work", "--same-failure", "0")
+}
+
+// failpoint is the setting that kills a process at a place, or stops it there.
+func failpoint(place string) string { return "RELABEL_FAILPOINT=" + place }
+
+func (p *process) pid() int { return p.cmd.Process.Pid }
+
+func (p *process) signal(sig syscall.Signal) { _ = p.cmd.Process.Signal(sig) }
+
+// kill ends it at once, and waits until it is gone.
+func (p *process) kill() {
+	p.signal(syscall.SIGKILL)
+	<-p.ended
+}
+
+func (p *process) wait() error {
+	<-p.ended
+	return p.failure
+}
+
+func (p *process) hasEnded() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// dies waits until a process is killed by its failpoint, and tells when.
+func (s *stage) dies(p *process) time.Time {
+	s.Helper()
+	select {
+	case <-p.ended:
+	case <-time.After(recovery):
+		require.FailNow(s, p.name+" never came to its failpoint", p.said())
+	}
+	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	require.True(s, ok && status.Signaled() && status.Signal() == syscall.SIGKILL, "%s ended otherwise: %s", p.name, p.said())
+	return time.Now()
+}
+
+// isStopped tells whether a process stands still after SIGSTOP.
+func (s *stage) isStopped(p *process) bool {
+	s.Helper()
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid()) + "/stat")
+	require.NoError(s, err)
+	_, rest, _ := bytes.Cut(stat, []byte(") "))
+	return bytes.HasPrefix(rest, []byte("T"))
+}
+
+// said is the end of what a process wrote, for people.
+func (p *process) said() string {
+	const most = 4000
+	text := p.err.String()
+	if len(text) > most {
+		text = "..." + text[len(text)-most:]
+	}
+	return fmt.Sprintf("%s (process %d):\n%s", p.name, p.pid(), text)
+}
+
+// buffer takes a process's output while others read it.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}

@@ -1,0 +1,377 @@
+//go:build unix
+
+package chaos
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"relabel/db"
+	"relabel/internal/webflow/webflowtest"
+)
+
+const (
+	// shortTrouble leaves, of about a minute, the time to come to rest: what a
+	// killed process held is free after half a minute.
+	shortTrouble = 20 * time.Second
+
+	randomTargets = 60 // few, so that batches collide
+	randomWorkers = 3
+
+	leastLoads = 8 // however slow the machine is
+)
+
+// TestRandom lets everything go wrong at once, by chance, and checks at the end
+// that nothing was lost, stale, twice at a time or above the limit. The seed
+// repeats the choices, not the timing.
+func TestRandom(t *testing.T) {
+	t.Parallel()
+	seed := cmp.Or(*seedFlag, uint64(time.Now().UnixNano()))
+	t.Logf("-chaos.seed=%d", seed)
+	r := newRandomRun(t, seed)
+	end := time.Now().Add(cmp.Or(*longFlag, shortTrouble))
+	var all sync.WaitGroup
+	loaded := make(chan struct{})
+	all.Go(func() { defer close(loaded); r.loadUntil(end) })
+	all.Go(func() { r.troubleUntil(loaded) })
+	stopWatching := r.watchFinals()
+	all.Wait()
+	r.calm()
+	calm := time.Now()
+	r.comesToRest()
+	t.Logf("at rest %.1f s after the last fault: %d calls for %d rows of %d batches; %v", time.Since(calm).Seconds(),
+		r.api.Calls(), ask[int](r.stage, `SELECT count(*) FROM rename`), ask[int](r.stage, `SELECT count(*) FROM batch`), r.done)
+	changed := stopWatching()
+	r.check()
+	for _, c := range changed {
+		require.True(t, r.retried[c.batch], "a final status changed: %+v", c)
+	}
+}
+
+// randomRun is the stage and the dice.
+type randomRun struct {
+	*stage
+	rnd      *rand.Rand // of the trouble; the loads have their own
+	loadRnd  *rand.Rand
+	database *proxy
+	network  *proxy // before the API
+	workers  []*process
+	loads    int
+	done     map[string]int // how often each kind of trouble was made
+
+	cancelled map[int64]time.Time // by batch, for I10
+	retried   map[int64]bool
+}
+
+func newRandomRun(t *testing.T, seed uint64) *randomRun {
+	s := newStage(t, 40, time.Second)
+	r := &randomRun{
+		stage: s, database: s.proxyDatabase(), network: s.proxyAPI(),
+		rnd: rand.New(rand.NewPCG(seed, 1)), loadRnd: rand.New(rand.NewPCG(seed, 2)),
+		done: map[string]int{}, cancelled: map[int64]time.Time{}, retried: map[int64]bool{},
+	}
+	for i := range randomWorkers {
+		r.workers = append(r.workers, s.worker(fmt.Sprintf("worker %d", i)))
+	}
+	for _, w := range r.workers {
+		s.registered(w)
+	}
+	return r
+}
+
+// loadUntil loads batches of colliding targets, sometimes two at once. A load
+// may fail, for its database is behind the proxy; then it has left nothing.
+func (r *randomRun) loadUntil(end time.Time) {
+	for i := 0; i < leastLoads || time.Now().Before(end); i++ {
+		var both []*process
+		for range 1 + r.loadRnd.IntN(2) {
+			both = append(both, r.spawn("load", nil, "enqueue", r.csv(r.collidingRows())))
+		}
+		for _, p := range both {
+			_ = p.wait()
+		}
+		r.idle(r.loadRnd, 2*time.Second)
+	}
+}
+
+// idle lets a random time go by.
+func (r *randomRun) idle(rnd *rand.Rand, most time.Duration) {
+	pause := time.NewTimer(time.Duration(rnd.Int64N(int64(most))))
+	defer pause.Stop()
+	select {
+	case <-r.Context().Done():
+	case <-pause.C:
+	}
+}
+
+// collidingRows have a value that no other row ever has.
+func (r *randomRun) collidingRows() []rename {
+	r.loads++
+	rows := make([]rename, 5+r.loadRnd.IntN(40))
+	for i := range rows {
+		rows[i] = rename{webflowtest.AssetID(r.loadRnd.IntN(randomTargets)), fmt.Sprintf("load %d row %d", r.loads, i)}
+	}
+	return rows
+}
+
+// troubleUntil makes one trouble after the other, as quickly as dice say.
+func (r *randomRun) troubleUntil(over <-chan struct{}) {
+	kinds := r.troubles()
+	for {
+		select {
+		case <-over:
+			return
+		default:
+		}
+		k := kinds[r.rnd.IntN(len(kinds))]
+		r.done[k.name]++
+		k.make()
+		r.idle(r.rnd, time.Second)
+	}
+}
+
+type trouble struct {
+	name string
+	make func()
+}
+
+func (r *randomRun) troubles() []trouble {
+	return []trouble{
+		{"kill", func() { r.replace(syscall.SIGKILL) }},
+		{"end", func() { r.replace(syscall.SIGTERM) }},
+		{"stop", func() { r.worker1().signal(syscall.SIGSTOP) }},
+		{"continue", r.wakeAll},
+		{"API faults", r.apiFaults},
+		{"API well", func() { r.api.SetChances() }},
+		{"API network", func() { r.network.heal(); r.network.add(r.randomToxic()) }},
+		{"API connections cut", r.network.cut},
+		{"database network", func() { r.database.heal(); r.database.add(r.randomToxic()) }},
+		{"database connections cut", r.database.cut},
+		{"networks well", func() { r.network.heal(); r.database.heal() }},
+		{"jobs", r.tamperJobs},
+		{"pause", func() { r.setBatch("paused", "active") }},
+		{"resume", func() { r.setBatch("active", "paused") }},
+		{"cancel", func() { r.setBatch("cancelled", "active") }},
+		{"retry", r.retryBatch},
+		{"pause site", func() { r.pauseSite(true) }},
+		{"resume site", func() { r.pauseSite(false) }},
+	}
+}
+
+func (r *randomRun) worker1() *process { return r.workers[r.rnd.IntN(len(r.workers))] }
+
+// replace ends a worker and starts another in its place. One that stands still
+// hears no SIGTERM.
+func (r *randomRun) replace(sig syscall.Signal) {
+	i := r.rnd.IntN(len(r.workers))
+	r.workers[i].signal(sig)
+	if sig == syscall.SIGTERM {
+		r.workers[i].signal(syscall.SIGCONT)
+	}
+	r.workers[i] = r.worker("worker " + strconv.Itoa(i) + " again")
+}
+
+func (r *randomRun) wakeAll() {
+	for _, w := range r.workers {
+		w.signal(syscall.SIGCONT)
+	}
+}
+
+// apiFaults are most of those that a row may meet. Not one that hangs for ever:
+// a caller that is stopped would keep such a call open beyond its lease.
+func (r *randomRun) apiFaults() {
+	list := []webflowtest.Fault{
+		webflowtest.Status(500), webflowtest.Status(409), webflowtest.Gateway(502, ""), webflowtest.Gateway(503, "1"),
+		webflowtest.Gateway(504, "").AfterApply(), webflowtest.RateLimited("1"), webflowtest.CutJSON(),
+		webflowtest.ResetBeforeHeaders(), webflowtest.ResetInBody(), webflowtest.CloseBeforeHeaders(),
+		webflowtest.CloseInBody(), webflowtest.Delay(300 * time.Millisecond), webflowtest.Delay(callTimeout + time.Second),
+	}
+	chances := make([]webflowtest.Chance, 3)
+	for i := range chances {
+		chances[i] = webflowtest.Chance{P: 0.1 * r.rnd.Float64(), Fault: list[r.rnd.IntN(len(list))]}
+	}
+	r.api.SetChances(chances...)
+}
+
+// randomToxic is one of toxiproxy's, in milliseconds and bytes.
+func (r *randomRun) randomToxic() toxic {
+	list := []toxic{
+		{Type: "latency", Attributes: map[string]int{"latency": 50, "jitter": 50}},
+		{Type: "reset_peer", Attributes: map[string]int{"timeout": 300}},
+		{Type: "limit_data", Attributes: map[string]int{"bytes": 2000}},
+		{Type: "slicer", Attributes: map[string]int{"average_size": 30, "size_variation": 10, "delay": 100}},
+		{Type: "slow_close", Attributes: map[string]int{"delay": 300}},
+		{Type: "bandwidth", Attributes: map[string]int{"rate": 20}},
+	}
+	x := list[r.rnd.IntN(len(list))]
+	x.Stream = []string{"upstream", "downstream"}[r.rnd.IntN(2)]
+	x.Toxicity = 0.3
+	return x
+}
+
+func (r *randomRun) tamperJobs() {
+	list := []string{
+		`DELETE FROM river_job WHERE random() < 0.5`,
+		`UPDATE river_job SET state = 'cancelled', finalized_at = now() WHERE finalized_at IS NULL AND random() < 0.5`,
+		`UPDATE river_job SET state = 'discarded', finalized_at = now() WHERE finalized_at IS NULL AND random() < 0.5`,
+		`UPDATE river_job SET state = 'available', finalized_at = NULL WHERE random() < 0.3`,
+		`UPDATE river_job SET state = 'retryable', scheduled_at = now() + interval '1 day' WHERE finalized_at IS NULL AND random() < 0.5`,
+	}
+	r.exec(list[r.rnd.IntN(len(list))])
+}
+
+// setBatch moves a random batch that is in one status to another.
+func (r *randomRun) setBatch(to, from string) {
+	id := r.anyBatch(`status = '` + from + `'`)
+	moved, err := r.db.SetBatchStatus(r.Context(), id, to, nil)
+	require.NoError(r, err)
+	if moved && to == "cancelled" {
+		r.cancelled[id] = time.Now()
+	}
+}
+
+// retryBatch sends the failed and cancelled rows of a batch again.
+func (r *randomRun) retryBatch() {
+	id := r.anyBatch(`finished_at IS NOT NULL AND failed + cancelled + conflict > 0`)
+	r.retried[id] = true
+	_, err := r.db.RetryBatch(r.Context(), db.RetryParams{BatchID: id, Statuses: []string{"failed", "conflict", "cancelled"}})
+	require.NoError(r, err)
+}
+
+// anyBatch is 0 when there is none.
+func (r *randomRun) anyBatch(where string) int64 {
+	ids := ask[[]int64](r.stage, `SELECT coalesce(array_agg(id ORDER BY id), '{}') FROM batch WHERE `+where)
+	if len(ids) == 0 {
+		return 0
+	}
+	return ids[r.rnd.IntN(len(ids))]
+}
+
+func (r *randomRun) pauseSite(pause bool) {
+	_, err := r.db.PauseSite(r.Context(), ask[int](r.stage, `SELECT id FROM site WHERE name = 'default'`), pause)
+	require.NoError(r, err)
+}
+
+// calm ends all trouble.
+func (r *randomRun) calm() {
+	r.api.SetChances()
+	r.network.heal()
+	r.database.heal()
+	r.wakeAll()
+	r.pauseSite(false)
+	r.exec(`UPDATE batch SET status = 'active' WHERE status = 'paused'`)
+	for i, w := range r.workers {
+		if !w.hasEnded() {
+			continue
+		}
+		// One that is started while the database is away says so and ends: that is
+		// for its supervisor. One that has begun to work goes on.
+		require.NotContains(r, w.said(), "working on site", "a worker ended by itself")
+		r.workers[i] = r.worker("worker " + strconv.Itoa(i) + " once more")
+	}
+}
+
+// comesToRest waits until every row has ended. What is left to wait for by the
+// back-off, up to 5 minutes, is cut short.
+func (r *randomRun) comesToRest() {
+	r.eventually(recovery, "every row has ended", func() bool {
+		r.exec(`UPDATE rename SET not_before = NULL WHERE not_before > clock_timestamp() + interval '5 seconds'`)
+		return r.open() == 0
+	})
+}
+
+// change is a final status that did not last.
+type change struct {
+	id, batch int64
+	from, to  string
+}
+
+// watchFinals looks at all final statuses again and again until it is stopped,
+// and then gives those that changed.
+func (r *randomRun) watchFinals() (stop func() []change) {
+	var changed []change
+	var watching sync.WaitGroup
+	enough := make(chan struct{})
+	watching.Go(func() {
+		final := map[int64]string{}
+		tick := time.NewTicker(10 * poll)
+		defer tick.Stop()
+		for {
+			changed = append(changed, r.compareFinals(final)...)
+			select {
+			case <-enough:
+				return
+			case <-tick.C:
+			}
+		}
+	})
+	return func() []change {
+		close(enough)
+		watching.Wait()
+		return changed
+	}
+}
+
+// compareFinals brings final up to date.
+func (r *randomRun) compareFinals(final map[int64]string) (changed []change) {
+	rows, err := r.db.Pool().Query(r.Context(), `
+		SELECT id, batch_id, CASE WHEN finished_at IS NULL THEN '' ELSE status END FROM rename`)
+	if err != nil {
+		return nil // the test is over
+	}
+	var id, batch int64
+	var status string
+	_, _ = pgx.ForEachRow(rows, []any{&id, &batch, &status}, func() error {
+		if was := final[id]; was != "" && was != status {
+			changed = append(changed, change{id, batch, was, status})
+		}
+		final[id] = status
+		return nil
+	})
+	return changed
+}
+
+func (r *randomRun) check() {
+	r.checkConserved()
+	r.checkHonest()
+	r.checkOrder()
+	r.checkAlone(noticed) // of a connection cut between them one end knows before the other
+	r.checkBudget()
+	r.checkCancelled()
+}
+
+// checkCancelled is I10: nothing of a cancelled batch is sent 5 s later.
+func (r *randomRun) checkCancelled() {
+	batch := map[rename]int64{}
+	for id := range r.cancelled {
+		if r.retried[id] {
+			continue
+		}
+		for _, x := range r.rowsOf(id) {
+			batch[x] = id
+		}
+	}
+	for _, c := range r.patches() {
+		if id, ok := batch[rename{c.AssetID, *c.DisplayName}]; ok {
+			require.False(r, c.ArrivedAt.After(r.cancelled[id].Add(5*time.Second)), "sent though batch %d was cancelled: %+v", id, c)
+		}
+	}
+}
+
+func (r *randomRun) rowsOf(batch int64) (list []rename) {
+	assets := ask[[]string](r.stage, `SELECT coalesce(array_agg(asset_id ORDER BY id), '{}') FROM rename WHERE batch_id = $1`, batch)
+	names := ask[[]string](r.stage, `SELECT coalesce(array_agg(display_name ORDER BY id), '{}') FROM rename WHERE batch_id = $1`, batch)
+	for i, a := range assets {
+		list = append(list, rename{a, names[i]})
+	}
+	return list
+}

@@ -1,0 +1,218 @@
+//go:build unix
+
+package chaos
+
+import (
+	"context"
+	"encoding/csv"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"relabel/db"
+	"relabel/internal/dbtest"
+	"relabel/internal/webflow/webflowtest"
+)
+
+const (
+	token = "chaos-token-0123456789"
+
+	// callTimeout makes the lease 23 s instead of 45 (15 s of margin are always
+	// added), less than the 30 s until a heartbeat is stale: so a killed
+	// process's rows wait no longer. Less of it, and calls end for want of a CPU.
+	callTimeout = 8 * time.Second
+	lease       = callTimeout + 15*time.Second
+
+	// recovery is what issue and design promise after any single fault.
+	recovery = 90 * time.Second
+
+	// poll is how often the database is asked whether something is there yet.
+	poll = 50 * time.Millisecond
+)
+
+// stage is what one test plays on: a database, a stand-in API, and relabel
+// processes between them.
+type stage struct {
+	*testing.T
+	db     *db.DB // straight to the database, whatever stands before it for the others
+	dbURL  string // what processes are given
+	apiURL string
+	api    *webflowtest.Server
+	limit  int // calls in window; 0: no limit
+	window time.Duration
+	files  atomic.Int64
+}
+
+// newStage gives t a database of its own on the shared server, and an API that
+// answers after 30 to 60 ms. The limit is relabel's and the API's alike.
+func newStage(t *testing.T, limit int, window time.Duration) *stage {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("the tests with real processes take more than a minute")
+	}
+	pg, err := server()
+	require.NoError(t, err)
+	databaseURL, err := pg.newDatabase(t.Context())
+	require.NoError(t, err)
+	return stageOn(t, databaseURL, limit, window)
+}
+
+func stageOn(t *testing.T, databaseURL string, limit int, window time.Duration) *stage {
+	t.Helper()
+	api, err := webflowtest.Start(webflowtest.Config{
+		Seed: uint64(time.Now().UnixNano()), CreateUnknown: true, Tokens: []string{token},
+		Limit: limit, Window: window, Latency: 30 * time.Millisecond, Jitter: 30 * time.Millisecond,
+	})
+	require.NoError(t, err)
+	t.Cleanup(api.Close)
+	s := &stage{
+		T: t, db: dbtest.Open(t, databaseURL), dbURL: databaseURL,
+		api: api, apiURL: api.URL(), limit: limit, window: window,
+	}
+	t.Cleanup(s.explain)
+	return s
+}
+
+// explain tells after a failure what became of the calls.
+func (s *stage) explain() {
+	if !s.Failed() {
+		return
+	}
+	rows, err := s.db.Pool().Query(context.Background(), `
+		SELECT format('%s attempts: %s %s, slowest %s', count(*), outcome, message, max(duration))
+		FROM attempt GROUP BY outcome, message ORDER BY count(*) DESC`)
+	if err != nil {
+		s.Log("no attempts can be read: ", err)
+		return
+	}
+	list, _ := pgx.CollectRows(rows, pgx.RowTo[string])
+	s.Log(strings.Join(list, "\n"))
+}
+
+// rate is WEBFLOW_RATE_LIMIT.
+func (s *stage) rate() string {
+	if s.limit == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%d/%s", s.limit, s.window)
+}
+
+// at gives a URL another host, such as a proxy's.
+func at(t *testing.T, rawURL, host string) string {
+	t.Helper()
+	u, err := url.Parse(rawURL)
+	require.NoError(t, err)
+	u.Host = host
+	return u.String()
+}
+
+// rename is a row to load.
+type rename struct{ asset, name string }
+
+// renames are n rows of the first n targets, with names that tell the load.
+func renames(n int, load string) []rename {
+	rows := make([]rename, n)
+	for i := range rows {
+		rows[i] = rename{webflowtest.AssetID(i), fmt.Sprintf("%s %d", load, i)}
+	}
+	return rows
+}
+
+func (s *stage) csv(rows []rename) string {
+	s.Helper()
+	path := filepath.Join(s.TempDir(), fmt.Sprintf("rows-%d.csv", s.files.Add(1)))
+	f, err := os.Create(path)
+	require.NoError(s, err)
+	w := csv.NewWriter(f)
+	require.NoError(s, w.Write([]string{"asset_id", "display_name"}))
+	for _, r := range rows {
+		require.NoError(s, w.Write([]string{r.asset, r.name}))
+	}
+	w.Flush()
+	require.NoError(s, w.Error())
+	require.NoError(s, f.Close())
+	return path
+}
+
+// enqueue loads rows with a process of its own, and gives the batch's number.
+func (s *stage) enqueue(rows []rename) int64 {
+	s.Helper()
+	p := s.spawn("enqueue", nil, "enqueue", s.csv(rows))
+	require.NoError(s, p.wait(), p.said())
+	id, err := strconv.ParseInt(strings.TrimSpace(p.out.String()), 10, 64)
+	require.NoError(s, err, p.said())
+	return id
+}
+
+// eventually asks until it is so; within is how long that may take.
+func (s *stage) eventually(within time.Duration, what string, so func() bool) {
+	s.Helper()
+	deadline := time.Now().Add(within)
+	tick := time.NewTicker(poll)
+	defer tick.Stop()
+	for !so() {
+		if time.Now().After(deadline) {
+			require.FailNow(s, "not within "+within.String()+": "+what)
+		}
+		select {
+		case <-s.Context().Done():
+			require.FailNow(s, "the test ended while waiting: "+what)
+		case <-tick.C:
+		}
+	}
+}
+
+// calls waits until so many have arrived in all.
+func (s *stage) calls(n int) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), recovery)
+	defer cancel()
+	require.NoError(s, s.api.WaitCalls(ctx, n))
+}
+
+// ask reads one value of the tables.
+func ask[T any](s *stage, sql string, args ...any) (v T) {
+	s.Helper()
+	require.NoError(s, s.db.Pool().QueryRow(s.Context(), sql, args...).Scan(&v))
+	return v
+}
+
+func (s *stage) exec(sql string, args ...any) int64 {
+	s.Helper()
+	tag, err := s.db.Pool().Exec(s.Context(), sql, args...)
+	require.NoError(s, err)
+	return tag.RowsAffected()
+}
+
+func (s *stage) open() int {
+	s.Helper()
+	return ask[int](s, `SELECT count(*) FROM rename WHERE finished_at IS NULL`)
+}
+
+// rests waits until every row has ended, and tells how long that took since
+// then.
+func (s *stage) rests(since time.Time) time.Duration {
+	s.Helper()
+	s.eventually(time.Until(since.Add(recovery)), "every row has ended", func() bool { return s.open() == 0 })
+	return time.Since(since)
+}
+
+// registered waits for a worker's first heartbeat and gives its id.
+func (s *stage) registered(p *process) (id string) {
+	s.Helper()
+	s.eventually(time.Minute, p.name+" has its heartbeat", func() bool {
+		id = ask[string](s, `SELECT coalesce((SELECT id FROM process WHERE pid = $1), '')`, p.pid())
+		return id != "" || p.hasEnded()
+	})
+	require.NotEmpty(s, id, p.said())
+	return id
+}
