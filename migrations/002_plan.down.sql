@@ -1,0 +1,1 @@
+-- Undoes 002_plan.up.sql.

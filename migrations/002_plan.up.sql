@@ -1,0 +1,1 @@
+-- What a plan, an undo and a verification need.

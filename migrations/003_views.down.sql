@@ -1,0 +1,1 @@
+-- Undoes 003_views.up.sql.

@@ -1,0 +1,1 @@
+-- Views for psql and BI tools, and indexes for looking at the job table.

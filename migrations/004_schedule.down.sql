@@ -1,0 +1,1 @@
+-- Undoes 004_schedule.up.sql.

@@ -1,0 +1,1 @@
+-- Undoes 005_audit.up.sql.
