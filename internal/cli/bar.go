@@ -11,6 +11,8 @@ import (
 	"github.com/vbauerster/cupwriter"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+
+	"relabel/internal/report"
 )
 
 const (
@@ -64,7 +66,7 @@ func (r *barReporter) start() {
 
 func (r *barReporter) left(decor.Statistics) string {
 	p := r.now()
-	return fmt.Sprintf("%s  %s/%s rows", p.label, number(p.done), number(p.total))
+	return fmt.Sprintf("%s  %s/%s rows", p.label, report.Number(p.done), report.Number(p.total))
 }
 
 func (r *barReporter) right(decor.Statistics) string {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/internal/config"
+	"relabel/internal/report"
 	"relabel/internal/webflow/webflowtest"
 	"relabel/jobs"
 )
@@ -56,7 +57,7 @@ func (a *app) demo(ctx context.Context) error {
 		return err
 	}
 	a.note("demo: a private PostgreSQL, a stand-in API (%d calls in %s, with faults), and %d rows in %s",
-		demoLimit, span(demoWindow), demoRows, demoFile)
+		demoLimit, report.Span(demoWindow), demoRows, demoFile)
 	s, err := a.open(ctx)
 	if err != nil {
 		return err
@@ -129,7 +130,7 @@ func writeDemoRows(w io.Writer) (int64, error) {
 }
 
 // demoEnd checks the outcome against what the stand-in really holds.
-func (a *app) demoEnd(ctx context.Context, s *session, server *webflowtest.Server, v batchView) error {
+func (a *app) demoEnd(ctx context.Context, s *session, server *webflowtest.Server, v report.Batch) error {
 	if v.Left()+v.Cancelled > 0 {
 		return standInEnd(ctx, v)
 	}
@@ -139,7 +140,7 @@ func (a *app) demoEnd(ctx context.Context, s *session, server *webflowtest.Serve
 		return err
 	}
 	if v.Failed != demoUnknown || v.Superseded != demoTwice || v.Succeeded != demoRows-demoUnknown-demoTwice {
-		return fmt.Errorf("the demo did not come out as it should: %s", counts(v.BatchStatus))
+		return fmt.Errorf("the demo did not come out as it should: %s", v.Counts())
 	}
 	for i := demoUnknown + demoTwice; i < demoRows; i++ {
 		id, want := demoRow(i)

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"relabel/internal/report"
 )
 
 // maxSkew is the difference of clocks that is worth telling: times on screen
@@ -52,7 +54,7 @@ func (a *app) doctor(ctx context.Context) error {
 		}
 	}
 	if bad > 0 {
-		return fmt.Errorf("doctor found %s", plural(int64(bad), "problem", "problems"))
+		return fmt.Errorf("doctor found %s", report.Plural(int64(bad), "problem", "problems"))
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"relabel/db"
+	"relabel/internal/report"
 )
 
 // pollEvery is how often progress is read: one indexed query.
@@ -14,7 +15,7 @@ const pollEvery = 500 * time.Millisecond
 // follow shows a batch's progress until it ends, stop says so, or ctx ends. A
 // database that is away for a moment is
 // waited for.
-func (a *app) follow(ctx context.Context, s *session, id int64, stop func(batchView) bool) error {
+func (a *app) follow(ctx context.Context, s *session, id int64, stop func(report.Batch) bool) error {
 	rep := a.newReporter()
 	defer rep.end()
 	var meter rateMeter
@@ -28,7 +29,7 @@ func (a *app) follow(ctx context.Context, s *session, id int64, stop func(batchV
 		case err != nil && !db.Transient(err):
 			return err
 		case err == nil:
-			rep.show(v.progress(meter.add(v.Now, v.Calls, v.lane.Window)))
+			rep.show(progressOf(v, meter.add(v.Now, v.Calls, v.Lane.Window)))
 			if v.Left() == 0 || stop(v) {
 				return nil
 			}
@@ -41,20 +42,20 @@ func (a *app) follow(ctx context.Context, s *session, id int64, stop func(batchV
 	}
 }
 
-func (v batchView) progress(rate float64) progress {
+func progressOf(v report.Batch, rate float64) progress {
 	p := progress{
-		label: fmt.Sprintf("batch %d", v.Batch), done: v.Total - v.Left(), total: v.Total,
+		label: fmt.Sprintf("batch %d", v.Batch), done: v.Done(), total: v.Total,
 		rate: rate, rateLimited: v.RateLimited, now: v.Now,
 	}
-	if why := v.waiting(); why != "" && v.Left() > 0 {
+	if why := v.Waiting(); why != "" && v.Left() > 0 {
 		p.details = append(p.details, why)
 	} else {
-		p.details = append(p.details, rateText(v.lane))
+		p.details = append(p.details, report.Rate(v.Lane))
 	}
 	if v.Failed > 0 {
-		p.details = append(p.details, number(v.Failed)+" failed")
+		p.details = append(p.details, report.Number(v.Failed)+" failed")
 	}
-	if e := v.etaText(); e != "" {
+	if e := v.Ends(); e != "" {
 		p.details = append(p.details, e)
 	}
 	return p

@@ -9,6 +9,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/intake"
+	"relabel/internal/report"
 	"relabel/internal/webflow"
 	"relabel/jobs"
 )
@@ -21,7 +22,7 @@ func (a *app) locales(ctx context.Context, d *db.DB, site db.Site) (intake.Local
 	}
 	if site.WebflowSiteID == nil {
 		return nil, fmt.Errorf("the column locale needs the site's locales: say which site it is with `relabel site set%s --site-id ID`, or give locale_id instead",
-			siteFlag(site.Name))
+			report.SiteFlag(site.Name))
 	}
 	cfg, err := a.siteConfig(site)
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"relabel/internal/report"
 )
 
 // lineEvery is how often a line is printed where there is no terminal.
@@ -24,12 +26,12 @@ type progress struct {
 
 // rows is "60 of 600 rows done".
 func (p progress) rows() string {
-	return fmt.Sprintf("%s of %s rows done", number(p.done), number(p.total))
+	return fmt.Sprintf("%s of %s rows done", report.Number(p.done), report.Number(p.total))
 }
 
 // pace is how it goes, below the bar or after the rows.
 func (p progress) pace() []string {
-	return append([]string{fmt.Sprintf("%.1f calls/s", p.rate), number(p.rateLimited) + " answered 429"}, p.details...)
+	return append([]string{fmt.Sprintf("%.1f calls/s", p.rate), report.Number(p.rateLimited) + " answered 429"}, p.details...)
 }
 
 func (p progress) line() string {

@@ -16,6 +16,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/intake"
+	"relabel/internal/report"
 )
 
 func (a *app) resultsCommand() *cobra.Command {
@@ -90,7 +91,7 @@ func (a *app) results(ctx context.Context, s *session, arg string, p resultsPara
 	if err != nil {
 		return err
 	}
-	a.note("%s written to %s", plural(n, "row", "rows"), p.file)
+	a.note("%s written to %s", report.Plural(n, "row", "rows"), p.file)
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/db"
+	"relabel/internal/report"
 )
 
 // retryable are the statuses that a retry can begin from.
@@ -54,9 +55,9 @@ func (a *app) batchRetry(ctx context.Context, s *session, arg string, statuses [
 	if a.json {
 		return a.result.print(map[string]int64{"batch": id, "pending": got.Pending, "superseded": got.Superseded})
 	}
-	fmt.Fprintf(a.Out, "%s will be sent again\n", plural(got.Pending, "row", "rows"))
+	fmt.Fprintf(a.Out, "%s will be sent again\n", report.Plural(got.Pending, "row", "rows"))
 	if got.Superseded > 0 {
-		fmt.Fprintf(a.Out, "%s not: a newer rename of the same asset came since\n", plural(got.Superseded, "row is", "rows are"))
+		fmt.Fprintf(a.Out, "%s not: a newer rename of the same asset came since\n", report.Plural(got.Superseded, "row is", "rows are"))
 	}
 	return nil
 }

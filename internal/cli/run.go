@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"relabel/internal/report"
 	"relabel/jobs"
 )
 
@@ -79,27 +80,27 @@ func (a *app) run(ctx context.Context, p runParams) error {
 
 // loadAndWork loads first: a source that is refused starts no workers. A
 // signal is no error here: the view tells what is left.
-func (a *app) loadAndWork(ctx context.Context, s *session, site jobs.SiteConfig, p runParams) (batchView, error) {
+func (a *app) loadAndWork(ctx context.Context, s *session, site jobs.SiteConfig, p runParams) (report.Batch, error) {
 	id, err := a.load(ctx, s, site.Site, p.src)
 	if err != nil {
-		return batchView{}, err
+		return report.Batch{}, err
 	}
 	a.note("batch %d is loaded", id)
 	pool, err := a.startPool(ctx, s, []jobs.SiteConfig{site}, p.work)
 	if err != nil {
-		return batchView{}, fmt.Errorf("batch %d is loaded, but: %w", id, err)
+		return report.Batch{}, fmt.Errorf("batch %d is loaded, but: %w", id, err)
 	}
-	followErr := a.follow(ctx, s, id, func(v batchView) bool { return v.ParkedReason != nil || v.held() })
+	followErr := a.follow(ctx, s, id, func(v report.Batch) bool { return v.ParkedReason != nil || v.Held() })
 	if err := stopPool(pool); err != nil {
-		return batchView{}, err
+		return report.Batch{}, err
 	}
 	if followErr != nil && ctx.Err() == nil {
-		return batchView{}, followErr
+		return report.Batch{}, followErr
 	}
 	ctx = context.WithoutCancel(ctx)
 	if isStandIn(site.Site.Name) { // a signal came: nobody can go on with what is left
 		if err := s.Abandon(ctx, site.Site.ID, "the stand-in is gone"); err != nil {
-			return batchView{}, err
+			return report.Batch{}, err
 		}
 	}
 	return a.summarise(ctx, s, id)

@@ -8,6 +8,7 @@ import (
 	"relabel/db"
 	"relabel/internal/config"
 	"relabel/internal/embedpg"
+	"relabel/internal/report"
 	"relabel/internal/webflow"
 	"relabel/jobs"
 )
@@ -85,6 +86,10 @@ func (s *session) Close() {
 	if s.server != nil {
 		_ = closeServer(s.server)
 	}
+}
+
+func (s *session) view(ctx context.Context, id int64) (report.Batch, error) {
+	return report.ReadBatch(ctx, s.DB, id)
 }
 
 func closeServer(s *embedpg.Server) error {

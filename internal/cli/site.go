@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/db"
+	"relabel/internal/report"
 )
 
 func (a *app) siteCommand() *cobra.Command {
@@ -80,7 +81,7 @@ func (s *session) siteView(ctx context.Context, site db.Site) (siteView, error) 
 	if err != nil || !known {
 		return v, err
 	}
-	v.limit = rateText(lane)
+	v.limit = report.Rate(lane)
 	v.Lane = &laneView{
 		Limit: lane.Limit, WindowSeconds: lane.Window.Seconds(), Used: lane.Used,
 		UsedByOthers: lane.Foreign, BlockedSeconds: lane.Blocked.Seconds(),

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/db"
+	"relabel/internal/report"
 	"relabel/internal/webflow"
 	"relabel/jobs"
 )
@@ -40,7 +41,7 @@ func (a *app) siteCheck(ctx context.Context, s *session) error {
 	}
 	fmt.Fprintln(a.Out, verdict)
 	if cfg.Site.ParkedAt != nil {
-		a.note("the site is parked; `relabel site resume%s` goes on", siteFlag(cfg.Site.Name))
+		a.note("the site is parked; `relabel site resume%s` goes on", report.SiteFlag(cfg.Site.Name))
 	}
 	return nil
 }
@@ -88,7 +89,7 @@ func (a *app) sitePause(ctx context.Context, s *session) error {
 	if _, err := s.PauseSite(ctx, site.ID, true); err != nil {
 		return err
 	}
-	return a.printSite(ctx, s, fmt.Sprintf("site %s is paused; `relabel site resume%s` goes on", a.site, siteFlag(a.site)))
+	return a.printSite(ctx, s, fmt.Sprintf("site %s is paused; `relabel site resume%s` goes on", a.site, report.SiteFlag(a.site)))
 }
 
 // siteResume lets a site go on, whether it was parked or paused.

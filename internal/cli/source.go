@@ -15,6 +15,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/intake"
+	"relabel/internal/report"
 	"relabel/jobs"
 )
 
@@ -148,7 +149,7 @@ func (l *loader) explain(name string, err error) error {
 		return nil
 	case errors.Is(err, errRefusedRows):
 		return fmt.Errorf("%s: %s refused, nothing was loaded: mend them, or load the others with --skip-invalid",
-			name, plural(l.refused, "row was", "rows were"))
+			name, report.Plural(l.refused, "row was", "rows were"))
 	case errors.Is(err, db.ErrNoRows), errors.Is(err, intake.ErrNoRows):
 		return fmt.Errorf("%s has a header and no rows: nothing was loaded", name)
 	}
@@ -317,7 +318,7 @@ func (p *problemList) add(pr intake.Problem) {
 
 func (p *problemList) end() {
 	if p.n > shownProblems && !p.app.json {
-		fmt.Fprintf(p.app.Err, "and %s; --json lists all\n", plural(p.n-shownProblems, "more problem", "more problems"))
+		fmt.Fprintf(p.app.Err, "and %s; --json lists all\n", report.Plural(p.n-shownProblems, "more problem", "more problems"))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/config"
+	"relabel/internal/report"
 	"relabel/internal/webflow"
 	"relabel/internal/webflow/webflowtest"
 	"relabel/jobs"
@@ -64,10 +65,10 @@ func (a *app) rehearse(ctx context.Context, s *session, p runParams) error {
 }
 
 // standInEnd is batchEnd for a batch that nobody goes on with.
-func standInEnd(ctx context.Context, v batchView) error {
+func standInEnd(ctx context.Context, v report.Batch) error {
 	if ctx.Err() != nil && v.Cancelled > 0 {
 		return exitErr{exitError, fmt.Sprintf("stopped: the stand-in is gone, so the last %s of batch %d are cancelled",
-			plural(v.Cancelled, "row", "rows"), v.Batch)}
+			report.Plural(v.Cancelled, "row", "rows"), v.Batch)}
 	}
 	return batchEnd(v)
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"relabel/db"
+	"relabel/internal/report"
 )
 
 // listedBatches is how many batches `status` lists: a screen.
@@ -98,7 +98,7 @@ func (a *app) status(ctx context.Context, s *session, arg string, watch bool) er
 
 // watch follows to the batch's end; a signal ends the watching, not the batch.
 func (a *app) watch(ctx context.Context, s *session, id int64) error {
-	err := a.follow(ctx, s, id, func(batchView) bool { return false })
+	err := a.follow(ctx, s, id, func(report.Batch) bool { return false })
 	if err != nil && ctx.Err() == nil {
 		return err
 	}
@@ -106,15 +106,15 @@ func (a *app) watch(ctx context.Context, s *session, id int64) error {
 	return err
 }
 
-func printBatch(w io.Writer, v batchView) {
+func printBatch(w io.Writer, v report.Batch) {
 	fmt.Fprintln(w, headline(v))
-	fmt.Fprintf(w, "  %s: %s\n", plural(v.Total, "row", "rows"), counts(v.BatchStatus))
+	fmt.Fprintf(w, "  %s: %s\n", report.Plural(v.Total, "row", "rows"), v.Counts())
 	fmt.Fprintf(w, "  %s, %s answered 429; now %s\n",
-		plural(v.Calls, "call", "calls"), number(v.RateLimited), rateText(v.lane))
-	if t := v.waiting(); t != "" && v.Left() > 0 {
+		report.Plural(v.Calls, "call", "calls"), report.Number(v.RateLimited), report.Rate(v.Lane))
+	if t := v.Waiting(); t != "" && v.Left() > 0 {
 		fmt.Fprintln(w, "  "+t)
 	}
-	if t := v.etaText(); t != "" {
+	if t := v.Ends(); t != "" {
 		fmt.Fprintln(w, "  "+t)
 	}
 }
@@ -125,7 +125,7 @@ func (a *app) statusList(ctx context.Context, s *session, site string) error {
 			return err
 		}
 	}
-	views, err := a.views(ctx, s, site)
+	views, err := report.Batches(ctx, s.DB, site, listedBatches)
 	if err != nil {
 		return err
 	}
@@ -139,48 +139,11 @@ func (a *app) statusList(ctx context.Context, s *session, site string) error {
 	t := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "BATCH\tNAME\tSITE\tSTATUS\tDONE\tFAILED\tENDS")
 	for _, v := range views {
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s/%s\t%s\t%s\n", v.Batch, cut(v.Name, 30), v.Site, statusWord(v),
-			number(v.Total-v.Left()), number(v.Total), number(v.Failed+v.Conflict+v.Invalid), endsWord(v))
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s/%s\t%s\t%s\n", v.Batch, report.Cut(v.Name, 30), v.Site, v.StatusWord(),
+			report.Number(v.Done()), report.Number(v.Total), report.Number(v.Failed+v.Conflict+v.Invalid), v.EndsWord())
 	}
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("error writing the list: %w", err)
 	}
 	return nil
-}
-
-func (a *app) views(ctx context.Context, s *session, site string) ([]batchView, error) {
-	list, err := s.Batches(ctx, site, listedBatches)
-	if err != nil {
-		return nil, err
-	}
-	views := make([]batchView, len(list))
-	lanes := map[string]db.LaneState{}
-	for i, st := range list {
-		lane, ok := lanes[st.Site]
-		if !ok {
-			if lane, _, err = s.Lane(ctx, st.Site); err != nil {
-				return nil, err
-			}
-			lanes[st.Site] = lane
-		}
-		views[i] = batchView{BatchStatus: st, ETA: eta(st, lane), lane: lane}
-	}
-	return views, nil
-}
-
-func statusWord(v batchView) string {
-	if v.ParkedReason != nil && v.Left() > 0 {
-		return v.Status + " (parked)"
-	}
-	return v.Status
-}
-
-func endsWord(v batchView) string {
-	switch {
-	case v.FinishedAt != nil:
-		return "ended " + clock(*v.FinishedAt, v.Now)
-	case v.ETA != nil:
-		return clock(*v.ETA, v.Now)
-	}
-	return "-"
 }

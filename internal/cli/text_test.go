@@ -12,41 +12,8 @@ import (
 
 	"relabel/db"
 	"relabel/internal/intake"
+	"relabel/internal/report"
 )
-
-func TestNumber(t *testing.T) {
-	t.Parallel()
-	for n, want := range map[int64]string{0: "0", 7: "7", 999: "999", 1000: "1,000", 5_000_000: "5,000,000", -1234: "-1,234", -123: "-123"} {
-		require.Equal(t, want, number(n))
-	}
-	require.Equal(t, "1 row", plural(1, "row", "rows"))
-	require.Equal(t, "0 rows", plural(0, "row", "rows"))
-}
-
-func TestSpan(t *testing.T) {
-	t.Parallel()
-	for d, want := range map[time.Duration]string{
-		0:                              "0 s",
-		400 * time.Millisecond:         "0 s",
-		45 * time.Second:               "45 s",
-		time.Minute:                    "1 min",
-		200 * time.Second:              "3 min 20 s",
-		13*time.Hour + 53*time.Minute:  "13 h 53 min",
-		52*time.Hour + 10*time.Minute:  "2 d 4 h",
-		24*time.Hour + 30*time.Second:  "1 d 30 s",
-		59*time.Second + 600*1_000_000: "1 min",
-	} {
-		require.Equal(t, want, span(d), d)
-	}
-}
-
-func TestClock(t *testing.T) {
-	t.Parallel()
-	now := time.Date(2026, 3, 2, 15, 0, 0, 0, time.Local)
-	require.Equal(t, "15:04:05", clock(now.Add(4*time.Minute+5*time.Second), now))
-	require.Equal(t, "Tue 3 Mar 01:00", clock(now.Add(10*time.Hour), now))
-	require.Equal(t, "Tue 2 Mar 15:00", clock(now.AddDate(1, 0, 0), now))
-}
 
 func TestEndOf(t *testing.T) {
 	t.Parallel()
@@ -69,40 +36,6 @@ func TestEndOf(t *testing.T) {
 	}
 }
 
-func TestETA(t *testing.T) {
-	t.Parallel()
-	now := time.Date(2026, 3, 2, 15, 0, 0, 0, time.UTC)
-	reason := "401"
-	lane := db.LaneState{Limit: 60, Window: time.Minute, Used: 60}
-	active := db.BatchStatus{Status: "active", Ahead: 120, Now: now}
-	with := func(change func(*db.BatchStatus)) db.BatchStatus {
-		st := active
-		change(&st)
-		return st
-	}
-	for name, c := range map[string]struct {
-		st   db.BatchStatus
-		lane db.LaneState
-		want time.Duration // 0: none
-	}{
-		"two windows":   {active, lane, 2 * time.Minute},
-		"some now":      {active, db.LaneState{Limit: 60, Window: time.Minute, Used: 0}, time.Minute},
-		"after a 429":   {active, db.LaneState{Limit: 60, Window: time.Minute, Used: 60, Blocked: 30 * time.Second}, 150 * time.Second},
-		"no limit":      {active, db.LaneState{}, 0},
-		"parked":        {with(func(s *db.BatchStatus) { s.ParkedReason = &reason }), lane, 0},
-		"site paused":   {with(func(s *db.BatchStatus) { s.SitePaused = true }), lane, 0},
-		"breaker open":  {with(func(s *db.BatchStatus) { s.BreakerError = &reason }), lane, 0},
-		"paused, done…": {with(func(s *db.BatchStatus) { s.Status = "paused" }), lane, 0},
-	} {
-		got := eta(c.st, c.lane)
-		if c.want == 0 {
-			require.Nil(t, got, name)
-			continue
-		}
-		require.Equal(t, now.Add(c.want), *got, name)
-	}
-}
-
 func TestBatchEnd(t *testing.T) {
 	t.Parallel()
 	reason := "the reason"
@@ -119,7 +52,7 @@ func TestBatchEnd(t *testing.T) {
 		{db.BatchStatus{Batch: 7, Site: "default", Pending: 1, BreakerError: &reason}, 4, "the API of site default fails, 1 row of batch 7 left: the reason; `relabel work --until-done` goes on"},
 		{db.BatchStatus{Succeeded: 1, ParkedReason: &reason}, 0, ""}, // parked, but all of this batch is done
 	} {
-		code, text := endOf(batchEnd(batchView{BatchStatus: c.st}))
+		code, text := endOf(batchEnd(report.Batch{BatchStatus: c.st}))
 		require.Equal(t, c.code, code, c.text)
 		require.Equal(t, c.text, text)
 	}

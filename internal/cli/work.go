@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/db"
+	"relabel/internal/report"
 	"relabel/jobs"
 )
 
@@ -119,7 +120,7 @@ func newWatch(s *session, sites []jobs.SiteConfig, since time.Time) *watch {
 	}
 	w.label = "site " + names[0]
 	if len(names) > 1 {
-		w.label = "sites " + cut(strings.Join(names, ", "), 40)
+		w.label = "sites " + report.Cut(strings.Join(names, ", "), 40)
 	}
 	return w
 }
@@ -201,10 +202,10 @@ func (w *watch) show(ctx context.Context, rep reporter) error {
 		rate: w.meter.add(at.Now, at.Calls, lane.Window),
 	}
 	if len(w.sites) == 1 {
-		p.details = append(p.details, rateText(lane))
+		p.details = append(p.details, report.Rate(lane))
 	}
 	if at.Failed > 0 {
-		p.details = append(p.details, number(at.Failed)+" failed")
+		p.details = append(p.details, report.Number(at.Failed)+" failed")
 	}
 	rep.show(p)
 	return nil
@@ -224,7 +225,7 @@ func (a *app) workEnd(ctx context.Context, w *watch, signalled bool) error {
 		return err
 	}
 	if n := load.paused - at.Held; n > 0 {
-		a.note("%s in paused batches: relabel batch resume BATCH", plural(n, "row waits", "rows wait"))
+		a.note("%s in paused batches: relabel batch resume BATCH", report.Plural(n, "row waits", "rows wait"))
 	}
 	switch {
 	case signalled:
@@ -233,7 +234,7 @@ func (a *app) workEnd(ctx context.Context, w *watch, signalled bool) error {
 		return exitErr{exitParked, strings.Join(load.reasons, "; ")}
 	case at.Held > 0:
 		return exitErr{exitError, fmt.Sprintf("%s in batches that were paused for failing; `relabel status BATCH` says why",
-			plural(at.Held, "row waits", "rows wait"))}
+			report.Plural(at.Held, "row waits", "rows wait"))}
 	}
 	var bad int64
 	for _, site := range w.sites {
@@ -244,7 +245,7 @@ func (a *app) workEnd(ctx context.Context, w *watch, signalled bool) error {
 		bad += n
 	}
 	if bad > 0 {
-		return exitErr{exitTrouble, fmt.Sprintf("%s did not succeed; `relabel status` shows which batches", plural(bad, "row", "rows"))}
+		return exitErr{exitTrouble, fmt.Sprintf("%s did not succeed; `relabel status` shows which batches", report.Plural(bad, "row", "rows"))}
 	}
 	return nil
 }
@@ -262,7 +263,7 @@ type workedJSON struct {
 
 func (a *app) printWorked(w *watch, load workload, at db.Worked) error {
 	if !a.json {
-		a.note("stopped; %s left to send", plural(load.open, "row is", "rows are"))
+		a.note("stopped; %s left to send", report.Plural(load.open, "row is", "rows are"))
 		return nil
 	}
 	out := workedJSON{

@@ -1,0 +1,164 @@
+package report
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"relabel/db"
+	"relabel/internal/throttle"
+)
+
+// Batch is a batch as every command and page shows it: its status, the lane it
+// goes through, and when it ends.
+type Batch struct {
+	db.BatchStatus
+	ETA  *time.Time   `json:"eta"`
+	Lane db.LaneState `json:"-"`
+}
+
+// ReadBatch reads one batch; the error is db.ErrNoBatch when there is none.
+func ReadBatch(ctx context.Context, d *db.DB, id int64) (Batch, error) {
+	st, err := d.BatchStatus(ctx, id)
+	if err != nil {
+		return Batch{}, err
+	}
+	lane, _, err := d.Lane(ctx, st.Site)
+	if err != nil {
+		return Batch{}, err
+	}
+	return NewBatch(st, lane), nil
+}
+
+// Batches lists the newest batches first, of one site or with an empty name of
+// all.
+func Batches(ctx context.Context, d *db.DB, site string, limit int) ([]Batch, error) {
+	list, err := d.Batches(ctx, site, limit)
+	if err != nil {
+		return nil, err
+	}
+	batches := make([]Batch, len(list))
+	lanes := map[string]db.LaneState{}
+	for i, st := range list {
+		lane, ok := lanes[st.Site]
+		if !ok {
+			if lane, _, err = d.Lane(ctx, st.Site); err != nil {
+				return nil, err
+			}
+			lanes[st.Site] = lane
+		}
+		batches[i] = NewBatch(st, lane)
+	}
+	return batches, nil
+}
+
+// NewBatch puts together what was read.
+func NewBatch(st db.BatchStatus, lane db.LaneState) Batch {
+	return Batch{BatchStatus: st, ETA: eta(st, lane), Lane: lane}
+}
+
+// eta is when a running batch ends at the limit in force, with what comes
+// before it; nil when it has ended, waits for a person, or has no limit to go
+// by.
+func eta(st db.BatchStatus, lane db.LaneState) *time.Time {
+	if st.Status != "active" || st.ParkedReason != nil || st.SitePaused || st.BreakerError != nil || lane.Limit == 0 {
+		return nil
+	}
+	at := st.Now.Add(lane.Blocked + throttle.Forecast(st.Ahead, lane.Limit, lane.Limit-lane.Used, lane.Window))
+	at = at.Round(time.Second)
+	return &at
+}
+
+// Done counts the rows at their end.
+func (b Batch) Done() int64 { return b.Total - b.Left() }
+
+// Held tells that relabel itself has paused the batch: somebody must look at it.
+func (b Batch) Held() bool { return b.Status == "paused" && b.StatusReason != nil }
+
+// Elapsed is how long the batch has run, to its end or until now; 0 before its
+// start.
+func (b Batch) Elapsed() time.Duration {
+	switch {
+	case b.StartedAt == nil:
+		return 0
+	case b.FinishedAt != nil:
+		return b.FinishedAt.Sub(*b.StartedAt)
+	}
+	return b.Now.Sub(*b.StartedAt)
+}
+
+// Counts lists the statuses that have rows: "1,990 succeeded, 10 failed".
+func (b Batch) Counts() string {
+	var parts []string
+	for _, c := range []struct {
+		n    int64
+		name string
+	}{
+		{b.Succeeded, "succeeded"},
+		{b.Unchanged, "unchanged"},
+		{b.Failed, "failed"},
+		{b.Conflict, "conflict"},
+		{b.Superseded, "superseded"},
+		{b.Cancelled, "cancelled"},
+		{b.Invalid, "invalid"},
+		{b.Sending, "sending"},
+		{b.Pending, "pending"},
+	} {
+		if c.n > 0 {
+			parts = append(parts, Number(c.n)+" "+c.name)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Waiting says why nothing is sent now, or nothing when all is well.
+func (b Batch) Waiting() string {
+	switch {
+	case b.ParkedReason != nil:
+		return "parked: " + *b.ParkedReason
+	case b.SitePaused:
+		return "the site is paused; `relabel site resume" + SiteFlag(b.Site) + "` goes on"
+	case b.Status == "paused":
+		return "paused" + reason(b.StatusReason) + "; `relabel batch resume " + fmt.Sprint(b.Batch) + "` goes on"
+	case b.BreakerError != nil:
+		return "the API fails (" + Cut(*b.BreakerError, 60) + "): one call every " + Span(db.ProbeEvery) + " finds out when it is well again"
+	case b.Lane.Blocked > 0:
+		return "waits " + Span(b.Lane.Blocked+time.Second/2) + ": the API answered 429 and said for how long"
+	}
+	return ""
+}
+
+func reason(r *string) string {
+	if r == nil {
+		return ""
+	}
+	return ": " + *r
+}
+
+// StatusWord is the status for a list.
+func (b Batch) StatusWord() string {
+	if b.ParkedReason != nil && b.Left() > 0 {
+		return b.Status + " (parked)"
+	}
+	return b.Status
+}
+
+// Ends is "ends 14:02:10 (in 3 h 12 min)", or nothing when that is not known.
+func (b Batch) Ends() string {
+	if b.ETA == nil {
+		return ""
+	}
+	return fmt.Sprintf("ends %s (in %s)", Clock(*b.ETA, b.Now), Span(max(b.ETA.Sub(b.Now), 0)))
+}
+
+// EndsWord is when a batch ends or has ended, for a list.
+func (b Batch) EndsWord() string {
+	switch {
+	case b.FinishedAt != nil:
+		return "ended " + Clock(*b.FinishedAt, b.Now)
+	case b.ETA != nil:
+		return Clock(*b.ETA, b.Now)
+	}
+	return "-"
+}

@@ -1,0 +1,28 @@
+package report
+
+import (
+	"fmt"
+	"time"
+
+	"relabel/db"
+)
+
+// Rate is the lane: "58 of 60 calls in 1 min".
+func Rate(l db.LaneState) string {
+	if l.Limit == 0 {
+		return "no limit"
+	}
+	text := fmt.Sprintf("%d of %d calls in %s", min(l.Used, l.Limit), l.Limit, Window(l.Window))
+	if l.Foreign > 0 {
+		text += fmt.Sprintf(" (%d by others)", l.Foreign)
+	}
+	return text
+}
+
+// Window is the length of a limit's window: 1 min, 2 s, 500ms.
+func Window(d time.Duration) string {
+	if d < time.Second {
+		return d.String()
+	}
+	return Span(d)
+}
