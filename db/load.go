@@ -28,7 +28,9 @@ type LoadParams struct {
 	Name     string
 	Source   string
 	Priority int                                 // 1 first to 4 last
-	Force    bool                                // send also what the target has already, by our own record
+	Force    bool                                // send also what the target has already
+	Planned  bool                                // only store it: Compare and Apply come later, and Queue is not called
+	Map      string                              // how its columns were named, to be kept
 	Rows     iter.Seq2[*Row, error]              // the pointer is valid until the next row; an error ends the load, nothing is kept
 	Queue    func(context.Context, pgx.Tx) error // gives the first renames their jobs, in the load's transaction
 }
@@ -72,6 +74,9 @@ func loadBatch(ctx context.Context, tx pgx.Tx, p LoadParams) (int64, error) {
 	if err := supersedeWithin(ctx, tx, id, &counts); err != nil {
 		return 0, err
 	}
+	if err := tallyLoad(ctx, tx, id, counts); err != nil || p.Planned {
+		return id, err
+	}
 	if err := acceptBatch(ctx, tx, p, id, counts); err != nil {
 		return 0, err
 	}
@@ -83,9 +88,11 @@ func loadBatch(ctx context.Context, tx pgx.Tx, p LoadParams) (int64, error) {
 
 func insertBatch(ctx context.Context, tx pgx.Tx, p LoadParams) (id int64, err error) {
 	err = tx.QueryRow(ctx, `
-		INSERT INTO batch (site_id, name, source, priority)
-		VALUES (@site_id, @name, @source, @priority) RETURNING id`,
-		pgx.NamedArgs{"site_id": p.SiteID, "name": p.Name, "source": p.Source, "priority": p.Priority}).Scan(&id)
+		INSERT INTO batch (site_id, name, source, priority, forced, column_map)
+		VALUES (@site_id, @name, @source, @priority, @forced, nullif(@map, '')) RETURNING id`,
+		pgx.NamedArgs{
+			"site_id": p.SiteID, "name": p.Name, "source": p.Source, "priority": p.Priority, "forced": p.Force, "map": p.Map,
+		}).Scan(&id)
 	if err != nil {
 		return 0, fmt.Errorf("error creating the batch: %w", err)
 	}
@@ -94,8 +101,8 @@ func insertBatch(ctx context.Context, tx pgx.Tx, p LoadParams) (id int64, err er
 
 // loadCounts are the rows of a batch as they were loaded.
 type loadCounts struct {
-	total, invalid, superseded, unchanged int64
-	firstID, lastID                       int64 // bounds of the rows' ids
+	total, invalid, superseded int64
+	firstID, lastID            int64 // bounds of the rows' ids
 }
 
 func copyRows(ctx context.Context, tx pgx.Tx, p LoadParams, batchID int64) (loadCounts, error) {
@@ -138,37 +145,61 @@ func supersedeWithin(ctx context.Context, tx pgx.Tx, batchID int64, counts *load
 	return nil
 }
 
+// tallyLoad gives a batch its counts as loaded. It is planned from here on,
+// until it is accepted.
+func tallyLoad(ctx context.Context, tx pgx.Tx, batchID int64, c loadCounts) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE batch SET status = 'planned', first_id = @first_id, last_id = @last_id,
+			total = @total, invalid = @invalid, superseded = @superseded
+		WHERE id = @batch`,
+		pgx.NamedArgs{
+			"batch": batchID, "first_id": c.firstID, "last_id": c.lastID,
+			"total": c.total, "invalid": c.invalid, "superseded": c.superseded,
+		})
+	if err != nil {
+		return fmt.Errorf("error counting the batch's rows: %w", err)
+	}
+	return nil
+}
+
 // acceptBatch gives the batch its place in the site's order, under the site's
 // lock: from here on its rows are newer than all rows accepted before, and
 // those of them that are still open are superseded.
 func acceptBatch(ctx context.Context, tx pgx.Tx, p LoadParams, batchID int64, c loadCounts) error {
-	var acceptance int64
-	err := tx.QueryRow(ctx, `
-		UPDATE site SET last_acceptance = last_acceptance + 1 WHERE id = $1 RETURNING last_acceptance`,
-		p.SiteID).Scan(&acceptance)
+	acceptance, err := nextAcceptance(ctx, tx, p.SiteID)
 	if err != nil {
-		return fmt.Errorf("error accepting the batch: %w", err)
+		return err
 	}
 	if err := supersedeOlder(ctx, tx, p.SiteID, batchID, c.total); err != nil {
 		return err
 	}
 	if !p.Force && acceptance > 1 {
-		if err := markUnchanged(ctx, tx, batchID, &c); err != nil {
+		if err := markUnchanged(ctx, tx, batchID); err != nil {
 			return err
 		}
 	}
-	_, err = tx.Exec(ctx, `
-		UPDATE batch SET acceptance = @acceptance, first_id = @first_id, last_id = @last_id, total = @total, invalid = @invalid,
-			superseded = @superseded, unchanged = @unchanged, started_at = clock_timestamp(),
-			status = CASE WHEN @done THEN 'done' ELSE 'active' END,
-			finished_at = CASE WHEN @done THEN clock_timestamp() END
-		WHERE id = @batch`,
-		pgx.NamedArgs{
-			"batch": batchID, "acceptance": acceptance,
-			"total": c.total, "invalid": c.invalid, "superseded": c.superseded, "unchanged": c.unchanged,
-			"done":     c.total == c.invalid+c.superseded+c.unchanged,
-			"first_id": c.firstID, "last_id": c.lastID,
-		})
+	return startBatch(ctx, tx, batchID, acceptance)
+}
+
+// nextAcceptance takes the site's lock, until tx ends, and the next place in its
+// order.
+func nextAcceptance(ctx context.Context, tx pgx.Tx, siteID int) (n int64, err error) {
+	err = tx.QueryRow(ctx, `
+		UPDATE site SET last_acceptance = last_acceptance + 1 WHERE id = $1 RETURNING last_acceptance`, siteID).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("error accepting the batch: %w", err)
+	}
+	return n, nil
+}
+
+// startBatch makes an accepted batch active, or done when it holds nothing to
+// send.
+func startBatch(ctx context.Context, tx pgx.Tx, batchID, acceptance int64) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE batch SET acceptance = $2, started_at = clock_timestamp(),
+			status = CASE WHEN total = ended THEN 'done' ELSE 'active' END,
+			finished_at = CASE WHEN total = ended THEN clock_timestamp() END
+		WHERE id = $1`, batchID, acceptance)
 	if err != nil {
 		return fmt.Errorf("error accepting the batch: %w", err)
 	}
@@ -181,25 +212,26 @@ func acceptBatch(ctx context.Context, tx pgx.Tx, p LoadParams, batchID int64, c 
 // one of unknown outcome, a claim whose process is gone) and the row is sent.
 //
 // One look-up in rename_target_idx a row.
-func markUnchanged(ctx context.Context, tx pgx.Tx, batchID int64, c *loadCounts) error {
-	tag, err := tx.Exec(ctx, `
-		UPDATE rename r SET status = 'unchanged', finished_at = clock_timestamp()
-		FROM rename n CROSS JOIN LATERAL (
-			SELECT o.status, o.display_name, o.alt_text
-			FROM rename o JOIN batch b ON b.id = o.batch_id
-			WHERE o.asset_id = n.asset_id AND o.locale_id = n.locale_id AND o.site_id = n.site_id
-				AND o.id <> n.id AND o.fence > 0
-			ORDER BY b.acceptance DESC, o.id DESC LIMIT 1
-		) last
-		WHERE n.batch_id = @batch AND n.finished_at IS NULL AND r.id = n.id
-			AND last.status = 'succeeded'
-			AND (n.display_name IS NULL OR n.display_name = last.display_name)
-			AND (n.alt_text IS NULL OR n.alt_text = last.alt_text)`,
-		pgx.NamedArgs{"batch": batchID})
+func markUnchanged(ctx context.Context, tx pgx.Tx, batchID int64) error {
+	_, err := tx.Exec(ctx, `
+		WITH moved AS (
+			UPDATE rename r SET status = 'unchanged', finished_at = clock_timestamp()
+			FROM rename n CROSS JOIN LATERAL (
+				SELECT o.status, o.display_name, o.alt_text
+				FROM rename o JOIN batch b ON b.id = o.batch_id
+				WHERE o.asset_id = n.asset_id AND o.locale_id = n.locale_id AND o.site_id = n.site_id
+					AND o.id <> n.id AND o.fence > 0
+				ORDER BY b.acceptance DESC, o.id DESC LIMIT 1
+			) last
+			WHERE n.batch_id = @batch AND n.finished_at IS NULL AND r.id = n.id
+				AND last.status = 'succeeded'
+				AND (n.display_name IS NULL OR n.display_name = last.display_name)
+				AND (n.alt_text IS NULL OR n.alt_text = last.alt_text)
+			RETURNING r.batch_id, 'pending' AS was, r.status
+		), `+countMoves, pgx.NamedArgs{"batch": batchID})
 	if err != nil {
 		return fmt.Errorf("error comparing with what was sent before: %w", err)
 	}
-	c.unchanged = tag.RowsAffected()
 	return nil
 }
 

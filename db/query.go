@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"fmt"
+	"iter"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -57,8 +58,34 @@ const addMoves = `
 		WHEN b.ended + m.ended = b.total AND b.status IN ('active', 'paused') THEN 'done'
 		WHEN m.ended < 0 AND b.status IN ('done', 'cancelled') THEN 'active'
 		ELSE b.status END,
-	finished_at = CASE WHEN b.ended + m.ended = b.total THEN coalesce(b.finished_at, clock_timestamp()) END`
+	finished_at = CASE WHEN b.ended + m.ended = b.total AND b.status <> 'planned' THEN coalesce(b.finished_at, clock_timestamp()) END`
 
 // countMoves is the end of a statement that does nothing but move renames.
 const countMoves = movesSQL + `
 UPDATE batch b SET ` + addMoves + ` FROM moves m WHERE b.id = m.batch_id`
+
+// stream is collect for as many rows as there are: constant memory, and a
+// connection until the end.
+func stream[T any](ctx context.Context, q querier, what, sql string, args pgx.NamedArgs) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		rows, err := q.Query(ctx, sql, args)
+		if err != nil {
+			yield(none, fmt.Errorf("error %s: %w", what, err))
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			v, err := pgx.RowToStructByName[T](rows)
+			if err != nil {
+				err = fmt.Errorf("error %s: %w", what, err)
+			}
+			if !yield(v, err) || err != nil {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(none, fmt.Errorf("error %s: %w", what, err))
+		}
+	}
+}

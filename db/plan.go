@@ -1,0 +1,259 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// CompareParams says with what a planned batch is compared: the states of its
+// site that were read since then.
+type CompareParams struct {
+	BatchID  int64
+	Since    time.Time
+	ReadBy   string // list, get or both
+	Reads    int64  // calls that took
+	TakeOver bool   // send also what somebody changed
+}
+
+// ErrNotPlanned says that a batch is not a plan any more, or never was one.
+var ErrNotPlanned = errors.New("the batch is no plan")
+
+// Compare gives each row of a planned batch its status and its value before, by
+// the state of the site that was just read: the rest stays pending, which is
+// what the plan will send. Rows whose asset was not found are failed; it may be
+// called again, with a newer reading, as often as is wanted.
+//
+// One look-up in asset_state a row, and where the values differ one in
+// rename_target_idx.
+func (db *DB) Compare(ctx context.Context, p CompareParams) error {
+	return db.onPlan(ctx, p.BatchID, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, compareSQL, pgx.NamedArgs{
+			"batch": p.BatchID, "since": p.Since, "take_over": p.TakeOver,
+		}); err != nil {
+			return fmt.Errorf("error comparing with the site: %w", err)
+		}
+		_, err := tx.Exec(ctx, `
+			UPDATE batch SET planned_at = @since, read_by = @read_by, reads = reads + @reads WHERE id = @batch`,
+			pgx.NamedArgs{"batch": p.BatchID, "since": p.Since, "read_by": p.ReadBy, "reads": p.Reads})
+		if err != nil {
+			return fmt.Errorf("error recording the comparison: %w", err)
+		}
+		return nil
+	})
+}
+
+// CompareWithRecord does the same without the site's state, for a token that may
+// not read: rows whose target has the value by our own record are unchanged.
+func (db *DB) CompareWithRecord(ctx context.Context, batchID int64) error {
+	return db.onPlan(ctx, batchID, func(tx pgx.Tx) error {
+		if err := markUnchanged(ctx, tx, batchID); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `
+			UPDATE batch SET planned_at = clock_timestamp(), read_by = 'record' WHERE id = $1`, batchID)
+		if err != nil {
+			return fmt.Errorf("error recording the comparison: %w", err)
+		}
+		return nil
+	})
+}
+
+// onPlan runs fn while nobody else changes the planned batch.
+func (db *DB) onPlan(ctx context.Context, batchID int64, fn func(pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL work_mem = '`+loadMemory+`'`); err != nil {
+			return fmt.Errorf("error preparing the plan: %w", err)
+		}
+		if _, err := lockPlan(ctx, tx, batchID); err != nil {
+			return err
+		}
+		return fn(tx)
+	})
+}
+
+type plannedBatch struct {
+	SiteID  int
+	Status  string
+	Pending int64
+}
+
+func lockPlan(ctx context.Context, tx pgx.Tx, batchID int64) (plannedBatch, error) {
+	list, err := collect[plannedBatch](ctx, tx, "reading the plan", `
+		SELECT site_id, status, total - ended AS pending FROM batch WHERE id = @batch FOR UPDATE`,
+		pgx.NamedArgs{"batch": batchID})
+	switch {
+	case err != nil:
+		return plannedBatch{}, err
+	case len(list) == 0:
+		return plannedBatch{}, fmt.Errorf("%w: %d; `relabel status` lists those that exist", ErrNoBatch, batchID)
+	case list[0].Status != "planned":
+		return plannedBatch{}, fmt.Errorf("%w: batch %d is %s", ErrNotPlanned, batchID, list[0].Status)
+	}
+	return list[0], nil
+}
+
+// hasWanted tells whether a state s holds what a row r wants: the very values,
+// or the name that the server made of it when relabel sent it last.
+const hasWanted = `(r.alt_text IS NULL OR s.alt_text = r.alt_text) AND (
+			r.display_name IS NULL OR s.display_name = r.display_name OR r.display_name = (
+				SELECT CASE WHEN o.status = 'succeeded' AND o.applied_name = s.display_name THEN o.display_name END
+				FROM rename o JOIN batch ob ON ob.id = o.batch_id
+				WHERE o.asset_id = r.asset_id AND o.locale_id = r.locale_id AND o.site_id = r.site_id
+					AND o.id <> r.id AND o.fence > 0
+				ORDER BY ob.acceptance DESC, o.id DESC LIMIT 1))`
+
+// compareSQL judges each target in one place. The value before stays as it was
+// on a row that is in conflict, as that is what it conflicts with.
+const compareSQL = `
+WITH judged AS (
+	SELECT r.id, r.status AS was, s.display_name, s.alt_text, s.read_at, CASE
+		WHEN s.asset_id IS NULL OR s.gone THEN 'failed'
+		WHEN NOT b.forced AND ` + hasWanted + ` THEN 'unchanged'
+		WHEN @take_over THEN 'pending'
+		WHEN r.expected_name <> s.display_name THEN 'conflict'
+		WHEN r.before_at IS NOT NULL AND (
+			r.display_name IS NOT NULL AND r.before_name IS DISTINCT FROM s.display_name
+			OR r.alt_text IS NOT NULL AND r.before_alt_text IS DISTINCT FROM s.alt_text) THEN 'conflict'
+		ELSE 'pending' END AS status
+	FROM batch b JOIN rename r ON r.id BETWEEN b.first_id AND b.last_id AND r.batch_id = b.id
+	LEFT JOIN asset_state s ON s.site_id = r.site_id AND s.locale_id = r.locale_id AND s.asset_id = r.asset_id
+		AND s.read_at >= @since
+	WHERE b.id = @batch AND r.status IN ('pending', 'unchanged', 'conflict', 'failed')
+), moved AS (
+	UPDATE rename r SET status = j.status,
+		finished_at = CASE WHEN j.status <> 'pending' THEN clock_timestamp() END,
+		before_name = CASE WHEN j.status IN ('conflict', 'failed') AND r.before_at IS NOT NULL THEN r.before_name ELSE j.display_name END,
+		before_alt_text = CASE WHEN j.status IN ('conflict', 'failed') AND r.before_at IS NOT NULL THEN r.before_alt_text ELSE j.alt_text END,
+		before_at = CASE WHEN j.status IN ('conflict', 'failed') AND r.before_at IS NOT NULL THEN r.before_at ELSE j.read_at END,
+		error = CASE j.status
+			WHEN 'failed' THEN 'the site has no such asset'
+			WHEN 'conflict' THEN format('changed by somebody else: %s is now "%s"; ` + "`relabel apply --take-over`" + ` sends it all the same',
+				CASE WHEN r.expected_name <> j.display_name THEN format('expected "%s", the name', left(r.expected_name, 200))
+					WHEN r.display_name IS NOT NULL AND r.before_name IS DISTINCT FROM j.display_name
+						THEN format('the name was "%s" and', left(r.before_name, 200))
+					ELSE format('the alt text was "%s" and', left(r.before_alt_text, 200)) END,
+				left(CASE WHEN r.expected_name <> j.display_name OR r.display_name IS NOT NULL AND r.before_name IS DISTINCT FROM j.display_name
+					THEN j.display_name ELSE j.alt_text END, 200))
+			END
+	FROM judged j WHERE r.id = j.id
+	RETURNING r.batch_id, j.was, r.status
+), ` + countMoves
+
+// ApplyParams make a plan an ordinary batch.
+type ApplyParams struct {
+	BatchID  int64
+	Replaces int64                               // a batch whose rows that are still open are cancelled; 0: none
+	Queue    func(context.Context, pgx.Tx) error // gives the first renames their jobs, in the same transaction
+}
+
+// Apply accepts a planned batch in its site's order, as Load does with others:
+// in one transaction older open renames of its targets are superseded and its
+// first renames get their jobs.
+//
+// A row that was unchanged when the plan was made is sent after all if relabel
+// itself has sent, or is about to send, something else to its target since.
+func (db *DB) Apply(ctx context.Context, p ApplyParams) error {
+	return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL work_mem = '`+loadMemory+`'`); err != nil {
+			return fmt.Errorf("error preparing to apply: %w", err)
+		}
+		b, err := siteOfPlan(ctx, tx, p.BatchID)
+		if err != nil {
+			return err
+		}
+		acceptance, err := nextAcceptance(ctx, tx, b)
+		if err != nil {
+			return err
+		}
+		plan, err := lockPlan(ctx, tx, p.BatchID)
+		if err != nil {
+			return err
+		}
+		return applyBatch(ctx, tx, p, plan, acceptance)
+	})
+}
+
+// siteOfPlan finds the site to lock: the order of locks is site, renames, batches.
+func siteOfPlan(ctx context.Context, tx pgx.Tx, batchID int64) (siteID int, err error) {
+	err = tx.QueryRow(ctx, `SELECT site_id FROM batch WHERE id = $1`, batchID).Scan(&siteID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, fmt.Errorf("%w: %d; `relabel status` lists those that exist", ErrNoBatch, batchID)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("error reading the plan: %w", err)
+	}
+	return siteID, nil
+}
+
+func applyBatch(ctx context.Context, tx pgx.Tx, p ApplyParams, plan plannedBatch, acceptance int64) error {
+	if _, err := tx.Exec(ctx, staleUnchangedSQL, pgx.NamedArgs{"batch": p.BatchID}); err != nil {
+		return fmt.Errorf("error looking for what was sent since the plan: %w", err)
+	}
+	if err := supersedeOlder(ctx, tx, plan.SiteID, p.BatchID, plan.Pending); err != nil {
+		return err
+	}
+	if p.Replaces != 0 {
+		if err := replaceBatch(ctx, tx, p.Replaces, p.BatchID); err != nil {
+			return err
+		}
+	}
+	if err := startBatch(ctx, tx, p.BatchID, acceptance); err != nil {
+		return err
+	}
+	return p.Queue(ctx, tx)
+}
+
+// staleUnchangedSQL makes those rows pending again that an accepted rename of
+// their target makes doubtful: one that is open, or whose call may have landed
+// after the value was read.
+const staleUnchangedSQL = `
+WITH moved AS (
+	UPDATE rename r SET status = 'pending', finished_at = NULL
+	FROM batch b
+	WHERE b.id = @batch AND r.id BETWEEN b.first_id AND b.last_id AND r.batch_id = b.id AND r.status = 'unchanged'
+		AND EXISTS (
+			SELECT FROM rename o JOIN batch ob ON ob.id = o.batch_id
+			WHERE o.asset_id = r.asset_id AND o.locale_id = r.locale_id AND o.site_id = r.site_id AND o.id <> r.id
+				AND ob.acceptance IS NOT NULL
+				AND (o.finished_at IS NULL
+					OR o.fence > 0 AND (o.finished_at > coalesce(r.before_at, b.planned_at) OR o.unknown_until > coalesce(r.before_at, b.planned_at))))
+	RETURNING r.batch_id, 'unchanged' AS was, r.status
+), ` + countMoves
+
+// replaceBatch cancels what is left of a batch: the newer one takes its place.
+// Its open rows end as those of any cancelled batch, in the feed; those whose
+// target the newer one names are superseded already.
+func replaceBatch(ctx context.Context, tx pgx.Tx, old, by int64) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE batch SET status = 'cancelled', status_reason = format('replaced by batch %s', $2::bigint)
+		WHERE id = $1 AND status IN ('active', 'paused')`, old, by)
+	if err != nil {
+		return fmt.Errorf("error cancelling batch %d: %w", old, err)
+	}
+	return nil
+}
+
+// Discard cancels a plan that is not wanted.
+func (db *DB) Discard(ctx context.Context, batchID int64) error {
+	return db.onPlan(ctx, batchID, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			WITH moved AS (
+				UPDATE rename r SET status = 'cancelled', finished_at = clock_timestamp()
+				FROM batch b WHERE b.id = @batch AND r.id BETWEEN b.first_id AND b.last_id AND r.batch_id = b.id
+					AND r.finished_at IS NULL
+				RETURNING r.batch_id, 'pending' AS was, r.status
+			), `+countMoves, pgx.NamedArgs{"batch": batchID})
+		if err == nil {
+			_, err = tx.Exec(ctx, `
+				UPDATE batch SET status = 'cancelled', finished_at = clock_timestamp() WHERE id = $1`, batchID)
+		}
+		if err != nil {
+			return fmt.Errorf("error discarding the plan: %w", err)
+		}
+		return nil
+	})
+}
