@@ -76,14 +76,15 @@ func (db *DB) onPlan(ctx context.Context, batchID int64, fn func(pgx.Tx) error) 
 }
 
 type plannedBatch struct {
-	SiteID  int
-	Status  string
-	Pending int64
+	SiteID   int
+	Status   string
+	Pending  int64
+	ByRecord bool // it was compared with our own record
 }
 
 func lockPlan(ctx context.Context, tx pgx.Tx, batchID int64) (plannedBatch, error) {
 	list, err := collect[plannedBatch](ctx, tx, "reading the plan", `
-		SELECT site_id, status, total - ended AS pending FROM batch WHERE id = @batch FOR UPDATE`,
+		SELECT site_id, status, total - ended AS pending, read_by IS NOT DISTINCT FROM 'record' AS by_record FROM batch WHERE id = @batch FOR UPDATE`,
 		pgx.NamedArgs{"batch": batchID})
 	switch {
 	case err != nil:
@@ -201,6 +202,11 @@ func applyBatch(ctx context.Context, tx pgx.Tx, p ApplyParams, plan plannedBatch
 			return err
 		}
 	}
+	if plan.ByRecord { // older renames that were open are superseded by now
+		if err := markUnchanged(ctx, tx, p.BatchID); err != nil {
+			return err
+		}
+	}
 	if err := startBatch(ctx, tx, p.BatchID, acceptance); err != nil {
 		return err
 	}
@@ -256,4 +262,36 @@ func (db *DB) Discard(ctx context.Context, batchID int64) error {
 		}
 		return nil
 	})
+}
+
+// PlanState is a plan's site, and how old its comparison is.
+type PlanState struct {
+	Site      Site
+	PlannedAt *time.Time
+	Now       time.Time
+}
+
+// Stale tells that the plan was never compared, or longer than that ago. One that
+// goes by our own record does not age.
+func (s PlanState) Stale(maxAge time.Duration) bool {
+	return s.PlannedAt == nil || s.Now.Sub(*s.PlannedAt) > maxAge
+}
+
+// PlanState reads it; the error is ErrNotPlanned when the batch is no plan.
+func (db *DB) PlanState(ctx context.Context, batchID int64) (st PlanState, err error) {
+	var siteID int
+	var status string
+	err = db.pool.QueryRow(ctx, `
+		SELECT site_id, status, CASE WHEN read_by = 'record' THEN clock_timestamp() ELSE planned_at END, clock_timestamp()
+		FROM batch WHERE id = $1`, batchID).Scan(&siteID, &status, &st.PlannedAt, &st.Now)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return st, fmt.Errorf("%w: %d; `relabel status` lists those that exist", ErrNoBatch, batchID)
+	case err != nil:
+		return st, fmt.Errorf("error reading the plan: %w", err)
+	case status != "planned":
+		return st, fmt.Errorf("%w: batch %d is %s", ErrNotPlanned, batchID, status)
+	}
+	st.Site, err = db.SiteByID(ctx, siteID)
+	return st, err
 }

@@ -119,3 +119,36 @@ func observeLimit(lane *throttle.Lane, meta webflow.Meta) {
 		})
 	}
 }
+
+// Site is whose assets it reads.
+func (r *Reader) Site() db.Site { return r.cfg.Site.Site }
+
+// GetSite reads the site and its locales.
+func (r *Reader) GetSite(ctx context.Context, webflowID string) (webflow.Site, error) {
+	var res webflow.GetSiteResult
+	err := r.Call(ctx, func(ctx context.Context) (_ webflow.Meta, err error) {
+		res, err = r.cfg.Site.Client.GetSite(ctx, webflowID)
+		return res.Meta, err
+	})
+	return res.Site, err
+}
+
+// GetAsset reads one asset.
+func (r *Reader) GetAsset(ctx context.Context, p webflow.GetAssetParams) (webflow.Asset, error) {
+	var res webflow.GetAssetResult
+	err := r.Call(ctx, func(ctx context.Context) (_ webflow.Meta, err error) {
+		res, err = r.cfg.Site.Client.GetAsset(ctx, p)
+		return res.Meta, err
+	})
+	return res.Asset, err
+}
+
+// ListAssets reads one page of the site's assets.
+func (r *Reader) ListAssets(ctx context.Context, p webflow.ListAssetsParams) (webflow.ListAssetsResult, error) {
+	var res webflow.ListAssetsResult
+	err := r.Call(ctx, func(ctx context.Context) (_ webflow.Meta, err error) {
+		res, err = r.cfg.Site.Client.ListAssets(ctx, p)
+		return res.Meta, err
+	})
+	return res, err
+}

@@ -66,7 +66,7 @@ func (r *barReporter) start() {
 
 func (r *barReporter) left(decor.Statistics) string {
 	p := r.now()
-	return fmt.Sprintf("%s  %s/%s rows", p.label, report.Number(p.done), report.Number(p.total))
+	return fmt.Sprintf("%s  %s/%s %s", p.label, report.Number(p.done), report.Number(p.total), p.unit())
 }
 
 func (r *barReporter) right(decor.Statistics) string {

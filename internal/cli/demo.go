@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/internal/config"
+	"relabel/internal/load"
 	"relabel/internal/report"
 	"relabel/internal/webflow/webflowtest"
 	"relabel/jobs"
@@ -72,7 +73,7 @@ func (a *app) demo(ctx context.Context) error {
 	}
 	defer release()
 	v, err := a.loadAndWork(ctx, s, site, runParams{
-		src:  sourceFlags{path: demoFile, priority: defaultPriority, force: true},
+		src:  sourceFlags{path: demoFile, priority: load.DefaultPriority, force: true},
 		work: workFlags{jobs.DefaultConcurrency, jobs.DefaultLimits()},
 	})
 	if err != nil {

@@ -13,7 +13,8 @@ func (a *app) enqueueCommand() *cobra.Command {
 		Use:   "enqueue SOURCE",
 		Short: "Load a CSV or a query and queue it; print the batch number",
 		Long: `Loads SOURCE as a batch for the workers (relabel work), and prints its number, alone, on
-standard output. It needs no token.
+standard output. It needs no token, unless it has to read the site: with --snapshot, or when the
+source has the column expected_name or locale.
 
 ` + sourceHelp,
 		Example: `  relabel enqueue names.csv
@@ -31,6 +32,7 @@ standard output. It needs no token.
 		},
 	}
 	src.register(cmd)
+	src.registerSnapshot(cmd)
 	return cmd
 }
 
@@ -42,7 +44,7 @@ func (a *app) enqueue(ctx context.Context, s *session, src sourceFlags) error {
 	if err != nil {
 		return err
 	}
-	id, err := a.load(ctx, s, site, src)
+	id, err := a.loadQueued(ctx, s, site, src)
 	if err != nil {
 		return err
 	}

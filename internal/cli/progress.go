@@ -21,16 +21,27 @@ type progress struct {
 	rate        float64 // calls a second, now
 	rateLimited int64
 	details     []string // why nothing is sent, the lane, the estimated end
+	reading     bool     // done and total are calls that read, and that is all there is to tell
 	now         time.Time
 }
 
 // rows is "60 of 600 rows done".
 func (p progress) rows() string {
-	return fmt.Sprintf("%s of %s rows done", report.Number(p.done), report.Number(p.total))
+	return fmt.Sprintf("%s of %s %s done", report.Number(p.done), report.Number(p.total), p.unit())
+}
+
+func (p progress) unit() string {
+	if p.reading {
+		return "calls"
+	}
+	return "rows"
 }
 
 // pace is how it goes, below the bar or after the rows.
 func (p progress) pace() []string {
+	if p.reading {
+		return nil
+	}
 	return append([]string{fmt.Sprintf("%.1f calls/s", p.rate), report.Number(p.rateLimited) + " answered 429"}, p.details...)
 }
 

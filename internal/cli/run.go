@@ -39,7 +39,10 @@ succeed, 4 the site is parked (the API refused the token).`,
 		},
 	}
 	p.src.register(cmd)
+	p.src.registerSnapshot(cmd)
 	p.work.register(cmd)
+	cmd.Flags().BoolVar(&p.plan, "plan", false, "show first what would change, and ask")
+	cmd.Flags().BoolVarP(&p.yes, "yes", "y", false, "with --plan: don't ask")
 	cmd.Flags().BoolVar(&p.rehearse, "rehearse", false, "send these rows to a stand-in API on this machine: nothing reaches Webflow")
 	return cmd
 }
@@ -48,13 +51,19 @@ type runParams struct {
 	src      sourceFlags
 	work     workFlags
 	rehearse bool
+	plan     bool
+	yes      bool
 }
 
 func (p *runParams) check() error {
 	if err := p.src.check(); err != nil {
 		return err
 	}
+	if p.rehearse && (p.plan || p.src.snapshot) {
+		return usageError("--rehearse has no site to read: leave out --plan and --snapshot")
+	}
 	p.src.force = p.src.force || p.rehearse // an earlier rehearsal is no record of the site
+	p.src.blind = p.rehearse
 	return p.work.check()
 }
 
@@ -81,7 +90,7 @@ func (a *app) run(ctx context.Context, p runParams) error {
 // loadAndWork loads first: a source that is refused starts no workers. A
 // signal is no error here: the view tells what is left.
 func (a *app) loadAndWork(ctx context.Context, s *session, site jobs.SiteConfig, p runParams) (report.Batch, error) {
-	id, err := a.load(ctx, s, site.Site, p.src)
+	id, err := a.loadToRun(ctx, s, site.Site, p)
 	if err != nil {
 		return report.Batch{}, err
 	}

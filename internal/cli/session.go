@@ -110,6 +110,16 @@ func (a *app) namedSite(ctx context.Context, s *session, name string) (jobs.Site
 	return a.siteConfig(site)
 }
 
+// reader makes calls that rename nothing, with the site's token and through its
+// lane. Close it.
+func (a *app) reader(ctx context.Context, d *db.DB, site db.Site) (*jobs.Reader, error) {
+	cfg, err := a.siteConfig(site)
+	if err != nil {
+		return nil, err
+	}
+	return jobs.NewReader(ctx, jobs.ReaderConfig{DB: d, Site: cfg, CallTimeout: a.cfg.CallTimeout, Logger: a.log})
+}
+
 // siteConfig puts together what working a site takes: its row, its token, and
 // the environment for what the row leaves open.
 func (a *app) siteConfig(site db.Site) (jobs.SiteConfig, error) {

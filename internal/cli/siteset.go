@@ -55,8 +55,7 @@ var (
 	// River's queues are called site-NAME: this is what it takes.
 	sitePattern = regexp.MustCompile(`^[a-z0-9]+([_-][a-z0-9]+)*$`)
 
-	objectIDPattern = regexp.MustCompile(`^[0-9a-f]{24}$`)
-	envPattern      = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	envPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 	// tokenPattern is what a Webflow token looks like: 64 hex digits.
 	tokenPattern = regexp.MustCompile(`^[0-9A-Fa-f]{40,}$`)
@@ -77,7 +76,7 @@ func checkSiteName(name string) error {
 
 func (o siteSettings) check() error {
 	switch {
-	case o.siteID != "" && !objectIDPattern.MatchString(o.siteID):
+	case o.siteID != "" && !webflow.IsObjectID(o.siteID):
 		return usageError("--site-id is 24 lower-case hex digits, not %q", o.siteID)
 	case o.localeIn != "" && o.localeIn != "both" && o.localeIn != "body" && o.localeIn != "query":
 		return usageError("--locale-in is both, body or query, not %q", o.localeIn)

@@ -4,17 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
-	"os"
-	"path/filepath"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"relabel/db"
 	"relabel/internal/intake"
+	"relabel/internal/load"
 	"relabel/internal/report"
 	"relabel/jobs"
 )
@@ -22,8 +19,6 @@ import (
 const (
 	shownProblems = 50 // on screen; --json gives all
 	shownWarnings = 5
-
-	defaultPriority = 2
 )
 
 // sourceHelp says in the help of those commands what a SOURCE is.
@@ -46,19 +41,26 @@ type sourceFlags struct {
 	priority    int
 	skipInvalid bool
 	force       bool
+	snapshot    bool
+	planned     bool // by the command, not by a flag
+	blind       bool // likewise
 	mapping     string
 }
 
 func (f *sourceFlags) register(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	fs.StringVar(&f.name, "name", "", "`NAME` of the batch (default: the file's)")
-	fs.IntVar(&f.priority, "priority", defaultPriority, "`N`: 1 (first) to 4 (last)")
+	fs.IntVar(&f.priority, "priority", load.DefaultPriority, "`N`: 1 (first) to 4 (last)")
 	fs.BoolVar(&f.skipInvalid, "skip-invalid", false, "load the good rows, keep the refused ones in the batch as invalid")
 	fs.BoolVar(&f.force, "force", false, "send also rows whose target has the value already, by relabel's own record")
 	fs.StringVar(&f.sql, "sql", "", "read the rows of this `SELECT`")
 	fs.StringVar(&f.sqlFile, "sql-file", "", "read the rows of the SELECT in this `FILE`")
 	fs.StringVar(&f.sourceURL, "source-url", "", "the `URL` of the PostgreSQL to read from (default $RELABEL_SOURCE_URL)")
 	fs.StringVar(&f.mapping, "map", "", "`COLUMNS` under other names: \"asset_id=Asset ID,display_name=New name\"")
+}
+
+func (f *sourceFlags) registerSnapshot(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.snapshot, "snapshot", false, "read the site first and keep the values before, for undo")
 }
 
 // args takes one SOURCE, in one of its forms.
@@ -85,217 +87,86 @@ func (f *sourceFlags) check() error {
 	return nil
 }
 
-// loader loads one source as a batch.
-type loader struct {
-	app    *app
-	flags  sourceFlags
-	site   db.Site
-	client *jobs.Client
-
-	refused  int64
-	warnings int64
-	problems *problemList
+// source puts together where the rows come from.
+func (f *sourceFlags) source(ctx context.Context, a *app) (load.Source, error) {
+	src := load.Source{Path: f.path, SQL: f.sql, SQLFile: f.sqlFile, URL: f.sourceURL, Map: f.mapping}
+	if src.URL == "" {
+		src.URL = a.cfg.SourceURL
+	}
+	if f.path == "" && src.URL == "" {
+		return src, usageError("--sql needs the database to read from: --source-url, or better RELABEL_SOURCE_URL, which no list of processes shows")
+	}
+	if f.path == "-" {
+		src.Path, src.Input, src.InputName = "", newInput(ctx, a.In), "standard input"
+		if file, ok := isFile(a.In); ok && term.IsTerminal(int(file.Fd())) {
+			a.note("reading rows from the terminal; Ctrl-D ends them")
+		}
+	}
+	return src, nil
 }
 
-// load makes a batch of a source and returns its number. What it says of rows
-// goes to standard error, or with --json to standard output.
-func (a *app) load(ctx context.Context, s *session, site db.Site, f sourceFlags) (int64, error) {
+// load makes a batch of a source. What it says of rows goes to standard error,
+// or with --json to standard output.
+func (a *app) load(ctx context.Context, s *session, site db.Site, f sourceFlags, opened func(intake.Info)) (load.Result, error) {
+	src, err := f.source(ctx, a)
+	if err != nil {
+		return load.Result{}, err
+	}
 	client, err := jobs.NewInsertClient(s.DB, a.log)
 	if err != nil {
-		return 0, err
+		return load.Result{}, err
 	}
-	l := &loader{app: a, flags: f, site: site, client: client}
-	id, err := l.load(ctx, s.DB)
-	if errors.Is(err, context.Canceled) {
-		err = exitErr{exitError, "interrupted: nothing was loaded"}
-	}
-	return id, err
-}
-
-func (l *loader) load(ctx context.Context, d *db.DB) (int64, error) {
-	rows, err := l.openSource(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer rows.Close() //nolint:errcheck // only read from
-	if rows.Reads("locale") {
-		locales, err := l.app.locales(ctx, d, l.site)
-		if err != nil {
-			return 0, err
-		}
-		rows.UseLocales(locales)
-	}
-	l.notice(rows.Info())
-	l.problems = &problemList{app: l.app}
-	id, err := d.Load(ctx, db.LoadParams{
-		SiteID: l.site.ID, Name: l.batchName(), Source: l.flags.sourceName(), Priority: l.flags.priority, Force: l.flags.force,
-		Rows: l.rows(ctx, rows),
-		Queue: func(ctx context.Context, tx pgx.Tx) error {
-			_, err := jobs.Feed(ctx, tx, l.client, l.site, jobs.DefaultWindow)
-			return err
+	problems, warnings := &problemList{app: a}, 0
+	res, err := load.Load(ctx, load.Params{
+		DB: s.DB, Client: client, Site: site, Source: src,
+		Name: f.name, Priority: f.priority, SkipInvalid: f.skipInvalid, Force: f.force, Planned: f.planned, Blind: f.blind,
+		Locales: func(ctx context.Context) (intake.LocaleResolver, error) { return a.locales(ctx, s.DB, site) },
+		Opened: func(info intake.Info) {
+			a.noticeIgnored(info)
+			opened(info)
+		},
+		Problem: problems.add,
+		Notice:  func(text string) { a.note("%s", text) },
+		Warning: func(w intake.Problem) {
+			if warnings++; warnings <= shownWarnings && !a.json {
+				a.note("line %d, %s: %s", w.Line, w.Column, w.Message)
+			}
 		},
 	})
-	l.problems.end()
-	return id, l.explain(l.flags.sourceName(), err)
-}
-
-// explain says once more what refusing a source means: nothing was loaded.
-func (l *loader) explain(name string, err error) error {
+	problems.end()
+	if warnings > shownWarnings {
+		a.note("and %d more notices", warnings-shownWarnings)
+	}
 	switch {
-	case err == nil:
-		if l.warnings > shownWarnings {
-			l.app.note("and %d more notices", l.warnings-shownWarnings)
-		}
-		return nil
-	case errors.Is(err, errRefusedRows):
-		return fmt.Errorf("%s: %s refused, nothing was loaded: mend them, or load the others with --skip-invalid",
-			name, report.Plural(l.refused, "row was", "rows were"))
-	case errors.Is(err, db.ErrNoRows), errors.Is(err, intake.ErrNoRows):
-		return fmt.Errorf("%s has a header and no rows: nothing was loaded", name)
+	case errors.Is(err, context.Canceled):
+		return res, exitErr{exitError, "interrupted: nothing was loaded"}
+	case errors.Is(err, load.ErrMap):
+		return res, usageError("%s", err)
 	}
-	return fmt.Errorf("nothing was loaded: %w", err)
+	return res, err
 }
 
-// rowSource is a CSV or a query.
-type rowSource interface {
-	Chunks(ctx context.Context) iter.Seq2[[]intake.Row, error]
-	Info() intake.Info
-	Reads(column string) bool
-	UseLocales(locales intake.LocaleResolver)
-	Close() error
+func (a *app) noticeIgnored(info intake.Info) {
+	if len(info.Ignored) > 0 && !info.Exported {
+		a.note("columns not used: %s", strings.Join(info.Ignored, ", "))
+	}
 }
 
-func (l *loader) openSource(ctx context.Context) (rowSource, error) {
-	var mapping map[string]string
-	if l.flags.mapping != "" {
-		var err error
-		if mapping, err = intake.ParseMap(l.flags.mapping); err != nil {
-			return nil, usageError("--map: %s", err)
-		}
+// locales finds out what the site's locales are: one call, when a source asks.
+func (a *app) locales(ctx context.Context, d *db.DB, site db.Site) (intake.LocaleResolver, error) {
+	if isStandIn(site.Name) {
+		return load.InventedLocale, nil
 	}
-	if l.flags.path == "" {
-		return l.openSQL(ctx, mapping)
-	}
-	return l.openCSV(ctx, mapping)
-}
-
-func (l *loader) openCSV(ctx context.Context, mapping map[string]string) (rowSource, error) {
-	params := intake.CSVParams{Name: l.flags.sourceName(), Map: mapping}
-	if l.flags.path != "-" {
-		return intake.OpenCSV(l.flags.path, params)
-	}
-	if f, ok := isFile(l.app.In); ok && term.IsTerminal(int(f.Fd())) {
-		l.app.note("reading rows from the terminal; Ctrl-D ends them")
-	}
-	return intake.NewCSV(newInput(ctx, l.app.In), params)
-}
-
-func (l *loader) openSQL(ctx context.Context, mapping map[string]string) (rowSource, error) {
-	params := intake.SQLParams{URL: l.flags.sourceURL, Query: l.flags.sql, Map: mapping}
-	if params.URL == "" {
-		params.URL = l.app.cfg.SourceURL
-	}
-	if params.URL == "" {
-		return nil, usageError("--sql needs the database to read from: --source-url, or better RELABEL_SOURCE_URL, which no list of processes shows")
-	}
-	if l.flags.sqlFile != "" {
-		text, err := os.ReadFile(l.flags.sqlFile)
-		if err != nil {
-			return nil, fmt.Errorf("the SQL file can't be read: %w", err)
-		}
-		params.Query = string(text)
-	}
-	source, err := intake.OpenSQL(ctx, params)
+	reader, err := a.reader(ctx, d, site)
 	if err != nil {
 		return nil, err
 	}
-	if w := source.Warning(); w != "" {
-		l.app.note("%s", w)
+	defer reader.Close()
+	locales, err := load.ReadLocales(ctx, reader)
+	if err != nil {
+		return nil, err
 	}
-	return source, nil
-}
-
-// sourceName is how messages and the batch name the source.
-func (f *sourceFlags) sourceName() string {
-	switch {
-	case f.path == "-":
-		return "standard input"
-	case f.path != "":
-		return f.path
-	case f.sqlFile != "":
-		return f.sqlFile
-	}
-	return "the query"
-}
-
-func (l *loader) batchName() string {
-	if l.flags.name != "" {
-		return intake.Clean(l.flags.name)
-	}
-	return intake.Clean(filepath.Base(l.flags.sourceName()))
-}
-
-func (l *loader) notice(info intake.Info) {
-	if len(info.Ignored) > 0 && !info.Exported {
-		l.app.note("columns not used: %s", strings.Join(info.Ignored, ", "))
-	}
-}
-
-var errRefusedRows = errors.New("rows were refused")
-
-// rows hands over what may be loaded. Once a row is refused (without
-// --skip-invalid) nothing more is handed over, but all is read, so that every
-// problem is listed in one go.
-func (l *loader) rows(ctx context.Context, source rowSource) iter.Seq2[*db.Row, error] {
-	return func(yield func(*db.Row, error) bool) {
-		var row db.Row
-		for chunk, err := range source.Chunks(ctx) {
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			for i := range chunk {
-				l.take(&chunk[i], &row)
-				if l.refused > 0 && !l.flags.skipInvalid {
-					continue
-				}
-				if !yield(&row, nil) {
-					return
-				}
-			}
-		}
-		if l.refused > 0 && !l.flags.skipInvalid {
-			yield(nil, errRefusedRows)
-		}
-	}
-}
-
-func (l *loader) take(in *intake.Row, out *db.Row) {
-	*out = db.Row{
-		Line: in.Line, AssetID: in.AssetID, LocaleID: in.LocaleID,
-		DisplayName: in.DisplayName, AltText: in.AltText, ExpectedName: in.ExpectedName,
-	}
-	if in.Refused() {
-		l.refused++
-		out.Refused = l.refusal(in)
-	}
-	for _, w := range in.Warnings {
-		if l.warnings++; l.warnings <= shownWarnings && !l.app.json {
-			l.app.note("line %d, %s: %s", w.Line, w.Column, w.Message)
-		}
-	}
-}
-
-func (l *loader) refusal(in *intake.Row) string {
-	texts := make([]string, len(in.Problems))
-	for i, p := range in.Problems {
-		l.problems.add(p)
-		texts[i] = p.Message
-		if p.Column != "" {
-			texts[i] = p.Column + ": " + p.Message
-		}
-	}
-	return strings.Join(texts, "; ")
+	return locales.Resolve, nil
 }
 
 // problemList shows problems as they are found, so that a list of any length

@@ -15,6 +15,32 @@ type Asset struct {
 	ContentType      string    `json:"contentType"`
 	AltText          *string   `json:"altText"` // nil: there is none
 	LastUpdated      Timestamp `json:"lastUpdated"`
+	HostedURL        Remark    `json:"hostedUrl"`
+	ParentFolder     Remark    `json:"parentFolder"`
+	Size             Size      `json:"size"` // bytes
+}
+
+// Remark is a text that is only shown to people: one that is missing or no text is
+// empty, and no reason to take a done call for a failed one.
+type Remark string
+
+// UnmarshalJSON reads a string, and takes anything else for none.
+func (r *Remark) UnmarshalJSON(b []byte) error {
+	var text string
+	_ = json.Unmarshal(b, &text)
+	*r = Remark(text)
+	return nil
+}
+
+// Size is a number that is only shown to people, as Remark.
+type Size int64
+
+// UnmarshalJSON reads a whole number, and takes anything else for 0.
+func (n *Size) UnmarshalJSON(b []byte) error {
+	var size int64
+	_ = json.Unmarshal(b, &size)
+	*n = Size(max(size, 0))
+	return nil
 }
 
 // Timestamp is a time that is only kept for people: one that is missing or in another
@@ -35,8 +61,8 @@ func (t Timestamp) MarshalJSON() ([]byte, error) {
 	return json.Marshal(t.Time)
 }
 
-// isObjectID reports whether s is what Webflow calls an objectid: 24 lower-case hex digits.
-func isObjectID(s string) bool {
+// IsObjectID reports whether s is what Webflow calls an objectid: 24 lower-case hex digits.
+func IsObjectID(s string) bool {
 	if len(s) != 24 {
 		return false
 	}

@@ -22,7 +22,7 @@ type GetAssetResult struct {
 // GetAsset sends GET /assets/{asset_id}, scope assets:read. It counts against the rate
 // limit like every call.
 func (c *Client) GetAsset(ctx context.Context, p GetAssetParams) (GetAssetResult, error) {
-	if !isObjectID(p.AssetID) {
+	if !IsObjectID(p.AssetID) {
 		return GetAssetResult{}, c.invalid("the asset id must be 24 lower-case hex digits")
 	}
 	var asset Asset
@@ -79,7 +79,7 @@ func (c *Client) ListAssets(ctx context.Context, p ListAssetsParams) (ListAssets
 
 func (p ListAssetsParams) problem() string {
 	switch {
-	case !isObjectID(p.SiteID):
+	case !IsObjectID(p.SiteID):
 		return "the site id must be 24 lower-case hex digits"
 	case p.Limit < 0 || p.Limit > MaxPage:
 		return "a page has 1 to 100 assets"

@@ -34,7 +34,7 @@ type GetSiteResult struct {
 
 // GetSite sends GET /sites/{site_id}, scope sites:read.
 func (c *Client) GetSite(ctx context.Context, siteID string) (GetSiteResult, error) {
-	if !isObjectID(siteID) {
+	if !IsObjectID(siteID) {
 		return GetSiteResult{}, c.invalid("the site id must be 24 lower-case hex digits")
 	}
 	var site Site

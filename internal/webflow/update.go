@@ -56,7 +56,7 @@ func (c *Client) UpdateAsset(ctx context.Context, p UpdateAssetParams) (UpdateAs
 
 func (p UpdateAssetParams) problem() string {
 	switch {
-	case !isObjectID(p.AssetID):
+	case !IsObjectID(p.AssetID):
 		return "the asset id must be 24 lower-case hex digits"
 	case p.DisplayName == nil && p.AltText == nil:
 		return "neither a display name nor an alt text is given"

@@ -1,0 +1,61 @@
+package db
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// PlanFacts are what a plan's rows say beyond their counts.
+type PlanFacts struct {
+	ReadBy          *string
+	Reads           int64
+	PlannedAt       *time.Time
+	Undoes          *int64
+	LosesExtension  int64 // names to send without the extension that the name before has
+	Localized       int64 // names to send for a secondary locale
+	LocaleConflicts int64 // assets that would get different names in different locales
+}
+
+// PlanFacts reads a planned batch once, all of it.
+func (db *DB) PlanFacts(ctx context.Context, batchID int64) (PlanFacts, error) {
+	list, err := collect[PlanFacts](ctx, db.pool, "reading the plan", `
+		WITH change AS (
+			SELECT r.asset_id, r.locale_id, r.display_name, lower(substring(r.before_name from '\.[[:alnum:]]{1,5}$')) AS extension
+			FROM batch b JOIN rename r ON r.id BETWEEN b.first_id AND b.last_id AND r.batch_id = b.id
+			WHERE b.id = @batch AND r.status = 'pending' AND r.display_name IS NOT NULL
+		)
+		SELECT b.read_by, b.reads, b.planned_at, b.undoes,
+			(SELECT count(*) FROM change WHERE extension <> lower(right(display_name, length(extension)))) AS loses_extension,
+			(SELECT count(*) FROM change WHERE locale_id <> '') AS localized,
+			(SELECT count(*) FROM (
+				SELECT FROM change GROUP BY asset_id HAVING min(display_name) <> max(display_name)) c) AS locale_conflicts
+		FROM batch b WHERE b.id = @batch`, pgx.NamedArgs{"batch": batchID})
+	if err != nil || len(list) == 0 {
+		return PlanFacts{}, err
+	}
+	return list[0], nil
+}
+
+// Change is one row of a plan: what is, and what would be. Nil values stay as
+// they are.
+type Change struct {
+	RenameID    int64   `json:"-"`
+	Line        int64   `json:"line"`
+	AssetID     string  `json:"asset_id"`
+	LocaleID    string  `json:"locale_id"`
+	BeforeName  *string `json:"before_name"`
+	DisplayName *string `json:"display_name"`
+	BeforeAlt   *string `json:"before_alt_text"`
+	AltText     *string `json:"alt_text"`
+}
+
+// Changes lists what a plan would send, in input order, after the given line.
+// Served by rename_open_idx.
+func (db *DB) Changes(ctx context.Context, batchID, afterLine int64, limit int) ([]Change, error) {
+	return collect[Change](ctx, db.pool, "reading the plan's changes", `
+		SELECT id AS rename_id, line, asset_id, locale_id, before_name, display_name, before_alt_text AS before_alt, alt_text
+		FROM rename WHERE batch_id = @batch AND finished_at IS NULL AND line > @after
+		ORDER BY line LIMIT @limit`, pgx.NamedArgs{"batch": batchID, "after": afterLine, "limit": limit})
+}

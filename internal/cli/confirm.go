@@ -1,0 +1,31 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+// confirm asks a question on the terminal; anything but yes is no. Where nobody
+// can answer, it is wrong usage not to have said --yes.
+func (a *app) confirm(ctx context.Context, question string) (bool, error) {
+	f, ok := isFile(a.In)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return false, usageError("there is no terminal to ask on: say --yes to go on without asking")
+	}
+	fmt.Fprintf(a.Err, "%s [y/N] ", question)
+	answer, err := bufio.NewReader(newInput(ctx, a.In)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, exitErr{exitError, "interrupted"}
+	}
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return true, nil
+	}
+	return false, nil
+}

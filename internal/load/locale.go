@@ -1,0 +1,86 @@
+package load
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"relabel/internal/intake"
+	"relabel/internal/report"
+	"relabel/internal/webflow"
+	"relabel/jobs"
+)
+
+// Locales are a site's locales, by whatever a cell may call them.
+type Locales struct {
+	ids  map[string]string // in lower case: tag, subdirectory or id; empty: the primary locale
+	cms  map[string]string // cmsLocaleId: the tag it belongs to
+	tags []string
+}
+
+// ReadLocales asks for the site's locales: one Get Site call through the
+// throttle.
+func ReadLocales(ctx context.Context, reader *jobs.Reader) (*Locales, error) {
+	site := reader.Site()
+	if site.WebflowSiteID == nil {
+		return nil, fmt.Errorf("the site's locales are asked for by its id: say which site it is with `relabel site set%s --site-id ID`, or give locale_id instead of locale",
+			report.SiteFlag(site.Name))
+	}
+	answer, err := reader.GetSite(ctx, *site.WebflowSiteID)
+	if err != nil {
+		return nil, fmt.Errorf("error reading the locales of site %s: %w", site.Name, err)
+	}
+	return newLocales(answer), nil
+}
+
+
+// InventedLocale makes up an id for any locale: a rehearsal does not ask Webflow
+// which ones the site has.
+func InventedLocale(cell string) (string, error) {
+	cell = strings.ToLower(strings.TrimSpace(cell))
+	if webflow.IsObjectID(cell) {
+		return cell, nil
+	}
+	sum := sha256.Sum256([]byte(cell))
+	return hex.EncodeToString(sum[:12]), nil
+}
+
+func newLocales(site webflow.Site) *Locales {
+	l := &Locales{ids: map[string]string{}, cms: map[string]string{}}
+	if p := site.Locales.Primary; p != nil {
+		l.add(*p, "")
+	}
+	for _, s := range site.Locales.Secondary {
+		l.add(s, s.ID)
+	}
+	return l
+}
+
+func (l *Locales) add(from webflow.Locale, id string) {
+	for _, name := range []string{from.ID, from.Tag, from.Subdirectory} {
+		if name != "" {
+			l.ids[strings.ToLower(name)] = id
+		}
+	}
+	if from.CMSLocaleID != "" {
+		l.cms[strings.ToLower(from.CMSLocaleID)] = from.Tag
+	}
+	l.tags = append(l.tags, from.Tag)
+}
+
+var _ intake.LocaleResolver = (*Locales)(nil).Resolve
+
+// Resolve is an intake.LocaleResolver: it answers from memory. The error says
+// what would be right.
+func (l *Locales) Resolve(cell string) (string, error) {
+	key := strings.ToLower(strings.TrimSpace(cell))
+	if id, ok := l.ids[key]; ok {
+		return id, nil
+	}
+	if tag, ok := l.cms[key]; ok {
+		return "", fmt.Errorf("this is the cmsLocaleId of %s, which the API takes for no locale: write %s", tag, tag)
+	}
+	return "", fmt.Errorf("the site has no such locale; it has %s", strings.Join(l.tags, ", "))
+}

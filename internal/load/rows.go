@@ -1,0 +1,68 @@
+package load
+
+import (
+	"context"
+	"iter"
+	"strings"
+
+	"relabel/db"
+	"relabel/internal/intake"
+)
+
+type loader struct {
+	Params
+	refused int64
+}
+
+// rows hands over what may be loaded. Once a row is refused (without
+// SkipInvalid) nothing more is handed over, but all is read, so that every
+// problem is listed in one go.
+func (l *loader) rows(ctx context.Context, source rowSource) iter.Seq2[*db.Row, error] {
+	return func(yield func(*db.Row, error) bool) {
+		var row db.Row
+		for chunk, err := range source.Chunks(ctx) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for i := range chunk {
+				l.take(&chunk[i], &row)
+				if l.refused > 0 && !l.SkipInvalid {
+					continue
+				}
+				if !yield(&row, nil) {
+					return
+				}
+			}
+		}
+		if l.refused > 0 && !l.SkipInvalid {
+			yield(nil, ErrRefused)
+		}
+	}
+}
+
+func (l *loader) take(in *intake.Row, out *db.Row) {
+	*out = db.Row{
+		Line: in.Line, AssetID: in.AssetID, LocaleID: in.LocaleID,
+		DisplayName: in.DisplayName, AltText: in.AltText, ExpectedName: in.ExpectedName,
+	}
+	if in.Refused() {
+		l.refused++
+		out.Refused = l.refusal(in)
+	}
+	for _, w := range in.Warnings {
+		l.Warning(w)
+	}
+}
+
+func (l *loader) refusal(in *intake.Row) string {
+	texts := make([]string, len(in.Problems))
+	for i, p := range in.Problems {
+		l.Problem(p)
+		texts[i] = p.Message
+		if p.Column != "" {
+			texts[i] = p.Column + ": " + p.Message
+		}
+	}
+	return strings.Join(texts, "; ")
+}

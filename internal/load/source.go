@@ -1,0 +1,89 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+
+	"relabel/internal/intake"
+)
+
+// Source is where rows come from: exactly one of Path, Input, SQL and SQLFile.
+type Source struct {
+	Path    string    // a CSV's
+	Input   io.Reader // a CSV that somebody else opened; InputName says what it is
+	SQL     string    // a SELECT
+	SQLFile string    // the path of one
+	URL     string    // of the PostgreSQL for SQL and SQLFile
+	Map     string    // other names of columns, as intake.ParseMap reads them
+
+	InputName string
+}
+
+// Name is how messages and the batch call the source.
+func (s Source) Name() string {
+	switch {
+	case s.Input != nil:
+		return s.InputName
+	case s.Path != "":
+		return s.Path
+	case s.SQLFile != "":
+		return s.SQLFile
+	}
+	return "the query"
+}
+
+func (s Source) baseName() string { return filepath.Base(s.Name()) }
+
+// ErrMap says that the mapping of columns can't be read.
+var ErrMap = errors.New("the mapping is wrong")
+
+// rowSource is a CSV or a query.
+type rowSource interface {
+	Chunks(ctx context.Context) iter.Seq2[[]intake.Row, error]
+	Info() intake.Info
+	Reads(column string) bool
+	UseLocales(locales intake.LocaleResolver)
+	Close() error
+}
+
+func (p Params) open(ctx context.Context) (rowSource, error) {
+	var mapping map[string]string
+	if p.Source.Map != "" {
+		var err error
+		if mapping, err = intake.ParseMap(p.Source.Map); err != nil {
+			return nil, fmt.Errorf("--map: %w%w", err, silent{ErrMap})
+		}
+	}
+	params := intake.CSVParams{Name: p.Source.Name(), Map: mapping}
+	switch {
+	case p.Source.Input != nil:
+		return intake.NewCSV(p.Source.Input, params)
+	case p.Source.Path != "":
+		return intake.OpenCSV(p.Source.Path, params)
+	}
+	return p.openSQL(ctx, mapping)
+}
+
+func (p Params) openSQL(ctx context.Context, mapping map[string]string) (rowSource, error) {
+	params := intake.SQLParams{URL: p.Source.URL, Query: p.Source.SQL, Map: mapping}
+	if p.Source.SQLFile != "" {
+		text, err := os.ReadFile(p.Source.SQLFile)
+		if err != nil {
+			return nil, fmt.Errorf("the SQL file can't be read: %w", err)
+		}
+		params.Query = string(text)
+	}
+	source, err := intake.OpenSQL(ctx, params)
+	if err != nil {
+		return nil, err
+	}
+	if w := source.Warning(); w != "" {
+		p.Notice(w)
+	}
+	return source, nil
+}

@@ -1,0 +1,89 @@
+package plan
+
+import (
+	"context"
+	"time"
+
+	"relabel/db"
+	"relabel/internal/throttle"
+)
+
+// shownChanges is how many rows a plan shows as old and new.
+const shownChanges = 10
+
+// Summary is what a plan would do, as every command and page shows it.
+type Summary struct {
+	Batch           int64       `json:"batch"`
+	Name            string      `json:"name"`
+	Site            string      `json:"site"`
+	Source          string      `json:"source"`
+	Status          string      `json:"status"`
+	Rows            int64       `json:"rows"`
+	Change          int64       `json:"change"`
+	Unchanged       int64       `json:"unchanged"`
+	Unknown         int64       `json:"unknown"` // assets that the site does not have
+	Conflict        int64       `json:"conflict"`
+	Invalid         int64       `json:"invalid"`
+	Superseded      int64       `json:"superseded"` // rows whose target a later row of the source names again
+	Calls           int64       `json:"calls"`
+	Seconds         float64     `json:"seconds"` // at the limit in force, after what is queued already
+	EndsAt          *time.Time  `json:"ends_at"` // nil without a limit
+	ReadBy          *string     `json:"read_by"`
+	Reads           int64       `json:"reads"`
+	PlannedAt       *time.Time  `json:"planned_at"`
+	Undoes          *int64      `json:"undoes"`
+	LosesExtension  int64       `json:"loses_extension"`
+	Localized       int64       `json:"localized"`
+	LocaleConflicts int64       `json:"locale_conflicts"`
+	Changes         []db.Change `json:"changes"` // the first ones
+}
+
+// Summarise reads what a planned batch would do. It reads the whole batch once.
+func Summarise(ctx context.Context, d *db.DB, batchID int64) (Summary, error) {
+	st, err := d.PlanState(ctx, batchID)
+	if err != nil {
+		return Summary{}, err
+	}
+	b, err := d.BatchStatus(ctx, batchID)
+	if err != nil {
+		return Summary{}, err
+	}
+	facts, err := d.PlanFacts(ctx, batchID)
+	if err != nil {
+		return Summary{}, err
+	}
+	s := Summary{
+		Batch: b.Batch, Name: b.Name, Site: b.Site, Source: b.Source, Status: b.Status, Rows: b.Total,
+		Change: b.Pending, Unchanged: b.Unchanged, Unknown: b.Failed, Conflict: b.Conflict, Invalid: b.Invalid,
+		Superseded: b.Superseded, Calls: b.Pending,
+		ReadBy: facts.ReadBy, Reads: facts.Reads, PlannedAt: facts.PlannedAt, Undoes: facts.Undoes,
+		LosesExtension: facts.LosesExtension, Localized: facts.Localized, LocaleConflicts: facts.LocaleConflicts,
+	}
+	if s.Changes, err = d.Changes(ctx, batchID, 0, shownChanges); err != nil {
+		return Summary{}, err
+	}
+	return s, s.forecast(ctx, d, st.Site, b)
+}
+
+// forecast says when the plan's calls would be done, if it were applied now.
+func (s *Summary) forecast(ctx context.Context, d *db.DB, site db.Site, b db.BatchStatus) error {
+	lane, _, err := d.Lane(ctx, site.Name)
+	if err != nil {
+		return err
+	}
+	load, err := d.Workload(ctx, site.ID)
+	if err != nil {
+		return err
+	}
+	if lane.Limit == 0 {
+		return nil
+	}
+	left := throttle.Forecast(load.Open+s.Calls, lane.Limit, lane.Limit-lane.Used, lane.Window)
+	if s.Calls == 0 {
+		left = 0
+	}
+	s.Seconds = left.Seconds()
+	at := b.Now.Add(left).Round(time.Second)
+	s.EndsAt = &at
+	return nil
+}
