@@ -45,6 +45,10 @@ func (s BatchStatus) Left() int64 { return s.Pending + s.Sending }
 // ErrNoBatch says that there is no such batch.
 var ErrNoBatch = errors.New("no such batch")
 
+func noBatch(id int64) error {
+	return fmt.Errorf("%w: %d; `relabel status` lists those that exist", ErrNoBatch, id)
+}
+
 // batchStatusSQL reads one row a batch, and the open batches before it.
 const batchStatusSQL = `
 SELECT b.id AS batch, b.name, s.name AS site, b.source, b.status, b.status_reason, b.total,
@@ -68,7 +72,7 @@ func (db *DB) BatchStatus(ctx context.Context, id int64) (BatchStatus, error) {
 		return BatchStatus{}, err
 	}
 	if len(list) == 0 {
-		return BatchStatus{}, fmt.Errorf("%w: %d; `relabel status` lists those that exist", ErrNoBatch, id)
+		return BatchStatus{}, noBatch(id)
 	}
 	return list[0], nil
 }

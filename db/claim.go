@@ -76,7 +76,7 @@ WITH wanted AS (
 		WHEN w.finished_at IS NOT NULL THEN 'final'
 		WHEN w.lease_until > clock_timestamp() THEN 'wait'
 		WHEN w.superseded_by IS NOT NULL THEN 'superseded'
-		WHEN b.status = 'cancelled' THEN 'cancelled'
+		WHEN b.status = 'cancelled' OR w.cancelled_at IS NOT NULL THEN 'cancelled'
 		WHEN b.status <> 'active' OR s.parked_at IS NOT NULL OR s.paused_at IS NOT NULL THEN 'held'
 		WHEN w.not_before > clock_timestamp() OR busy.until IS NOT NULL THEN 'wait'
 		ELSE 'claimed' END AS verdict,

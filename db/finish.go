@@ -58,8 +58,8 @@ type FinishParams struct {
 // fence still is the claim's: a zombie changes nothing), the batches' counters,
 // the breakers and the settling of the grants, in one statement.
 //
-// A rename that was superseded, or whose batch was cancelled, while its call
-// was in flight gets no further attempt. While the breaker is open a transient
+// A rename that was superseded or cancelled, alone or with its batch, while its
+// call was in flight gets no further attempt. While the breaker is open a transient
 // failure uses up none.
 const finishSQL = `
 WITH f AS MATERIALIZED (
@@ -68,7 +68,7 @@ WITH f AS MATERIALIZED (
 		sent_ago float8, duration float8, outcome text, http_status smallint, code text, message text,
 		applied_name text, last_updated timestamptz, grant_id bigint, answered_ago float8)
 ), locked AS (
-	SELECT r.id, r.batch_id, r.site_id, r.superseded_by, r.fence, r.status FROM rename r
+	SELECT r.id, r.batch_id, r.site_id, r.superseded_by, r.cancelled_at, r.fence, r.status FROM rename r
 	WHERE r.id = ANY (@rename_ids) ORDER BY r.id FOR NO KEY UPDATE
 ), ill_sites AS (
 	SELECT DISTINCT l.site_id FROM f JOIN locked l ON l.id = f.rename_id WHERE f.health = 'ill'
@@ -80,12 +80,13 @@ WITH f AS MATERIALIZED (
 ), decided AS (
 	SELECT f.*, l.batch_id, coalesce(f.failure, false) AND NOT excused.yes AS counted, CASE
 		WHEN l.superseded_by IS NOT NULL THEN 'superseded'
-		WHEN excused.yes AND b.status <> 'cancelled' THEN 'pending'
-		WHEN (excused.yes OR f.status = 'pending') AND b.status = 'cancelled' THEN 'cancelled'
+		WHEN (excused.yes OR f.status = 'pending') AND dropped.yes THEN 'cancelled'
+		WHEN excused.yes THEN 'pending'
 		ELSE f.status END AS new_status
 	FROM f JOIN locked l ON l.id = f.rename_id JOIN batch b ON b.id = l.batch_id
 	LEFT JOIN sick s ON s.site_id = l.site_id
 	CROSS JOIN LATERAL (SELECT coalesce(f.health = 'ill' AND s.opened_at IS NOT NULL, false) AS yes) excused
+	CROSS JOIN LATERAL (SELECT b.status = 'cancelled' OR l.cancelled_at IS NOT NULL AS yes) dropped
 	WHERE l.fence = f.fence AND l.status = 'sending'
 ), done AS (
 	UPDATE rename r SET
@@ -100,7 +101,8 @@ WITH f AS MATERIALIZED (
 		http_status = coalesce(d.http_status, r.http_status),
 		applied_name = coalesce(d.applied_name, r.applied_name),
 		last_updated = coalesce(d.last_updated, r.last_updated),
-		error = CASE WHEN d.called THEN nullif(concat_ws(': ', d.code, d.message), '') ELSE r.error END
+		error = coalesce(CASE WHEN d.called THEN nullif(concat_ws(': ', d.code, d.message), '') ELSE r.error END,
+			CASE WHEN d.new_status IN ('failed', 'conflict') THEN d.outcome END) -- rename_trouble_idx finds them by it
 	FROM decided d WHERE r.id = d.rename_id
 	RETURNING r.id, r.batch_id, r.status
 ), attempts AS (

@@ -81,11 +81,11 @@ type Trouble struct {
 func (db *DB) Troubles(ctx context.Context, batch int64, limit int) ([]Trouble, error) {
 	return collect[Trouble](ctx, db.pool, "grouping errors", `
 		WITH causes AS (
-			SELECT status, http_status, coalesce(error, '') AS error, count(*) AS rows, min(id) AS example
-			FROM rename
-			WHERE batch_id = @batch AND status IN ('failed', 'conflict', 'invalid')
-			GROUP BY status, http_status, coalesce(error, '')
-			ORDER BY count(*) DESC, min(id) LIMIT @limit
+			SELECT r.status, r.http_status, r.error, count(*) AS rows, min(r.id) AS example
+			FROM batch b JOIN rename r ON r.id BETWEEN b.first_id AND b.last_id AND r.batch_id = b.id
+			WHERE b.id = @batch AND r.error IS NOT NULL AND r.status IN ('failed', 'conflict', 'invalid')
+			GROUP BY r.status, r.http_status, r.error
+			ORDER BY count(*) DESC, min(r.id) LIMIT @limit
 		)
 		SELECT c.status, c.http_status::int AS http_status, c.error, c.rows,
 			r.line, r.asset_id, r.display_name AS name

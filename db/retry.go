@@ -2,9 +2,6 @@ package db
 
 import (
 	"context"
-	"fmt"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // RetryParams choose rows of a batch to send again.
@@ -16,42 +13,28 @@ type RetryParams struct {
 
 // Retried is what came of a retry.
 type Retried struct {
-	Pending    int64 // rows that will be sent again
-	Superseded int64 // rows whose target has a newer rename: they never will
+	Pending    int64 `json:"pending"`    // rows that will be sent again
+	Superseded int64 `json:"superseded"` // rows whose target has a newer rename: they never will
 }
 
-// RetryBatch makes rows of a batch pending again, under the site's lock, so that
-// no newer batch is accepted meanwhile. A row whose target has a newer rename
-// that was or will be sent becomes superseded: a late retry never overwrites a
-// newer name. Older renames of its target that are open are superseded by it in
-// turn, as when a batch is loaded. The rows' failures are forgotten, so each has
-// all its attempts.
-func (db *DB) RetryBatch(ctx context.Context, p RetryParams) (out Retried, err error) {
-	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `
-			SELECT FROM site WHERE id = (SELECT site_id FROM batch WHERE id = $1) FOR UPDATE`, p.BatchID); err != nil {
-			return fmt.Errorf("error locking the site: %w", err)
-		}
-		args := pgx.NamedArgs{"batch": p.BatchID, "statuses": p.Statuses, "error": p.Error}
-		if _, err := tx.Exec(ctx, retryOlderSQL, args); err != nil {
-			return fmt.Errorf("error superseding older renames: %w", err)
-		}
-		list, err := collect[Retried](ctx, tx, "retrying rows", retrySQL, args)
-		if err == nil && len(list) == 1 {
-			out = list[0]
-		}
-		return err
-	})
-	return out, err
+// RetryBatch makes rows of a batch pending again, see RetryJobs. Without a
+// status it makes none.
+func (db *DB) RetryBatch(ctx context.Context, p RetryParams) (Retried, error) {
+	if len(p.Statuses) == 0 {
+		return Retried{}, nil
+	}
+	return db.RetryJobs(ctx, JobFilter{Batch: p.BatchID, Statuses: p.Statuses, Error: p.Error}, nil)
 }
 
-// chosenRows are the rows r of batch b that are to be sent again. A batch that
-// is being cancelled must have come to its end first.
+// mayRetry is what a batch b must be for rows of it to be sent again: accepted,
+// and one that is being cancelled must have come to its end first.
+const mayRetry = `b.acceptance IS NOT NULL AND (b.status <> 'cancelled' OR b.finished_at IS NOT NULL)`
+
+// chosenRows are the rows r of batch b that are to be sent again.
 const chosenRows = `
-	FROM batch b JOIN rename r ON r.id BETWEEN b.first_id AND b.last_id AND r.batch_id = b.id
-	WHERE b.id = @batch AND b.acceptance IS NOT NULL AND (b.status <> 'cancelled' OR b.finished_at IS NOT NULL)
+	FROM batch b JOIN rename r ON r.batch_id = b.id
+	WHERE b.id = @batch AND ` + mayRetry + ` AND r.id = ANY (@ids)
 		AND r.status = ANY (@statuses) AND r.status IN ('failed', 'conflict', 'cancelled')
-		AND (@error = '' OR position(lower(@error) IN lower(coalesce(r.error, ''))) > 0)
 	ORDER BY r.id `
 
 // retryOlderSQL ends the open renames that are older than a chosen row of their
@@ -73,7 +56,7 @@ WITH chosen AS (
 // target has. (Two chosen rows never have one target: of such rows in a batch
 // all but the last were superseded when it was loaded.)
 //
-// Served by the primary key for the batch and rename_target_idx for the rest.
+// Served by the primary key for the rows and rename_target_idx for the rest.
 const retrySQL = `
 WITH chosen AS (
 	SELECT r.id, r.batch_id, r.status, r.asset_id, r.locale_id, r.site_id, b.acceptance` + chosenRows + `FOR NO KEY UPDATE OF r
@@ -91,7 +74,7 @@ WITH chosen AS (
 		status = CASE WHEN j.newer IS NULL THEN 'pending' ELSE 'superseded' END,
 		superseded_by = j.newer,
 		finished_at = CASE WHEN j.newer IS NOT NULL THEN clock_timestamp() END,
-		failures = 0, not_before = NULL
+		failures = 0, not_before = NULL, cancelled_at = NULL, retried_at = clock_timestamp()
 	FROM judged j WHERE r.id = j.id
 	RETURNING r.id, r.batch_id, j.was, r.status
 ), moved AS (

@@ -1,0 +1,149 @@
+package db
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// actChunk is how many rows change in one transaction: a site's lock is held
+// for a fraction of a second, so that loads go on in between.
+const actChunk = 2000
+
+// Cancelled is what came of cancelling rows.
+type Cancelled struct {
+	Cancelled int64 `json:"cancelled"` // rows that ended
+	Sending   int64 `json:"sending"`   // rows whose call is in flight: its answer ends them, and they are not tried again
+}
+
+// RetryJobs makes all failed, conflicting and cancelled rows that a filter
+// chooses pending again. It works in chunks, each a transaction, and told of
+// each by progress (nil: nobody); one that is interrupted has done some of them,
+// and the same call goes on with the rest.
+//
+// A row whose target has a newer rename that was or will be sent becomes
+// superseded instead, see retryChunk.
+func (db *DB) RetryJobs(ctx context.Context, f JobFilter, progress func(Retried)) (sum Retried, err error) {
+	f, ok := f.ForRetry()
+	if !ok {
+		return sum, nil
+	}
+	err = db.actOn(ctx, f, func(batch int64, ids []int64) error {
+		got, err := db.retryChunk(ctx, batch, ids, f.Statuses)
+		sum.Pending, sum.Superseded = sum.Pending+got.Pending, sum.Superseded+got.Superseded
+		if progress != nil {
+			progress(sum)
+		}
+		return err
+	})
+	return sum, err
+}
+
+// CancelJobs ends all open rows that a filter chooses, in chunks as RetryJobs. A
+// row whose call is in flight ends with its answer, and is not tried again.
+func (db *DB) CancelJobs(ctx context.Context, f JobFilter, progress func(Cancelled)) (sum Cancelled, err error) {
+	f, ok := f.ForCancel()
+	if !ok {
+		return sum, nil
+	}
+	err = db.actOn(ctx, f, func(_ int64, ids []int64) error {
+		list, err := collect[Cancelled](ctx, db.pool, "cancelling rows", cancelJobsSQL,
+			pgx.NamedArgs{"ids": ids, "statuses": f.Statuses, "quarantine": MaxCallTime})
+		if err != nil {
+			return err
+		}
+		sum.Cancelled, sum.Sending = sum.Cancelled+list[0].Cancelled, sum.Sending+list[0].Sending
+		if progress != nil {
+			progress(sum)
+		}
+		return nil
+	})
+	return sum, err
+}
+
+// actOn looks for the rows of a filter in the order in which they were loaded,
+// and gives them away in chunks of one batch each.
+func (db *DB) actOn(ctx context.Context, f JobFilter, act func(batch int64, ids []int64) error) error {
+	s, err := db.newSearch(ctx, db.pool, f, SortOldest, "")
+	for err == nil && !s.done {
+		var ids []int64
+		if ids, err = s.next(ctx, lastChunk, actChunk); err == nil {
+			err = db.byBatch(ctx, ids, act)
+		}
+	}
+	return err
+}
+
+func (db *DB) byBatch(ctx context.Context, ids []int64, act func(batch int64, ids []int64) error) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	type part struct {
+		Batch int64
+		IDs   []int64
+	}
+	parts, err := collect[part](ctx, db.pool, "sorting rows by batch", `
+		SELECT batch_id AS batch, array_agg(id ORDER BY id) AS ids FROM rename
+		WHERE id = ANY (@ids) GROUP BY batch_id ORDER BY batch_id`, pgx.NamedArgs{"ids": ids})
+	for _, p := range parts {
+		if err == nil {
+			err = act(p.Batch, p.IDs)
+		}
+	}
+	return err
+}
+
+// cancelJobsSQL ends open rows. One whose call is in flight is marked, and ends
+// with its answer (finishSQL) or, when its process is gone, with its next claim
+// (claimSQL).
+//
+// Served by rename's primary key.
+const cancelJobsSQL = `
+WITH chosen AS (
+	SELECT r.id, r.status AS was, coalesce(r.lease_until >= clock_timestamp(), false) AS flying FROM rename r
+	WHERE r.id = ANY (@ids) AND r.status = ANY (@statuses) AND r.finished_at IS NULL
+	ORDER BY r.id FOR NO KEY UPDATE
+), changed AS (
+	UPDATE rename r SET
+		cancelled_at = clock_timestamp(),
+		status = CASE WHEN c.flying THEN r.status ELSE 'cancelled' END,
+		finished_at = CASE WHEN NOT c.flying THEN clock_timestamp() END,
+		unknown_until = CASE WHEN c.flying THEN r.unknown_until
+			ELSE greatest(r.unknown_until, r.lease_until + @quarantine::interval) END,
+		lease_until = CASE WHEN c.flying THEN r.lease_until END,
+		not_before = NULL
+	FROM chosen c WHERE r.id = c.id
+	RETURNING r.batch_id, c.was, r.status
+), moved AS (
+	SELECT batch_id, was, status FROM changed
+), ` + movesSQL + `, tally AS (
+	UPDATE batch b SET ` + addMoves + ` FROM moves m WHERE b.id = m.batch_id
+)
+SELECT count(*) FILTER (WHERE status = 'cancelled') AS cancelled, count(*) FILTER (WHERE status <> 'cancelled') AS sending
+FROM changed`
+
+// retryChunk makes rows of one batch pending again, under the site's lock, so
+// that no newer batch is accepted meanwhile. A row whose target has a newer
+// rename that was or will be sent becomes superseded: a late retry never
+// overwrites a newer name. Older renames of its target that are open are
+// superseded by it in turn, as when a batch is loaded. The rows' failures are
+// forgotten, so each has all its attempts.
+func (db *DB) retryChunk(ctx context.Context, batch int64, ids []int64, statuses []string) (out Retried, err error) {
+	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `
+			SELECT FROM site WHERE id = (SELECT site_id FROM batch WHERE id = $1) FOR UPDATE`, batch); err != nil {
+			return fmt.Errorf("error locking the site: %w", err)
+		}
+		args := pgx.NamedArgs{"batch": batch, "ids": ids, "statuses": statuses}
+		if _, err := tx.Exec(ctx, retryOlderSQL, args); err != nil {
+			return fmt.Errorf("error superseding older renames: %w", err)
+		}
+		list, err := collect[Retried](ctx, tx, "retrying rows", retrySQL, args)
+		if err == nil && len(list) == 1 {
+			out = list[0]
+		}
+		return err
+	})
+	return out, err
+}

@@ -1,0 +1,173 @@
+package db
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// JobFilter chooses renames, whatever their batch. Its zero value chooses all.
+type JobFilter struct {
+	Batch       int64     // 0: of all
+	Site        string    // its name; empty: of all
+	Statuses    []string  // none: any
+	State       string    // the state of a River job of it, such as running
+	Locale      *string   // "" is the primary locale; nil: any
+	AssetID     string    // the whole id
+	Name        string    // part of the name, wanted or stored; upper and lower case are the same
+	Error       string    // part of the error, likewise
+	HTTPStatus  int       // of its last answer
+	MinAttempts int       // calls made
+	MaxAttempts *int      // nil: no bound; 0 are those never sent
+	Since       time.Time // ended then or later
+	Until       time.Time // ended before
+
+	retry  bool // only rows of batches whose rows may be retried
+	errors bool // only rows with an error
+}
+
+// JobSort is an order of renames. There is an index for each.
+type JobSort string
+
+// The orders.
+const (
+	SortNewest JobSort = "newest" // the last loaded first
+	SortOldest JobSort = "oldest" // as they were loaded
+	SortEnded  JobSort = "ended"  // the last ended first; rows that are open are left out
+)
+
+// JobSorts are all orders.
+func JobSorts() []string { return []string{string(SortNewest), string(SortOldest), string(SortEnded)} }
+
+// JobStates are the states of a River job.
+func JobStates() []string {
+	return []string{"available", "cancelled", "completed", "discarded", "pending", "retryable", "running", "scheduled"}
+}
+
+// Retryable are the statuses that a retry can begin from.
+func Retryable() []string { return []string{"failed", "conflict", "cancelled"} }
+
+// Cancellable are the statuses that a cancel can begin from.
+func Cancellable() []string { return []string{"pending", "sending"} }
+
+// FilterError says that a filter asks for what there can't be, in words for who
+// wrote it.
+type FilterError string
+
+func (e FilterError) Error() string { return string(e) }
+
+func badFilter(format string, args ...any) error { return FilterError(fmt.Sprintf(format, args...)) }
+
+// Check tells what is wrong with a filter; the error is a FilterError.
+func (f JobFilter) Check() error {
+	for _, s := range f.Statuses {
+		if !slices.Contains(Statuses(), s) {
+			return badFilter("there is no status %q; there are %s", s, strings.Join(Statuses(), ", "))
+		}
+	}
+	switch {
+	case f.State != "" && !slices.Contains(JobStates(), f.State):
+		return badFilter("there is no job state %q; there are %s", f.State, strings.Join(JobStates(), ", "))
+	case f.HTTPStatus != 0 && (f.HTTPStatus < 100 || f.HTTPStatus > 999):
+		return badFilter("an HTTP status has three digits, not %d", f.HTTPStatus)
+	case f.MinAttempts < 0 || f.MaxAttempts != nil && *f.MaxAttempts < f.MinAttempts:
+		return badFilter("no row has so few attempts")
+	case !f.Since.IsZero() && !f.Until.IsZero() && !f.Since.Before(f.Until):
+		return badFilter("since is not before until")
+	}
+	return nil
+}
+
+// ForRetry chooses the rows of f that a retry takes; ok is false when f allows
+// none.
+func (f JobFilter) ForRetry() (_ JobFilter, ok bool) {
+	f.retry = true
+	return f.among(Retryable())
+}
+
+// ForCancel chooses the rows of f that a cancel takes; ok is false when f allows
+// none.
+func (f JobFilter) ForCancel() (_ JobFilter, ok bool) { return f.among(Cancellable()) }
+
+// among is the filter for those of the statuses that it allows.
+func (f JobFilter) among(statuses []string) (_ JobFilter, ok bool) {
+	if len(f.Statuses) > 0 {
+		statuses = slices.DeleteFunc(slices.Clone(statuses), func(s string) bool { return !slices.Contains(f.Statuses, s) })
+	}
+	f.Statuses = statuses
+	return f, len(statuses) > 0
+}
+
+// counted tells that the batches' counters know how many rows there are.
+func (f JobFilter) counted() bool {
+	return f.State == "" && f.Locale == nil && f.AssetID == "" && f.Name == "" && f.Error == "" && f.HTTPStatus == 0 &&
+		f.MinAttempts == 0 && f.MaxAttempts == nil && f.Since.IsZero() && f.Until.IsZero()
+}
+
+// hit is the whole filter as a condition on rename r, with its arguments. What
+// of it an index serves is a condition of the walk too.
+func (f JobFilter) hit(args pgx.NamedArgs) string {
+	var all []string
+	and := func(wanted bool, sql, name string, value any) {
+		if wanted {
+			all = append(all, sql)
+			args[name] = value
+		}
+	}
+	and(f.Batch != 0, "r.batch_id = @batch", "batch", f.Batch)
+	and(f.Site != "", "r.site_id = @site", "site", args["site"])
+	and(len(f.Statuses) > 0, "r.status = ANY (@statuses)", "statuses", f.Statuses)
+	and(f.Locale != nil, "r.locale_id = @locale", "locale", f.Locale)
+	and(f.AssetID != "", "r.asset_id = @asset", "asset", f.AssetID)
+	and(f.Name != "", "(position(@name IN lower(r.display_name)) > 0 OR position(@name IN lower(r.applied_name)) > 0)",
+		"name", strings.ToLower(f.Name))
+	and(f.Error != "", "position(@error IN lower(r.error)) > 0", "error", strings.ToLower(f.Error))
+	and(f.HTTPStatus != 0, "r.http_status = @http", "http", f.HTTPStatus)
+	and(f.MinAttempts > 0, "r.calls >= @min_calls", "min_calls", f.MinAttempts)
+	and(f.MaxAttempts != nil, "r.calls <= @max_calls", "max_calls", f.MaxAttempts)
+	and(!f.Since.IsZero(), "r.finished_at >= @since", "since", f.Since)
+	and(!f.Until.IsZero(), "r.finished_at < @until", "until", f.Until)
+	if f.retry {
+		all = append(all, "EXISTS (SELECT FROM batch b WHERE b.id = r.batch_id AND "+mayRetry+")")
+	}
+	if len(all) == 0 {
+		return "true"
+	}
+	// A column that is NULL is no hit.
+	return "coalesce(" + strings.Join(all, " AND ") + ", false)"
+}
+
+// place is where a look through the table has come to, in the order of its
+// walk.
+type place struct {
+	Walk  string
+	Batch int64     // of the open rows
+	At    time.Time // of the order by end
+	N     int64     // the rename's id, or its line among the open rows of a batch
+}
+
+// String is the place as a page's address holds it.
+func (p place) String() string {
+	return fmt.Sprintf("%s.%d.%d.%d", p.Walk, p.Batch, p.At.UnixMicro(), p.N)
+}
+
+// parsePlace reads a cursor that was given for the same filter and order.
+func parsePlace(cursor, walk string) (place, error) {
+	bad := badFilter("the cursor %q is not one of this list: leave it out to begin at the front", cursor)
+	parts := strings.Split(cursor, ".")
+	if len(parts) != 4 || parts[0] != walk {
+		return place{}, bad
+	}
+	var n [3]int64
+	for i, part := range parts[1:] {
+		var err error
+		if n[i], err = strconv.ParseInt(part, 10, 64); err != nil {
+			return place{}, bad
+		}
+	}
+	return place{Walk: walk, Batch: n[0], At: time.UnixMicro(n[1]).UTC(), N: n[2]}, nil
+}

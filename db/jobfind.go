@@ -1,0 +1,357 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// A look through renames goes in the order of one index, in chunks. What the
+// index does not serve (part of a name) is compared row by row; so a page looks
+// through a bounded number of rows, says how many, and the next one goes on from
+// there. An index over parts of texts would be quicker to ask and would make
+// loading several times slower.
+const (
+	// maxLook is how many rows a page looks through: within 150 ms.
+	maxLook = 50_000
+
+	// The first chunk is small, as most pages are full soon; later ones are large,
+	// as a chunk costs a trip to the database.
+	firstChunk, lastChunk = 1000, 25_000
+
+	// maxJobs is how many River jobs of one state are looked at: more than a site
+	// has waiting, and than a limit of 600 calls a minute leaves in an hour.
+	maxJobs = 50_000
+
+	// jobKind is that of the River jobs that are hints to renames.
+	jobKind = "rename"
+)
+
+// scope is what the batches' counters tell of a filter, without a look at rows.
+type scope struct {
+	Batches  int64 // that there are of it
+	Lo, Hi   int64 // bounds of the ids of rows that it may choose
+	Total    int64 // rows of its batches
+	Matching int64 // of those, rows in its statuses
+}
+
+func (db *DB) scope(ctx context.Context, q querier, f JobFilter, siteID int) (scope, error) {
+	list, err := collect[scope](ctx, q, "reading the batches' counters", `
+		SELECT count(*) AS batches, coalesce(min(b.first_id) FILTER (WHERE m.n > 0), 1) AS lo,
+			coalesce(max(b.last_id) FILTER (WHERE m.n > 0), 0) AS hi,
+			coalesce(sum(b.total), 0)::bigint AS total, coalesce(sum(m.n), 0)::bigint AS matching
+		FROM batch b CROSS JOIN LATERAL (SELECT `+countersOf(f.Statuses)+` AS n) m WHERE `+f.batches(),
+		pgx.NamedArgs{"batch": f.Batch, "site": siteID})
+	if err != nil || len(list) != 1 {
+		return scope{}, err
+	}
+	return list[0], nil
+}
+
+// batches is what of a filter is about batches b, as a condition.
+func (f JobFilter) batches() string {
+	where := "true"
+	if f.Batch != 0 {
+		where += " AND b.id = @batch"
+	}
+	if f.Site != "" {
+		where += " AND b.site_id = @site"
+	}
+	if f.retry {
+		where += " AND " + mayRetry
+	}
+	return where
+}
+
+// countersOf sums the counters of statuses; none means all.
+func countersOf(statuses []string) string {
+	if len(statuses) == 0 {
+		return "b.total"
+	}
+	var sum []string
+	for _, s := range Statuses() { // and not the filter's own words
+		switch {
+		case !slices.Contains(statuses, s):
+		case s == "pending":
+			sum = append(sum, "b.total - b.ended - b.sending")
+		default:
+			sum = append(sum, "b."+s)
+		}
+	}
+	return strings.Join(sum, " + ")
+}
+
+// walk is a way through rename: the order of one index, and the conditions that
+// it serves.
+type walk struct {
+	name       string
+	before     string // CTEs
+	from       string // FROM and WHERE, with what keeps to one side of the place
+	at, n      string // what a place is made of
+	order, end string // the order, and its reverse
+	args       pgx.NamedArgs
+}
+
+// sql looks through a chunk: first its hits, then its last row, which tells how
+// far it came.
+func (w walk) sql(hit string) string {
+	return `WITH ` + w.before + ` looked AS MATERIALIZED (
+	SELECT r.id, ` + w.n + ` AS n, ` + w.at + ` AS at, ` + hit + ` AS hit
+	FROM ` + w.from + ` ORDER BY ` + w.order + ` LIMIT @look
+)
+(SELECT r.id, r.n, r.at, true AS hit, 0 AS looked, 0 AS hits FROM looked r WHERE r.hit ORDER BY ` + w.order + ` LIMIT @limit)
+UNION ALL
+(SELECT r.id, r.n, r.at, false, (SELECT count(*) FROM looked), (SELECT count(*) FROM looked WHERE hit)
+	FROM looked r ORDER BY ` + w.end + ` LIMIT 1)`
+}
+
+// Names of walks.
+const (
+	walkAll     = "a" // by id: the primary key
+	walkTrouble = "t" // by id, rows with an error: rename_trouble_idx
+	walkEnded   = "e" // by end: rename_ended_idx
+	walkOpen    = "o" // by line, the open rows of one batch after the other: rename_open_idx
+	walkFew     = "f" // of one asset, or with a job in one state: picked first, then sorted
+)
+
+func (f JobFilter) walkName(sort JobSort) string {
+	has := func(statuses ...string) bool {
+		return len(f.Statuses) > 0 && !slices.ContainsFunc(f.Statuses, func(s string) bool { return !slices.Contains(statuses, s) })
+	}
+	switch {
+	case f.AssetID != "" || f.State != "":
+		return walkFew
+	case f.errors:
+		return walkTrouble
+	case sort == SortEnded:
+		return walkEnded
+	case has("pending", "sending"):
+		return walkOpen
+	case f.Error != "" || has("failed", "conflict", "invalid"): // these have an error, all of them
+		return walkTrouble
+	}
+	return walkAll
+}
+
+// walk begins at a place; nil is the front.
+func (f JobFilter) walk(sort JobSort, sc scope, from place, begun bool) walk {
+	desc := sort != SortOldest
+	w := walk{name: f.walkName(sort), n: "r.id", at: "NULL::timestamptz", args: pgx.NamedArgs{"lo": sc.Lo, "hi": sc.Hi, "n": from.N, "at": from.At}}
+	if begun && desc {
+		w.args["hi"] = min(sc.Hi, from.N-1)
+	} else if begun {
+		w.args["lo"] = max(sc.Lo, from.N+1)
+	}
+	w.order, w.end = "r.id", "r.id DESC"
+	switch w.name {
+	case walkAll:
+		w.from = "rename r WHERE r.id BETWEEN @lo AND @hi"
+	case walkTrouble:
+		w.from = "rename r WHERE r.id BETWEEN @lo AND @hi AND r.error IS NOT NULL"
+	case walkFew:
+		w.before, w.from = f.picked(w.args), "picked p JOIN rename r USING (id) WHERE r.id BETWEEN @lo AND @hi"
+	case walkOpen:
+		f.openWalk(&w, from, desc)
+	}
+	if sort == SortEnded {
+		f.endedWalk(&w, begun)
+	}
+	if desc {
+		w.order, w.end = w.end, w.order
+	}
+	return w
+}
+
+// picked names the few renames that a filter is about.
+func (f JobFilter) picked(args pgx.NamedArgs) string {
+	if f.AssetID != "" {
+		args["asset"] = f.AssetID
+		return "picked AS MATERIALIZED (SELECT id FROM rename WHERE asset_id = @asset),"
+	}
+	args["state"], args["most"], args["kind"] = f.State, maxJobs, jobKind
+	queue := ""
+	if f.Site != "" {
+		queue, args["queue"] = " AND queue = @queue", Site{Name: f.Site}.Queue()
+	}
+	return `jobs AS MATERIALIZED (
+	SELECT (args->>'rename_id')::bigint AS id FROM river_job
+	WHERE state = @state::text::river_job_state AND kind = @kind` + queue + ` LIMIT @most
+), picked AS MATERIALIZED (SELECT DISTINCT id FROM jobs),`
+}
+
+// openWalk goes through the open rows of from.Batch.
+func (f JobFilter) openWalk(w *walk, from place, desc bool) {
+	w.n, w.order, w.end = "r.line", "r.line", "r.line DESC"
+	w.from = "rename r WHERE r.batch_id = @of AND r.finished_at IS NULL AND r.line "
+	w.args["of"] = from.Batch
+	if desc {
+		w.from += "< @n"
+	} else {
+		w.from += "> @n"
+	}
+}
+
+// endedWalk goes by end, from the last: of all rows, or of the few picked.
+func (f JobFilter) endedWalk(w *walk, begun bool) {
+	w.at, w.order, w.end = "r.finished_at", "r.finished_at, r.id", "r.finished_at DESC, r.id DESC"
+	if w.name == walkFew {
+		w.from = "picked p JOIN rename r USING (id) WHERE r.finished_at IS NOT NULL"
+	} else {
+		w.from = "rename r WHERE r.finished_at IS NOT NULL"
+	}
+	if !f.Since.IsZero() {
+		w.from, w.args["since"] = w.from+" AND r.finished_at >= @since", f.Since
+	}
+	if !f.Until.IsZero() {
+		w.from, w.args["until"] = w.from+" AND r.finished_at < @until", f.Until
+	}
+	if begun {
+		w.from += " AND (r.finished_at, r.id) < (@at, @n)"
+	}
+}
+
+// search is a look through the table.
+type search struct {
+	q      querier
+	filter JobFilter
+	sort   JobSort
+	site   int
+	scope  scope
+	open   []int64 // batches with open rows, in order, for the walk through those
+	at     place
+	begun  bool
+	chunk  int64
+	looked int64
+	hits   int64
+	done   bool // there is nothing left to look at
+}
+
+// foundRow is a hit; or with Hit false the last row of a chunk.
+type foundRow struct {
+	ID, N        int64
+	At           *time.Time
+	Hit          bool
+	Looked, Hits int64
+}
+
+// newSearch checks a filter and reads what the counters know of it.
+func (db *DB) newSearch(ctx context.Context, q querier, f JobFilter, sort JobSort, cursor string) (s *search, err error) {
+	if err := f.Check(); err != nil {
+		return nil, err
+	}
+	s = &search{q: q, filter: f, sort: sort, chunk: firstChunk}
+	if f.Site != "" {
+		site, err := oneSite(ctx, q, siteSQL+`WHERE s.name = $1`, f.Site)
+		if err != nil {
+			return nil, err
+		}
+		s.site = site.ID
+	}
+	if s.scope, err = db.scope(ctx, q, f, s.site); err != nil {
+		return nil, err
+	}
+	if f.Batch != 0 && s.scope.Batches == 0 && !f.retry && f.Site == "" {
+		return nil, noBatch(f.Batch)
+	}
+	s.at.Walk = f.walkName(sort)
+	if s.begun = cursor != ""; s.begun {
+		if s.at, err = parsePlace(cursor, s.at.Walk); err != nil {
+			return nil, err
+		}
+	}
+	s.done = s.scope.Matching == 0
+	if s.at.Walk == walkOpen && !s.done {
+		return s, s.readOpen(ctx)
+	}
+	return s, nil
+}
+
+// readOpen lists the batches that have open rows, from the place on.
+func (s *search) readOpen(ctx context.Context) error {
+	rows, err := s.q.Query(ctx, `
+		SELECT b.id FROM batch b WHERE b.total > b.ended AND `+s.filter.batches()+` ORDER BY b.id`,
+		pgx.NamedArgs{"batch": s.filter.Batch, "site": s.site})
+	if err == nil {
+		s.open, err = pgx.CollectRows(rows, pgx.RowTo[int64])
+	}
+	if err != nil {
+		return fmt.Errorf("error listing open batches: %w", err)
+	}
+	desc := s.sort != SortOldest
+	if desc {
+		slices.Reverse(s.open)
+	}
+	if s.begun {
+		s.open = slices.DeleteFunc(s.open, func(id int64) bool { return desc && id > s.at.Batch || !desc && id < s.at.Batch })
+	}
+	if len(s.open) == 0 {
+		s.done = true
+	} else if s.open[0] != s.at.Batch || !s.begun {
+		s.at = s.frontOf(s.open[0])
+	}
+	s.begun = true
+	return nil
+}
+
+// frontOf is the place before the first open row of a batch.
+func (s *search) frontOf(batch int64) place {
+	p := place{Walk: walkOpen, Batch: batch, N: math.MaxInt64}
+	if s.sort == SortOldest {
+		p.N = -1
+	}
+	return p
+}
+
+// endOfWalk goes on with the next batch, where the walk is one through batches.
+func (s *search) endOfWalk() {
+	if len(s.open) < 2 {
+		s.done = true
+		return
+	}
+	s.open = s.open[1:]
+	s.at = s.frontOf(s.open[0])
+}
+
+// next looks through a chunk of at most look rows, and gives its first hits.
+// Where it has more than limit, the place is that of the last one given.
+func (s *search) next(ctx context.Context, look int64, limit int) ([]int64, error) {
+	chunk := min(s.chunk, look)
+	s.chunk = min(4*s.chunk, lastChunk)
+	w := s.filter.walk(s.sort, s.scope, s.at, s.begun)
+	w.args["look"], w.args["limit"], w.args["site"] = chunk, limit+1, s.site
+	rows, err := collect[foundRow](ctx, s.q, "looking through rows", w.sql(s.filter.hit(w.args)), w.args)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 {
+		s.endOfWalk()
+		return nil, nil
+	}
+	last, hits := rows[len(rows)-1], rows[:len(rows)-1]
+	s.looked, s.hits, s.begun = s.looked+last.Looked, s.hits+last.Hits, true
+	full := len(hits) > limit
+	if full && limit > 0 {
+		last, hits = hits[limit-1], hits[:limit]
+	}
+	s.at.N = last.N
+	if last.At != nil {
+		s.at.At = *last.At
+	}
+	if last.Looked < chunk && !(full && limit > 0) {
+		s.endOfWalk()
+	}
+	return idsOf(hits), nil
+}
+
+func idsOf(rows []foundRow) []int64 {
+	ids := make([]int64, len(rows))
+	for i, r := range rows {
+		ids[i] = r.ID
+	}
+	return ids
+}

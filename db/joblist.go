@@ -1,0 +1,275 @@
+package db
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Job is a rename as the job table shows it, with the state of its River job
+// beside.
+type Job struct {
+	ID           int64      `json:"id"`
+	Batch        int64      `json:"batch"`
+	BatchName    string     `json:"batch_name"`
+	BatchStatus  string     `json:"batch_status"`
+	Site         string     `json:"site"`
+	Line         int64      `json:"line"`
+	AssetID      string     `json:"asset_id"`
+	LocaleID     string     `json:"locale_id"`
+	DisplayName  *string    `json:"display_name"`
+	AltText      *string    `json:"alt_text"`
+	Status       string     `json:"status"`
+	JobState     *string    `json:"job_state"` // of its River job that waits or runs; nil: it has none
+	HTTPStatus   *int       `json:"http_status"`
+	Attempts     int        `json:"attempts"`
+	Failures     int        `json:"failures"`
+	BeforeName   *string    `json:"before_name"`
+	AppliedName  *string    `json:"applied_name"`
+	Error        *string    `json:"error"`
+	NotBefore    *time.Time `json:"not_before"`
+	CancelledAt  *time.Time `json:"cancelled_at"`
+	RetriedAt    *time.Time `json:"retried_at"`
+	FinishedAt   *time.Time `json:"finished_at"`
+	SupersededBy *int64     `json:"superseded_by"`
+}
+
+// JobQuery asks for a page of renames.
+type JobQuery struct {
+	JobFilter
+
+	Sort   JobSort // empty: newest
+	Cursor string  // JobPage.Next of the page before; empty: the first page
+	Limit  int     // rows; 0: 50
+	Look   int64   // rows that it looks through at most; 0: 50,000
+}
+
+// JobPage is a page of renames. A filter that no index serves is compared row by
+// row, so a page may end before it is full: Looked rows were looked through,
+// and Next goes on behind them.
+type JobPage struct {
+	Jobs   []Job  `json:"jobs"`
+	Next   string `json:"next"`   // the cursor of the next page; empty: this is the last one
+	Full   bool   `json:"full"`   // it has Limit rows
+	Looked int64  `json:"looked"` // rows looked through for it
+	Of     int64  `json:"of"`     // rows of the batches that the filter is about
+	Total  *int64 `json:"total"`  // rows that the filter chooses, where the counters know
+}
+
+const defaultJobs = 50
+
+// Jobs gives a page of renames.
+func (db *DB) Jobs(ctx context.Context, p JobQuery) (JobPage, error) {
+	if p.Sort == "" {
+		p.Sort = SortNewest
+	}
+	if p.Limit <= 0 {
+		p.Limit = defaultJobs
+	}
+	if p.Look <= 0 {
+		p.Look = maxLook
+	}
+	s, err := db.newSearch(ctx, db.pool, p.JobFilter, p.Sort, p.Cursor)
+	if err != nil {
+		return JobPage{}, err
+	}
+	var ids []int64
+	for !s.done && len(ids) < p.Limit && s.looked < p.Look {
+		more, err := s.next(ctx, p.Look-s.looked, p.Limit-len(ids))
+		if err != nil {
+			return JobPage{}, err
+		}
+		ids = append(ids, more...)
+	}
+	page := JobPage{Full: len(ids) == p.Limit, Looked: s.looked, Of: s.scope.Total}
+	if !s.done {
+		page.Next = s.at.String()
+	}
+	if p.counted() && p.Sort != SortEnded {
+		page.Total = &s.scope.Matching
+	}
+	page.Jobs, err = db.jobsByID(ctx, ids)
+	return page, err
+}
+
+const jobSQL = `
+SELECT r.id, r.batch_id AS batch, b.name AS batch_name, b.status AS batch_status, s.name AS site, r.line, r.asset_id, r.locale_id,
+	r.display_name, r.alt_text, r.status, NULL::text AS job_state, r.http_status::int AS http_status, r.calls AS attempts,
+	r.failures::int AS failures, r.before_name, r.applied_name, r.error, r.not_before, r.cancelled_at, r.retried_at,
+	r.finished_at, r.superseded_by
+FROM rename r JOIN batch b ON b.id = r.batch_id JOIN site s ON s.id = r.site_id
+WHERE r.id = ANY (@ids)`
+
+// jobsByID reads renames in the order of ids, with their jobs' states.
+func (db *DB) jobsByID(ctx context.Context, ids []int64) ([]Job, error) {
+	if len(ids) == 0 {
+		return []Job{}, nil
+	}
+	jobs, err := collect[Job](ctx, db.pool, "reading rows", jobSQL, pgx.NamedArgs{"ids": ids})
+	if err != nil {
+		return nil, err
+	}
+	at := make(map[int64]int, len(ids))
+	for i, id := range ids {
+		at[id] = i
+	}
+	slices.SortFunc(jobs, func(a, b Job) int { return at[a.ID] - at[b.ID] })
+	return jobs, db.addStates(ctx, jobs)
+}
+
+// jobStatesSQL reads the live jobs of some queues, and picks those of some
+// renames. It reads all of a queue's, which are no more than the feed's window
+// has: River's index of arguments may hold a long list of what it has still to
+// take in, which each single look-up would read.
+const jobStatesSQL = `
+WITH live AS MATERIALIZED (
+	SELECT j.id, (j.args->>'rename_id')::bigint AS rename_id, j.state::text AS state FROM river_job j
+	WHERE j.state IN ('available', 'running', 'retryable', 'scheduled', 'pending') AND j.queue = ANY (@queues) AND j.kind = @kind
+	LIMIT @most
+)
+SELECT DISTINCT ON (rename_id) rename_id, state FROM live WHERE rename_id = ANY (@ids) ORDER BY rename_id, id DESC`
+
+// addStates asks for the jobs of the rows that are open: others have none that
+// matters.
+func (db *DB) addStates(ctx context.Context, jobs []Job) error {
+	var ids []int64
+	var queues []string
+	for _, j := range jobs {
+		if j.FinishedAt != nil {
+			continue
+		}
+		ids = append(ids, j.ID)
+		if q := (Site{Name: j.Site}).Queue(); !slices.Contains(queues, q) {
+			queues = append(queues, q)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	type jobState struct {
+		RenameID int64
+		State    string
+	}
+	list, err := collect[jobState](ctx, db.pool, "reading the jobs' states", jobStatesSQL,
+		pgx.NamedArgs{"ids": ids, "queues": queues, "kind": jobKind, "most": maxJobs})
+	if err != nil {
+		return err
+	}
+	states := map[int64]*string{}
+	for _, s := range list {
+		states[s.RenameID] = &s.State
+	}
+	for i := range jobs {
+		jobs[i].JobState = states[jobs[i].ID]
+	}
+	return nil
+}
+
+// JobCount is how many rows a filter chooses.
+type JobCount struct {
+	Rows   int64 `json:"rows"`
+	Exact  bool  `json:"exact"`  // false: only some rows were looked through, there may be more
+	Looked int64 `json:"looked"` // rows looked through; 0: the counters knew
+}
+
+// CountJobs counts what a filter chooses. The batches' counters know most;
+// otherwise look rows are looked through at most, or with 0 all there are,
+// which for millions of rows takes seconds.
+func (db *DB) CountJobs(ctx context.Context, f JobFilter, look int64) (JobCount, error) {
+	s, err := db.newSearch(ctx, db.pool, f, SortOldest, "")
+	if err != nil {
+		return JobCount{}, err
+	}
+	if f.counted() {
+		return JobCount{Rows: s.scope.Matching, Exact: true}, nil
+	}
+	for !s.done && (look == 0 || s.looked < look) {
+		left := int64(lastChunk)
+		if look > 0 {
+			left = look - s.looked
+		}
+		if _, err := s.next(ctx, left, 0); err != nil {
+			return JobCount{}, err
+		}
+	}
+	return JobCount{Rows: s.hits, Exact: s.done, Looked: s.looked}, nil
+}
+
+// Cause is why some rows did not succeed, with the newest of them as an example.
+type Cause struct {
+	Status     string  `json:"status"`
+	HTTPStatus *int    `json:"http_status"`
+	Error      string  `json:"error"`
+	Rows       int64   `json:"rows"`
+	ID         int64   `json:"example_id"`
+	Batch      int64   `json:"example_batch"`
+	Line       int64   `json:"example_line"`
+	AssetID    string  `json:"example_asset_id"`
+	Name       *string `json:"example_display_name"`
+}
+
+// Causes are the reasons of failures. Complete is false when there are more rows
+// than were looked through: then the counts are those of the newest.
+type Causes struct {
+	Causes   []Cause `json:"causes"`
+	Complete bool    `json:"complete"`
+	Looked   int64   `json:"looked"`
+	Of       int64   `json:"of"` // failed, conflicting and invalid rows, by the counters
+}
+
+// JobErrors groups rows by why they did not succeed, most frequent first: the
+// failed, conflicting and invalid ones, or those of the filter's statuses that
+// have an error. It looks through the newest 50,000 at most.
+func (db *DB) JobErrors(ctx context.Context, f JobFilter, limit int) (Causes, error) {
+	if len(f.Statuses) == 0 {
+		f.Statuses = []string{"failed", "conflict", "invalid"}
+	}
+	f.errors = true
+	s, err := db.newSearch(ctx, db.pool, f, SortNewest, "")
+	if err != nil {
+		return Causes{}, err
+	}
+	out := Causes{Causes: []Cause{}, Complete: true, Of: s.scope.Matching}
+	if s.done {
+		return out, nil
+	}
+	w := f.walk(SortNewest, s.scope, s.at, false)
+	w.args["look"], w.args["limit"], w.args["site"] = maxLook, limit, s.site
+	type row struct {
+		Cause
+		Looked int64
+	}
+	rows, err := collect[row](ctx, db.pool, "grouping errors", causesSQL(w, f.hit(w.args)), w.args)
+	if err != nil {
+		return Causes{}, err
+	}
+	for _, r := range rows {
+		out.Looked = r.Looked
+		if r.Rows > 0 {
+			out.Causes = append(out.Causes, r.Cause)
+		}
+	}
+	out.Complete = out.Looked < maxLook
+	return out, nil
+}
+
+// causesSQL groups the hits of one chunk; a row without a cause tells how many
+// rows were looked through when there is no hit among them.
+func causesSQL(w walk, hit string) string {
+	return `WITH ` + w.before + ` looked AS MATERIALIZED (
+	SELECT r.id, r.status, r.http_status, r.error, ` + hit + ` AS hit
+	FROM ` + w.from + ` ORDER BY ` + w.order + ` LIMIT @look
+), causes AS (
+	SELECT status, http_status, coalesce(error, '') AS error, count(*) AS rows, max(id) AS example FROM looked WHERE hit
+	GROUP BY status, http_status, coalesce(error, '') ORDER BY count(*) DESC, max(id) DESC LIMIT @limit
+), span AS (
+	SELECT count(*) AS looked FROM looked
+)
+SELECT coalesce(c.status, '') AS status, c.http_status::int AS http_status, coalesce(c.error, '') AS error,
+	coalesce(c.rows, 0) AS rows, coalesce(c.example, 0) AS id, coalesce(r.batch_id, 0) AS batch, coalesce(r.line, 0) AS line,
+	coalesce(r.asset_id, '') AS asset_id, r.display_name AS name, s.looked
+FROM span s LEFT JOIN causes c ON true LEFT JOIN rename r ON r.id = c.example
+ORDER BY c.rows DESC NULLS LAST, c.example DESC`
+}
