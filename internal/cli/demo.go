@@ -136,7 +136,7 @@ func (a *app) demoEnd(ctx context.Context, s *session, server *webflowtest.Serve
 		return standInEnd(ctx, v)
 	}
 	if _, err := writeFile(demoResults, func(w io.Writer) (int64, error) {
-		return writeResults(w, "csv", s.Results(ctx, v.Batch, nil))
+		return report.WriteResults(w, "csv", s.Results(ctx, v.Batch, nil))
 	}); err != nil {
 		return err
 	}
