@@ -1,1 +1,2 @@
--- Undoes 005_audit.up.sql.
+DROP INDEX attempt_sent_idx;
+DROP TABLE audit;

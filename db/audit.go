@@ -1,0 +1,65 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Deed is a change that a person made.
+type Deed struct {
+	ID      int64     `json:"id"`
+	At      time.Time `json:"at"`
+	Who     string    `json:"who"`
+	Via     string    `json:"via"`
+	Action  string    `json:"action"`
+	Subject string    `json:"subject"`
+	Detail  string    `json:"detail"`
+	Rows    *int64    `json:"rows"`
+	Result  *string   `json:"result"` // nil: it has not ended, or its process was killed
+}
+
+// Audit runs an action of a person between two writes of its row, so that none
+// happens without one. The action tells how many rows it touched, or a negative
+// number where there is nothing to count.
+func (db *DB) Audit(ctx context.Context, d Deed, act func(context.Context) (rows int64, err error)) error {
+	var id int64
+	err := db.pool.QueryRow(ctx, `
+		INSERT INTO audit (who, via, action, subject, detail)
+		VALUES (@who, @via, @action, @subject, @detail) RETURNING id`,
+		pgx.NamedArgs{
+			"who": d.Who, "via": d.Via, "action": d.Action, "subject": d.Subject, "detail": d.Detail,
+		}).Scan(&id)
+	if err != nil {
+		return fmt.Errorf("error recording who does this, so it was not done: %w", err)
+	}
+	rows, actErr := act(ctx)
+	result := "done"
+	if actErr != nil {
+		result = actErr.Error()
+	}
+	// The action is over: its row is completed although who asked for it may be gone.
+	_, err = db.pool.Exec(context.WithoutCancel(ctx), `
+		UPDATE audit SET rows = CASE WHEN @rows >= 0 THEN @rows::bigint END, result = left(@result, 500) WHERE id = @id`,
+		pgx.NamedArgs{"id": id, "rows": rows, "result": result})
+	if actErr == nil && err != nil {
+		return fmt.Errorf("it was done, but: error recording that: %w", err)
+	}
+	return actErr
+}
+
+// Deeds lists what people did, newest first, before an id (0: from the newest),
+// to one subject or with an empty one to all.
+func (db *DB) Deeds(ctx context.Context, subject string, before int64, limit int) ([]Deed, error) {
+	where := ``
+	if subject != "" {
+		where = `AND subject = @subject`
+	}
+	return collect[Deed](ctx, db.pool, "reading who did what", `
+		SELECT id, at, who, via, action, subject, detail, rows, result FROM audit
+		WHERE (@before::bigint = 0 OR id < @before) `+where+`
+		ORDER BY id DESC LIMIT @limit`,
+		pgx.NamedArgs{"subject": subject, "before": before, "limit": limit})
+}
