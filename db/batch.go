@@ -90,8 +90,13 @@ func (db *DB) Batches(ctx context.Context, site string, limit int) ([]BatchStatu
 // next claim.
 func (db *DB) SetBatchStatus(ctx context.Context, id int64, status string, reason *string) (bool, error) {
 	tag, err := db.pool.Exec(ctx, `
-		UPDATE batch SET status = @status, status_reason = @reason
-		WHERE id = @id AND status IN ('active', 'paused') AND status <> @status`,
+		WITH changed AS (
+			UPDATE batch SET status = @status, status_reason = @reason
+			WHERE id = @id AND status IN ('active', 'paused') AND status <> @status
+			RETURNING id, site_id
+		)
+		INSERT INTO event (kind, site_id, batch_id, detail)
+		SELECT 'batch ' || CASE @status WHEN 'active' THEN 'resumed' ELSE @status END, site_id, id, @reason FROM changed`,
 		pgx.NamedArgs{"id": id, "status": status, "reason": reason})
 	if err != nil {
 		return false, fmt.Errorf("error setting batch %d to %s: %w", id, status, err)

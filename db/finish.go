@@ -130,6 +130,12 @@ WITH f AS MATERIALIZED (
 		SELECT s.opened_at IS NULL AND @breaker_limit::int > 0 AND s.failures + h.ill >= @breaker_limit::int AS now
 	) opens
 	WHERE b.site_id = h.site_id
+	RETURNING b.site_id, s.opened_at AS was, b.opened_at, coalesce(h.last_error, s.last_error) AS last_error
+), turned AS (
+	INSERT INTO event (kind, site_id, detail)
+	SELECT CASE WHEN opened_at IS NULL THEN 'breaker closed' ELSE 'breaker opened' END, site_id,
+		CASE WHEN opened_at IS NOT NULL THEN last_error END
+	FROM breakers WHERE (was IS NULL) <> (opened_at IS NULL)
 ), moved AS (
 	SELECT d.batch_id, l.status AS was, d.status FROM done d JOIN locked l USING (id)
 ), ` + movesSQL + `, called AS (

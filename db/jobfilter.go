@@ -26,8 +26,8 @@ type JobFilter struct {
 	Since       time.Time // ended then or later
 	Until       time.Time // ended before
 
-	retry  bool // only rows of batches whose rows may be retried
-	errors bool // only rows with an error
+	batchIs string // what its batch b must be, as a condition; empty: anything
+	errors  bool   // only rows with an error
 }
 
 // JobSort is an order of renames. There is an index for each.
@@ -85,13 +85,16 @@ func (f JobFilter) Check() error {
 // ForRetry chooses the rows of f that a retry takes; ok is false when f allows
 // none.
 func (f JobFilter) ForRetry() (_ JobFilter, ok bool) {
-	f.retry = true
+	f.batchIs = mayRetry
 	return f.among(Retryable())
 }
 
-// ForCancel chooses the rows of f that a cancel takes; ok is false when f allows
-// none.
-func (f JobFilter) ForCancel() (_ JobFilter, ok bool) { return f.among(Cancellable()) }
+// ForCancel chooses the rows of f that a cancel takes, which leaves plans alone;
+// ok is false when f allows none.
+func (f JobFilter) ForCancel() (_ JobFilter, ok bool) {
+	f.batchIs = "b.status <> 'planned'"
+	return f.among(Cancellable())
+}
 
 // among is the filter for those of the statuses that it allows.
 func (f JobFilter) among(statuses []string) (_ JobFilter, ok bool) {
@@ -131,8 +134,8 @@ func (f JobFilter) hit(args pgx.NamedArgs) string {
 	and(f.MaxAttempts != nil, "r.calls <= @max_calls", "max_calls", f.MaxAttempts)
 	and(!f.Since.IsZero(), "r.finished_at >= @since", "since", f.Since)
 	and(!f.Until.IsZero(), "r.finished_at < @until", "until", f.Until)
-	if f.retry {
-		all = append(all, "EXISTS (SELECT FROM batch b WHERE b.id = r.batch_id AND "+mayRetry+")")
+	if f.batchIs != "" {
+		all = append(all, "EXISTS (SELECT FROM batch b WHERE b.id = r.batch_id AND "+f.batchIs+")")
 	}
 	if len(all) == 0 {
 		return "true"

@@ -62,8 +62,8 @@ func (f JobFilter) batches() string {
 	if f.Site != "" {
 		where += " AND b.site_id = @site"
 	}
-	if f.retry {
-		where += " AND " + mayRetry
+	if f.batchIs != "" {
+		where += " AND " + f.batchIs
 	}
 	return where
 }
@@ -255,7 +255,7 @@ func (db *DB) newSearch(ctx context.Context, q querier, f JobFilter, sort JobSor
 	if s.scope, err = db.scope(ctx, q, f, s.site); err != nil {
 		return nil, err
 	}
-	if f.Batch != 0 && s.scope.Batches == 0 && !f.retry && f.Site == "" {
+	if f.Batch != 0 && s.scope.Batches == 0 && f.batchIs == "" && f.Site == "" {
 		return nil, noBatch(f.Batch)
 	}
 	s.at.Walk = f.walkName(sort)

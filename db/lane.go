@@ -250,13 +250,22 @@ func (db *DB) Observe(ctx context.Context, lane string, seen []Observation) erro
 }
 
 // BlockLane stops a lane for every process: a 429 said for how long. Then the
-// API's window is over.
+// API's window is over. Several calls in flight may say so: the first one's is
+// the event.
 func (db *DB) BlockLane(ctx context.Context, lane string, d time.Duration) error {
 	_, err := db.pool.Exec(ctx, `
-		UPDATE lane SET
-			blocked_until = greatest(blocked_until, clock_timestamp() + $2::interval),
-			api_until = greatest(blocked_until, clock_timestamp() + $2::interval)
-		WHERE fingerprint = $1`, lane, d)
+		WITH before AS (
+			SELECT fingerprint, coalesce(blocked_until > clock_timestamp(), false) AS stopped
+			FROM lane WHERE fingerprint = $1 FOR NO KEY UPDATE
+		), changed AS (
+			UPDATE lane l SET
+				blocked_until = greatest(l.blocked_until, clock_timestamp() + $2::interval),
+				api_until = greatest(l.blocked_until, clock_timestamp() + $2::interval)
+			FROM before b WHERE l.fingerprint = b.fingerprint
+			RETURNING l.fingerprint, l.blocked_until, b.stopped
+		)
+		INSERT INTO event (kind, lane, until) SELECT 'lane stopped', fingerprint, blocked_until FROM changed WHERE NOT stopped`,
+		lane, d)
 	if err != nil {
 		return fmt.Errorf("error blocking the lane: %w", err)
 	}

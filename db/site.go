@@ -99,8 +99,11 @@ func (db *DB) SaveSite(ctx context.Context, s Site) error {
 // fingerprint was refused. The first reason stays.
 func (db *DB) ParkSite(ctx context.Context, siteID int, fingerprint, reason string) error {
 	_, err := db.pool.Exec(ctx, `
-		UPDATE site SET parked_at = clock_timestamp(), parked_lane = $2, parked_reason = $3
-		WHERE id = $1 AND parked_at IS NULL`, siteID, fingerprint, reason)
+		WITH changed AS (
+			UPDATE site SET parked_at = clock_timestamp(), parked_lane = $2, parked_reason = $3
+			WHERE id = $1 AND parked_at IS NULL RETURNING id
+		)
+		INSERT INTO event (kind, site_id, detail) SELECT 'site parked', id, $3 FROM changed`, siteID, fingerprint, reason)
 	if err != nil {
 		return fmt.Errorf("error parking site %d: %w", siteID, err)
 	}
@@ -111,8 +114,11 @@ func (db *DB) ParkSite(ctx context.Context, siteID int, fingerprint, reason stri
 // one with this fingerprint.
 func (db *DB) UnparkForToken(ctx context.Context, siteID int, fingerprint string) error {
 	_, err := db.pool.Exec(ctx, `
-		UPDATE site SET parked_at = NULL, parked_reason = NULL
-		WHERE id = $1 AND parked_at IS NOT NULL AND parked_lane <> $2`, siteID, fingerprint)
+		WITH changed AS (
+			UPDATE site SET parked_at = NULL, parked_reason = NULL
+			WHERE id = $1 AND parked_at IS NOT NULL AND parked_lane <> $2 RETURNING id
+		)
+		INSERT INTO event (kind, site_id, detail) SELECT 'site unparked', id, 'another token' FROM changed`, siteID, fingerprint)
 	if err != nil {
 		return fmt.Errorf("error unparking site %d: %w", siteID, err)
 	}
@@ -122,8 +128,11 @@ func (db *DB) UnparkForToken(ctx context.Context, siteID int, fingerprint string
 // UnparkSite lets calls go on; it tells whether the site was parked.
 func (db *DB) UnparkSite(ctx context.Context, siteID int) (bool, error) {
 	tag, err := db.pool.Exec(ctx, `
-		UPDATE site SET parked_at = NULL, parked_reason = NULL
-		WHERE id = $1 AND parked_at IS NOT NULL`, siteID)
+		WITH changed AS (
+			UPDATE site SET parked_at = NULL, parked_reason = NULL
+			WHERE id = $1 AND parked_at IS NOT NULL RETURNING id
+		)
+		INSERT INTO event (kind, site_id) SELECT 'site unparked', id FROM changed`, siteID)
 	if err != nil {
 		return false, fmt.Errorf("error unparking site %d: %w", siteID, err)
 	}
@@ -134,8 +143,12 @@ func (db *DB) UnparkSite(ctx context.Context, siteID int) (bool, error) {
 // that changed anything. Workers see it at their next claim.
 func (db *DB) PauseSite(ctx context.Context, siteID int, pause bool) (bool, error) {
 	tag, err := db.pool.Exec(ctx, `
-		UPDATE site SET paused_at = CASE WHEN $2 THEN clock_timestamp() END
-		WHERE id = $1 AND (paused_at IS NULL) = $2`, siteID, pause)
+		WITH changed AS (
+			UPDATE site SET paused_at = CASE WHEN $2 THEN clock_timestamp() END
+			WHERE id = $1 AND (paused_at IS NULL) = $2 RETURNING id
+		)
+		INSERT INTO event (kind, site_id)
+		SELECT CASE WHEN $2 THEN 'site paused' ELSE 'site resumed' END, id FROM changed`, siteID, pause)
 	if err != nil {
 		return false, fmt.Errorf("error pausing site %d: %w", siteID, err)
 	}
