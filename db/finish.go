@@ -106,9 +106,9 @@ WITH f AS MATERIALIZED (
 	FROM decided d WHERE r.id = d.rename_id
 	RETURNING r.id, r.batch_id, r.status
 ), attempts AS (
-	INSERT INTO attempt (rename_id, fence, process_id, sent_at, duration, outcome, http_status, code, message)
+	INSERT INTO attempt (rename_id, fence, process_id, sent_at, duration, outcome, http_status, code, message, delay)
 	SELECT rename_id, fence, @process_id, clock_timestamp() - sent_ago * interval '1 second',
-		duration * interval '1 second', outcome, http_status, code, message
+		duration * interval '1 second', outcome, http_status, code, message, nullif(delay, 0) * interval '1 second'
 	FROM f WHERE called
 	ON CONFLICT DO NOTHING
 	RETURNING rename_id, http_status

@@ -94,11 +94,15 @@ func (db *DB) Jobs(ctx context.Context, p JobQuery) (JobPage, error) {
 	return page, err
 }
 
-const jobSQL = `
-SELECT r.id, r.batch_id AS batch, b.name AS batch_name, b.status AS batch_status, s.name AS site, r.line, r.asset_id, r.locale_id,
+// jobColumns are those of Job, from rename r, batch b and site s.
+const jobColumns = `
+	r.id, r.batch_id AS batch, b.name AS batch_name, b.status AS batch_status, s.name AS site, r.line, r.asset_id, r.locale_id,
 	r.display_name, r.alt_text, r.status, NULL::text AS job_state, r.http_status::int AS http_status, r.calls AS attempts,
 	r.failures::int AS failures, r.before_name, r.applied_name, r.error, r.not_before, r.cancelled_at, r.retried_at,
-	r.finished_at, r.superseded_by
+	r.finished_at, r.superseded_by`
+
+const jobSQL = `
+SELECT ` + jobColumns + `
 FROM rename r JOIN batch b ON b.id = r.batch_id JOIN site s ON s.id = r.site_id
 WHERE r.id = ANY (@ids)`
 

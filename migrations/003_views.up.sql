@@ -9,6 +9,10 @@ COMMENT ON COLUMN rename.cancelled_at IS
     'when somebody cancelled this row by itself; while its call is in flight its answer is the last word, and it is not tried again';
 COMMENT ON COLUMN rename.retried_at IS 'when it was last made pending again by a retry';
 
+ALTER TABLE attempt ADD COLUMN delay interval;
+
+COMMENT ON COLUMN attempt.delay IS 'so long the row waits at least, from the answer on, before it is tried again';
+
 -- What ended last. Nothing of a load enters it but rows that need no call, and of
 -- those times rise, so that new entries go to the index's last page.
 CREATE INDEX rename_ended_idx ON rename (finished_at, id) WHERE finished_at IS NOT NULL;

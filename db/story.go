@@ -1,0 +1,212 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// ErrNoRename says that there is no such row.
+var ErrNoRename = errors.New("no such row")
+
+// StoryParams say whose story to read: of an asset, or of one rename.
+type StoryParams struct {
+	Site     string // of AssetID
+	AssetID  string
+	Locale   *string // nil: all
+	RenameID int64   // instead of the others
+}
+
+// maxTold bounds the renames of a story: an asset that is renamed in 20 locales
+// each night has 7,000 a year. The newest are told.
+const maxTold = 100
+
+// Facts are all that is known of an asset, for its story. Times are the
+// database's.
+type Facts struct {
+	Renames  []ToldRename // in the order in which they were loaded
+	Attempts []Attempt    // by rename and fence
+	Events   []Event      // by rename and time: what made it wait
+	Seen     []Seen       // what the site held when relabel last looked
+	More     bool         // there are older renames, which were left out
+	Now      time.Time
+}
+
+// ToldRename is a rename with its batch, for a story.
+type ToldRename struct {
+	Job
+
+	Source     string // of the batch
+	AcceptedAt *time.Time
+	CreatedAt  time.Time // the batch's
+	Planned    bool      // the batch is a plan
+	Fence      int
+	BeforeAlt  *string
+	BeforeAt   *time.Time
+	LeaseUntil *time.Time
+	Ahead      int64 // for an open row: those of its batch that come before, at most MaxAhead
+
+	// What it waits for now, where it is open.
+	BatchReason  *string
+	SitePaused   bool
+	ParkedReason *string
+	BreakerError *string
+	LaneUntil    *time.Time
+
+	// What superseded it.
+	ByBatch *int64
+	ByLine  *int64
+	ByName  *string
+}
+
+// Attempt is an HTTP call made for a rename.
+type Attempt struct {
+	RenameID   int64          `json:"rename_id"`
+	Fence      int            `json:"fence"`
+	ProcessID  string         `json:"process_id"`
+	SentAt     time.Time      `json:"sent_at"`
+	Duration   time.Duration  `json:"duration"`
+	Outcome    string         `json:"outcome"`
+	HTTPStatus *int           `json:"http_status"`
+	Code       *string        `json:"code"`
+	Message    *string        `json:"message"`
+	Delay      *time.Duration `json:"delay"`
+}
+
+// Event is something that made many rows wait, or let them go on, while a rename
+// was open; or the last of its kind before that.
+type Event struct {
+	RenameID int64
+	At       time.Time
+	Kind     string
+	Until    *time.Time // of a lane that was stopped
+	Detail   *string
+}
+
+// Seen is what the site held when relabel last looked.
+type Seen struct {
+	LocaleID    string
+	Gone        bool
+	DisplayName string
+	AltText     string
+	ReadAt      time.Time
+}
+
+// MaxAhead bounds the count of rows that come before one: in milliseconds.
+const MaxAhead = 20_000
+
+const toldSQL = `
+SELECT ` + jobColumns + `,
+	b.source, b.started_at AS accepted_at, b.created_at, b.status = 'planned' AS planned, r.fence, r.before_alt_text AS before_alt, r.before_at,
+	r.lease_until, (
+		SELECT count(*) FROM (
+			SELECT FROM rename o WHERE r.finished_at IS NULL AND o.batch_id = r.batch_id AND o.finished_at IS NULL AND o.line < r.line LIMIT @ahead
+		) o) AS ahead,
+	b.status_reason AS batch_reason, s.paused_at IS NOT NULL AS site_paused, s.parked_reason,
+	CASE WHEN k.opened_at IS NOT NULL THEN coalesce(k.last_error, 'no answer') END AS breaker_error,
+	CASE WHEN l.blocked_until > clock_timestamp() THEN l.blocked_until END AS lane_until,
+	n.batch_id AS by_batch, n.line AS by_line, n.display_name AS by_name
+FROM told JOIN rename r USING (id) JOIN batch b ON b.id = r.batch_id JOIN site s ON s.id = r.site_id JOIN breaker k ON k.site_id = s.id
+LEFT JOIN lane l ON l.fingerprint = s.lane LEFT JOIN rename n ON n.id = r.superseded_by
+ORDER BY r.id`
+
+// Facts reads an asset's story, or a rename's. The error is ErrNoRename when
+// relabel knows nothing of it.
+func (db *DB) Facts(ctx context.Context, p StoryParams) (out Facts, err error) {
+	args := pgx.NamedArgs{"id": p.RenameID, "asset": p.AssetID, "locale": p.Locale, "limit": maxTold + 1, "ahead": MaxAhead}
+	told := `WITH told AS MATERIALIZED (SELECT @id::bigint AS id)`
+	if p.RenameID == 0 {
+		site, err := db.SiteByName(ctx, p.Site)
+		if err != nil {
+			return out, err
+		}
+		told = `WITH own AS MATERIALIZED (
+			SELECT id FROM rename WHERE asset_id = @asset AND (@locale::text IS NULL OR locale_id = @locale) AND site_id = @site
+		), told AS MATERIALIZED (SELECT id FROM own ORDER BY id DESC LIMIT @limit)`
+		args["site"] = site.ID
+	}
+	if out.Now, err = db.Now(ctx); err != nil {
+		return out, err
+	}
+	if out.Renames, err = collect[ToldRename](ctx, db.pool, "reading the rows", told+toldSQL, args); err != nil {
+		return out, err
+	}
+	if len(out.Renames) == 0 {
+		return out, p.unknown()
+	}
+	if len(out.Renames) > maxTold {
+		out.Renames, out.More = out.Renames[1:], true
+	}
+	return out, db.addFacts(ctx, &out)
+}
+
+func (p StoryParams) unknown() error {
+	if p.RenameID != 0 {
+		return fmt.Errorf("%w: %d; `relabel jobs list` shows those that exist", ErrNoRename, p.RenameID)
+	}
+	return fmt.Errorf("%w: none for asset %s on site %s; `relabel jobs list --asset %s --site all` looks on all sites",
+		ErrNoRename, p.AssetID, p.Site, p.AssetID)
+}
+
+// addFacts reads what belongs to the renames: a query each, by their ids.
+func (db *DB) addFacts(ctx context.Context, f *Facts) (err error) {
+	ids := make([]int64, len(f.Renames))
+	for i, r := range f.Renames {
+		ids[i] = r.ID
+	}
+	args := pgx.NamedArgs{"ids": ids, "asset": f.Renames[0].AssetID}
+	if err := db.addRenameStates(ctx, f.Renames); err != nil {
+		return err
+	}
+	f.Attempts, err = collect[Attempt](ctx, db.pool, "reading the calls", `
+		SELECT rename_id, fence, process_id, sent_at, duration, outcome, http_status::int AS http_status, code, message, delay
+		FROM attempt WHERE rename_id = ANY (@ids) ORDER BY rename_id, fence`, args)
+	if err != nil {
+		return err
+	}
+	if f.Events, err = collect[Event](ctx, db.pool, "reading what made rows wait", eventsSQL, args); err != nil {
+		return err
+	}
+	f.Seen, err = collect[Seen](ctx, db.pool, "reading what the site held", `
+		SELECT a.locale_id, a.gone, a.display_name, a.alt_text, a.read_at FROM (
+			SELECT DISTINCT site_id, locale_id FROM rename WHERE id = ANY (@ids)
+		) r JOIN asset_state a USING (site_id, locale_id) WHERE a.asset_id = @asset ORDER BY a.read_at`, args)
+	return err
+}
+
+func (db *DB) addRenameStates(ctx context.Context, renames []ToldRename) error {
+	jobs := make([]Job, len(renames))
+	for i, r := range renames {
+		jobs[i] = r.Job
+	}
+	if err := db.addStates(ctx, jobs); err != nil {
+		return err
+	}
+	for i := range renames {
+		renames[i].JobState = jobs[i].JobState
+	}
+	return nil
+}
+
+// eventsSQL reads for each rename what happened to its site, its batch and its
+// lane while it was open, and what was in force when it came.
+//
+// Served by event_site_idx and event_lane_idx; the bounds are for a site that
+// has been stopped thousands of times.
+const eventsSQL = `
+SELECT r.id AS rename_id, e.at, e.kind, e.until, e.detail
+FROM rename r JOIN batch b ON b.id = r.batch_id JOIN site s ON s.id = r.site_id
+CROSS JOIN LATERAL (SELECT coalesce(b.started_at, b.created_at) AS since, coalesce(r.finished_at, clock_timestamp()) AS til) t
+CROSS JOIN LATERAL (
+	(SELECT e.* FROM event e WHERE e.site_id = r.site_id AND (e.batch_id IS NULL OR e.batch_id = r.batch_id)
+		AND e.at BETWEEN t.since AND t.til ORDER BY e.at LIMIT 200)
+	UNION ALL
+	(SELECT e.* FROM event e WHERE e.site_id = r.site_id AND e.batch_id IS NULL AND e.at < t.since ORDER BY e.at DESC LIMIT 10)
+	UNION ALL
+	(SELECT e.* FROM event e WHERE e.lane = s.lane AND e.at BETWEEN t.since - interval '1 hour' AND t.til ORDER BY e.at LIMIT 200)
+) e
+WHERE r.id = ANY (@ids)
+ORDER BY r.id, e.at, e.id`

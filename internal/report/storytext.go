@@ -1,0 +1,203 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"relabel/db"
+)
+
+// quoted is a text from outside as it may be shown: one line, no control
+// characters, and not longer than is read.
+func quoted(s string) string { return fmt.Sprintf("%q", Cut(s, 120)) }
+
+// values is what a row sets, or what a site held.
+func values(name, alt *string) string {
+	var parts []string
+	if name != nil {
+		parts = append(parts, "the name "+quoted(*name))
+	}
+	if alt != nil {
+		parts = append(parts, "the alt text "+quoted(*alt))
+	}
+	if len(parts) == 0 {
+		return "nothing"
+	}
+	return strings.Join(parts, " and ")
+}
+
+func inLocale(id string) string {
+	if id == "" {
+		return ""
+	}
+	return " in locale " + id
+}
+
+func askedText(r db.ToldRename) string {
+	verb := "asks for"
+	if r.Planned {
+		verb = "plans"
+	}
+	return fmt.Sprintf("line %d of %s (batch %d %s) %s %s%s",
+		r.Line, oneLine(r.Source), r.Batch, quoted(r.BatchName), verb, values(r.DisplayName, r.AltText), inLocale(r.LocaleID))
+}
+
+func beforeText(r db.ToldRename) string {
+	return "the value before: " + values(r.BeforeName, r.BeforeAlt) + inLocale(r.LocaleID)
+}
+
+func seenText(s db.Seen) string {
+	if s.Gone {
+		return "when relabel looked, the site had no such asset" + inLocale(s.LocaleID)
+	}
+	return "when relabel looked last, the site held " + values(&s.DisplayName, &s.AltText) + inLocale(s.LocaleID)
+}
+
+func stopText(e db.Event) string {
+	why := ""
+	if e.Detail != nil {
+		why = ": " + oneLine(*e.Detail)
+	}
+	switch e.Kind {
+	case "lane stopped":
+		return "as the API had answered 429, for so long as it said"
+	case "batch paused":
+		return "as its batch was paused" + why
+	case "site paused":
+		return "as the site was paused" + why
+	case "site parked":
+		return "as the site was parked" + why
+	case "breaker opened":
+		return "as the API failed and only probes went out" + why
+	}
+	return e.Kind
+}
+
+func calledText(r db.ToldRename, a db.Attempt) string {
+	answer := "no answer"
+	if a.HTTPStatus != nil {
+		answer = fmt.Sprintf("HTTP %d", *a.HTTPStatus)
+	}
+	text := fmt.Sprintf("call %d, %s after %s", a.Fence, answer, took(a.Duration))
+	said := ""
+	if a.Message != nil && *a.Message != "" {
+		said = ": " + oneLine(*a.Message)
+	}
+	switch a.Outcome {
+	case "succeeded":
+		return text + storedText(r)
+	case "failed":
+		return text + said + "; it failed for good"
+	case "retry":
+		return text + said + "; to be tried again" + delayText(a.Delay)
+	case "rate_limited":
+		return text + said + "; all calls with the token stop, and this one counts as no attempt"
+	case "parked":
+		return text + said + "; the site is parked"
+	case "interrupted":
+		return text + said + "; interrupted, it counts as no attempt"
+	}
+	return text + said
+}
+
+// storedText says under which name the asset is now, where relabel knows.
+func storedText(r db.ToldRename) string {
+	switch {
+	case r.AppliedName == nil || r.DisplayName == nil:
+		return "; it succeeded"
+	case *r.AppliedName != *r.DisplayName:
+		return "; stored as " + quoted(*r.AppliedName) + ", not as asked"
+	}
+	return "; stored as asked"
+}
+
+func delayText(d *time.Duration) string {
+	if d == nil {
+		return ""
+	}
+	return " after " + took(*d)
+}
+
+// took is a duration that may be below a second.
+func took(d time.Duration) string {
+	if d < 10*time.Second {
+		return fmt.Sprintf("%.2g s", d.Seconds())
+	}
+	return Span(d)
+}
+
+func lostText(n int) string {
+	if n == 1 {
+		return "claimed, and no answer was recorded: its process ended before; the call may have been made"
+	}
+	return fmt.Sprintf("claimed %d times without a recorded answer: the processes ended before; calls may have been made", n)
+}
+
+func endedText(r db.ToldRename) string {
+	switch r.Status {
+	case "superseded":
+		return "superseded" + byText(r) + ": the newer row counts"
+	case "unchanged":
+		return "unchanged: the asset had the value already, so no call was made"
+	case "cancelled":
+		if r.CancelledAt != nil {
+			return "cancelled by itself before it was sent"
+		}
+		return "cancelled with its batch"
+	case "succeeded":
+		return "succeeded"
+	}
+	if r.Error != nil {
+		return r.Status + ": " + oneLine(*r.Error)
+	}
+	return r.Status
+}
+
+func byText(r db.ToldRename) string {
+	switch {
+	case r.ByBatch == nil || r.ByLine == nil:
+		return ""
+	case r.ByName == nil:
+		return fmt.Sprintf(" by line %d of batch %d", *r.ByLine, *r.ByBatch)
+	}
+	return fmt.Sprintf(" by line %d of batch %d, which asks for %s", *r.ByLine, *r.ByBatch, quoted(*r.ByName))
+}
+
+// nowText says what an open row waits for. The order is that of the claim.
+func nowText(r db.ToldRename, now time.Time) string {
+	batch := fmt.Sprint(r.Batch)
+	switch {
+	case r.Planned:
+		return "planned: `relabel apply " + batch + "` sends it"
+	case r.Status == "sending" && r.LeaseUntil != nil && r.LeaseUntil.After(now):
+		return "its call is in flight"
+	case r.Status == "sending":
+		return "its process ended during the call: a worker takes it over"
+	case r.BatchStatus == "cancelled":
+		return "its batch is cancelled: it ends in a moment"
+	case r.BatchStatus == "paused":
+		return "waits: its batch is paused" + reason(r.BatchReason) + "; `relabel batch resume " + batch + "` lets it go on"
+	case r.ParkedReason != nil:
+		return "waits: the site is parked: " + oneLine(*r.ParkedReason)
+	case r.SitePaused:
+		return "waits: the site is paused; `relabel site resume" + SiteFlag(r.Site) + "` lets it go on"
+	case r.NotBefore != nil && r.NotBefore.After(now):
+		return "waits for its next try in " + Span(r.NotBefore.Sub(now))
+	case r.BreakerError != nil:
+		return "waits: the API fails (" + oneLine(*r.BreakerError) + "), one call every " + Span(db.ProbeEvery) + " finds out when it is well again"
+	case r.LaneUntil != nil:
+		return "waits " + Span(r.LaneUntil.Sub(now)) + ": the API answered 429 and said for how long"
+	}
+	return "waits for its turn: " + aheadText(r.Ahead)
+}
+
+func aheadText(n int64) string {
+	if n >= db.MaxAhead {
+		return "more than " + Number(n) + " rows of its batch come before it"
+	}
+	return Plural(n, "row of its batch comes", "rows of its batch come") + " before it"
+}
+
+// oneLine makes a stored text fit for one line.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
