@@ -62,6 +62,20 @@ func (e FilterError) Error() string { return string(e) }
 
 func badFilter(format string, args ...any) error { return FilterError(fmt.Sprintf(format, args...)) }
 
+// Sort is the order in which a filter finds its rows soonest: what ended, the
+// last first, unless rows may be chosen that are open, or there is an index for
+// what went wrong.
+func (f JobFilter) Sort() JobSort {
+	open := len(f.Statuses) == 0 || slices.ContainsFunc(f.Statuses, func(s string) bool { return s == "pending" || s == "sending" })
+	switch {
+	case !f.Since.IsZero() || !f.Until.IsZero():
+		return SortEnded
+	case f.walkName(SortNewest) == walkAll && (!open || f.HTTPStatus != 0):
+		return SortEnded
+	}
+	return SortNewest
+}
+
 // Check tells what is wrong with a filter; the error is a FilterError.
 func (f JobFilter) Check() error {
 	for _, s := range f.Statuses {

@@ -89,25 +89,47 @@ func countersOf(statuses []string) string {
 // walk is a way through rename: the order of one index, and the conditions that
 // it serves.
 type walk struct {
-	name       string
-	before     string // CTEs
-	from       string // FROM and WHERE, with what keeps to one side of the place
-	at, n      string // what a place is made of
-	order, end string // the order, and its reverse
-	args       pgx.NamedArgs
+	name   string
+	before string // CTEs
+	from   string // FROM and WHERE, with what keeps to one side of the place
+	at, n  string // what a place is made of, and the order; at may be empty
+	desc   bool
+	args   pgx.NamedArgs
 }
+
+// order sorts by the columns of a place.
+func (w walk) order(at, n string, desc bool) string {
+	by := n
+	if desc {
+		by += " DESC"
+	}
+	if w.at == "" {
+		return by
+	}
+	if desc {
+		at += " DESC"
+	}
+	return at + ", " + by
+}
+
+// inOrder sorts the rows of the walk itself.
+func (w walk) inOrder() string { return w.order(w.at, w.n, w.desc) }
 
 // sql looks through a chunk: first its hits, then its last row, which tells how
 // far it came.
 func (w walk) sql(hit string) string {
+	at := w.at
+	if at == "" {
+		at = "NULL::timestamptz"
+	}
 	return `WITH ` + w.before + ` looked AS MATERIALIZED (
-	SELECT r.id, ` + w.n + ` AS n, ` + w.at + ` AS at, ` + hit + ` AS hit
-	FROM ` + w.from + ` ORDER BY ` + w.order + ` LIMIT @look
+	SELECT r.id, ` + w.n + ` AS n, ` + at + ` AS at, ` + hit + ` AS hit
+	FROM ` + w.from + ` ORDER BY ` + w.inOrder() + ` LIMIT @look
 )
-(SELECT r.id, r.n, r.at, true AS hit, 0 AS looked, 0 AS hits FROM looked r WHERE r.hit ORDER BY ` + w.order + ` LIMIT @limit)
+(SELECT id, n, at, true AS hit, 0 AS looked, 0 AS hits FROM looked WHERE hit ORDER BY ` + w.order("at", "n", w.desc) + ` LIMIT @limit)
 UNION ALL
-(SELECT r.id, r.n, r.at, false, (SELECT count(*) FROM looked), (SELECT count(*) FROM looked WHERE hit)
-	FROM looked r ORDER BY ` + w.end + ` LIMIT 1)`
+(SELECT id, n, at, false, (SELECT count(*) FROM looked), (SELECT count(*) FROM looked WHERE hit)
+	FROM looked ORDER BY ` + w.order("at", "n", !w.desc) + ` LIMIT 1)`
 }
 
 // Names of walks.
@@ -132,7 +154,7 @@ func (f JobFilter) walkName(sort JobSort) string {
 		return walkEnded
 	case has("pending", "sending"):
 		return walkOpen
-	case f.Error != "" || has("failed", "conflict", "invalid"): // these have an error, all of them
+	case f.Error != "" || f.HTTPStatus >= 400 || has("failed", "conflict", "invalid"): // these have an error, all of them
 		return walkTrouble
 	}
 	return walkAll
@@ -140,14 +162,15 @@ func (f JobFilter) walkName(sort JobSort) string {
 
 // walk begins at a place; nil is the front.
 func (f JobFilter) walk(sort JobSort, sc scope, from place, begun bool) walk {
-	desc := sort != SortOldest
-	w := walk{name: f.walkName(sort), n: "r.id", at: "NULL::timestamptz", args: pgx.NamedArgs{"lo": sc.Lo, "hi": sc.Hi, "n": from.N, "at": from.At}}
-	if begun && desc {
+	w := walk{
+		name: f.walkName(sort), n: "r.id", desc: sort != SortOldest,
+		args: pgx.NamedArgs{"lo": sc.Lo, "hi": sc.Hi, "n": from.N, "at": from.At},
+	}
+	if begun && w.desc {
 		w.args["hi"] = min(sc.Hi, from.N-1)
 	} else if begun {
 		w.args["lo"] = max(sc.Lo, from.N+1)
 	}
-	w.order, w.end = "r.id", "r.id DESC"
 	switch w.name {
 	case walkAll:
 		w.from = "rename r WHERE r.id BETWEEN @lo AND @hi"
@@ -156,13 +179,10 @@ func (f JobFilter) walk(sort JobSort, sc scope, from place, begun bool) walk {
 	case walkFew:
 		w.before, w.from = f.picked(w.args), "picked p JOIN rename r USING (id) WHERE r.id BETWEEN @lo AND @hi"
 	case walkOpen:
-		f.openWalk(&w, from, desc)
+		f.openWalk(&w, from)
 	}
 	if sort == SortEnded {
 		f.endedWalk(&w, begun)
-	}
-	if desc {
-		w.order, w.end = w.end, w.order
 	}
 	return w
 }
@@ -185,20 +205,17 @@ func (f JobFilter) picked(args pgx.NamedArgs) string {
 }
 
 // openWalk goes through the open rows of from.Batch.
-func (f JobFilter) openWalk(w *walk, from place, desc bool) {
-	w.n, w.order, w.end = "r.line", "r.line", "r.line DESC"
-	w.from = "rename r WHERE r.batch_id = @of AND r.finished_at IS NULL AND r.line "
-	w.args["of"] = from.Batch
-	if desc {
-		w.from += "< @n"
-	} else {
-		w.from += "> @n"
+func (f JobFilter) openWalk(w *walk, from place) {
+	w.n, w.from = "r.line", "rename r WHERE r.batch_id = @of AND r.finished_at IS NULL AND r.line > @n"
+	if w.desc {
+		w.from = "rename r WHERE r.batch_id = @of AND r.finished_at IS NULL AND r.line < @n"
 	}
+	w.args["of"] = from.Batch
 }
 
 // endedWalk goes by end, from the last: of all rows, or of the few picked.
 func (f JobFilter) endedWalk(w *walk, begun bool) {
-	w.at, w.order, w.end = "r.finished_at", "r.finished_at, r.id", "r.finished_at DESC, r.id DESC"
+	w.at = "r.finished_at"
 	if w.name == walkFew {
 		w.from = "picked p JOIN rename r USING (id) WHERE r.finished_at IS NOT NULL"
 	} else {

@@ -40,7 +40,7 @@ type Job struct {
 type JobQuery struct {
 	JobFilter
 
-	Sort   JobSort // empty: newest
+	Sort   JobSort // empty: the filter's own
 	Cursor string  // JobPage.Next of the page before; empty: the first page
 	Limit  int     // rows; 0: 50
 	Look   int64   // rows that it looks through at most; 0: 50,000
@@ -63,7 +63,7 @@ const defaultJobs = 50
 // Jobs gives a page of renames.
 func (db *DB) Jobs(ctx context.Context, p JobQuery) (JobPage, error) {
 	if p.Sort == "" {
-		p.Sort = SortNewest
+		p.Sort = p.JobFilter.Sort()
 	}
 	if p.Limit <= 0 {
 		p.Limit = defaultJobs
@@ -264,7 +264,7 @@ func (db *DB) JobErrors(ctx context.Context, f JobFilter, limit int) (Causes, er
 func causesSQL(w walk, hit string) string {
 	return `WITH ` + w.before + ` looked AS MATERIALIZED (
 	SELECT r.id, r.status, r.http_status, r.error, ` + hit + ` AS hit
-	FROM ` + w.from + ` ORDER BY ` + w.order + ` LIMIT @look
+	FROM ` + w.from + ` ORDER BY ` + w.inOrder() + ` LIMIT @look
 ), causes AS (
 	SELECT status, http_status, coalesce(error, '') AS error, count(*) AS rows, max(id) AS example FROM looked WHERE hit
 	GROUP BY status, http_status, coalesce(error, '') ORDER BY count(*) DESC, max(id) DESC LIMIT @limit

@@ -1,0 +1,149 @@
+package db_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"relabel/db"
+)
+
+// manyJobs are the rows of the table that pages are measured on.
+const manyJobs = 2_000_000
+
+// fillJobs makes a batch of rows as it is in the midst of a run: half have succeeded, some have failed for two causes,
+// some are tried again, the rest is open; each call took its time. Every asset is there once, and some jobs wait.
+func (b *testBundle) fillJobs(t tb, rows int) (batch int64) {
+	t.Helper()
+	batch = value[int64](t, b, `
+		INSERT INTO batch (site_id, name, source, status, acceptance, total, succeeded, failed, started_at)
+		VALUES ($1, 'large.csv', 'large.csv', 'active', 1, $2::bigint, $2::bigint / 2 - $2::bigint / 200, $2::bigint / 200, now() - interval '3 d')
+		RETURNING id`, b.site.ID, rows)
+	b.exec(t, `
+		INSERT INTO rename (batch_id, site_id, line, asset_id, locale_id, display_name, applied_name, status, finished_at, fence, calls, http_status, error)
+		SELECT $1, $2, i + 1, lpad(to_hex(i), 24, '0'), CASE WHEN i % 4 = 0 THEN 'fr' ELSE '' END,
+			'Product photo number ' || i || ', front view, Autumn.jpg', CASE WHEN k = 'succeeded' THEN 'Product photo number ' || i || ', front view, Autumn.jpg' END,
+			k, CASE WHEN k <> 'pending' THEN now() - interval '3 d' + i * interval '100 ms' END,
+			CASE k WHEN 'pending' THEN 0 ELSE 1 END, CASE k WHEN 'pending' THEN 0 ELSE 1 END,
+			CASE k WHEN 'succeeded' THEN 200 WHEN 'failed' THEN 404 END,
+			CASE k WHEN 'failed' THEN CASE i % 300 WHEN 0 THEN 'resource_not_found: The asset cannot be found' ELSE 'HTTP 502 after ten tries' END END
+		FROM (SELECT i, CASE WHEN i > $3::int / 2 THEN 'pending' WHEN i % 100 = 0 THEN 'failed' ELSE 'succeeded' END AS k FROM generate_series(1, $3::int) i) g
+		ORDER BY i`,
+		batch, b.site.ID, rows)
+	b.exec(t, `
+		UPDATE batch b SET first_id = r.first, last_id = r.last
+		FROM (SELECT min(id) AS first, max(id) AS last FROM rename WHERE batch_id = $1) r WHERE b.id = $1`, batch)
+	b.exec(t, `
+		INSERT INTO river_job (args, kind, max_attempts, queue, state)
+		SELECT jsonb_build_object('rename_id', id), 'rename', 25, $2, 'available' FROM rename
+		WHERE batch_id = $1 AND finished_at IS NULL ORDER BY line LIMIT least(10000, $3::int / 10)`, batch, b.site.Queue(), rows)
+	return batch
+}
+
+// jobQueries are pages as people ask for them, and what each is.
+func jobQueries(batch int64, site string, rows int) map[string]db.JobQuery {
+	asset := fmt.Sprintf("%024x", rows/3)
+	return map[string]db.JobQuery{
+		"all":               {},
+		"oldest":            {Sort: db.SortOldest},
+		"ended last":        {Sort: db.SortEnded},
+		"batch":             {JobFilter: db.JobFilter{Batch: batch}},
+		"site":              {JobFilter: db.JobFilter{Site: site}},
+		"pending":           {JobFilter: db.JobFilter{Statuses: []string{"pending"}}},
+		"pending oldest":    {JobFilter: db.JobFilter{Statuses: []string{"pending"}}, Sort: db.SortOldest},
+		"sending":           {JobFilter: db.JobFilter{Statuses: []string{"sending"}}},
+		"failed":            {JobFilter: db.JobFilter{Statuses: []string{"failed"}}},
+		"failed of batch":   {JobFilter: db.JobFilter{Batch: batch, Statuses: []string{"failed"}}},
+		"succeeded":         {JobFilter: db.JobFilter{Batch: batch, Statuses: []string{"succeeded"}}},
+		"asset":             {JobFilter: db.JobFilter{AssetID: asset}},
+		"job available":     {JobFilter: db.JobFilter{State: "available"}},
+		"job running":       {JobFilter: db.JobFilter{State: "running", Site: site}},
+		"name there":        {JobFilter: db.JobFilter{Name: "NUMBER 1234"}},
+		"name nowhere":      {JobFilter: db.JobFilter{Name: "zebra"}},
+		"name in batch":     {JobFilter: db.JobFilter{Batch: batch, Name: "zebra"}, Sort: db.SortOldest},
+		"error there":       {JobFilter: db.JobFilter{Error: "not_found"}},
+		"error nowhere":     {JobFilter: db.JobFilter{Error: "zebra"}},
+		"http 404":          {JobFilter: db.JobFilter{HTTPStatus: 404}},
+		"http 418":          {JobFilter: db.JobFilter{HTTPStatus: 418}},
+		"attempts":          {JobFilter: db.JobFilter{MinAttempts: 5}},
+		"never sent":        {JobFilter: db.JobFilter{MaxAttempts: ptr(0)}},
+		"locale":            {JobFilter: db.JobFilter{Locale: ptr("fr")}},
+		"locale nowhere":    {JobFilter: db.JobFilter{Locale: ptr("de")}},
+		"last hour":         {JobFilter: db.JobFilter{Since: time.Now().Add(-time.Hour)}, Sort: db.SortEnded},
+		"last hour, newest": {JobFilter: db.JobFilter{Since: time.Now().Add(-time.Hour)}},
+		"since and name":    {JobFilter: db.JobFilter{Since: time.Now().Add(-70 * time.Hour), Name: "zebra"}, Sort: db.SortEnded},
+	}
+}
+
+// BenchmarkJobs times each kind of page on a table of 2,000,000 rows, the first page and one from the middle on.
+func BenchmarkJobs(b *testing.B) {
+	bundle := setup(b)
+	batch := bundle.fillJobs(b, manyJobs)
+	bundle.exec(b, `VACUUM ANALYZE rename`)
+	queries := jobQueries(batch, bundle.site.Name, manyJobs)
+	for _, name := range sortedNames(queries) {
+		b.Run("list/"+name, func(b *testing.B) {
+			var looked int64
+			measure(b, func(ctx context.Context) error {
+				page, err := bundle.Jobs(ctx, queries[name])
+				looked = page.Looked
+				return err
+			})
+			b.ReportMetric(float64(looked), "looked")
+		})
+	}
+	for _, name := range sortedNames(queries) {
+		b.Run("errors/"+name, func(b *testing.B) {
+			measure(b, func(ctx context.Context) error {
+				_, err := bundle.JobErrors(ctx, queries[name].JobFilter, 20)
+				return err
+			})
+		})
+	}
+	asset := fmt.Sprintf("%024x", manyJobs/3)
+	b.Run("story", func(b *testing.B) {
+		measure(b, func(ctx context.Context) error {
+			_, err := bundle.Facts(ctx, db.StoryParams{Site: bundle.site.Name, AssetID: asset})
+			return err
+		})
+	})
+	b.Run("show the last", func(b *testing.B) {
+		last := value[int64](b, bundle, `SELECT max(id) FROM rename`)
+		measure(b, func(ctx context.Context) error {
+			_, err := bundle.Facts(ctx, db.StoryParams{RenameID: last})
+			return err
+		})
+	})
+	b.Run("exact count", func(b *testing.B) {
+		measure(b, func(ctx context.Context) error {
+			_, err := bundle.CountJobs(ctx, db.JobFilter{Name: "zebra"}, 0)
+			return err
+		})
+	})
+}
+
+// measure reports the worst and the mean of b.N calls in milliseconds.
+func measure(b *testing.B, call func(context.Context) error) {
+	b.Helper()
+	require.NoError(b, call(b.Context())) // the pages are in memory from here on
+	var all []time.Duration
+	b.ResetTimer()
+	for range b.N {
+		start := time.Now()
+		require.NoError(b, call(b.Context()))
+		all = append(all, time.Since(start))
+	}
+	b.ReportMetric(float64(slices.Max(all).Microseconds())/1000, "worst-ms")
+}
+
+func sortedNames[T any](m map[string]T) (names []string) {
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
