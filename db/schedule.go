@@ -1,0 +1,164 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Schedule says what shall run when. Exactly one of CSV, Query and QueryFile is
+// set.
+type Schedule struct {
+	ID          int
+	Name        string
+	SiteID      int
+	Site        string // its name
+	Cron        string
+	TimeZone    string
+	CSV         *string // an absolute path, or an https URL
+	Query       *string
+	QueryFile   *string
+	SourceEnv   *string // the variable with the URL of the PostgreSQL for Query and QueryFile
+	SourceURL   *string // that URL itself, where it holds no password
+	ColumnMap   *string
+	SkipInvalid bool
+	Locales     []string // only rows of these; none: all
+	Mode        string   // changed or all
+	Overlap     string   // skip, queue or cancel
+	CatchUp     time.Duration
+	MaxChange   *string // 20% or 500
+	NotifyURL   *string
+	NextRunAt   *time.Time // nil while it is paused
+	PausedAt    *time.Time
+	PausedNote  *string
+	State       string // ok, trouble, failed, held, parked, missed: what somebody was last told
+	CreatedAt   time.Time
+}
+
+const scheduleSQL = `
+	SELECT c.id, c.name, c.site_id, s.name AS site, c.cron, c.time_zone, c.csv, c.query, c.query_file, c.source_env,
+		c.source_url, c.column_map, c.skip_invalid, c.locales, c.mode, c.overlap, c.catch_up, c.max_change, c.notify_url,
+		c.next_run_at, c.paused_at, c.paused_note, c.state, c.created_at
+	FROM schedule c JOIN site s ON s.id = c.site_id `
+
+// Errors of schedules.
+var (
+	ErrNoSchedule     = errors.New("no such schedule")
+	ErrScheduleExists = errors.New("there is a schedule of that name already")
+)
+
+// Schedules lists them by name, of one site or with an empty name of all.
+func (db *DB) Schedules(ctx context.Context, site string) ([]Schedule, error) {
+	return collect[Schedule](ctx, db.pool, "listing schedules",
+		scheduleSQL+`WHERE @site = '' OR s.name = @site ORDER BY c.name`, pgx.NamedArgs{"site": site})
+}
+
+// ScheduleByName finds a schedule; the error is ErrNoSchedule when there is none.
+func (db *DB) ScheduleByName(ctx context.Context, name string) (Schedule, error) {
+	list, err := collect[Schedule](ctx, db.pool, "reading the schedule",
+		scheduleSQL+`WHERE c.name = @name`, pgx.NamedArgs{"name": name})
+	if err != nil {
+		return Schedule{}, err
+	}
+	if len(list) == 0 {
+		return Schedule{}, noSchedule(name)
+	}
+	return list[0], nil
+}
+
+func noSchedule(name string) error {
+	return fmt.Errorf("%w: %s; `relabel schedule list` shows those that exist", ErrNoSchedule, name)
+}
+
+func scheduleArgs(s Schedule) pgx.NamedArgs {
+	return pgx.NamedArgs{
+		"id": s.ID, "name": s.Name, "site_id": s.SiteID, "cron": s.Cron, "time_zone": s.TimeZone, "csv": s.CSV, "query": s.Query,
+		"query_file": s.QueryFile, "source_env": s.SourceEnv, "source_url": s.SourceURL, "column_map": s.ColumnMap,
+		"skip_invalid": s.SkipInvalid, "locales": append([]string{}, s.Locales...), "mode": s.Mode, "overlap": s.Overlap,
+		"catch_up": s.CatchUp, "max_change": s.MaxChange, "notify_url": s.NotifyURL, "next_run_at": s.NextRunAt,
+	}
+}
+
+// AddSchedule makes a schedule; the error is ErrScheduleExists when there is one
+// of that name.
+func (db *DB) AddSchedule(ctx context.Context, s Schedule) error {
+	_, err := db.pool.Exec(ctx, `
+		INSERT INTO schedule (name, site_id, cron, time_zone, csv, query, query_file, source_env, source_url, column_map,
+			skip_invalid, locales, mode, overlap, catch_up, max_change, notify_url, next_run_at)
+		VALUES (@name, @site_id, @cron, @time_zone, @csv, @query, @query_file, @source_env, @source_url, @column_map,
+			@skip_invalid, @locales, @mode, @overlap, @catch_up, @max_change, @notify_url, @next_run_at)`, scheduleArgs(s))
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "23505" { // unique_violation
+		return fmt.Errorf("%w: %s; `relabel schedule edit` changes it", ErrScheduleExists, s.Name)
+	}
+	if err != nil {
+		return fmt.Errorf("error adding schedule %s: %w", s.Name, err)
+	}
+	return nil
+}
+
+// EditSchedule replaces the settings of a schedule. It stays paused if it is.
+func (db *DB) EditSchedule(ctx context.Context, s Schedule) error {
+	tag, err := db.pool.Exec(ctx, `
+		UPDATE schedule SET cron = @cron, time_zone = @time_zone, csv = @csv, query = @query, query_file = @query_file,
+			source_env = @source_env, source_url = @source_url, column_map = @column_map, skip_invalid = @skip_invalid,
+			locales = @locales, mode = @mode, overlap = @overlap, catch_up = @catch_up, max_change = @max_change,
+			notify_url = @notify_url, next_run_at = CASE WHEN paused_at IS NULL THEN @next_run_at::timestamptz END
+		WHERE id = @id`, scheduleArgs(s))
+	if err != nil {
+		return fmt.Errorf("error changing schedule %s: %w", s.Name, err)
+	}
+	if tag.RowsAffected() == 0 {
+		return noSchedule(s.Name)
+	}
+	return nil
+}
+
+// PauseSchedule starts no more runs of it by itself; it tells whether that
+// changed anything. The note says why, and may be empty.
+func (db *DB) PauseSchedule(ctx context.Context, id int, note string) (bool, error) {
+	tag, err := db.pool.Exec(ctx, `
+		UPDATE schedule SET paused_at = clock_timestamp(), paused_note = nullif(@note, ''), next_run_at = NULL
+		WHERE id = @id AND paused_at IS NULL`, pgx.NamedArgs{"id": id, "note": note})
+	if err != nil {
+		return false, fmt.Errorf("error pausing the schedule: %w", err)
+	}
+	return tag.RowsAffected() > 0, nil
+}
+
+// ResumeSchedule goes on, from next on: what fell due meanwhile is not made up
+// for.
+func (db *DB) ResumeSchedule(ctx context.Context, id int, next time.Time) (bool, error) {
+	tag, err := db.pool.Exec(ctx, `
+		UPDATE schedule SET paused_at = NULL, paused_note = NULL, next_run_at = @next
+		WHERE id = @id AND paused_at IS NOT NULL`, pgx.NamedArgs{"id": id, "next": next})
+	if err != nil {
+		return false, fmt.Errorf("error resuming the schedule: %w", err)
+	}
+	return tag.RowsAffected() > 0, nil
+}
+
+// RemoveSchedule removes a schedule with its history. Its batches stay; plans
+// among them that nobody has sent are discarded.
+func (db *DB) RemoveSchedule(ctx context.Context, id int) error {
+	plans, err := collect[planOf](ctx, db.pool, "reading the schedule's plans", `
+		SELECT b.id FROM schedule_run r JOIN batch b ON b.id = r.batch_id
+		WHERE r.schedule_id = @id AND (r.finished_at IS NULL OR r.drops_plan) AND b.status = 'planned'`, pgx.NamedArgs{"id": id})
+	if err != nil {
+		return err
+	}
+	if _, err := db.pool.Exec(ctx, `DELETE FROM schedule WHERE id = $1`, id); err != nil {
+		return fmt.Errorf("error removing the schedule: %w", err)
+	}
+	for _, p := range plans {
+		if err := db.Discard(ctx, p.ID); err != nil && !errors.Is(err, ErrNotPlanned) {
+			return err
+		}
+	}
+	return nil
+}
+
+type planOf struct{ ID int64 }

@@ -1,0 +1,215 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// ScheduleRun is one run of a schedule: waiting (for an earlier one), reading,
+// held (more would change than may unseen; its plan waits to be applied), sending,
+// and at its end done, failed, cancelled, skipped (an earlier one was under way)
+// or missed. While it is sending, its counts are those of its batch now.
+type ScheduleRun struct {
+	Run         int64      `json:"run"`
+	Schedule    string     `json:"schedule"`
+	DueAt       time.Time  `json:"due_at"`
+	ByHand      bool       `json:"by_hand"`
+	Status      string     `json:"status"`
+	Batch       *int64     `json:"batch"`
+	StartedAt   *time.Time `json:"started_at"`
+	FinishedAt  *time.Time `json:"finished_at"`
+	Missed      int        `json:"missed"` // so many runs, the first of them at DueAt
+	LookedAt    int64      `json:"looked_at"`
+	Different   int64      `json:"different"`
+	Renamed     int64      `json:"renamed"`
+	Failed      int64      `json:"failed"`
+	Conflicts   int64      `json:"conflicts"`
+	Invalid     int64      `json:"invalid"`
+	Reads       int64      `json:"reads"`
+	Writes      int64      `json:"writes"`
+	RateLimited int64      `json:"rate_limited"`
+	Note        *string    `json:"note"`
+	Error       *string    `json:"error"`
+	Now         time.Time  `json:"-"`
+}
+
+// Calls is what the run has used of the limit.
+func (r ScheduleRun) Calls() int64 { return r.Reads + r.Writes }
+
+// Duration is how long the run took, or takes by now.
+func (r ScheduleRun) Duration() time.Duration {
+	switch {
+	case r.StartedAt == nil:
+		return 0
+	case r.FinishedAt != nil:
+		return r.FinishedAt.Sub(*r.StartedAt)
+	}
+	return r.Now.Sub(*r.StartedAt)
+}
+
+const scheduleRunSQL = `
+	SELECT r.id AS run, c.name AS schedule, r.due_at, r.by_hand, r.status, r.batch_id AS batch, r.started_at, r.finished_at,
+		r.missed, r.looked_at, r.different,
+		CASE WHEN r.status = 'sending' THEN b.succeeded ELSE r.renamed END AS renamed,
+		CASE WHEN r.status = 'sending' THEN b.failed ELSE r.failed END AS failed,
+		CASE WHEN r.status = 'sending' THEN b.conflict ELSE r.conflicts END AS conflicts,
+		CASE WHEN r.status = 'sending' THEN b.invalid ELSE r.invalid END AS invalid, r.reads,
+		CASE WHEN r.status = 'sending' THEN b.calls ELSE r.writes END AS writes,
+		CASE WHEN r.status = 'sending' THEN b.rate_limited ELSE r.rate_limited END AS rate_limited,
+		r.note, r.error, clock_timestamp() AS now
+	FROM schedule_run r JOIN schedule c ON c.id = r.schedule_id LEFT JOIN batch b ON b.id = r.batch_id `
+
+// ScheduleRuns lists a schedule's runs, the newest first.
+func (db *DB) ScheduleRuns(ctx context.Context, scheduleID, limit int) ([]ScheduleRun, error) {
+	return collect[ScheduleRun](ctx, db.pool, "reading the schedule's history",
+		scheduleRunSQL+`WHERE r.schedule_id = @id ORDER BY r.id DESC LIMIT @limit`, pgx.NamedArgs{"id": scheduleID, "limit": limit})
+}
+
+// LastRun is a schedule's newest run; nil when it never ran.
+func (db *DB) LastRun(ctx context.Context, scheduleID int) (*ScheduleRun, error) {
+	list, err := db.ScheduleRuns(ctx, scheduleID, 1)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return &list[0], nil
+}
+
+// ScheduleRun reads one run.
+func (db *DB) ScheduleRun(ctx context.Context, id int64) (ScheduleRun, error) {
+	list, err := collect[ScheduleRun](ctx, db.pool, "reading the run", scheduleRunSQL+`WHERE r.id = @id`, pgx.NamedArgs{"id": id})
+	if err != nil {
+		return ScheduleRun{}, err
+	}
+	if len(list) == 0 {
+		return ScheduleRun{}, fmt.Errorf("error reading the run: there is no run %d", id)
+	}
+	return list[0], nil
+}
+
+// OpenRuns counts the runs of sites that are neither at their end nor held back.
+func (db *DB) OpenRuns(ctx context.Context, siteIDs []int) (n int64, err error) {
+	err = db.pool.QueryRow(ctx, `
+		SELECT count(*) FROM schedule c JOIN schedule_run r ON r.schedule_id = c.id AND r.finished_at IS NULL
+		WHERE c.site_id = ANY ($1) AND r.status <> 'held'`, siteIDs).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("error counting runs: %w", err)
+	}
+	return n, nil
+}
+
+// RunNow starts a run, whatever the time; what is under way counts as it does
+// for any run. A worker process takes it up at its next turn.
+func (db *DB) RunNow(ctx context.Context, scheduleID int) (run ScheduleRun, err error) {
+	var id int64
+	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		list, err := collect[Schedule](ctx, tx, "reading the schedule",
+			scheduleSQL+`WHERE c.id = @id FOR UPDATE OF c`, pgx.NamedArgs{"id": scheduleID})
+		if err != nil {
+			return err
+		}
+		if len(list) == 0 {
+			return noSchedule(fmt.Sprint(scheduleID))
+		}
+		var now time.Time
+		if err := tx.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now); err != nil {
+			return fmt.Errorf("error reading the database's clock: %w", err)
+		}
+		id, _, err = startRun(ctx, tx, list[0], now, true)
+		return err
+	})
+	if err != nil {
+		return ScheduleRun{}, err
+	}
+	return db.ScheduleRun(ctx, id)
+}
+
+// startRun makes a run of a locked schedule, by its rule for overlaps; open tells
+// whether it begins now.
+func startRun(ctx context.Context, tx pgx.Tx, s Schedule, due time.Time, byHand bool) (id int64, open bool, err error) {
+	under, err := collect[openRun](ctx, tx, "reading the runs under way", `
+		SELECT id, status FROM schedule_run
+		WHERE schedule_id = @id AND finished_at IS NULL AND status <> 'held' ORDER BY id`, pgx.NamedArgs{"id": s.ID})
+	if err != nil {
+		return 0, false, err
+	}
+	status, note := "reading", ""
+	if len(under) > 0 {
+		first, last := under[0], under[len(under)-1]
+		switch {
+		case s.Overlap == "cancel":
+			if err := cancelRuns(ctx, tx, s.ID, "a newer run took its place"); err != nil {
+				return 0, false, err
+			}
+		case s.Overlap == "queue" && last.Status != "waiting":
+			status, note = "waiting", fmt.Sprintf("waits for run %d", first.ID)
+		default:
+			status, note = "skipped", fmt.Sprintf("run %d was still under way", first.ID)
+		}
+	}
+	err = tx.QueryRow(ctx, `
+		INSERT INTO schedule_run (schedule_id, due_at, by_hand, status, note, finished_at)
+		VALUES (@schedule, @due, @by_hand, @status, nullif(@note, ''), CASE WHEN @status = 'skipped' THEN clock_timestamp() END)
+		RETURNING id`,
+		pgx.NamedArgs{"schedule": s.ID, "due": due, "by_hand": byHand, "status": status, "note": note}).Scan(&id)
+	if err != nil {
+		return 0, false, fmt.Errorf("error starting a run of %s: %w", s.Name, err)
+	}
+	return id, status == "reading", nil
+}
+
+type openRun struct {
+	ID     int64
+	Status string
+}
+
+// cancelRuns ends the runs of a schedule that are under way: what their batches
+// have not sent is cancelled. Batches come before runs, as where plans are applied.
+func cancelRuns(ctx context.Context, tx pgx.Tx, scheduleID int, why string) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE batch b SET status = 'cancelled', status_reason = @why
+		FROM schedule_run r WHERE r.schedule_id = @id AND r.finished_at IS NULL AND r.status = 'sending'
+			AND b.id = r.batch_id AND b.status IN ('active', 'paused')`, pgx.NamedArgs{"id": scheduleID, "why": why})
+	if err != nil {
+		return fmt.Errorf("error cancelling the batches of earlier runs: %w", err)
+	}
+	_, err = tx.Exec(ctx, `
+		UPDATE schedule_run r SET status = 'cancelled', finished_at = clock_timestamp(), process_id = NULL, note = @why,
+			drops_plan = b.id IS NOT NULL,
+			renamed = coalesce(b.succeeded, 0), failed = coalesce(b.failed, 0), writes = coalesce(b.calls, 0)
+		FROM schedule_run o LEFT JOIN batch b ON b.id = o.batch_id
+		WHERE o.id = r.id AND r.schedule_id = @id AND r.finished_at IS NULL AND r.status <> 'held'`,
+		pgx.NamedArgs{"id": scheduleID, "why": why})
+	if err != nil {
+		return fmt.Errorf("error cancelling earlier runs: %w", err)
+	}
+	return nil
+}
+
+// tellState records what a schedule has come to; when that differs from before
+// and it has a URL to tell, a notice is made.
+func tellState(ctx context.Context, tx pgx.Tx, runID int64, state, detail string) error {
+	_, err := tx.Exec(ctx, `
+		WITH was AS (
+			SELECT c.id, c.state, c.notify_url FROM schedule c JOIN schedule_run r ON r.schedule_id = c.id
+			WHERE r.id = @run FOR UPDATE OF c
+		), changed AS (
+			UPDATE schedule c SET state = @state FROM was WHERE c.id = was.id AND was.state <> @state
+			RETURNING c.id, was.notify_url
+		)
+		INSERT INTO schedule_notice (schedule_id, run_id, event, detail)
+		SELECT id, @run, CASE @state WHEN 'ok' THEN 'recovered' ELSE @state END, @detail
+		FROM changed WHERE notify_url IS NOT NULL`,
+		pgx.NamedArgs{"run": runID, "state": state, "detail": detail})
+	if err != nil {
+		return fmt.Errorf("error recording what the schedule has come to: %w", err)
+	}
+	return nil
+}
+
+// ErrRunLost says that a run is not this claim's any more: it was cancelled, or
+// another process has it.
+var ErrRunLost = errors.New("the run is not ours any more")
