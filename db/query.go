@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // querier is what a pool and a transaction have in common.
@@ -88,4 +89,9 @@ func stream[T any](ctx context.Context, q querier, what, sql string, args pgx.Na
 			yield(none, fmt.Errorf("error %s: %w", what, err))
 		}
 	}
+}
+
+// execer is what a pool and a transaction have in common for statements.
+type execer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }

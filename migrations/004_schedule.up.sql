@@ -109,3 +109,5 @@ CREATE TABLE schedule_notice (
 COMMENT ON COLUMN schedule_notice.next_try_at IS 'NULL: it was sent, or given up';
 
 CREATE INDEX schedule_notice_due_idx ON schedule_notice (next_try_at) WHERE next_try_at IS NOT NULL;
+
+CREATE INDEX schedule_notice_history_idx ON schedule_notice (schedule_id, id);

@@ -1,0 +1,90 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Notice is what somebody is to be told of a schedule.
+type Notice struct {
+	ID        int64
+	Schedule  string
+	Site      string
+	Event     string // failed, trouble, recovered, held, parked, missed
+	Detail    string
+	RunID     int64
+	URL       string
+	Tries     int // this one included
+	CreatedAt time.Time
+}
+
+// NoticeParams say whose notices to take, and when each try that fails is
+// followed by the next: its index is the number of tries made. After the last
+// one the notice is given up.
+type NoticeParams struct {
+	SiteIDs []int
+	Now     time.Time
+	Delays  []time.Duration
+}
+
+// TakeNotices takes the notices that are due, for one try each: should this
+// process be gone before it has told of the outcome, the next try comes when it
+// would have come after a failure.
+func (db *DB) TakeNotices(ctx context.Context, p NoticeParams) ([]Notice, error) {
+	return collect[Notice](ctx, db.pool, "reading notices", `
+		WITH due AS (
+			SELECT n.id FROM schedule_notice n JOIN schedule c ON c.id = n.schedule_id
+			WHERE n.next_try_at <= @now AND c.site_id = ANY (@sites)
+			ORDER BY n.next_try_at LIMIT 10 FOR UPDATE OF n SKIP LOCKED
+		)
+		UPDATE schedule_notice n SET tries = n.tries + 1, next_try_at = @now + (@delays::interval[])[n.tries + 1]
+		FROM due, schedule c, site s
+		WHERE n.id = due.id AND c.id = n.schedule_id AND s.id = c.site_id
+		RETURNING n.id, c.name AS schedule, s.name AS site, n.event, n.detail, n.run_id, coalesce(c.notify_url, '') AS url,
+			n.tries, n.created_at`,
+		pgx.NamedArgs{"sites": p.SiteIDs, "now": p.Now, "delays": p.Delays})
+}
+
+// NoticeSent records that somebody took the notice.
+func (db *DB) NoticeSent(ctx context.Context, id int64) error {
+	_, err := db.pool.Exec(ctx, `
+		UPDATE schedule_notice SET sent_at = clock_timestamp(), next_try_at = NULL, error = NULL WHERE id = $1`, id)
+	if err != nil {
+		return fmt.Errorf("error recording that a notice is sent: %w", err)
+	}
+	return nil
+}
+
+// NoticeFailed records why a notice was not taken. For good: it is not tried again.
+func (db *DB) NoticeFailed(ctx context.Context, id int64, reason string, forGood bool) error {
+	_, err := db.pool.Exec(ctx, `
+		UPDATE schedule_notice SET error = @reason, next_try_at = CASE WHEN NOT @for_good THEN next_try_at END
+		WHERE id = @id AND sent_at IS NULL`, pgx.NamedArgs{"id": id, "reason": reason, "for_good": forGood})
+	if err != nil {
+		return fmt.Errorf("error recording that a notice is not sent: %w", err)
+	}
+	return nil
+}
+
+// SentNotice is a notice as the history shows it.
+type SentNotice struct {
+	Event     string     `json:"event"`
+	Run       int64      `json:"run"`
+	Detail    string     `json:"detail"`
+	CreatedAt time.Time  `json:"created_at"`
+	Tries     int        `json:"tries"`
+	SentAt    *time.Time `json:"sent_at"`
+	NextTryAt *time.Time `json:"next_try_at"` // nil: it was sent, or given up
+	Error     *string    `json:"error"`
+}
+
+// Notices lists what was told of a schedule, the newest first.
+func (db *DB) Notices(ctx context.Context, scheduleID, limit int) ([]SentNotice, error) {
+	return collect[SentNotice](ctx, db.pool, "reading notices", `
+		SELECT event, run_id AS run, detail, created_at, tries, sent_at, next_try_at, error
+		FROM schedule_notice WHERE schedule_id = @id ORDER BY id DESC LIMIT @limit`,
+		pgx.NamedArgs{"id": scheduleID, "limit": limit})
+}

@@ -1,0 +1,146 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// RunWork is a run that somebody works at: what is done already, and its
+// schedule.
+type RunWork struct {
+	RunID      int64
+	Fence      int // of the claim: a step counts only for this one
+	ScheduleID int
+	DueAt      time.Time
+	BatchID    *int64  // it is loaded
+	Pass       *string // JSON: how far the site is read
+	ComparedAt *time.Time
+	Reads      int64
+	Failures   int
+}
+
+// ClaimRunParams asks for a run.
+type ClaimRunParams struct {
+	RunID     int64
+	ProcessID string
+	Now       time.Time
+}
+
+// ClaimRun takes a run that is due and that no living process works at, and its
+// schedule; ok is false when there is nothing to do. What this process works at
+// itself it must know.
+func (db *DB) ClaimRun(ctx context.Context, p ClaimRunParams) (w RunWork, s Schedule, ok bool, err error) {
+	list, err := collect[RunWork](ctx, db.pool, "claiming the run", `
+		UPDATE schedule_run r SET process_id = @process_id, fence = r.fence + 1,
+			started_at = coalesce(r.started_at, clock_timestamp())
+		FROM schedule c JOIN site s ON s.id = c.site_id
+		WHERE r.id = @id AND c.id = r.schedule_id AND r.status = 'reading' AND s.parked_at IS NULL AND s.paused_at IS NULL
+			AND (r.not_before IS NULL OR r.not_before <= @now)
+			AND (r.process_id IS NULL OR r.process_id = @process_id OR NOT EXISTS (
+				SELECT FROM process p WHERE p.id = r.process_id AND p.heartbeat_at > clock_timestamp() - @stale::interval))
+		RETURNING r.id AS run_id, r.fence, r.schedule_id, r.due_at, r.batch_id, r.pass::text AS pass, r.compared_at, r.reads,
+			r.failures::int AS failures`,
+		pgx.NamedArgs{"id": p.RunID, "process_id": p.ProcessID, "now": p.Now, "stale": processStale})
+	if err != nil || len(list) == 0 {
+		return w, s, false, err
+	}
+	schedules, err := collect[Schedule](ctx, db.pool, "reading the schedule",
+		scheduleSQL+`WHERE c.id = @id`, pgx.NamedArgs{"id": list[0].ScheduleID})
+	if err != nil || len(schedules) == 0 {
+		return w, s, false, err
+	}
+	return list[0], schedules[0], true, nil
+}
+
+// step writes a step of a run, guarded by its claim; the error is ErrRunLost
+// when the run is not this claim's any more.
+func step(ctx context.Context, tx execer, w RunWork, set string, args pgx.NamedArgs) error {
+	args["run"], args["fence"] = w.RunID, w.Fence
+	tag, err := tx.Exec(ctx, `UPDATE schedule_run SET `+set+` WHERE id = @run AND fence = @fence AND status = 'reading'`, args)
+	if err != nil {
+		return fmt.Errorf("error recording a step of the run: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return ErrRunLost
+	}
+	return nil
+}
+
+// RunLoaded records within the load's transaction which batch it made.
+func RunLoaded(ctx context.Context, tx pgx.Tx, w RunWork, batchID, reads int64, note string) error {
+	return step(ctx, tx, w, `batch_id = @batch, reads = reads + @reads, note = nullif(@note, '')`,
+		pgx.NamedArgs{"batch": batchID, "reads": reads, "note": note})
+}
+
+// SavePass records how far the site is read, to go on from there.
+func (db *DB) SavePass(ctx context.Context, w RunWork, pass []byte, reads int64) error {
+	return step(ctx, db.pool, w, `pass = @pass::text::jsonb, reads = @reads`, pgx.NamedArgs{"pass": string(pass), "reads": reads})
+}
+
+// ComparedParams say what came of a run's comparison.
+type ComparedParams struct {
+	Reads int64
+	Note  string // of how it was compared; empty: nothing to say
+	Held  string // why its changes wait for a person; empty: they don't
+}
+
+// RunCompared records the comparison, and what the plan would change. Plans of
+// earlier runs that still wait for a person are outdated by it.
+func (db *DB) RunCompared(ctx context.Context, w RunWork, p ComparedParams) error {
+	return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		err := step(ctx, tx, w, `
+			compared_at = clock_timestamp(), reads = @reads, note = coalesce(nullif(concat_ws('; ', note, nullif(@note, '')), ''), note),
+			looked_at = (SELECT total FROM batch WHERE id = batch_id), different = (SELECT total - ended FROM batch WHERE id = batch_id),
+			status = CASE WHEN @held = '' THEN status ELSE 'held' END,
+			process_id = CASE WHEN @held = '' THEN process_id END,
+			error = nullif(@held, '')`, pgx.NamedArgs{"reads": p.Reads, "note": p.Note, "held": p.Held})
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `
+			UPDATE schedule_run SET status = 'cancelled', finished_at = clock_timestamp(), drops_plan = true,
+				note = format('replaced by run %s', @run::bigint)
+			WHERE schedule_id = @schedule AND status = 'held' AND finished_at IS NULL AND id <> @run`,
+			pgx.NamedArgs{"schedule": w.ScheduleID, "run": w.RunID})
+		if err != nil {
+			return fmt.Errorf("error replacing earlier plans: %w", err)
+		}
+		if p.Held == "" {
+			return nil
+		}
+		return tellState(ctx, tx, w.RunID, "held", p.Held)
+	})
+}
+
+// RunApplied records within the transaction that applies the plan that its batch
+// is sent from here on.
+func RunApplied(ctx context.Context, tx pgx.Tx, w RunWork) error {
+	return step(ctx, tx, w, `status = 'sending', applied_at = clock_timestamp(), process_id = NULL`, pgx.NamedArgs{})
+}
+
+// FailRun ends a run that could not be done; nothing of it is sent.
+func (db *DB) FailRun(ctx context.Context, w RunWork, reason string) error {
+	return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		err := step(ctx, tx, w, `
+			status = 'failed', finished_at = clock_timestamp(), process_id = NULL, error = @reason, drops_plan = batch_id IS NOT NULL`,
+			pgx.NamedArgs{"reason": reason})
+		if err != nil {
+			return err
+		}
+		return tellState(ctx, tx, w.RunID, "failed", reason)
+	})
+}
+
+// RetryRun lets a run go on later, after a failure that may pass.
+func (db *DB) RetryRun(ctx context.Context, w RunWork, at time.Time, reason string) error {
+	return step(ctx, db.pool, w, `failures = failures + 1, not_before = @at, process_id = NULL, error = @reason`,
+		pgx.NamedArgs{"at": at, "reason": reason})
+}
+
+// ReleaseRun lets another process go on with a run at once.
+func (db *DB) ReleaseRun(ctx context.Context, w RunWork) error {
+	return step(ctx, db.pool, w, `process_id = NULL`, pgx.NamedArgs{})
+}

@@ -1,0 +1,313 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Occurrence is what has become due of a schedule.
+type Occurrence struct {
+	Next       *time.Time // when it is due again; nil: never
+	Run        *time.Time // run it now, as due then; nil: don't
+	Missed     int        // so many passed that are not made up for
+	MissedFrom time.Time  // the first of them
+}
+
+// StartDueParams say whose schedules to start, and by which clock.
+type StartDueParams struct {
+	SiteIDs []int
+	Now     time.Time
+	Judge   func(s Schedule, due time.Time) Occurrence
+	Queue   func(ctx context.Context, tx pgx.Tx, runs []QueueRun) error // gives runs their jobs, in the same transaction
+}
+
+// QueueRun is a run that needs a job.
+type QueueRun struct {
+	RunID int64
+	Site  string
+}
+
+// claimDueSQL takes the due schedules that nobody else is taking. What is due
+// after that is known only when their times are worked out, before the commit.
+// Served by schedule_due_idx.
+const claimDueSQL = `
+WITH due AS (
+	SELECT id, next_run_at AS due_at FROM schedule
+	WHERE site_id = ANY (@sites) AND next_run_at <= @now
+	ORDER BY next_run_at LIMIT 100 FOR UPDATE SKIP LOCKED
+), claimed AS (
+	UPDATE schedule SET next_run_at = NULL FROM due WHERE schedule.id = due.id RETURNING due.id, due.due_at
+)
+SELECT id, due_at FROM claimed ORDER BY due_at`
+
+type claimedSchedule struct {
+	ID    int
+	DueAt time.Time
+}
+
+// StartDue starts the runs that are due, each exactly once over all processes:
+// schedules are claimed, their next times set, and runs and jobs inserted in one
+// transaction. It tells how many schedules were due.
+func (db *DB) StartDue(ctx context.Context, p StartDueParams) (n int, err error) {
+	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		claimed, err := collect[claimedSchedule](ctx, tx, "claiming due schedules", claimDueSQL,
+			pgx.NamedArgs{"sites": p.SiteIDs, "now": p.Now})
+		if err != nil {
+			return err
+		}
+		n = len(claimed)
+		var runs []QueueRun
+		for _, c := range claimed {
+			list, err := collect[Schedule](ctx, tx, "reading the schedule", scheduleSQL+`WHERE c.id = @id`, pgx.NamedArgs{"id": c.ID})
+			if err != nil || len(list) == 0 {
+				return err
+			}
+			run, err := startDue(ctx, tx, list[0], p.Judge(list[0], c.DueAt))
+			if err != nil {
+				return err
+			}
+			if run != 0 {
+				runs = append(runs, QueueRun{run, list[0].Site})
+			}
+		}
+		return p.Queue(ctx, tx, runs)
+	})
+	return n, err
+}
+
+func startDue(ctx context.Context, tx pgx.Tx, s Schedule, o Occurrence) (run int64, err error) {
+	if _, err := tx.Exec(ctx, `UPDATE schedule SET next_run_at = $2 WHERE id = $1`, s.ID, o.Next); err != nil {
+		return 0, fmt.Errorf("error setting the next time of %s: %w", s.Name, err)
+	}
+	if o.Missed > 0 {
+		if err := recordMissed(ctx, tx, s, o); err != nil {
+			return 0, err
+		}
+	}
+	if o.Run == nil {
+		return 0, nil
+	}
+	id, open, err := startRun(ctx, tx, s, *o.Run, false)
+	if err != nil || !open {
+		return 0, err
+	}
+	return id, nil
+}
+
+// recordMissed keeps in the history what was not run. Somebody is told only when
+// nothing runs in its place.
+func recordMissed(ctx context.Context, tx pgx.Tx, s Schedule, o Occurrence) error {
+	note := "no worker was running; the last run that was due is made up for"
+	if o.Run == nil {
+		note = fmt.Sprintf("no worker was running, and it was too late to make up for it (--catch-up %s)", s.CatchUp)
+	}
+	var id int64
+	err := tx.QueryRow(ctx, `
+		INSERT INTO schedule_run (schedule_id, due_at, status, missed, note, finished_at)
+		VALUES (@schedule, @due, 'missed', @missed, @note, clock_timestamp()) RETURNING id`,
+		pgx.NamedArgs{"schedule": s.ID, "due": o.MissedFrom, "missed": o.Missed, "note": note}).Scan(&id)
+	if err != nil {
+		return fmt.Errorf("error recording what %s missed: %w", s.Name, err)
+	}
+	if o.Run != nil {
+		return nil
+	}
+	return tellState(ctx, tx, id, "missed", note)
+}
+
+// NextDue is when the next schedule of these sites is due; nil when none is.
+func (db *DB) NextDue(ctx context.Context, siteIDs []int) (at *time.Time, err error) {
+	err = db.pool.QueryRow(ctx, `
+		SELECT min(n.next_run_at) FROM unnest($1::int[]) AS s (id) CROSS JOIN LATERAL (
+			SELECT next_run_at FROM schedule WHERE site_id = s.id AND next_run_at IS NOT NULL ORDER BY next_run_at LIMIT 1
+		) n`, siteIDs).Scan(&at)
+	if err != nil {
+		return nil, fmt.Errorf("error reading when a schedule is due: %w", err)
+	}
+	return at, nil
+}
+
+// TendParams say whose runs to tend.
+type TendParams struct {
+	SiteID    int
+	Now       time.Time
+	ProcessID string  // who tends them
+	Working   []int64 // the runs it works at
+	Kind      string  // of the River job; its args carry run_id
+	JobQueue  string
+	Queue     func(ctx context.Context, tx pgx.Tx, runs []QueueRun) error
+}
+
+// TendRuns brings the runs of a site on, one process at a time: those that waited
+// begin, those whose batch has ended end, plans that a person has applied or
+// discarded are followed, and a run that lost its job gets another one. So no job
+// waits for a batch, and starting again is recovering.
+func (db *DB) TendRuns(ctx context.Context, p TendParams) error {
+	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		var ok bool
+		if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtext('relabel schedules'), $1)`, p.SiteID).Scan(&ok); err != nil || !ok {
+			return err
+		}
+		for _, sql := range []string{followPlansSQL, beginWaitingSQL} {
+			if _, err := tx.Exec(ctx, sql, pgx.NamedArgs{"site": p.SiteID}); err != nil {
+				return fmt.Errorf("error tending runs: %w", err)
+			}
+		}
+		if err := endRuns(ctx, tx, p.SiteID); err != nil {
+			return err
+		}
+		if err := tellStuck(ctx, tx, p.SiteID); err != nil {
+			return err
+		}
+		runs, err := lostRuns(ctx, tx, p)
+		if err != nil || len(runs) == 0 {
+			return err
+		}
+		return p.Queue(ctx, tx, runs)
+	})
+	if err != nil {
+		return err
+	}
+	return db.dropPlans(ctx, p.SiteID)
+}
+
+const (
+	// followPlansSQL: a person has applied a plan that was held back, or discarded it.
+	followPlansSQL = `
+UPDATE schedule_run r SET
+	status = CASE WHEN b.acceptance IS NULL THEN 'cancelled' ELSE 'sending' END,
+	finished_at = CASE WHEN b.acceptance IS NULL THEN clock_timestamp() END,
+	applied_at = b.started_at, note = CASE WHEN b.acceptance IS NULL THEN 'its plan was discarded' ELSE 'its plan was applied by hand' END
+FROM schedule c, batch b
+WHERE c.site_id = @site AND r.schedule_id = c.id AND r.finished_at IS NULL AND r.status = 'held'
+	AND b.id = r.batch_id AND b.status <> 'planned'`
+
+	// beginWaitingSQL: the earlier run of a waiting one has ended.
+	beginWaitingSQL = `
+UPDATE schedule_run r SET status = 'reading', note = NULL FROM schedule c
+WHERE c.site_id = @site AND r.schedule_id = c.id AND r.finished_at IS NULL AND r.status = 'waiting'
+	AND NOT EXISTS (
+		SELECT FROM schedule_run o WHERE o.schedule_id = c.id AND o.finished_at IS NULL AND o.status IN ('reading', 'sending'))`
+
+	// endRunsSQL: a batch has ended, and its run with it. The counts are kept here.
+	endRunsSQL = `
+UPDATE schedule_run r SET
+	status = CASE WHEN b.status = 'cancelled' THEN 'cancelled' ELSE 'done' END, finished_at = clock_timestamp(),
+	note = CASE WHEN b.status = 'cancelled' THEN concat_ws('; ', r.note, 'its batch was cancelled') ELSE r.note END,
+	renamed = b.succeeded, failed = b.failed, conflicts = b.conflict, invalid = b.invalid,
+	writes = b.calls, rate_limited = b.rate_limited
+FROM schedule c, batch b
+WHERE c.site_id = @site AND r.schedule_id = c.id AND r.finished_at IS NULL AND r.status = 'sending'
+	AND b.id = r.batch_id AND b.finished_at IS NOT NULL
+RETURNING r.id AS run, r.status, b.failed + b.conflict + b.invalid AS trouble`
+
+	// stuckSQL: runs that wait for a person, which they did not when they began. A
+	// batch that relabel itself has paused has a reason.
+	stuckSQL = `
+SELECT r.id AS run, CASE WHEN s.parked_at IS NOT NULL THEN 'parked' ELSE 'held' END AS state,
+	CASE WHEN s.parked_at IS NOT NULL THEN s.parked_reason ELSE b.status_reason END AS detail
+FROM schedule c JOIN site s ON s.id = c.site_id
+JOIN schedule_run r ON r.schedule_id = c.id AND r.finished_at IS NULL AND r.status IN ('reading', 'sending')
+LEFT JOIN batch b ON b.id = r.batch_id AND r.status = 'sending'
+WHERE c.site_id = @site AND (s.parked_at IS NOT NULL OR b.status = 'paused' AND b.status_reason IS NOT NULL)`
+
+	// lostRunsSQL finds runs without a live job, as feedSQL does for renames.
+	lostRunsSQL = `
+SELECT r.id AS run_id, s.name AS site
+FROM schedule c JOIN site s ON s.id = c.site_id
+JOIN schedule_run r ON r.schedule_id = c.id AND r.finished_at IS NULL AND r.status = 'reading'
+WHERE c.site_id = @site AND s.parked_at IS NULL AND s.paused_at IS NULL
+	AND (r.not_before IS NULL OR r.not_before <= @now)
+	AND (r.process_id IS NULL OR r.process_id = @process_id AND NOT r.id = ANY (@working) OR NOT EXISTS (
+		SELECT FROM process p WHERE p.id = r.process_id AND p.heartbeat_at > clock_timestamp() - @stale::interval))
+	AND r.id NOT IN (
+		SELECT (j.args->>'run_id')::bigint FROM river_job j
+		WHERE j.queue = @queue AND j.kind = @kind AND j.args->>'run_id' IS NOT NULL
+			AND (j.state = 'available' AND j.scheduled_at < clock_timestamp() + @soon::interval
+				OR j.state = 'running' AND j.attempted_at > clock_timestamp() - @soon::interval AND EXISTS (
+					SELECT FROM process p WHERE p.id = j.attempted_by[array_upper(j.attempted_by, 1)]
+						AND p.heartbeat_at > clock_timestamp() - @stale::interval)))
+ORDER BY r.id`
+)
+
+type endedRun struct {
+	Run     int64
+	Status  string
+	Trouble int64
+}
+
+func endRuns(ctx context.Context, tx pgx.Tx, siteID int) error {
+	ended, err := collect[endedRun](ctx, tx, "ending runs", endRunsSQL, pgx.NamedArgs{"site": siteID})
+	if err != nil {
+		return err
+	}
+	for _, r := range ended {
+		state, detail := "ok", "all rows are as the source wants them"
+		if r.Trouble > 0 {
+			state, detail = "trouble", fmt.Sprintf("rows that did not succeed: %d", r.Trouble)
+		}
+		if r.Status != "done" {
+			continue
+		}
+		if err := tellState(ctx, tx, r.Run, state, detail); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type stuckRun struct {
+	Run    int64
+	State  string
+	Detail string
+}
+
+func tellStuck(ctx context.Context, tx pgx.Tx, siteID int) error {
+	stuck, err := collect[stuckRun](ctx, tx, "reading runs that wait for a person", stuckSQL, pgx.NamedArgs{"site": siteID})
+	if err != nil {
+		return err
+	}
+	for _, r := range stuck {
+		if err := tellState(ctx, tx, r.Run, r.State, r.Detail); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func lostRuns(ctx context.Context, tx pgx.Tx, p TendParams) ([]QueueRun, error) {
+	return collect[QueueRun](ctx, tx, "reading runs without a job", lostRunsSQL, pgx.NamedArgs{
+		"site": p.SiteID, "now": p.Now, "process_id": p.ProcessID, "working": append([]int64{}, p.Working...),
+		"kind": p.Kind, "queue": p.JobQueue, "stale": processStale, "soon": jobSoon,
+	})
+}
+
+// dropPlans discards the plans of runs that ended without sending them.
+func (db *DB) dropPlans(ctx context.Context, siteID int) error {
+	plans, err := collect[droppedPlan](ctx, db.pool, "reading plans to discard", `
+		SELECT r.id AS run, r.batch_id AS batch FROM schedule c JOIN schedule_run r ON r.schedule_id = c.id AND r.drops_plan
+		WHERE c.site_id = @site`, pgx.NamedArgs{"site": siteID})
+	if err != nil {
+		return err
+	}
+	for _, p := range plans {
+		if p.Batch != nil {
+			if err := db.Discard(ctx, *p.Batch); err != nil && !errors.Is(err, ErrNotPlanned) {
+				return err
+			}
+		}
+		if _, err := db.pool.Exec(ctx, `UPDATE schedule_run SET drops_plan = false WHERE id = $1`, p.Run); err != nil {
+			return fmt.Errorf("error recording that a plan is discarded: %w", err)
+		}
+	}
+	return nil
+}
+
+type droppedPlan struct {
+	Run   int64
+	Batch *int64
+}
