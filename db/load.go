@@ -33,6 +33,10 @@ type LoadParams struct {
 	Map      string                              // how its columns were named, to be kept
 	Rows     iter.Seq2[*Row, error]              // the pointer is valid until the next row; an error ends the load, nothing is kept
 	Queue    func(context.Context, pgx.Tx) error // gives the first renames their jobs, in the load's transaction
+
+	// Stored is told the batch's number at the load's end, in its transaction; nil:
+	// nobody is.
+	Stored func(ctx context.Context, tx pgx.Tx, batchID int64) error
 }
 
 // ErrNoRows says that a source had a header and no rows.
@@ -51,6 +55,9 @@ const loadMemory = "64MB"
 func (db *DB) Load(ctx context.Context, p LoadParams) (batchID int64, err error) {
 	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		batchID, err = loadBatch(ctx, tx, p)
+		if err == nil && p.Stored != nil {
+			err = p.Stored(ctx, tx, batchID)
+		}
 		failpoint.Hit("load-committing")
 		return err
 	})

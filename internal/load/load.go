@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -32,14 +33,22 @@ type Params struct {
 	Planned     bool   // store it as a plan; so is a source that says which name it expects
 	Blind       bool   // don't heed expected names: in a rehearsal there is nothing to compare with
 
+	// Only takes only rows of these locales, each a tag, a subdirectory or an id, and
+	// leaves out the others; none: all rows.
+	Only []string
+
 	// Locales finds out what the site's locales are; it is called once, and only
-	// when the source has the column locale.
+	// when the source has the column locale, or with Only.
 	Locales func(context.Context) (intake.LocaleResolver, error)
 
 	Opened  func(intake.Info)    // what the source looks like, before its rows are read
 	Problem func(intake.Problem) // why a row is refused, as it is found
 	Warning func(intake.Problem) // what a person should look at
 	Notice  func(text string)    // about the source as a whole
+
+	// Stored is told the batch's number and what the load came to at its end, in its
+	// transaction: an error loads nothing. nil: nobody is.
+	Stored func(context.Context, pgx.Tx, Result) error
 }
 
 // Result of a load.
@@ -47,6 +56,7 @@ type Result struct {
 	BatchID int64
 	Planned bool // it waits for Compare and Apply
 	Refused int64
+	LeftOut int64 // rows of locales that are not among Only
 }
 
 // Load makes a batch of a source, or nothing. Its errors say so, with the
@@ -58,16 +68,13 @@ func Load(ctx context.Context, p Params) (Result, error) {
 		return Result{}, err
 	}
 	defer rows.Close() //nolint:errcheck // only read from
-	if rows.Reads("locale") {
-		locales, err := p.Locales(ctx)
-		if err != nil {
-			return Result{}, err
-		}
-		rows.UseLocales(locales)
+	l := loader{Params: p}
+	if err := l.useLocales(ctx, rows); err != nil {
+		return Result{}, err
 	}
 	p.Opened(rows.Info())
 	planned := p.Planned || rows.Reads("expected_name") && !p.Blind
-	l := loader{Params: p}
+	result := func(id int64) Result { return Result{id, planned, l.refused, l.leftOut} }
 	id, err := p.DB.Load(ctx, db.LoadParams{
 		SiteID: p.Site.ID, Name: p.batchName(), Source: p.Source.Name(), Map: p.Source.Map,
 		Priority: p.Priority, Force: p.Force, Planned: planned,
@@ -76,8 +83,9 @@ func Load(ctx context.Context, p Params) (Result, error) {
 			_, err := jobs.Feed(ctx, tx, p.Client, p.Site, jobs.DefaultWindow)
 			return err
 		},
+		Stored: func(ctx context.Context, tx pgx.Tx, id int64) error { return p.Stored(ctx, tx, result(id)) },
 	})
-	return Result{BatchID: id, Planned: planned, Refused: l.refused}, l.explain(err)
+	return result(id), l.explain(err)
 }
 
 func (p Params) withDefaults() Params {
@@ -94,6 +102,9 @@ func (p Params) withDefaults() Params {
 	}
 	if p.Notice == nil {
 		p.Notice = func(string) {}
+	}
+	if p.Stored == nil {
+		p.Stored = func(context.Context, pgx.Tx, Result) error { return nil }
 	}
 	return p
 }
@@ -124,6 +135,8 @@ func (l *loader) explain(err error) error {
 		}
 		return fmt.Errorf("%s: %d %s refused, nothing was loaded: mend them, or load the others with --skip-invalid%w",
 			name, l.refused, were, silent{ErrRefused})
+	case errors.Is(err, ErrNoRows) && l.leftOut > 0:
+		return fmt.Errorf("%s has no rows of the locales %s: nothing was loaded%w", name, strings.Join(l.Only, ", "), silent{ErrNoRows})
 	case errors.Is(err, ErrNoRows), errors.Is(err, intake.ErrNoRows):
 		return fmt.Errorf("%s has a header and no rows: nothing was loaded%w", name, silent{ErrNoRows})
 	}

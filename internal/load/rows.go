@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"strings"
 
@@ -12,6 +13,35 @@ import (
 type loader struct {
 	Params
 	refused int64
+	leftOut int64
+	only    map[string]bool // ids of locales; nil: all
+}
+
+// useLocales finds out the site's locales where the source or Only asks for them.
+func (l *loader) useLocales(ctx context.Context, rows rowSource) error {
+	if len(l.Only) == 0 && !rows.Reads("locale") {
+		return nil
+	}
+	if len(l.Only) > 0 && !rows.Reads("locale") && !rows.Reads("locale_id") {
+		return fmt.Errorf("%s has no column locale or locale_id to choose the locales %s by: nothing was loaded",
+			l.Source.Name(), strings.Join(l.Only, ", "))
+	}
+	resolve, err := l.Locales(ctx)
+	if err != nil {
+		return err
+	}
+	rows.UseLocales(resolve)
+	for _, name := range l.Only {
+		id, err := resolve(name)
+		if err != nil {
+			return fmt.Errorf("locale %q: %w", name, err)
+		}
+		if l.only == nil {
+			l.only = map[string]bool{}
+		}
+		l.only[id] = true
+	}
+	return nil
 }
 
 // rows hands over what may be loaded. Once a row is refused (without
@@ -26,6 +56,10 @@ func (l *loader) rows(ctx context.Context, source rowSource) iter.Seq2[*db.Row, 
 				return
 			}
 			for i := range chunk {
+				if l.only != nil && !chunk[i].Refused() && !l.only[chunk[i].LocaleID] {
+					l.leftOut++
+					continue
+				}
 				l.take(&chunk[i], &row)
 				if l.refused > 0 && !l.SkipInvalid {
 					continue
