@@ -55,13 +55,13 @@ func NewInsertClient(d *db.DB, log *slog.Logger) (*Client, error) {
 }
 
 type clientParams struct {
-	db          *db.DB
-	processID   string
-	log         *slog.Logger
-	worker      *renameWorker
-	queues      []string
-	concurrency int
-	mayLead     bool
+	db        *db.DB
+	processID string
+	log       *slog.Logger
+	worker    *renameWorker
+	kinds     func(*river.Workers) error // nil: renames are all
+	queues    map[string]int             // with their workers
+	mayLead   bool
 }
 
 // newWorkClient makes the client that works this process's queues.
@@ -70,9 +70,14 @@ func newWorkClient(p clientParams) (*Client, error) {
 	if err := river.AddWorkerSafely(workers, p.worker); err != nil {
 		return nil, fmt.Errorf("error registering the rename worker: %w", err)
 	}
+	if p.kinds != nil {
+		if err := p.kinds(workers); err != nil {
+			return nil, fmt.Errorf("error registering workers: %w", err)
+		}
+	}
 	queues := make(map[string]river.QueueConfig, len(p.queues))
-	for _, q := range p.queues {
-		queues[q] = river.QueueConfig{MaxWorkers: p.concurrency}
+	for name, n := range p.queues {
+		queues[name] = river.QueueConfig{MaxWorkers: n}
 	}
 	client, err := river.NewClient(riverpgxv5.New(p.db.Pool()), &river.Config{
 		ID:                          p.processID, // the feed finds the process in attempted_by

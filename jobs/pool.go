@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/riverqueue/river"
 	"github.com/sourcegraph/conc"
 
 	"relabel/db"
@@ -39,6 +41,12 @@ type Config struct {
 	Command     string // for the process row
 	Version     string
 	Logger      *slog.Logger
+
+	// Kinds registers the workers of other kinds of jobs, and Queues are where they
+	// are worked here, with their workers. Every process registers all kinds, worked
+	// here or not: River's leader throws away jobs of a kind that it does not know.
+	Kinds  func(*river.Workers) error
+	Queues map[string]int
 }
 
 // Limits say when failures stop more than their own row. 0 switches one off.
@@ -83,9 +91,12 @@ func NewPool(ctx context.Context, cfg Config) (*Pool, error) {
 		ID: uuid.NewString(), Command: cfg.Command, Version: cfg.Version, Host: host, PID: os.Getpid(),
 	}}
 	p.worker = p.newWorker()
-	queues := make([]string, len(cfg.Sites))
-	for i, s := range cfg.Sites {
-		queues[i] = s.Site.Queue()
+	queues := maps.Clone(cfg.Queues)
+	if queues == nil {
+		queues = map[string]int{}
+	}
+	for _, s := range cfg.Sites {
+		queues[s.Site.Queue()] = cfg.Concurrency
 	}
 	skew, err := cfg.DB.Skew(ctx)
 	if err != nil {
@@ -96,7 +107,7 @@ func NewPool(ctx context.Context, cfg Config) (*Pool, error) {
 	}
 	p.client, err = newWorkClient(clientParams{
 		db: cfg.DB, processID: p.process.ID, log: cfg.Logger,
-		worker: p.worker, queues: queues, concurrency: cfg.Concurrency,
+		worker: p.worker, kinds: cfg.Kinds, queues: queues,
 		mayLead: skew.Abs() <= maxLeaderSkew,
 	})
 	if err != nil {
@@ -177,6 +188,9 @@ func (p *Pool) newSiteRun(s SiteConfig) *siteRun {
 
 // Client is the pool's River client, to load with.
 func (p *Pool) Client() *Client { return p.client }
+
+// ProcessID is what the pool is called in the tables.
+func (p *Pool) ProcessID() string { return p.process.ID }
 
 // Start registers the process and begins to work; it returns at once or with
 // an error.
