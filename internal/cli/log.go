@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"slices"
+	"sync"
 
 	"relabel/internal/webflow"
 )
@@ -18,8 +20,11 @@ func newLogger(w io.Writer, level slog.Level) *slog.Logger {
 	})
 }
 
-// tokenList is shared by all handlers derived from one.
-type tokenList struct{ known []webflow.Token }
+// tokenList is shared by all handlers derived from one. It holds each token once.
+type tokenList struct {
+	mu    sync.RWMutex
+	known []webflow.Token
+}
 
 // secretHandler redacts the known tokens from messages and string attributes.
 type secretHandler struct {
@@ -71,6 +76,8 @@ func (h *secretHandler) attr(a slog.Attr) slog.Attr {
 }
 
 func (h *secretHandler) redact(s string) string {
+	h.tokens.mu.RLock()
+	defer h.tokens.mu.RUnlock()
 	for _, t := range h.tokens.known {
 		s = t.Redact(s)
 	}
@@ -80,7 +87,14 @@ func (h *secretHandler) redact(s string) string {
 // protect makes the log redact a token from now on. Call it before anything
 // runs that logs.
 func protect(log *slog.Logger, t webflow.Token) {
-	if h, ok := log.Handler().(*secretHandler); ok {
+	h, ok := log.Handler().(*secretHandler)
+	if !ok {
+		return
+	}
+	h.tokens.mu.Lock()
+	defer h.tokens.mu.Unlock()
+	same := func(k webflow.Token) bool { return k.Fingerprint() == t.Fingerprint() }
+	if !slices.ContainsFunc(h.tokens.known, same) {
 		h.tokens.known = append(h.tokens.known, t)
 	}
 }

@@ -73,6 +73,9 @@ func eta(st db.BatchStatus, lane db.LaneState) *time.Time {
 // Done counts the rows at their end.
 func (b Batch) Done() int64 { return b.Total - b.Left() }
 
+// Bad counts the rows that did not succeed and want a look.
+func (b Batch) Bad() int64 { return b.Failed + b.Conflict + b.Invalid }
+
 // Held tells that relabel itself has paused the batch: somebody must look at it.
 func (b Batch) Held() bool { return b.Status == "paused" && b.StatusReason != nil }
 

@@ -1,0 +1,34 @@
+package web
+
+import (
+	"net/http"
+	"strconv"
+
+	"relabel/db"
+)
+
+const deedsOnPage = 100
+
+// logData is a page of what people did.
+type logData struct {
+	Deeds []db.Deed
+	Next  string
+	First string
+}
+
+func (s *Server) logPage(w http.ResponseWriter, r *http.Request) {
+	before, _ := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64)
+	deeds, err := s.cfg.DB.Deeds(r.Context(), "", max(before, 0), deedsOnPage)
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	d := logData{Deeds: deeds}
+	if len(deeds) == deedsOnPage {
+		d.Next = "?before=" + strconv.FormatInt(deeds[len(deeds)-1].ID, 10)
+	}
+	if before > 0 {
+		d.First = "?"
+	}
+	s.render(w, r, http.StatusOK, "log", page{Title: "Log", Nav: "log", Data: d})
+}

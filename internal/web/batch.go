@@ -1,0 +1,124 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"relabel/db"
+	"relabel/internal/report"
+)
+
+// slowEvery is how often figures are read that cost more than a look at one
+// row: what failed and why, and the chart.
+const slowEvery = 5 * time.Second
+
+// shownCauses bounds the causes of failures; the results have them all.
+const shownCauses = 10
+
+// batchFigures are what moves on a batch's page.
+type batchFigures struct {
+	report.Batch
+	Counts []count
+	slowFigures
+	Reading *reading // of the site, for a plan; nil: none goes on
+	Say     string
+}
+
+// slowFigures are those that are read less often.
+type slowFigures struct {
+	Chart  chart
+	Causes db.Causes
+}
+
+// count is the rows of one status.
+type count struct {
+	Status string
+	Rows   int64
+}
+
+func (s *Server) batchID(w http.ResponseWriter, r *http.Request) (int64, bool) {
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil || id < 1 {
+		s.notFound(w, r)
+		return 0, false
+	}
+	return id, true
+}
+
+// batchFigures reads what moves.
+func (s *Server) batchFigures(ctx context.Context, id int64) (page, error) {
+	b, err := report.ReadBatch(ctx, s.cfg.DB, id)
+	if err != nil {
+		return page{}, err
+	}
+	f := batchFigures{Batch: b, Counts: countsOf(b), Reading: s.work.reading(id)}
+	if f.slowFigures, err = s.slow(ctx, b); err != nil {
+		return page{}, err
+	}
+	f.Say = fmt.Sprintf("%s of %s rows done, %s failed. %s", report.Number(b.Done()), report.Number(b.Total), report.Number(b.Failed), b.Ends())
+	return page{
+		Title: fmt.Sprintf("Batch %d", id), Nav: "batches", Topic: fmt.Sprintf("batch/%d", id), Figures: f,
+	}, nil
+}
+
+func countsOf(b report.Batch) []count {
+	return []count{
+		{"succeeded", b.Succeeded}, {"failed", b.Failed}, {"conflict", b.Conflict}, {"sending", b.Sending}, {"pending", b.Pending},
+		{"unchanged", b.Unchanged}, {"superseded", b.Superseded}, {"cancelled", b.Cancelled}, {"invalid", b.Invalid},
+	}
+}
+
+// slow reads the dear figures, or takes those of a moment ago.
+func (s *Server) slow(ctx context.Context, b report.Batch) (slowFigures, error) {
+	return s.kept.get(b.Batch, s.cfg.Now(), func() (f slowFigures, err error) {
+		if f.Causes, err = s.cfg.DB.JobErrors(ctx, db.JobFilter{Batch: b.Batch}, shownCauses); err != nil {
+			return f, err
+		}
+		f.Chart, err = s.chart(ctx, b)
+		return f, err
+	})
+}
+
+func (s *Server) batchPage(w http.ResponseWriter, r *http.Request) {
+	id, ok := s.batchID(w, r)
+	if !ok {
+		return
+	}
+	p, err := s.batchFigures(r.Context(), id)
+	if err == nil {
+		p.Data, err = s.batchData(r, p.Figures.(batchFigures))
+	}
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	s.render(w, r, http.StatusOK, "batch", p)
+}
+
+// batchData is what of a batch's page does not move.
+type batchData struct {
+	Plan  *planData // nil: the batch is no plan
+	Rows  rowsData
+	Deeds []db.Deed
+}
+
+const shownDeeds = 10
+
+func (s *Server) batchData(r *http.Request, f batchFigures) (d batchData, err error) {
+	ctx := r.Context()
+	if f.Status == "planned" && f.Reading == nil {
+		if d.Plan, err = s.planData(r, f.Batch.Batch); err != nil {
+			return d, err
+		}
+	}
+	if d.Rows, err = s.rows(ctx, f.Batch.Batch, r.URL.Query()); err != nil {
+		return d, err
+	}
+	d.Deeds, err = s.cfg.DB.Deeds(ctx, batchSubject(f.Batch.Batch), 0, shownDeeds)
+	return d, err
+}
+
+func batchSubject(id int64) string { return fmt.Sprintf("batch %d", id) }

@@ -1,0 +1,186 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"relabel/db"
+	"relabel/internal/report"
+)
+
+const (
+	chartBars  = 60
+	shortRun   = 5 * time.Minute // a run that is shorter is shown in steps of five seconds
+	chartWidth = 720
+	chartHigh  = 140
+)
+
+// chart is calls over time as rectangles, to be drawn as SVG.
+type chart struct {
+	Step   time.Duration
+	Bars   []drawnBar
+	Lines  []line
+	Scale  int64
+	Calls  int64
+	OK     int64
+	Wait   int64
+	Bad    int64
+	Width  int
+	Height int
+	From   string
+	To     string
+}
+
+// drawnBar is one step: succeeded at the bottom, then 429s, then the rest.
+type drawnBar struct {
+	db.Bar
+	Label         string
+	X, W          float64
+	OK, Wait, Bad rect
+}
+
+type rect struct{ Y, H float64 }
+
+type line struct {
+	Y     float64
+	Label string
+}
+
+// StepWord is what one bar stands for.
+func (c chart) StepWord() string {
+	if c.Step == time.Minute {
+		return "minute"
+	}
+	return report.Span(c.Step)
+}
+
+// chart reads the last hour of a batch, or a short run in finer steps.
+func (s *Server) chart(ctx context.Context, b report.Batch) (chart, error) {
+	if b.StartedAt == nil || b.Calls == 0 {
+		return chart{}, nil
+	}
+	to, step := b.Now, time.Minute
+	if b.FinishedAt != nil {
+		to = *b.FinishedAt
+	}
+	if to.Sub(*b.StartedAt) < shortRun {
+		step = 5 * time.Second
+	}
+	from := to.Truncate(step).Add(-(chartBars - 1) * step)
+	if start := b.StartedAt.Truncate(step); start.After(from) {
+		from = start
+	}
+	bars, err := s.cfg.DB.Calls(ctx, b.Batch, from, to, step)
+	if err != nil {
+		return chart{}, err
+	}
+	return draw(bars, from, to, step, b.Now), nil
+}
+
+// draw lays bars out: every step has its place, those without calls too.
+func draw(bars []db.Bar, from, to time.Time, step time.Duration, now time.Time) chart {
+	c := chart{Step: step, Width: chartWidth, Height: chartHigh, From: report.Clock(from, now), To: report.Clock(to, now)}
+	most := int64(1)
+	for _, b := range bars {
+		most = max(most, b.Calls)
+	}
+	c.Scale = niceAbove(most)
+	steps := max(int(to.Sub(from)/step)+1, 10) // or a single bar would be as wide as the page
+	wide := float64(chartWidth) / float64(steps)
+	for _, b := range bars {
+		i := float64(b.At.Sub(from) / step)
+		d := drawnBar{Bar: b, Label: report.Clock(b.At, now), X: i*wide + wide*0.1, W: wide * 0.8}
+		y := float64(chartHigh)
+		for _, part := range []struct {
+			n  int64
+			to *rect
+		}{{b.Succeeded, &d.OK}, {b.RateLimited, &d.Wait}, {b.Failed, &d.Bad}} {
+			h := float64(part.n) / float64(c.Scale) * chartHigh
+			y -= h
+			*part.to = rect{Y: y, H: h}
+		}
+		c.Bars = append(c.Bars, d)
+		c.Calls, c.OK, c.Wait, c.Bad = c.Calls+b.Calls, c.OK+b.Succeeded, c.Wait+b.RateLimited, c.Bad+b.Failed
+	}
+	for _, part := range []float64{0.5, 1} {
+		c.Lines = append(c.Lines, line{Y: chartHigh * (1 - part), Label: report.Number(int64(float64(c.Scale) * part))})
+	}
+	return c
+}
+
+// niceAbove is a round number, even where it is above 1, that is not below n.
+func niceAbove(n int64) int64 {
+	for base := int64(1); ; base *= 10 {
+		for _, m := range []int64{2, 4, 6, 8, 10} {
+			if m*base >= n {
+				return m * base
+			}
+		}
+	}
+}
+
+// px is a length of a drawing.
+func px(f float64) string { return strconv.FormatFloat(f, 'f', 2, 64) }
+
+// share is n of total as a percentage, rounded down: 100 is all of it.
+func share(n, total int64) int64 {
+	if total <= 0 {
+		return 0
+	}
+	return 100 * n / total
+}
+
+// segment is a part of a bar: of a batch's rows, by status.
+type segment struct {
+	Status string
+	X, W   float64
+}
+
+// drawnProgress is a batch's rows as one bar, with what it says in words.
+type drawnProgress struct {
+	Segments []segment
+	Percent  int64
+	Label    string
+}
+
+// bar draws how far a batch is.
+func bar(b report.Batch) drawnProgress {
+	d := drawnProgress{Percent: share(b.Done(), b.Total)}
+	x := 0.0
+	for _, c := range countsOf(b) {
+		if c.Rows == 0 || c.Status == "pending" || b.Total == 0 {
+			continue
+		}
+		w := float64(c.Rows) / float64(b.Total) * 1000
+		d.Segments = append(d.Segments, segment{Status: c.Status, X: x, W: w})
+		x += w
+	}
+	d.Label = fmt.Sprintf("%d %% done: %s", d.Percent, b.Counts())
+	return d
+}
+
+// gauge is how much of a limit is used, as an arc of 100.
+type gauge struct {
+	Ours, Foreign float64 // lengths; Foreign follows Ours
+	Label         string
+}
+
+func gaugeOf(l db.LaneState) gauge {
+	if l.Limit == 0 {
+		return gauge{Label: "no limit"}
+	}
+	used := float64(min(l.Used, l.Limit)) / float64(l.Limit) * 100
+	foreign := min(float64(l.Foreign)/float64(l.Limit)*100, used)
+	return gauge{Ours: used - foreign, Foreign: foreign, Label: report.Rate(l)}
+}
+
+// badge is a status as a small label: its class and its word.
+type badge struct{ Class, Word string }
+
+func badgeOf(status string) badge {
+	class, _, _ := strings.Cut(status, " ")
+	return badge{Class: class, Word: status}
+}

@@ -1,0 +1,98 @@
+package web
+
+import (
+	"mime"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+const (
+	// maxBody is for forms and River UI's lists of ids; uploads have a limit of
+	// their own.
+	maxBody = 256 << 10
+
+	// The pages need nothing from elsewhere, and no script or style in their text.
+	pagePolicy = "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'"
+
+	// River UI's style sheet holds pictures as data, and its parts set styles
+	// from scripts.
+	riverPolicy = pagePolicy + "; img-src 'self' data:; style-src 'self' 'unsafe-inline'"
+)
+
+// guard stands before every handler, River UI's included.
+func (s *Server) guard(next http.Handler) http.Handler {
+	crossOrigin := http.NewCrossOriginProtection()
+	crossOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.cfg.Logger.Warn("refused a request that another web page made", "from", s.client(r), "path", r.URL.Path)
+		http.Error(w, "this request came from another web page: it was refused", http.StatusForbidden)
+	}))
+	next = crossOrigin.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		setHeaders(w.Header(), r.URL.Path)
+		if !s.knownHost(r.Host) {
+			http.Error(w, "relabel does not go by this name; relabel serve --allow-host NAME lets it", http.StatusMisdirectedRequest)
+			return
+		}
+		if r.URL.Path != uploadPath { // its handler bounds it
+			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func setHeaders(h http.Header, path string) {
+	policy := pagePolicy
+	if strings.HasPrefix(path, riverPrefix+"/") {
+		policy = riverPolicy
+	}
+	h.Set("Content-Security-Policy", policy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY") // for browsers that don't know frame-ancestors
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+	h.Set("Cache-Control", "no-store")
+}
+
+// knownHost keeps web pages out that let their own name resolve to our address
+// (DNS rebinding): they go by a name, never by an address.
+func (s *Server) knownHost(host string) bool {
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
+		return true
+	}
+	return name == "localhost" || slices.ContainsFunc(s.cfg.Hosts, func(h string) bool { return strings.EqualFold(h, name) })
+}
+
+// client is the address that a request came from.
+func (s *Server) client(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	if !s.cfg.BehindProxy {
+		return host
+	}
+	// The proxy before us has added the last one; those before it anybody may have written.
+	if all := r.Header.Values("X-Forwarded-For"); len(all) > 0 {
+		list := strings.Split(all[len(all)-1], ",")
+		if addr, err := netip.ParseAddr(strings.TrimSpace(list[len(list)-1])); err == nil {
+			return addr.String()
+		}
+	}
+	return host
+}
+
+// isJSON tells a body that no form of another web page can send.
+func isJSON(r *http.Request) bool {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && kind == "application/json"
+}

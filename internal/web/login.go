@@ -1,0 +1,103 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"relabel/internal/intake"
+	"relabel/internal/report"
+)
+
+// loginForm is what the login page shows.
+type loginForm struct {
+	Password bool   // whether there is one
+	Next     string // where to go after it
+	Problem  string
+	Done     bool
+}
+
+// loginPage takes a link's key, or shows the form. It answers with a page and no
+// redirect: a browser that came from another site's page (a chat, a mail) would
+// follow one without the new cookie.
+func (s *Server) loginPage(w http.ResponseWriter, r *http.Request) {
+	key := r.URL.Query().Get("key")
+	form := loginForm{Password: s.cfg.Password != "", Next: localPath(r.URL.Query().Get("next"))}
+	if key == "" || r.Method != http.MethodGet { // HEAD asks whether the page is there
+		s.renderLogin(w, r, http.StatusOK, form)
+		return
+	}
+	if form.Password {
+		form.Problem = "This dashboard has a password; links don't work here."
+		s.renderLogin(w, r, http.StatusForbidden, form)
+		return
+	}
+	s.attempt(w, r, form, "", func() (Role, bool) { return s.links.use(key) },
+		"This link was used before, or is of an earlier start. The newest one stands in the terminal where relabel runs.")
+}
+
+// login takes the form with a password.
+func (s *Server) login(w http.ResponseWriter, r *http.Request) {
+	form := loginForm{Password: s.cfg.Password != "", Next: localPath(r.PostFormValue("next"))}
+	password := r.PostFormValue("password")
+	s.attempt(w, r, form, r.PostFormValue("name"), func() (Role, bool) { return s.checkPassword(password) }, "That is not the password.")
+}
+
+// checkPassword compares with both, so that its time tells nothing.
+func (s *Server) checkPassword(given string) (Role, bool) {
+	change := s.cfg.Password != "" && same(given, s.cfg.Password)
+	look := s.cfg.ReadOnlyPassword != "" && same(given, s.cfg.ReadOnlyPassword)
+	switch {
+	case change:
+		return RoleChange, true
+	case look:
+		return RoleLook, true
+	}
+	return "", false
+}
+
+// attempt lets somebody try to log in, unless too many have tried in vain.
+func (s *Server) attempt(w http.ResponseWriter, r *http.Request, form loginForm, name string, check func() (Role, bool), wrong string) {
+	from := s.client(r)
+	if wait := s.guesses.begin(from); wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
+		form.Problem = fmt.Sprintf("Too many attempts: try again in %s.", report.Span(max(wait, 1e9)))
+		s.renderLogin(w, r, http.StatusTooManyRequests, form)
+		return
+	}
+	role, ok := check()
+	if !ok {
+		s.cfg.Logger.Warn("somebody failed to log in to the dashboard", "from", from)
+		form.Problem = wrong
+		s.renderLogin(w, r, http.StatusForbidden, form)
+		return
+	}
+	s.guesses.right(from)
+	who := from
+	if name = strings.TrimSpace(report.Cut(intake.Clean(name), 40)); name != "" {
+		who = name + " at " + from
+	}
+	s.setCookie(w, s.sessions.begin(who, role), int(sessionLife.Seconds()))
+	if r.Method == http.MethodPost {
+		http.Redirect(w, r, form.Next, http.StatusSeeOther)
+		return
+	}
+	if s.cfg.LinkUsed != nil {
+		s.cfg.LinkUsed(role, from)
+	}
+	form.Done = true
+	s.renderLogin(w, r, http.StatusOK, form)
+}
+
+func (s *Server) renderLogin(w http.ResponseWriter, r *http.Request, status int, form loginForm) {
+	s.render(w, r, status, "login", page{Title: "Log in", Data: form})
+}
+
+func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
+	if c, err := r.Cookie(s.cookieName()); err == nil {
+		s.sessions.end(c.Value)
+	}
+	s.setCookie(w, "", -1)
+	http.Redirect(w, r, "/login", http.StatusSeeOther)
+}

@@ -1,0 +1,231 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"relabel/db"
+	"relabel/internal/report"
+)
+
+const (
+	// newestBatches is how many batches an overview looks at: what a person
+	// remembers of.
+	newestBatches = 50
+
+	// shownEnded is how many batches that have ended it lists.
+	shownEnded = 8
+
+	// troubleShown is how long a batch with failures wants a person.
+	troubleShown = 7 * 24 * time.Hour
+)
+
+// overviewFigures are what moves on the first page.
+type overviewFigures struct {
+	Now     time.Time
+	Sites   []siteFigures
+	Idle    []string // sites that were never worked and have nothing to do
+	Running []report.Batch
+	Ended   []report.Batch
+	Needs   []need
+	Workers int
+	Say     string // for who cannot see it
+}
+
+// siteFigures are a site's limit and what becomes of it.
+type siteFigures struct {
+	db.Site
+	Work  db.Workload
+	Lane  db.LaneState
+	Known bool // there is a lane
+	Users []db.LaneUser
+	Wait  string // why nothing goes out now
+}
+
+// need is something that waits for a person.
+type need struct {
+	Text   string
+	Link   string
+	Do     string // what its button says; empty: it has none
+	Action string // where its form goes
+}
+
+func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request) {
+	p, err := s.overview(r.Context())
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	s.render(w, r, http.StatusOK, "overview", p)
+}
+
+func (s *Server) overview(ctx context.Context) (page, error) {
+	f := overviewFigures{}
+	var err error
+	if f.Now, err = s.cfg.DB.Now(ctx); err != nil {
+		return page{}, err
+	}
+	if err := s.readSites(ctx, &f); err != nil {
+		return page{}, err
+	}
+	newest, err := report.Batches(ctx, s.cfg.DB, "", newestBatches)
+	if err != nil {
+		return page{}, err
+	}
+	open, err := s.openBatches(ctx, newest)
+	if err != nil {
+		return page{}, err
+	}
+	live, err := s.cfg.DB.LiveProcesses(ctx)
+	if err != nil {
+		return page{}, err
+	}
+	f.Workers = len(live)
+	f.sort(open, newest)
+	f.Say = f.say()
+	return page{Title: "Overview", Nav: "overview", Topic: "overview", Figures: f}, nil
+}
+
+func (s *Server) readSites(ctx context.Context, f *overviewFigures) error {
+	sites, err := s.cfg.DB.Sites(ctx)
+	if err != nil {
+		return err
+	}
+	users, err := s.cfg.DB.LaneUsers(ctx)
+	if err != nil {
+		return err
+	}
+	for _, site := range sites {
+		one := siteFigures{Site: site}
+		if one.Lane, one.Known, err = s.cfg.DB.Lane(ctx, site.Name); err != nil {
+			return err
+		}
+		if one.Work, err = s.cfg.DB.Workload(ctx, site.ID); err != nil {
+			return err
+		}
+		for _, u := range users {
+			if u.Site == site.Name {
+				one.Users = append(one.Users, u)
+			}
+		}
+		one.Wait = one.waiting()
+		if !one.Known && one.Work.Open+one.Work.Paused == 0 && one.Wait == "" {
+			f.Idle = append(f.Idle, site.Name)
+			continue
+		}
+		f.Sites = append(f.Sites, one)
+	}
+	return nil
+}
+
+// waiting says why a site sends nothing now, or less than it has.
+func (s siteFigures) waiting() string {
+	l := s.Lane
+	switch {
+	case s.ParkedReason != nil:
+		return "parked: " + *s.ParkedReason
+	case s.PausedAt != nil:
+		return "paused by a person"
+	case s.BreakerOpen:
+		return "the API fails (" + report.Cut(deref(s.BreakerError), 80) + "): one call every " + report.Span(db.ProbeEvery) + " finds out when it is well again"
+	case l.Blocked > 0:
+		return "the API answered 429: waits " + report.Span(l.Blocked+time.Second/2)
+	case s.Work.Open > 0 && l.Limit > 0 && l.Used >= l.Limit:
+		return "the limit is used up: each call frees its place " + report.Window(l.Window) + " after its answer"
+	}
+	return ""
+}
+
+// openBatches are those that are not at their end, however old.
+func (s *Server) openBatches(ctx context.Context, newest []report.Batch) ([]report.Batch, error) {
+	list, err := s.cfg.DB.OpenBatches(ctx, newestBatches)
+	if err != nil {
+		return nil, err
+	}
+	lanes := map[string]db.LaneState{}
+	for _, b := range newest {
+		lanes[b.Site] = b.Lane
+	}
+	open := make([]report.Batch, len(list))
+	for i, st := range list {
+		lane, ok := lanes[st.Site]
+		if !ok {
+			if lane, _, err = s.cfg.DB.Lane(ctx, st.Site); err != nil {
+				return nil, err
+			}
+			lanes[st.Site] = lane
+		}
+		open[i] = report.NewBatch(st, lane)
+	}
+	return open, nil
+}
+
+// sort finds out what is running, what has ended, and what wants a person.
+func (f *overviewFigures) sort(open, newest []report.Batch) {
+	f.Running = open
+	for _, site := range f.Sites {
+		f.needOf(site)
+	}
+	var waiting int64
+	for _, b := range open {
+		if b.Status == "active" {
+			waiting += b.Left()
+		}
+		if b.Held() {
+			f.need(need{Text: fmt.Sprintf("Batch %d was paused: %s", b.Batch, *b.StatusReason), Link: batchPath(b.Batch)})
+		}
+	}
+	if waiting > 0 && f.Workers == 0 {
+		f.need(need{Text: report.Plural(waiting, "row waits", "rows wait") + ", and no worker is running: start `relabel work`"})
+	}
+	for _, b := range newest {
+		f.newest(b)
+	}
+}
+
+func (f *overviewFigures) newest(b report.Batch) {
+	bad := b.Bad()
+	switch {
+	case b.Status == "planned":
+		f.Running = append(f.Running, b)
+		f.need(need{Text: fmt.Sprintf("Batch %d is a plan: look at it, then apply it", b.Batch), Link: batchPath(b.Batch)})
+	case b.FinishedAt == nil:
+	case len(f.Ended) < shownEnded:
+		f.Ended = append(f.Ended, b)
+	}
+	if b.FinishedAt != nil && b.Status == "done" && bad > 0 && f.Now.Sub(*b.FinishedAt) < troubleShown {
+		f.need(need{Text: fmt.Sprintf("%s of batch %d did not succeed", report.Plural(bad, "row", "rows"), b.Batch), Link: batchPath(b.Batch)})
+	}
+}
+
+func (f *overviewFigures) needOf(s siteFigures) {
+	act := "/site/" + s.Name + "/resume"
+	switch {
+	case s.ParkedReason != nil:
+		f.need(need{
+			Text: "Site " + s.Name + " is parked: " + *s.ParkedReason + ". Mend the token, then resume", Do: "Resume " + s.Name, Action: act,
+		})
+	case s.PausedAt != nil:
+		f.need(need{Text: "Site " + s.Name + " is paused", Do: "Resume " + s.Name, Action: act})
+	case s.BreakerOpen:
+		f.need(need{Text: "The API of site " + s.Name + " fails: " + report.Cut(deref(s.BreakerError), 120)})
+	}
+}
+
+func (f *overviewFigures) need(n need) { f.Needs = append(f.Needs, n) }
+
+// say is the page in a sentence or two, for a screen reader.
+func (f *overviewFigures) say() string {
+	if len(f.Running) == 0 {
+		return "Nothing is running."
+	}
+	text := ""
+	for _, b := range f.Running[:min(len(f.Running), 3)] {
+		text += fmt.Sprintf("Batch %d: %s of %s rows done. ", b.Batch, report.Number(b.Done()), report.Number(b.Total))
+	}
+	return text
+}
+
+func batchPath(id int64) string { return fmt.Sprintf("/batch/%d", id) }

@@ -1,0 +1,166 @@
+package web
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"time"
+
+	"relabel/db"
+	"relabel/internal/report"
+)
+
+// page is what a template gets: layout.html for the frame, and a file of its own
+// that defines "main" and, where figures move, "live".
+type page struct {
+	Title   string
+	Nav     string // which entry of the menu is meant
+	Topic   string // of the live figures; empty: none
+	Figures any    // what "live" shows
+	Data    any    // what else the page shows
+
+	// render fills in:
+	Who     string // empty: nobody has logged in
+	May     bool   // change things
+	Flash   []flash
+	Version string
+}
+
+// flash is what came of an action, shown once on the next page.
+type flash struct {
+	Bad  bool
+	Text string
+}
+
+// pages are the templates, by the name of their file.
+type pages map[string]*template.Template
+
+func readPages(st static) (pages, error) {
+	funcs := template.FuncMap{
+		"static": st.url, "number": number, "plural": plural, "span": report.Span, "cut": report.Cut,
+		"when": when, "clock": report.Clock, "rate": report.Rate, "window": report.Window, "deref": deref,
+		"bar": bar, "gauge": gaugeOf, "px": px, "badge": badgeOf, "list": list, "mb": func(n int64) int64 { return n >> 20 },
+	}
+	layout, err := template.New("layout").Funcs(funcs).ParseFS(files, "templates/layout.html", "templates/parts.html")
+	if err != nil {
+		return nil, fmt.Errorf("error reading the pages' frame: %w", err)
+	}
+	out := pages{}
+	for _, name := range []string{"login", "overview", "batches", "batch", "asset", "log", "upload", "error"} {
+		t, err := layout.Clone()
+		if err == nil {
+			_, err = t.ParseFS(files, "templates/"+name+".html")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("error reading the page %s: %w", name, err)
+		}
+		out[name] = t
+	}
+	return out, nil
+}
+
+// number takes whatever a template counts with.
+func number(n any) string {
+	switch n := n.(type) {
+	case int:
+		return report.Number(int64(n))
+	case int64:
+		return report.Number(n)
+	}
+	return fmt.Sprint(n)
+}
+
+func plural(n any, one, many string) string {
+	if i, ok := n.(int); ok {
+		n = int64(i)
+	}
+	i, _ := n.(int64)
+	return report.Plural(i, one, many)
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+func list(items ...any) []any { return items }
+
+// when is a moment for people, with the whole of it for programs and for who
+// asks. Nothing in it comes from outside.
+func when(t, now any) template.HTML {
+	at, ok := t.(time.Time)
+	if p, isPtr := t.(*time.Time); isPtr && p != nil {
+		at, ok = *p, true
+	}
+	base, _ := now.(time.Time)
+	if !ok {
+		return "–"
+	}
+	return template.HTML(fmt.Sprintf(`<time datetime=%q title=%q>%s</time>`, //nolint:gosec // made of numbers
+		at.UTC().Format(time.RFC3339), at.Local().Format("Mon 2 Jan 2006 15:04:05 MST"), report.Clock(at, base)))
+}
+
+// render answers with a page.
+func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
+	if who := current(r); who != nil {
+		p.Who, p.May = who.who, who.may(RoleChange)
+		p.Flash = who.takeFlash()
+	}
+	p.Version = s.cfg.Version
+	var buf bytes.Buffer
+	if err := s.pages[name].ExecuteTemplate(&buf, "layout", p); err != nil {
+		s.cfg.Logger.Error("a page could not be made", "page", name, "error", err)
+		http.Error(w, "this page could not be made; relabel's log says why", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(buf.Bytes()) // who asked may be gone
+}
+
+// fail answers with a page that says what went wrong and what to do.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, status int, text string) {
+	s.render(w, r, status, "error", page{Title: http.StatusText(status), Data: text})
+}
+
+// failed answers for an error of a page's own work.
+func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
+	switch {
+	case r.Context().Err() != nil: // nobody waits for it any more
+	case errors.Is(err, db.ErrNoBatch), errors.Is(err, db.ErrNoSite), errors.Is(err, errNotFound):
+		s.fail(w, r, http.StatusNotFound, err.Error())
+	case db.Transient(err):
+		s.cfg.Logger.Warn("a page waits for the database", "path", r.URL.Path, "error", err)
+		s.fail(w, r, http.StatusServiceUnavailable, "The database does not answer. Load the page again in a moment.")
+	default:
+		s.cfg.Logger.Error("a page failed", "path", r.URL.Path, "error", err)
+		s.fail(w, r, http.StatusInternalServerError, err.Error())
+	}
+}
+
+var errNotFound = errors.New("there is no such page")
+
+func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
+	s.fail(w, r, http.StatusNotFound, "There is no such page.")
+}
+
+// tell leaves a text for the session's next page.
+func (s *session) tell(f flash) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.flash) < 10 { // nobody looks at more
+		s.flash = append(s.flash, f)
+	}
+}
+
+func (s *session) takeFlash() []flash {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.flash
+	s.flash = nil
+	return f
+}

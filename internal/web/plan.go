@@ -1,0 +1,147 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"relabel/db"
+	"relabel/internal/plan"
+	"relabel/internal/report"
+	"relabel/jobs"
+)
+
+// changesOnPage is how many rows a plan shows as old and new.
+const changesOnPage = 50
+
+// planData is what a plan would do.
+type planData struct {
+	plan.Summary
+	Compared bool
+	Changes  []db.Change // this page of them
+	Next     string
+	First    string
+	Looks    []string // what to look at before it is applied
+}
+
+func (s *Server) planData(r *http.Request, id int64) (*planData, error) {
+	ctx := r.Context()
+	sum, err := plan.Summarise(ctx, s.cfg.DB, id)
+	if errors.Is(err, db.ErrNotPlanned) { // applied a moment ago
+		return nil, nil //nolint:nilnil // there is none, and that is no error
+	}
+	if err != nil {
+		return nil, err
+	}
+	d := &planData{Summary: sum, Compared: sum.PlannedAt != nil, Looks: looksOf(sum)}
+	after, _ := strconv.ParseInt(r.URL.Query().Get("line"), 10, 64)
+	if d.Changes, err = s.cfg.DB.Changes(ctx, id, after, changesOnPage); err != nil {
+		return nil, err
+	}
+	if n := len(d.Changes); n == changesOnPage {
+		d.Next = fmt.Sprintf("?line=%d#plan", d.Changes[n-1].Line)
+	}
+	if after > 0 {
+		d.First = "?#plan"
+	}
+	return d, nil
+}
+
+// looksOf is what often is a mistake in the source.
+func looksOf(p plan.Summary) (out []string) {
+	if p.LosesExtension > 0 {
+		out = append(out, report.Plural(p.LosesExtension, "name loses its file extension", "names lose their file extension"))
+	}
+	if p.Localized > 0 {
+		out = append(out, report.Plural(p.Localized, "name is", "names are")+" for a secondary locale; whether Webflow keeps a display name for each locale is not documented")
+	}
+	if p.LocaleConflicts > 0 {
+		out = append(out, report.Plural(p.LocaleConflicts, "asset gets", "assets get")+" different names in different locales; if Webflow keeps one for all, the last call wins")
+	}
+	if p.Unknown > 0 {
+		out = append(out, report.Plural(p.Unknown, "row names an asset", "rows name assets")+" that the site does not have")
+	}
+	return out
+}
+
+// reader makes calls that rename nothing, with the site's token. Close it.
+func (s *Server) reader(ctx context.Context, site db.Site) (*jobs.Reader, error) {
+	cfg, err := s.cfg.Site(site)
+	if err != nil {
+		return nil, err
+	}
+	return jobs.NewReader(ctx, jobs.ReaderConfig{DB: s.cfg.DB, Site: cfg, CallTimeout: s.cfg.CallTimeout, Logger: s.cfg.Logger})
+}
+
+// compare reads the site in the background and compares a plan with it; then
+// does what is to come after that, if anything.
+func (s *Server) compare(site db.Site, id int64, takeOver bool, then func(context.Context) error) bool {
+	return s.work.start(id, func(ctx context.Context, progress func(calls, total int)) error {
+		defer s.kept.forget(id)
+		reader, err := s.reader(ctx, site)
+		if err != nil {
+			return err
+		}
+		defer reader.Close()
+		p := plan.Planner{DB: s.cfg.DB, Reader: reader, Progress: progress}
+		if err := p.Compare(ctx, id, takeOver); err != nil || then == nil {
+			return err
+		}
+		return then(ctx)
+	})
+}
+
+var errReading = errors.New("the site is being read for this plan: wait for the end of that")
+
+func (s *Server) compareAgain(ctx context.Context, _ *http.Request, b db.BatchStatus) (string, int64, error) {
+	st, err := s.cfg.DB.PlanState(ctx, b.Batch)
+	if err != nil {
+		return "", -1, err
+	}
+	if !s.compare(st.Site, b.Batch, false, nil) {
+		return "", -1, errReading
+	}
+	return "Reading the site.", -1, nil
+}
+
+// compareWithRecord is for a token that may not read, or none.
+func (s *Server) compareWithRecord(ctx context.Context, _ *http.Request, b db.BatchStatus) (string, int64, error) {
+	if err := s.cfg.DB.CompareWithRecord(ctx, b.Batch); err != nil {
+		return "", -1, err
+	}
+	s.work.end(b.Batch, nil)
+	return "Compared with what relabel itself has sent; the site was not asked.", -1, nil
+}
+
+// applyPlan queues a plan. An old one is compared with the site again first,
+// which goes on after the answer.
+func (s *Server) applyPlan(ctx context.Context, r *http.Request, b db.BatchStatus) (string, int64, error) {
+	st, err := s.cfg.DB.PlanState(ctx, b.Batch)
+	if err != nil {
+		return "", -1, err
+	}
+	accept := func(ctx context.Context) error {
+		return plan.Accept(ctx, plan.AcceptParams{DB: s.cfg.DB, Client: s.cfg.Client, Site: st.Site, BatchID: b.Batch})
+	}
+	takeOver := r.PostFormValue("take_over") != ""
+	if !st.Stale(plan.MaxAge) && !takeOver {
+		return "Applied: it is queued for the workers.", b.Pending, accept(ctx)
+	}
+	d := db.Deed{Who: current(r).who, Via: "dashboard", Action: "apply, after reading the site", Subject: batchSubject(b.Batch)}
+	if !s.compare(st.Site, b.Batch, takeOver, func(ctx context.Context) error {
+		return s.cfg.DB.Audit(ctx, d, func(ctx context.Context) (int64, error) { return -1, accept(ctx) })
+	}) {
+		return "", -1, errReading
+	}
+	return "Reading the site again; then it is applied.", -1, nil
+}
+
+func (s *Server) discardPlan(ctx context.Context, _ *http.Request, b db.BatchStatus) (string, int64, error) {
+	if err := s.cfg.DB.Discard(ctx, b.Batch); err != nil {
+		return "", -1, err
+	}
+	s.work.end(b.Batch, nil)
+	return "The plan is discarded.", b.Total, nil
+}

@@ -1,0 +1,126 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"relabel/db"
+)
+
+const (
+	rowsOnPage = 50
+
+	// countedRows is how many rows a page looks through to say how many match.
+	countedRows = 50_000
+)
+
+// rowFilter is what the form above the rows asks for.
+type rowFilter struct {
+	Status string
+	Name   string
+	Asset  string
+	Error  string
+	HTTP   string
+}
+
+func filterOf(q url.Values) rowFilter {
+	get := func(name string) string { return strings.TrimSpace(q.Get(name)) }
+	return rowFilter{Status: get("status"), Name: get("name"), Asset: strings.ToLower(get("asset")), Error: get("error"), HTTP: get("http")}
+}
+
+// Set tells whether it asks for anything.
+func (f rowFilter) Set() bool { return f != rowFilter{} }
+
+// Query is the filter as part of an address.
+func (f rowFilter) Query() string {
+	q := url.Values{}
+	for name, value := range map[string]string{"status": f.Status, "name": f.Name, "asset": f.Asset, "error": f.Error, "http": f.HTTP} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	return q.Encode()
+}
+
+func (f rowFilter) jobs(batch int64) (db.JobFilter, error) {
+	out := db.JobFilter{Batch: batch, Name: f.Name, AssetID: f.Asset, Error: f.Error}
+	if f.Status != "" {
+		out.Statuses = []string{f.Status}
+	}
+	if f.HTTP != "" {
+		n, err := strconv.Atoi(f.HTTP)
+		if err != nil {
+			return out, db.FilterError("an HTTP status is a number of three digits")
+		}
+		out.HTTPStatus = n
+	}
+	return out, out.Check()
+}
+
+// rowsData is a page of rows.
+type rowsData struct {
+	Filter   rowFilter
+	Statuses []string
+	Problem  string
+	Jobs     []db.Job
+	Next     string // the address of the next page
+	First    string // of the first one, when this is another
+	Looked   int64
+	Count    db.JobCount
+	Retry    int64 // of the counted, those that a retry takes; -1: not known
+}
+
+func (s *Server) rows(ctx context.Context, batch int64, q url.Values) (d rowsData, err error) {
+	d = rowsData{Filter: filterOf(q), Statuses: db.Statuses()}
+	filter, err := d.Filter.jobs(batch)
+	var page db.JobPage
+	if err == nil {
+		page, err = s.cfg.DB.Jobs(ctx, db.JobQuery{JobFilter: filter, Sort: db.SortOldest, Cursor: q.Get("after"), Limit: rowsOnPage})
+	}
+	var bad db.FilterError
+	if errors.As(err, &bad) {
+		d.Problem = bad.Error()
+		return d, nil
+	}
+	if err != nil {
+		return d, err
+	}
+	d.Jobs, d.Looked = page.Jobs, page.Looked
+	here := d.Filter.Query()
+	if page.Next != "" {
+		d.Next = "?" + join(here, "after="+url.QueryEscape(page.Next)) + "#rows"
+	}
+	if q.Get("after") != "" {
+		d.First = "?" + here + "#rows"
+	}
+	if d.Count, err = s.cfg.DB.CountJobs(ctx, filter, countedRows); err != nil {
+		return d, err
+	}
+	d.Retry, err = s.retryable(ctx, filter)
+	return d, err
+}
+
+func (s *Server) retryable(ctx context.Context, f db.JobFilter) (int64, error) {
+	f, ok := f.ForRetry()
+	if !ok {
+		return 0, nil
+	}
+	n, err := s.cfg.DB.CountJobs(ctx, f, countedRows)
+	if err == nil && !n.Exact {
+		return -1, nil
+	}
+	return n.Rows, err
+}
+
+func join(parts ...string) string {
+	var out []string
+	for _, p := range parts {
+		if p != "" {
+			out = append(out, p)
+		}
+	}
+	return strings.Join(out, "&")
+}

@@ -1,0 +1,90 @@
+// What pages do beyond showing themselves: the theme, and figures that move.
+// Without this script they are right all the same, as of when they were loaded.
+(() => {
+  "use strict";
+  const root = document.documentElement;
+
+  // The theme is set before the page is drawn; none means what the system says.
+  const kept = () => { try { return localStorage.getItem("theme"); } catch { return null; } };
+  const keep = (theme) => { try { localStorage.setItem("theme", theme); } catch { /* for this page only */ } };
+  if (kept() === "dark" || kept() === "light") root.dataset.theme = kept();
+  const isDark = () => root.dataset.theme
+    ? root.dataset.theme === "dark"
+    : matchMedia("(prefers-color-scheme: dark)").matches;
+
+  function themeButton() {
+    const button = document.getElementById("theme");
+    const show = () => { button.textContent = isDark() ? "Light" : "Dark"; };
+    button.hidden = false;
+    button.setAttribute("aria-label", "Switch between dark and light");
+    button.addEventListener("click", () => {
+      root.dataset.theme = isDark() ? "light" : "dark";
+      keep(root.dataset.theme);
+      show();
+    });
+    show();
+  }
+
+  // follow makes a part of the page like its new version. What is the same stays
+  // as it is, so that focus, selection and what was opened are not lost.
+  function follow(old, now) {
+    if (old.nodeType !== now.nodeType || old.nodeName !== now.nodeName || (old.id || "") !== (now.id || "")) {
+      old.replaceWith(now);
+      return;
+    }
+    if (old.nodeType !== Node.ELEMENT_NODE) {
+      if (old.data !== now.data) old.data = now.data;
+      return;
+    }
+    for (const { name } of [...old.attributes]) {
+      if (!now.hasAttribute(name) && name !== "open") old.removeAttribute(name);
+    }
+    for (const { name, value } of [...now.attributes]) {
+      if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    }
+    const before = [...old.childNodes], after = [...now.childNodes];
+    after.forEach((child, i) => (before[i] ? follow(before[i], child) : old.append(child)));
+    before.slice(after.length).forEach((child) => child.remove());
+  }
+
+  const sayEvery = 20000; // ms: a screen reader should not talk all the time
+  let said = 0;
+  function say(text) {
+    const place = document.getElementById("say");
+    if (!text || Date.now() - said < sayEvery || place.textContent === text) return;
+    said = Date.now();
+    place.textContent = text;
+  }
+
+  function live(main) {
+    const place = document.getElementById("live");
+    const stale = document.getElementById("stale");
+    const source = new EventSource(main.dataset.live);
+    source.onopen = () => { stale.hidden = true; };
+    source.onerror = () => { stale.hidden = false; }; // the browser tries again by itself
+    source.onmessage = (event) => {
+      const box = document.createElement("template");
+      box.innerHTML = event.data;
+      const now = box.content.firstElementChild, old = place.firstElementChild;
+      if (now.dataset.state !== old.dataset.state) { // the rest of the page is another, too
+        source.close();
+        location.reload();
+        return;
+      }
+      follow(old, now);
+      say(now.dataset.say);
+    };
+    addEventListener("pagehide", () => source.close());
+  }
+
+  addEventListener("DOMContentLoaded", () => {
+    themeButton();
+    const main = document.getElementById("main");
+    if (main.dataset.live && window.EventSource) live(main);
+    // A form that was sent once is not sent again by a second click.
+    addEventListener("submit", (event) => {
+      for (const button of event.target.querySelectorAll("button")) setTimeout(() => { button.disabled = true; });
+    });
+    addEventListener("pageshow", () => { for (const b of document.querySelectorAll("button:disabled")) b.disabled = false; });
+  });
+})();

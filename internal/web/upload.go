@@ -1,0 +1,203 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"relabel/db"
+	"relabel/internal/intake"
+	"relabel/internal/load"
+	"relabel/internal/report"
+)
+
+const (
+	uploadPath = "/upload"
+
+	shownProblems = 50   // of a CSV's rows; the command line lists all
+	maxField      = 1024 // bytes of a field before the file
+
+	// maxLong is how many uploads and downloads go on at once: each holds a
+	// connection to the database as long as it takes.
+	maxLong = 3
+)
+
+// uploadForm is what the upload's page shows.
+type uploadForm struct {
+	Sites       []db.Site
+	Site, Name  string
+	SkipInvalid bool
+	Force       bool
+	Max         int64
+	Problem     string // why nothing was loaded
+	Problems    []intake.Problem
+	More        int64 // problems that are not shown
+}
+
+func (s *Server) uploadPage(w http.ResponseWriter, r *http.Request) {
+	s.renderUpload(w, r, http.StatusOK, uploadForm{Site: db.DefaultSite})
+}
+
+func (s *Server) renderUpload(w http.ResponseWriter, r *http.Request, status int, f uploadForm) {
+	sites, err := s.cfg.DB.Sites(r.Context())
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	f.Sites = slices.DeleteFunc(sites, func(site db.Site) bool { return s.cfg.StandIn != nil && s.cfg.StandIn(site.Name) })
+	f.Max = s.cfg.MaxUpload
+	s.render(w, r, status, "upload", page{Title: "Load a CSV", Nav: "upload", Data: f})
+}
+
+// busy keeps long requests from taking all connections to the database.
+func (s *Server) busy(w http.ResponseWriter, r *http.Request) (release func(), ok bool) {
+	select {
+	case s.long <- struct{}{}:
+		return func() { <-s.long }, true
+	default:
+		w.Header().Set("Retry-After", "10")
+		s.fail(w, r, http.StatusServiceUnavailable, "Other uploads or downloads are going on: try again when they have ended.")
+		return nil, false
+	}
+}
+
+// upload streams a CSV into a plan: nothing is written to a disk, and a file of
+// any length takes the same memory.
+func (s *Server) upload(w http.ResponseWriter, r *http.Request) {
+	release, ok := s.busy(w, r)
+	if !ok {
+		return
+	}
+	defer release()
+	control := http.NewResponseController(w)
+	_ = control.SetWriteDeadline(time.Time{}) // the answer comes after the load, however long that takes
+	r.Body = http.MaxBytesReader(w, &slowReader{ReadCloser: r.Body, control: control}, s.cfg.MaxUpload)
+	f, file, err := readForm(r)
+	if err != nil {
+		f.Problem = s.uploadProblem(err)
+		s.renderUpload(w, r, http.StatusBadRequest, f)
+		return
+	}
+	id, err := s.loadUpload(r, &f, file)
+	_ = control.SetWriteDeadline(time.Now().Add(writeTimeout))
+	if err != nil {
+		f.Problem = s.uploadProblem(err)
+		s.renderUpload(w, r, http.StatusUnprocessableEntity, f)
+		return
+	}
+	http.Redirect(w, r, batchPath(id), http.StatusSeeOther)
+}
+
+func (s *Server) uploadProblem(err error) string {
+	if e := (*http.MaxBytesError)(nil); errors.As(err, &e) {
+		return fmt.Sprintf("The file is larger than %s MB: load it with `relabel plan FILE`, or start the dashboard with a larger --max-upload.",
+			report.Number(e.Limit>>20))
+	}
+	return err.Error()
+}
+
+// readForm reads the fields before the file, which comes last.
+func readForm(r *http.Request) (f uploadForm, file *multipart.Part, err error) {
+	parts, err := r.MultipartReader()
+	if err != nil {
+		return f, nil, fmt.Errorf("this form can't be read: %w", err)
+	}
+	for {
+		part, err := parts.NextPart()
+		if errors.Is(err, io.EOF) {
+			return f, nil, errors.New("no file was sent: choose one")
+		}
+		if err != nil {
+			return f, nil, fmt.Errorf("the upload broke off: %w", err)
+		}
+		if part.FormName() == "file" {
+			if part.FileName() == "" {
+				return f, nil, errors.New("no file was sent: choose one")
+			}
+			return f, part, nil
+		}
+		text, err := io.ReadAll(io.LimitReader(part, maxField))
+		if err != nil {
+			return f, nil, fmt.Errorf("the upload broke off: %w", err)
+		}
+		f.set(part.FormName(), strings.TrimSpace(string(text)))
+	}
+}
+
+func (f *uploadForm) set(name, value string) {
+	switch name {
+	case "site":
+		f.Site = value
+	case "name":
+		f.Name = value
+	case "skip_invalid":
+		f.SkipInvalid = value != ""
+	case "force":
+		f.Force = value != ""
+	}
+}
+
+func (s *Server) loadUpload(r *http.Request, f *uploadForm, file *multipart.Part) (id int64, err error) {
+	site, err := s.cfg.DB.SiteByName(r.Context(), f.Site)
+	if err != nil {
+		return 0, err
+	}
+	name := intake.Clean(path.Base(strings.ReplaceAll(file.FileName(), `\`, "/")))
+	deed := db.Deed{Who: current(r).who, Via: "dashboard", Action: "upload", Subject: "site " + site.Name, Detail: report.Cut(name, 200)}
+	err = s.cfg.DB.Audit(r.Context(), deed, func(ctx context.Context) (int64, error) {
+		res, err := load.Load(ctx, load.Params{
+			DB: s.cfg.DB, Client: s.cfg.Client, Site: site, Source: load.Source{Input: file, InputName: name},
+			Name: f.Name, SkipInvalid: f.SkipInvalid, Force: f.Force, Planned: true,
+			Locales: func(ctx context.Context) (intake.LocaleResolver, error) { return s.locales(ctx, site) },
+			Problem: f.addProblem,
+		})
+		if err != nil {
+			return -1, err
+		}
+		id = res.BatchID
+		b, err := s.cfg.DB.BatchStatus(ctx, id)
+		return b.Total, err
+	})
+	if err == nil {
+		err = s.firstCompare(r, site, id)
+	}
+	return id, err
+}
+
+// firstCompare asks the site, or without a token relabel's own record.
+func (s *Server) firstCompare(r *http.Request, site db.Site, id int64) error {
+	if _, err := s.cfg.Site(site); err != nil {
+		current(r).tell(flash{Text: "The site was not asked (" + err.Error() + "): the plan goes by what relabel itself has sent."})
+		return s.cfg.DB.CompareWithRecord(r.Context(), id)
+	}
+	s.compare(site, id, false, nil)
+	return nil
+}
+
+func (f *uploadForm) addProblem(p intake.Problem) {
+	if len(f.Problems) < shownProblems {
+		f.Problems = append(f.Problems, p)
+	} else {
+		f.More++
+	}
+}
+
+func (s *Server) locales(ctx context.Context, site db.Site) (intake.LocaleResolver, error) {
+	reader, err := s.reader(ctx, site)
+	if err != nil {
+		return nil, fmt.Errorf("the column locale needs the site's locales: %w", err)
+	}
+	defer reader.Close()
+	locales, err := load.ReadLocales(ctx, reader)
+	if err != nil {
+		return nil, err
+	}
+	return locales.Resolve, nil
+}
