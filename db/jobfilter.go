@@ -169,7 +169,11 @@ type place struct {
 
 // String is the place as a page's address holds it.
 func (p place) String() string {
-	return fmt.Sprintf("%s.%d.%d.%d", p.Walk, p.Batch, p.At.UnixMicro(), p.N)
+	at := int64(0)
+	if !p.At.IsZero() {
+		at = p.At.UnixMicro()
+	}
+	return fmt.Sprintf("%s.%d.%d.%d", p.Walk, p.Batch, at, p.N)
 }
 
 // parsePlace reads a cursor that was given for the same filter and order.

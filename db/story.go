@@ -14,7 +14,7 @@ var ErrNoRename = errors.New("no such row")
 
 // StoryParams say whose story to read: of an asset, or of one rename.
 type StoryParams struct {
-	Site     string // of AssetID
+	Site     string // of AssetID; empty: all
 	AssetID  string
 	Locale   *string // nil: all
 	RenameID int64   // instead of the others
@@ -119,14 +119,17 @@ func (db *DB) Facts(ctx context.Context, p StoryParams) (out Facts, err error) {
 	args := pgx.NamedArgs{"id": p.RenameID, "asset": p.AssetID, "locale": p.Locale, "limit": maxTold + 1, "ahead": MaxAhead}
 	told := `WITH told AS MATERIALIZED (SELECT @id::bigint AS id)`
 	if p.RenameID == 0 {
-		site, err := db.SiteByName(ctx, p.Site)
-		if err != nil {
-			return out, err
+		onSite := ""
+		if p.Site != "" {
+			site, err := db.SiteByName(ctx, p.Site)
+			if err != nil {
+				return out, err
+			}
+			onSite, args["site"] = " AND site_id = @site", site.ID
 		}
 		told = `WITH own AS MATERIALIZED (
-			SELECT id FROM rename WHERE asset_id = @asset AND (@locale::text IS NULL OR locale_id = @locale) AND site_id = @site
+			SELECT id FROM rename WHERE asset_id = @asset AND (@locale::text IS NULL OR locale_id = @locale)` + onSite + `
 		), told AS MATERIALIZED (SELECT id FROM own ORDER BY id DESC LIMIT @limit)`
-		args["site"] = site.ID
 	}
 	if out.Now, err = db.Now(ctx); err != nil {
 		return out, err
@@ -147,8 +150,11 @@ func (p StoryParams) unknown() error {
 	if p.RenameID != 0 {
 		return fmt.Errorf("%w: %d; `relabel jobs list` shows those that exist", ErrNoRename, p.RenameID)
 	}
-	return fmt.Errorf("%w: none for asset %s on site %s; `relabel jobs list --asset %s --site all` looks on all sites",
-		ErrNoRename, p.AssetID, p.Site, p.AssetID)
+	where := ""
+	if p.Site != "" {
+		where = " on site " + p.Site
+	}
+	return fmt.Errorf("%w: none is about asset %s%s", ErrNoRename, p.AssetID, where)
 }
 
 // addFacts reads what belongs to the renames: a query each, by their ids.

@@ -29,7 +29,7 @@ type StoryEvent struct {
 
 // Story is what happened to an asset, or to one row, in the order of time.
 type Story struct {
-	Site    string       `json:"site"`
+	Sites   []string     `json:"sites"`
 	AssetID string       `json:"asset_id"`
 	Rows    []db.Job     `json:"rows"`
 	Events  []StoryEvent `json:"events"`
@@ -48,11 +48,14 @@ func ReadStory(ctx context.Context, d *db.DB, p db.StoryParams) (Story, error) {
 
 // NewStory puts facts in order.
 func NewStory(f db.Facts) Story {
-	s := Story{Site: f.Renames[0].Site, AssetID: f.Renames[0].AssetID, More: f.More, Now: f.Now}
+	s := Story{AssetID: f.Renames[0].AssetID, More: f.More, Now: f.Now}
 	for _, r := range f.Renames {
 		t := teller{r: r, now: f.Now}
 		t.spans = spansOf(r.ID, f.Events, f.Now)
 		t.tell(attemptsOf(r.ID, f.Attempts))
+		if !slices.Contains(s.Sites, r.Site) {
+			s.Sites = append(s.Sites, r.Site)
+		}
 		s.Rows, s.Events = append(s.Rows, r.Job), append(s.Events, t.events...)
 	}
 	for _, seen := range f.Seen {
@@ -132,7 +135,11 @@ func (t *teller) tell(attempts []db.Attempt) {
 	if t.r.AcceptedAt != nil {
 		t.from = *t.r.AcceptedAt
 	}
-	t.add(StoryEvent{At: t.from, Kind: "asked", Text: askedText(t.r)})
+	asked := t.from
+	if f := t.r.FinishedAt; f != nil {
+		asked = earlier(asked, *f) // the load ended it before the batch was accepted
+	}
+	t.add(StoryEvent{At: asked, Kind: "asked", Text: askedText(t.r)})
 	if t.r.BeforeAt != nil {
 		t.add(StoryEvent{At: *t.r.BeforeAt, Kind: "held", Text: beforeText(t.r)})
 	}
@@ -219,6 +226,9 @@ func (t *teller) waited(to time.Time) {
 }
 
 func (t *teller) turn(from, to time.Time) {
+	if to.Sub(from) < shortWait {
+		return
+	}
 	if t.r.Planned {
 		t.wait(from, to, "for the plan to be applied")
 		return
@@ -227,10 +237,10 @@ func (t *teller) turn(from, to time.Time) {
 }
 
 func (t *teller) wait(from, to time.Time, text string) {
-	if to.Sub(from) < shortWait {
+	if !from.Before(to) {
 		return
 	}
-	t.add(StoryEvent{At: from, Until: &to, Kind: "waited", Text: "waited " + Span(to.Sub(from)) + " " + text})
+	t.add(StoryEvent{At: from, Until: &to, Kind: "waited", Text: "waited " + took(to.Sub(from)) + " " + text})
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -40,7 +40,7 @@ func askedText(r db.ToldRename) string {
 		verb = "plans"
 	}
 	return fmt.Sprintf("line %d of %s (batch %d %s) %s %s%s",
-		r.Line, oneLine(r.Source), r.Batch, quoted(r.BatchName), verb, values(r.DisplayName, r.AltText), inLocale(r.LocaleID))
+		r.Line, Line(r.Source), r.Batch, quoted(r.BatchName), verb, values(r.DisplayName, r.AltText), inLocale(r.LocaleID))
 }
 
 func beforeText(r db.ToldRename) string {
@@ -57,7 +57,7 @@ func seenText(s db.Seen) string {
 func stopText(e db.Event) string {
 	why := ""
 	if e.Detail != nil {
-		why = ": " + oneLine(*e.Detail)
+		why = ": " + Line(*e.Detail)
 	}
 	switch e.Kind {
 	case "lane stopped":
@@ -82,7 +82,7 @@ func calledText(r db.ToldRename, a db.Attempt) string {
 	text := fmt.Sprintf("call %d, %s after %s", a.Fence, answer, took(a.Duration))
 	said := ""
 	if a.Message != nil && *a.Message != "" {
-		said = ": " + oneLine(*a.Message)
+		said = ": " + Line(*a.Message)
 	}
 	switch a.Outcome {
 	case "succeeded":
@@ -149,7 +149,7 @@ func endedText(r db.ToldRename) string {
 		return "succeeded"
 	}
 	if r.Error != nil {
-		return r.Status + ": " + oneLine(*r.Error)
+		return r.Status + ": " + Line(*r.Error)
 	}
 	return r.Status
 }
@@ -179,13 +179,13 @@ func nowText(r db.ToldRename, now time.Time) string {
 	case r.BatchStatus == "paused":
 		return "waits: its batch is paused" + reason(r.BatchReason) + "; `relabel batch resume " + batch + "` lets it go on"
 	case r.ParkedReason != nil:
-		return "waits: the site is parked: " + oneLine(*r.ParkedReason)
+		return "waits: the site is parked: " + Line(*r.ParkedReason)
 	case r.SitePaused:
 		return "waits: the site is paused; `relabel site resume" + SiteFlag(r.Site) + "` lets it go on"
 	case r.NotBefore != nil && r.NotBefore.After(now):
 		return "waits for its next try in " + Span(r.NotBefore.Sub(now))
 	case r.BreakerError != nil:
-		return "waits: the API fails (" + oneLine(*r.BreakerError) + "), one call every " + Span(db.ProbeEvery) + " finds out when it is well again"
+		return "waits: the API fails (" + Line(*r.BreakerError) + "), one call every " + Span(db.ProbeEvery) + " finds out when it is well again"
 	case r.LaneUntil != nil:
 		return "waits " + Span(r.LaneUntil.Sub(now)) + ": the API answered 429 and said for how long"
 	}
@@ -198,6 +198,3 @@ func aheadText(n int64) string {
 	}
 	return Plural(n, "row of its batch comes", "rows of its batch come") + " before it"
 }
-
-// oneLine makes a stored text fit for one line.
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Plural is "1 row" or "2,000 rows".
@@ -61,6 +62,17 @@ func Cut(s string, limit int) string {
 		return string(runes[:limit-1]) + "…"
 	}
 	return s
+}
+
+// Line makes a text from outside fit for one line of a terminal: characters that
+// can't be seen, or that steer it, become U+FFFD.
+func Line(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, strings.Join(strings.Fields(s), " "))
 }
 
 // SiteFlag is what a command needs to mean a site: nothing for the default one.

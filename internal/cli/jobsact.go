@@ -1,0 +1,152 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"relabel/db"
+	"relabel/internal/report"
+)
+
+// slowCount is from how many rows on a count takes so long (seconds) that people
+// should know what they wait for.
+const slowCount = 500_000
+
+func (a *app) jobsRetryCommand() *cobra.Command {
+	return a.jobsAction(jobsAction{
+		use: "retry", short: "Send all failed, conflicting and cancelled rows that match again", statuses: db.Retryable(),
+		long: `Makes all rows that match pending again, with all their attempts. A row whose asset has got a
+newer name since becomes superseded instead: a late retry never overwrites it. Rows that the
+API refused as they are (400, 404) will be refused again: see relabel results.`,
+		example: "  relabel jobs retry --batch 7 --http 500\n  relabel jobs retry --error 'timed out' --since 1d --yes",
+		choose:  db.JobFilter.ForRetry, question: "Send %s again?", do: a.jobsRetry,
+	})
+}
+
+func (a *app) jobsCancelCommand() *cobra.Command {
+	return a.jobsAction(jobsAction{
+		use: "cancel", short: "End all rows that match and are not sent yet", statuses: db.Cancellable(),
+		long: `Ends all rows that match and are pending. One whose call is in flight ends with its answer, and
+is not tried again. What was sent stays sent. Rows of a plan are left alone: discard that.`,
+		example: "  relabel jobs cancel --batch 7 --name 'draft'\n  relabel jobs cancel --asset 9f4a7f85b42ea4c6374f11ca --yes",
+		choose:  db.JobFilter.ForCancel, question: "Cancel %s?", do: a.jobsCancel,
+	})
+}
+
+// jobsAction is a command that changes all rows that match.
+type jobsAction struct {
+	use, short, long, example string
+	question                  string
+	statuses                  []string
+	choose                    func(db.JobFilter) (db.JobFilter, bool)
+	do                        func(context.Context, *session, db.JobFilter) error
+}
+
+func (a *app) jobsAction(p jobsAction) *cobra.Command {
+	var j jobFlags
+	var yes bool
+	cmd := &cobra.Command{
+		Use: p.use, Short: p.short, Example: p.example,
+		Long: p.long + "\n\nIt counts the rows and asks first; without a terminal say --yes.",
+		Args: noArgs("no arguments, but options"), ValidArgsFunction: completeNothing,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f, err := j.check(cmd, a, p.statuses, time.Now())
+			if err != nil {
+				return err
+			}
+			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
+				chosen, _ := p.choose(f) // the statuses are among those it takes
+				if ok, err := a.confirmJobs(ctx, s, chosen, p.question, yes); err != nil || !ok {
+					return usage(err)
+				}
+				return usage(p.do(ctx, s, f))
+			})
+		},
+	}
+	j.add(cmd, p.statuses)
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "don't ask")
+	return cmd
+}
+
+// confirmJobs counts what would change, and asks.
+func (a *app) confirmJobs(ctx context.Context, s *session, f db.JobFilter, question string, yes bool) (bool, error) {
+	if yes {
+		return true, nil
+	}
+	st, err := s.CountJobs(ctx, f, slowCount)
+	if err == nil && !st.Exact {
+		a.note("counting ...")
+		st, err = s.CountJobs(ctx, f, 0)
+	}
+	if err != nil {
+		return false, err
+	}
+	if st.Rows == 0 {
+		return true, nil // and it says that there was none
+	}
+	rows := fmt.Sprintf("%s (%s)", report.Plural(st.Rows, "row", "rows"), strings.Join(f.Statuses, ", "))
+	ok, err := a.confirm(ctx, fmt.Sprintf(question, rows))
+	if err == nil && !ok {
+		a.note("nothing was changed")
+	}
+	return ok, err
+}
+
+// toldEvery is after how many rows a long action says how far it is.
+const toldEvery = 100_000
+
+// counter tells of rows done, now and then.
+func (a *app) counter(done string) func(n int64) {
+	told := int64(0)
+	return func(n int64) {
+		if n/toldEvery > told {
+			told = n / toldEvery
+			a.note("%s %s so far", report.Plural(n, "row", "rows"), done)
+		}
+	}
+}
+
+func (a *app) jobsRetry(ctx context.Context, s *session, f db.JobFilter) error {
+	tell := a.counter("looked at")
+	got, err := s.RetryJobs(ctx, f, func(r db.Retried) { tell(r.Pending + r.Superseded) })
+	if err != nil {
+		return a.partly(err, got.Pending+got.Superseded)
+	}
+	if a.json {
+		return a.result.print(got)
+	}
+	fmt.Fprintf(a.Out, "%s will be sent again\n", report.Plural(got.Pending, "row", "rows"))
+	if got.Superseded > 0 {
+		fmt.Fprintf(a.Out, "%s not: a newer rename of the same asset came since\n", report.Plural(got.Superseded, "row is", "rows are"))
+	}
+	return nil
+}
+
+func (a *app) jobsCancel(ctx context.Context, s *session, f db.JobFilter) error {
+	tell := a.counter("cancelled")
+	got, err := s.CancelJobs(ctx, f, func(c db.Cancelled) { tell(c.Cancelled + c.Sending) })
+	if err != nil {
+		return a.partly(err, got.Cancelled+got.Sending)
+	}
+	if a.json {
+		return a.result.print(got)
+	}
+	fmt.Fprintf(a.Out, "%s cancelled\n", report.Plural(got.Cancelled, "row is", "rows are"))
+	if got.Sending > 0 {
+		fmt.Fprintf(a.Out, "%s in flight: the answer is the last word, and they are not tried again\n",
+			report.Plural(got.Sending, "call is", "calls are"))
+	}
+	return nil
+}
+
+// partly says how far an action came that did not come to its end.
+func (a *app) partly(err error, rows int64) error {
+	if rows == 0 {
+		return err
+	}
+	return fmt.Errorf("stopped after %s; the same command goes on with the rest: %w", report.Plural(rows, "row", "rows"), err)
+}

@@ -1,0 +1,282 @@
+package cli
+
+import (
+	"context"
+	"encoding/csv"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"relabel/db"
+	"relabel/internal/intake"
+	"relabel/internal/report"
+)
+
+// maxListed is the longest page.
+const maxListed = 10_000
+
+type listFlags struct {
+	sort, cursor string
+	limit        int
+	csv          bool
+}
+
+func (a *app) jobsListCommand() *cobra.Command {
+	var j jobFlags
+	var l listFlags
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "Rows by filter, a page at a time, with their River jobs' state",
+		Long: `Lists the rows that match all that is asked for, of all sites unless --site is given.
+
+A page looks through 50,000 rows at most, so that it comes at once however large the table
+is. Where a filter finds little, a page may hold few rows, or none, and say how far it has
+looked; --cursor goes on from there.`,
+		Example: `  relabel jobs list --batch 7 --status failed
+  relabel jobs list --http 404 --since 2h --csv
+  relabel jobs list --name 'autumn' --status pending --sort oldest`,
+		Args: noArgs("no arguments, but options"), ValidArgsFunction: completeNothing,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f, err := j.check(cmd, a, db.Statuses(), time.Now())
+			if err == nil {
+				err = l.check(a.json)
+			}
+			if err != nil {
+				return err
+			}
+			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
+				return a.jobsList(ctx, s, f, l)
+			})
+		},
+	}
+	j.add(cmd, db.Statuses())
+	flags := cmd.Flags()
+	flags.StringVar(&l.sort, "sort", "", "`ORDER`: newest, oldest, or ended: the last ended first, without open rows\n(default: ended where only ended rows match, else newest)")
+	flags.IntVar(&l.limit, "limit", 50, "at most `N` rows")
+	flags.StringVar(&l.cursor, "cursor", "", "go on from this `PLACE`, which the page before has named")
+	flags.BoolVar(&l.csv, "csv", false, "print CSV, with all columns")
+	_ = cmd.RegisterFlagCompletionFunc("sort", cobra.FixedCompletions(db.JobSorts(), cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	return cmd
+}
+
+func (l listFlags) check(json bool) error {
+	switch {
+	case l.sort != "" && !slices.Contains(db.JobSorts(), l.sort):
+		return usageError("--sort is newest, oldest or ended, not %q", l.sort)
+	case l.limit < 1 || l.limit > maxListed:
+		return usageError("--limit is 1 to %s, not %d", report.Number(maxListed), l.limit)
+	case l.csv && json:
+		return usageError("--csv and --json can't both be had")
+	}
+	return nil
+}
+
+func (a *app) jobsList(ctx context.Context, s *session, f db.JobFilter, l listFlags) error {
+	page, err := s.Jobs(ctx, db.JobQuery{JobFilter: f, Sort: db.JobSort(l.sort), Cursor: l.cursor, Limit: l.limit})
+	switch {
+	case err != nil:
+		return usage(err)
+	case a.json:
+		return a.result.print(page)
+	case l.csv:
+		err = a.jobsCSV(page.Jobs)
+	case len(page.Jobs) > 0:
+		jobTable(page.Jobs).print(a.Out, a.width())
+	}
+	a.pageNote(page)
+	return err
+}
+
+// pageNote says what the page does not show.
+func (a *app) pageNote(p db.JobPage) {
+	n := int64(len(p.Jobs))
+	text := report.Plural(n, "row", "rows")
+	if p.Total != nil && *p.Total > n {
+		text = fmt.Sprintf("%s of %s", report.Number(n), report.Plural(*p.Total, "row", "rows"))
+	}
+	if n == 0 {
+		text = "no row matches"
+	}
+	switch {
+	case p.Next == "":
+		a.note("%s", text)
+	case p.Full:
+		a.note("%s; the next page: --cursor %s", text, p.Next)
+	default:
+		a.note("looked through %s of %s, %s; look on: --cursor %s",
+			report.Number(p.Looked), report.Plural(p.Of, "row", "rows"), text, p.Next)
+	}
+}
+
+// jobTable has columns by how much they are missed: on a narrow terminal the
+// last ones are left out.
+func jobTable(jobs []db.Job) table {
+	t := table{columns: []column{
+		{name: "ID", need: 1, right: true},
+		{name: "BATCH", need: 4, right: true},
+		{name: "LINE", need: 5, right: true},
+		{name: "ASSET", need: 2},
+		{name: "LOCALE", need: 9},
+		{name: "STATUS", need: 3},
+		{name: "JOB", need: 8},
+		{name: "CALLS", need: 7, right: true},
+		{name: "HTTP", need: 6, right: true},
+		{name: "ENDED", need: 10},
+		{name: "NAME, OR WHAT IS WRONG", rest: true},
+	}}
+	now := time.Now()
+	for _, j := range jobs {
+		ended := ""
+		if j.FinishedAt != nil {
+			ended = report.Clock(*j.FinishedAt, now)
+		}
+		t.rows = append(t.rows, []string{
+			strconv.FormatInt(j.ID, 10), strconv.FormatInt(j.Batch, 10), strconv.FormatInt(j.Line, 10), report.Line(j.AssetID), report.Line(j.LocaleID),
+			j.Status, deref(j.JobState), strconv.Itoa(j.Attempts), intText(j.HTTPStatus), ended, report.Line(jobText(j)),
+		})
+	}
+	return t
+}
+
+// jobText is the error of a row that has one, else its name.
+func jobText(j db.Job) string {
+	switch {
+	case j.Error != nil && j.Status != "succeeded":
+		return *j.Error
+	case j.DisplayName == nil:
+		return "(alt text only)"
+	case j.AppliedName != nil && *j.AppliedName != *j.DisplayName:
+		return *j.DisplayName + " → stored as " + *j.AppliedName
+	}
+	return *j.DisplayName
+}
+
+func intText(n *int) string {
+	if n == nil {
+		return ""
+	}
+	return strconv.Itoa(*n)
+}
+
+func jobColumns() []string {
+	return []string{
+		"id", "batch", "line", "site", "asset_id", "locale_id", "display_name", "alt_text", "status", "job_state", "attempts",
+		"http_status", "before_name", "applied_name", "error", "not_before", "superseded_by", "finished_at",
+	}
+}
+
+func (a *app) jobsCSV(jobs []db.Job) error {
+	w := csv.NewWriter(a.Out)
+	_ = w.Write(jobColumns()) // its error stays for w.Error
+	for _, j := range jobs {
+		by := ""
+		if j.SupersededBy != nil {
+			by = strconv.FormatInt(*j.SupersededBy, 10)
+		}
+		record := []string{
+			strconv.FormatInt(j.ID, 10), strconv.FormatInt(j.Batch, 10), strconv.FormatInt(j.Line, 10), j.Site, j.AssetID, j.LocaleID,
+			deref(j.DisplayName), deref(j.AltText), j.Status, deref(j.JobState), strconv.Itoa(j.Attempts), intText(j.HTTPStatus),
+			deref(j.BeforeName), deref(j.AppliedName), deref(j.Error), timeText(j.NotBefore), by, timeText(j.FinishedAt),
+		}
+		for i := range record {
+			record[i] = intake.Neutralise(record[i])
+		}
+		_ = w.Write(record)
+	}
+	w.Flush()
+	return w.Error()
+}
+
+func timeText(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+func (a *app) jobsErrorsCommand() *cobra.Command {
+	var j jobFlags
+	var l listFlags
+	cmd := &cobra.Command{
+		Use:   "errors",
+		Short: "Failures by cause, with their counts and an example of each",
+		Long: `Groups the failed, conflicting and invalid rows (or those of --status that have an error) by
+cause, the most frequent first. It looks through the newest 50,000 of them, and says so where
+there are more.`,
+		Example: "  relabel jobs errors --batch 7\n  relabel jobs errors --since 1h",
+		Args:    noArgs("no arguments, but options"), ValidArgsFunction: completeNothing,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f, err := j.check(cmd, a, db.Statuses(), time.Now())
+			if err == nil {
+				err = l.check(a.json)
+			}
+			if err != nil {
+				return err
+			}
+			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
+				return a.jobsErrors(ctx, s, f, l)
+			})
+		},
+	}
+	j.add(cmd, db.Statuses())
+	cmd.Flags().IntVar(&l.limit, "limit", 20, "at most `N` causes")
+	cmd.Flags().BoolVar(&l.csv, "csv", false, "print CSV")
+	return cmd
+}
+
+func (a *app) jobsErrors(ctx context.Context, s *session, f db.JobFilter, l listFlags) error {
+	got, err := s.JobErrors(ctx, f, l.limit)
+	switch {
+	case err != nil:
+		return usage(err)
+	case a.json:
+		return a.result.print(got)
+	case l.csv:
+		err = a.causesCSV(got.Causes)
+	}
+	if !l.csv {
+		for _, c := range got.Causes {
+			a.printCause(c)
+		}
+	}
+	switch {
+	case len(got.Causes) == 0:
+		a.note("no error matches")
+	case !got.Complete:
+		a.note("these are the newest %s of %s; --batch, --status or --since tell more of others",
+			report.Number(got.Looked), report.Plural(got.Of, "row", "rows"))
+	}
+	return err
+}
+
+func (a *app) printCause(c db.Cause) {
+	status := c.Status
+	if c.HTTPStatus != nil {
+		status = fmt.Sprintf("%s, HTTP %d", c.Status, *c.HTTPStatus)
+	}
+	example := fmt.Sprintf("such as row %d: line %d of batch %d, asset %s", c.ID, c.Line, c.Batch, report.Line(c.AssetID))
+	if c.Name != nil {
+		example += fmt.Sprintf(" → %q", report.Cut(*c.Name, 60))
+	}
+	count := fmt.Sprintf("%9s × ", report.Number(c.Rows))
+	fmt.Fprintln(a.Out, fit(count+status+": "+report.Line(c.Error), a.width()))
+	fmt.Fprintln(a.Out, fit(strings.Repeat(" ", len([]rune(count)))+example, a.width()))
+}
+
+func (a *app) causesCSV(causes []db.Cause) error {
+	w := csv.NewWriter(a.Out)
+	_ = w.Write([]string{"rows", "status", "http_status", "error", "example_id", "example_batch", "example_line", "example_asset_id", "example_display_name"})
+	for _, c := range causes {
+		_ = w.Write([]string{ // its error stays for w.Error
+			strconv.FormatInt(c.Rows, 10), c.Status, intText(c.HTTPStatus), intake.Neutralise(c.Error),
+			strconv.FormatInt(c.ID, 10), strconv.FormatInt(c.Batch, 10), strconv.FormatInt(c.Line, 10),
+			intake.Neutralise(c.AssetID), intake.Neutralise(deref(c.Name)),
+		})
+	}
+	w.Flush()
+	return w.Error()
+}
