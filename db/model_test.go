@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"relabel/db"
 )
 
 // model is one site as the design describes it, in plain Go: what the SQL of load, claim, finish, feed, pause,
@@ -36,6 +38,7 @@ type modelRow struct {
 	lease        leaseState
 	delayed      bool // waits for its next try
 	unknown      bool // an earlier call might still land
+	cancelled    bool // by itself: it is not sent again
 	attempts     map[int32]bool
 }
 
@@ -186,7 +189,7 @@ func (m *model) judge(r *modelRow) string {
 		return "wait"
 	case r.supersededBy != nil:
 		return "superseded"
-	case r.batch.status == "cancelled":
+	case r.batch.status == "cancelled" || r.cancelled:
 		return "cancelled"
 	case r.batch.status != "active" || m.parked || m.paused:
 		return "held"
@@ -220,7 +223,7 @@ func (m *model) finish(o outcome) string {
 	switch {
 	case r.supersededBy != nil:
 		r.status = "superseded"
-	case o.status == "pending" && r.batch.status == "cancelled":
+	case o.status == "pending" && (r.batch.status == "cancelled" || r.cancelled):
 		r.status = "cancelled"
 	}
 	r.calls++
@@ -258,20 +261,38 @@ func (m *model) cancelOpen(limit int) (n int) {
 	return n
 }
 
-// retry tells how many rows are pending again, and how many have a newer one.
-func (m *model) retry(b *modelBatch, statuses []string) (pending, superseded int64) {
+// cancelRows tells how many rows have ended, and how many end with their call.
+func (m *model) cancelRows(match func(*modelRow) bool) (ended, sending int64) {
+	for _, r := range m.rows() {
+		if !r.open() || !match(r) {
+			continue
+		}
+		if r.cancelled = true; r.lease == leaseRuns {
+			sending++
+			continue
+		}
+		r.unknown = r.unknown || r.lease == leaseOut
+		r.status, r.lease, r.delayed = "cancelled", noLease, false
+		ended++
+	}
+	m.count()
+	return ended, sending
+}
+
+// retry tells how many rows of a batch are pending again, and how many have a newer one.
+func (m *model) retry(b *modelBatch, match func(*modelRow) bool) (pending, superseded int64) {
 	if b.status == "cancelled" && !b.finished {
 		return 0, 0
 	}
 	for _, r := range b.rows {
-		if !slices.Contains(statuses, r.status) {
+		if !slices.Contains(db.Retryable(), r.status) || !match(r) {
 			continue
 		}
 		m.endOlder(r)
 		newer := newest(slices.DeleteFunc(m.others(r), func(o *modelRow) bool {
 			return !o.newer(r) || o.fence == 0 && !o.open() && o.status != "unchanged"
 		}))
-		r.supersededBy, r.failures, r.delayed = newer, 0, false
+		r.supersededBy, r.failures, r.delayed, r.cancelled = newer, 0, false, false
 		if newer != nil {
 			r.status = "superseded"
 			superseded++

@@ -47,6 +47,9 @@ func TestRenamesProperty(t *testing.T) {
 			"cancel a batch":  m.stepCancel,
 			"retry":           m.stepRetry,
 			"retry more":      m.stepRetry,
+			"retry by filter": m.stepRetryJobs,
+			"cancel rows":     m.stepCancelJobs,
+			"look":            m.stepLook,
 			"hold site":       m.stepHold,
 			"feed":            m.stepFeed,
 			"lose jobs":       m.stepLoseJobs,
@@ -215,9 +218,105 @@ func (m *machine) stepRetry(t *rapid.T) {
 	statuses := someOf(t, []string{"failed", "conflict", "cancelled", "cancelled"}, 4)
 	got, err := m.RetryBatch(t.Context(), db.RetryParams{BatchID: b.id, Statuses: statuses})
 	require.NoError(t, err)
-	pending, superseded := m.retry(b, statuses)
+	pending, superseded := m.retry(b, func(r *modelRow) bool { return slices.Contains(statuses, r.status) })
 	require.Equal(t, db.Retried{Pending: pending, Superseded: superseded}, got)
 	m.retried = true
+}
+
+// filter draws a choice of the site's rows, as SQL and as Go.
+func (m *machine) filter(t *rapid.T, statuses ...string) (db.JobFilter, func(*modelRow) bool) {
+	f := db.JobFilter{Site: m.site.Name}
+	if len(m.batches) > 0 && rapid.Bool().Draw(t, "one batch") {
+		f.Batch = oneOf(t, m.batches).id
+	}
+	if rapid.Bool().Draw(t, "some statuses") {
+		f.Statuses = someOf(t, statuses, 2)
+	}
+	if rapid.Bool().Draw(t, "one asset") {
+		f.AssetID = rapid.SampledFrom([]string{"a", "b"}).Draw(t, "asset")
+	}
+	if rapid.IntRange(0, 3).Draw(t, "by name") == 0 {
+		f.Name = rapid.SampledFrom([]string{"X", "y"}).Draw(t, "part")
+	}
+	if rapid.IntRange(0, 3).Draw(t, "by locale") == 0 {
+		f.Locale = ptr(rapid.SampledFrom([]string{"", "fr"}).Draw(t, "locale"))
+	}
+	return f, func(r *modelRow) bool {
+		asset, locale, _ := strings.Cut(strings.TrimPrefix(r.target, "!"), "/")
+		return (f.Batch == 0 || f.Batch == r.batch.id) && (len(f.Statuses) == 0 || slices.Contains(f.Statuses, r.status)) &&
+			(f.AssetID == "" || f.AssetID == asset) && (f.Name == "" || strings.ToLower(f.Name) == r.name) &&
+			(f.Locale == nil || *f.Locale == locale)
+	}
+}
+
+// countAs is the count that people are shown before they agree.
+func (m *machine) countAs(t *rapid.T, choose func(db.JobFilter) (db.JobFilter, bool), f db.JobFilter) int64 {
+	f, ok := choose(f)
+	if !ok {
+		return 0
+	}
+	n, err := m.CountJobs(t.Context(), f, 0)
+	require.NoError(t, err)
+	require.True(t, n.Exact)
+	return n.Rows
+}
+
+// stepRetryJobs goes from the oldest batch on, so that of two rows of a target the newer one is sent.
+func (m *machine) stepRetryJobs(t *rapid.T) {
+	f, match := m.filter(t, "failed", "conflict", "cancelled")
+	count := m.countAs(t, db.JobFilter.ForRetry, f)
+	got, err := m.RetryJobs(t.Context(), f, nil)
+	require.NoError(t, err)
+	var want db.Retried
+	for _, b := range m.batches {
+		pending, superseded := m.retry(b, match)
+		want.Pending, want.Superseded = want.Pending+pending, want.Superseded+superseded
+	}
+	require.Equal(t, want, got)
+	require.Equal(t, count, got.Pending+got.Superseded, "the count before was not true")
+	m.retried = true
+}
+
+func (m *machine) stepCancelJobs(t *rapid.T) {
+	f, match := m.filter(t, "pending", "sending")
+	count := m.countAs(t, db.JobFilter.ForCancel, f)
+	got, err := m.CancelJobs(t.Context(), f, nil)
+	require.NoError(t, err)
+	ended, sending := m.cancelRows(match)
+	require.Equal(t, db.Cancelled{Cancelled: ended, Sending: sending}, got)
+	require.Equal(t, count, ended+sending, "the count before was not true")
+}
+
+// stepLook pages through a choice of rows, a few rows and a short look at a time: all are there, once, in order.
+func (m *machine) stepLook(t *rapid.T) {
+	f, match := m.filter(t, db.Statuses()...)
+	sort := rapid.SampledFrom([]db.JobSort{db.SortNewest, db.SortOldest, db.SortEnded}).Draw(t, "sort")
+	limit, look := rapid.IntRange(1, 3).Draw(t, "limit"), int64(rapid.IntRange(1, 4).Draw(t, "look"))
+	var want, got []int64
+	for _, r := range m.rows() {
+		if match(r) && (sort != db.SortEnded || !r.open()) {
+			want = append(want, r.id)
+		}
+	}
+	for cursor := ""; ; {
+		page, err := m.Jobs(t.Context(), db.JobQuery{JobFilter: f, Sort: sort, Cursor: cursor, Limit: limit, Look: look})
+		require.NoError(t, err)
+		require.LessOrEqual(t, len(page.Jobs), limit)
+		require.LessOrEqual(t, page.Looked, look)
+		for _, j := range page.Jobs {
+			got = append(got, j.ID)
+		}
+		if cursor = page.Next; cursor == "" {
+			break
+		}
+	}
+	switch sort {
+	case db.SortNewest:
+		slices.Reverse(want)
+	case db.SortEnded:
+		slices.Sort(got) // their times are not the model's
+	}
+	require.Equal(t, want, got)
 }
 
 func (m *machine) stepHold(t *rapid.T) {
