@@ -1,0 +1,342 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"relabel/db"
+	"relabel/internal/webflow/webflowtest"
+)
+
+// Nothing is shown, streamed, downloaded or changed before a login.
+func TestNobodyGetsInWithoutLogin(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{})
+	c := b.stranger(t)
+	for _, path := range []string{
+		"/", "/batches", "/batch/1", "/batch/1/results.csv", "/asset?id=x", "/log", "/upload", "/live/overview", "/river/", "/river/api/jobs", "/nothing",
+	} {
+		html := c.get(path)
+		require.Equal(t, http.StatusSeeOther, html.StatusCode, path)
+		require.Contains(t, html.Header.Get("Location"), "/login", path)
+		require.Equal(t, http.StatusUnauthorized, c.get(path, "Accept", "application/json").StatusCode, path)
+	}
+	for _, path := range []string{"/batch/1/cancel", "/site/default/pause", "/upload", "/logout", "/river/api/jobs/cancel"} {
+		require.Equal(t, http.StatusUnauthorized, c.post(path, nil).StatusCode, path)
+	}
+	require.Equal(t, http.StatusUnauthorized,
+		c.do(c.request(http.MethodPost, "/river/api/jobs/delete", strings.NewReader(`{"ids":[1]}`), "Content-Type", "application/json")).StatusCode)
+	require.Equal(t, http.StatusOK, c.get("/login").StatusCode)
+	require.Equal(t, http.StatusOK, c.get("/healthz").StatusCode)
+}
+
+func TestLinkLogsInOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{})
+	link := b.server.Link(RoleChange)
+	c := b.stranger(t)
+	require.Equal(t, http.StatusOK, c.do(c.request(http.MethodHead, link, nil)).StatusCode, "a look uses nothing up")
+	first := c.get(link)
+	require.Equal(t, http.StatusOK, first.StatusCode)
+	cookie := first.Cookies()[0]
+	require.True(t, cookie.HttpOnly)
+	require.Equal(t, http.SameSiteStrictMode, cookie.SameSite)
+	require.False(t, cookie.Secure, "over plain HTTP no browser would take it")
+	require.GreaterOrEqual(t, len(cookie.Value), 43, "256 bits")
+	require.Equal(t, http.StatusOK, c.get("/").StatusCode)
+
+	other := b.stranger(t)
+	require.Equal(t, http.StatusForbidden, other.get(link).StatusCode, "a second time")
+	require.Equal(t, http.StatusSeeOther, other.get("/").StatusCode)
+	require.NotEqual(t, link, b.server.Link(RoleChange), "there is a next one")
+	require.Equal(t, http.StatusOK, other.get(b.server.Link(RoleChange)).StatusCode)
+
+	require.Equal(t, http.StatusSeeOther, c.post("/logout", nil).StatusCode)
+	require.Equal(t, http.StatusSeeOther, c.get("/").StatusCode, "logged out")
+	require.Equal(t, http.StatusOK, other.get("/").StatusCode, "others stay")
+}
+
+func TestCookieOverTLS(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{config: Config{Secure: true}})
+	cookie := b.stranger(t).get(b.server.Link(RoleLook)).Cookies()[0]
+	require.True(t, cookie.Secure)
+	require.True(t, strings.HasPrefix(cookie.Name, "__Host-"), cookie.Name)
+	require.Equal(t, "/", cookie.Path)
+	require.Empty(t, cookie.Domain)
+}
+
+func TestPasswords(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{config: Config{Password: "correct horse", ReadOnlyPassword: "battery staple"}})
+	c := b.stranger(t)
+	require.Equal(t, http.StatusForbidden, c.get(b.server.Link(RoleChange)).StatusCode, "with a password there are no links")
+	require.Equal(t, http.StatusForbidden, c.post("/login", url.Values{"password": {"wrong"}}).StatusCode)
+	require.Equal(t, http.StatusForbidden, c.post("/login", url.Values{"password": {""}}).StatusCode)
+	in := c.post("/login", url.Values{"password": {"correct horse"}, "name": {"<b>Eve</b>\x07"}, "next": {"/batches?x=1"}})
+	require.Equal(t, http.StatusSeeOther, in.StatusCode)
+	require.Equal(t, "/batches?x=1", in.Header.Get("Location"))
+	require.Equal(t, http.StatusSeeOther, c.post("/site/default/pause", nil).StatusCode)
+	log := c.get("/log").text
+	require.Contains(t, log, "&lt;b&gt;Eve&lt;/b&gt;")
+	require.NotContains(t, log, "<b>Eve")
+
+	reader := b.stranger(t)
+	require.Equal(t, http.StatusSeeOther, reader.post("/login", url.Values{"password": {"battery staple"}}).StatusCode)
+	require.Equal(t, http.StatusOK, reader.get("/").StatusCode)
+	require.Equal(t, http.StatusForbidden, reader.post("/site/default/resume", nil).StatusCode)
+}
+
+// Whoever may look sees everything and changes nothing, River UI included.
+func TestLookersChangeNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{noToken: true})
+	b.login(t, RoleChange).upload(rows(3, "new.jpg"))
+	c := b.login(t, RoleLook)
+	for _, path := range []string{"/", "/batches", "/batch/1", "/batch/1/results.csv", "/log", "/upload", "/river/", "/river/api/jobs?limit=20&state=available"} {
+		require.Equal(t, http.StatusOK, c.get(path).StatusCode, path)
+	}
+	require.NotContains(t, c.get("/batch/1").text, "/batch/1/apply")
+	for _, path := range []string{"/batch/1/apply", "/batch/1/discard", "/batch/1/retry", "/site/default/pause"} {
+		require.Equal(t, http.StatusForbidden, c.post(path, nil).StatusCode, path)
+	}
+	require.Equal(t, http.StatusForbidden, c.upload(rows(1, "x")).StatusCode)
+	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		r := c.request(method, "/river/api/jobs/delete", strings.NewReader(`{"ids":["1"]}`), "Content-Type", "application/json")
+		require.Equal(t, http.StatusForbidden, c.do(r).StatusCode, method)
+	}
+	st, err := b.BatchStatus(t.Context(), 1)
+	require.NoError(t, err)
+	require.Equal(t, "planned", st.Status)
+}
+
+// Another web page can make a browser send requests, with our cookie if it finds a way: none is done.
+func TestOtherPagesAreRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{})
+	c := b.login(t, RoleChange)
+	for name, header := range map[string][]string{
+		"cross-site":           {"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"},
+		"same-site":            {"Sec-Fetch-Site", "same-site", "Origin", b.url + "0"},
+		"old browser":          {"Sec-Fetch-Site", "", "Origin", "https://evil.example"},
+		"a page without a URL": {"Sec-Fetch-Site", "", "Origin", "null"},
+	} {
+		for _, path := range []string{"/site/default/pause", "/login", "/logout", "/upload", "/river/api/jobs/cancel"} {
+			require.Equal(t, http.StatusForbidden, c.post(path, nil, header...).StatusCode, "%s %s", name, path)
+		}
+	}
+	site, err := b.SiteByName(t.Context(), db.DefaultSite)
+	require.NoError(t, err)
+	require.Nil(t, site.PausedAt)
+	require.Equal(t, http.StatusOK, c.get("/").StatusCode, "nobody was logged out")
+
+	require.Equal(t, http.StatusSeeOther, c.post("/site/default/pause", nil).StatusCode, "our own page may")
+	site, err = b.SiteByName(t.Context(), db.DefaultSite)
+	require.NoError(t, err)
+	require.NotNil(t, site.PausedAt)
+}
+
+func TestRiverTakesJSONAlone(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{})
+	c := b.login(t, RoleChange)
+	send := func(kind string) int {
+		return c.do(c.request(http.MethodPost, "/river/api/jobs/cancel", strings.NewReader(`{"ids":["77"]}`), "Content-Type", kind, "Sec-Fetch-Site", "same-origin")).StatusCode
+	}
+	for _, kind := range []string{"text/plain;charset=UTF-8", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""} {
+		require.Equal(t, http.StatusUnsupportedMediaType, send(kind), kind)
+	}
+	require.Equal(t, http.StatusNotFound, send("application/json"), "there is no such job")
+	deeds, err := b.Deeds(t.Context(), "", 0, 10)
+	require.NoError(t, err)
+	require.Len(t, deeds, 1)
+	require.Equal(t, "POST /api/jobs/cancel", deeds[0].Action)
+	require.Equal(t, "jobs 77", deeds[0].Detail)
+	require.Contains(t, *deeds[0].Result, "404")
+	index := c.get("/river/")
+	require.Regexp(t, `<head><script src="/static/river\.[0-9a-f]+\.js"></script>`, index.text)
+	require.NotContains(t, index.Header.Get("Content-Security-Policy"), "script-src")
+	require.NotContains(t, c.get("/").Header.Get("Content-Security-Policy"), "unsafe")
+}
+
+// A name that an attacker lets resolve to this machine is not ours.
+func TestHosts(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{config: Config{Hosts: []string{"relabel.example.com"}}})
+	c := b.login(t, RoleChange)
+	for host, want := range map[string]int{
+		"127.0.0.1": 200, "127.0.0.1:8080": 200, "localhost": 200, "localhost:9": 200, "LOCALHOST": 200, "[::1]:8080": 200, "[::1]": 200,
+		"192.0.2.7": 200, "relabel.example.com": 200, "Relabel.Example.com.:443": 200,
+		"evil.example": 421, "localhost.evil.example": 421, "127.0.0.1.evil.example": 421, "relabel.example.com.evil": 421, "x:y:z": 421,
+	} {
+		r := c.request(http.MethodGet, "/login", nil)
+		r.Host = host
+		require.Equal(t, want, c.do(r).StatusCode, host)
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{})
+	c := b.login(t, RoleLook)
+	for _, path := range []string{"/", "/login", "/nothing", "/river/"} {
+		h := c.get(path).Header
+		require.Contains(t, h.Get("Content-Security-Policy"), "default-src 'self'", path)
+		require.Contains(t, h.Get("Content-Security-Policy"), "frame-ancestors 'none'", path)
+		require.Equal(t, "nosniff", h.Get("X-Content-Type-Options"), path)
+		require.Equal(t, "no-store", h.Get("Cache-Control"), path)
+	}
+	page := c.get("/").text
+	require.NotContains(t, page, " style=")
+	require.NotContains(t, page, "onclick")
+	for _, file := range []string{"app.css", "app.js", "river.js", "icon.svg"} {
+		got := c.get(b.server.static.url(file))
+		require.Equal(t, http.StatusOK, got.StatusCode, file)
+		require.Contains(t, got.Header.Get("Cache-Control"), "immutable")
+		require.Equal(t, http.StatusNotModified, c.get(b.server.static.url(file), "If-None-Match", got.Header.Get("ETag")).StatusCode)
+	}
+	require.Equal(t, http.StatusNotFound, c.get("/static/app.css").StatusCode)
+}
+
+func TestSizes(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{config: Config{MaxUpload: 5000}})
+	c := b.login(t, RoleChange)
+	large := url.Values{"name": {strings.Repeat("x", maxBody)}}
+	require.Equal(t, http.StatusBadRequest, c.post("/batch/1/retry", large).StatusCode)
+	r := c.request(http.MethodPost, "/river/api/jobs/cancel", strings.NewReader(`{"ids":["`+strings.Repeat("1", maxBody)+`"]}`), "Content-Type", "application/json")
+	require.Equal(t, http.StatusRequestEntityTooLarge, c.do(r).StatusCode)
+	got := c.upload(rows(200, "a name of twenty four"))
+	require.Equal(t, http.StatusUnprocessableEntity, got.StatusCode)
+	require.Contains(t, got.text, "The file is larger")
+	list, err := b.Batches(t.Context(), "", 10)
+	require.NoError(t, err)
+	require.Empty(t, list)
+}
+
+// Whoever guesses has to wait, each for himself and all together; the owner gets in.
+func TestGuesses(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_800_000_000, 0)
+	g := newGuesses(func() time.Time { return now })
+	for range freeGuesses {
+		require.Zero(t, g.begin("192.0.2.1"))
+	}
+	require.Equal(t, firstWait, g.begin("192.0.2.1"))
+	require.Zero(t, g.begin("192.0.2.2"), "another one is free")
+	now = now.Add(firstWait)
+	require.Zero(t, g.begin("192.0.2.1"))
+	require.Equal(t, 2*firstWait, g.begin("192.0.2.1"))
+	g.right("192.0.2.1")
+	require.Zero(t, g.begin("192.0.2.1"), "who knows it begins anew")
+
+	require.Zero(t, g.begin("2001:db8::1"))
+	for range freeGuesses - 1 {
+		require.Zero(t, g.begin("2001:db8::ffff"))
+	}
+	require.Equal(t, firstWait, g.begin("2001:db8::2"), "one network, one guesser")
+
+	for i := range freeForAll {
+		g.begin(time.Duration(i).String())
+	}
+	require.Positive(t, g.begin("192.0.2.99"), "a crowd")
+	require.LessOrEqual(t, g.begin("192.0.2.99"), longestForAll)
+	now = now.Add(longestForAll)
+	require.Zero(t, g.begin("192.0.2.99"))
+	require.Equal(t, longestWait, backOff(1000, longestWait))
+}
+
+func TestGuessingIsSlowed(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{config: Config{Password: "correct horse"}})
+	c := b.stranger(t)
+	for range freeGuesses {
+		require.Equal(t, http.StatusForbidden, c.post("/login", url.Values{"password": {"wrong"}}).StatusCode)
+	}
+	got := c.post("/login", url.Values{"password": {"correct horse"}})
+	require.Equal(t, http.StatusTooManyRequests, got.StatusCode, "the right one is not looked at either")
+	require.NotEmpty(t, got.Header.Get("Retry-After"))
+}
+
+func TestSessionsEnd(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_800_000_000, 0)
+	l := newSessions(func() time.Time { return now })
+	idle := l.begin("a", RoleLook)
+	now = now.Add(sessionIdle)
+	require.NotNil(t, l.find(idle))
+	now = now.Add(sessionIdle + 1)
+	require.Nil(t, l.find(idle), "not used for so long")
+	old := l.begin("b", RoleLook)
+	for end := now.Add(sessionLife); now.Before(end); now = now.Add(time.Hour) {
+		require.NotNil(t, l.find(old))
+	}
+	now = now.Add(time.Hour)
+	require.Nil(t, l.find(old), "used all the time, but old")
+	first := l.begin("first", RoleLook)
+	for range maxSessions {
+		now = now.Add(1)
+		l.begin("more", RoleLook)
+	}
+	require.Nil(t, l.find(first))
+	require.Len(t, l.byKey, maxSessions)
+}
+
+func TestLocalPath(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"/batch/7?status=failed#rows": "/batch/7?status=failed#rows", "": "/", "/": "/",
+		"//evil.example": "/", "https://evil.example": "/", "/\\evil.example": "/", "javascript:alert(1)": "/", "/login": "/", "batch": "/", "/a\r\nb": "/",
+	} {
+		require.Equal(t, want, localPath(in), in)
+	}
+}
+
+func TestClientBehindProxy(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		proxy bool
+		xff   []string
+		want  string
+	}{
+		{false, []string{"192.0.2.1"}, "198.51.100.9"},
+		{true, nil, "198.51.100.9"},
+		{true, []string{"192.0.2.66, 192.0.2.1"}, "192.0.2.1"},
+		{true, []string{"192.0.2.66", "192.0.2.1"}, "192.0.2.1"},
+		{true, []string{"<script>"}, "198.51.100.9"},
+	} {
+		s := &Server{cfg: Config{BehindProxy: c.proxy}}
+		r := &http.Request{RemoteAddr: "198.51.100.9:1234", Header: http.Header{"X-Forwarded-For": c.xff}}
+		require.Equal(t, c.want, s.client(r))
+	}
+}
+
+// What stands in names, errors and addresses is shown as text.
+func TestHostileTextIsShownAsText(t *testing.T) {
+	t.Parallel()
+	const hostile = `<script>alert(1)</script>"'><img src=x onerror=alert(2)>`
+	b := setup(t, settings{})
+	b.api.AddAsset("640000000000000000000666", hostile+" old")
+	c := b.login(t, RoleChange)
+	in := c.upload("asset_id,display_name\n640000000000000000000666,\""+strings.ReplaceAll(hostile, `"`, `""`)+"\"\n", "name", hostile)
+	require.Equal(t, http.StatusSeeOther, in.StatusCode, in.text)
+	c.see("/batch/1", "would change")
+	b.api.FailAsset("640000000000000000000666", webflowtest.Answer(400, nil, `{"code":"bad","message":"`+strings.ReplaceAll(hostile, `"`, `\"`)+`"}`))
+	require.Equal(t, http.StatusSeeOther, c.post("/batch/1/apply", nil).StatusCode)
+	b.work(t)
+	c.see("/batch/1", "bad: ")
+	for _, path := range []string{
+		"/", "/batches", "/batch/1", "/batch/1?name=" + url.QueryEscape(hostile), "/batch/1?http=" + url.QueryEscape(hostile), "/asset?id=640000000000000000000666",
+		"/asset?id=" + url.QueryEscape(hostile) + "&site=" + url.QueryEscape(hostile), "/log", "/" + url.PathEscape(hostile), "/login?next=" + url.QueryEscape(hostile),
+	} {
+		text := c.get(path).text
+		require.NotContains(t, text, "<script>alert", path)
+		require.NotContains(t, text, "<img", path)
+	}
+	require.Contains(t, c.get("/batch/1").text, "&lt;script&gt;alert(1)")
+}
