@@ -90,11 +90,16 @@ func (db *DB) ScheduleRun(ctx context.Context, id int64) (ScheduleRun, error) {
 	return list[0], nil
 }
 
-// OpenRuns counts the runs of sites that are neither at their end nor held back.
-func (db *DB) OpenRuns(ctx context.Context, siteIDs []int) (n int64, err error) {
+// RunsToDo counts the runs of a site that workers still have something to do for,
+// beside the rows of their batches.
+func (db *DB) RunsToDo(ctx context.Context, siteID int) (n int64, err error) {
 	err = db.pool.QueryRow(ctx, `
 		SELECT count(*) FROM schedule c JOIN schedule_run r ON r.schedule_id = c.id AND r.finished_at IS NULL
-		WHERE c.site_id = ANY ($1) AND r.status <> 'held'`, siteIDs).Scan(&n)
+		LEFT JOIN batch b ON b.id = r.batch_id
+		WHERE c.site_id = $1 AND (r.status = 'reading' OR r.status = 'sending' AND b.finished_at IS NOT NULL
+			OR r.status = 'waiting' AND NOT EXISTS (
+				SELECT FROM schedule_run o JOIN batch ob ON ob.id = o.batch_id
+				WHERE o.schedule_id = c.id AND o.finished_at IS NULL AND o.status = 'sending' AND ob.finished_at IS NULL))`, siteID).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("error counting runs: %w", err)
 	}
@@ -107,7 +112,7 @@ func (db *DB) RunNow(ctx context.Context, scheduleID int) (run ScheduleRun, err 
 	var id int64
 	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		list, err := collect[Schedule](ctx, tx, "reading the schedule",
-			scheduleSQL+`WHERE c.id = @id FOR UPDATE OF c`, pgx.NamedArgs{"id": scheduleID})
+			scheduleSQL+`WHERE c.id = @id FOR NO KEY UPDATE OF c`, pgx.NamedArgs{"id": scheduleID})
 		if err != nil {
 			return err
 		}
@@ -195,7 +200,7 @@ func tellState(ctx context.Context, tx pgx.Tx, runID int64, state, detail string
 	_, err := tx.Exec(ctx, `
 		WITH was AS (
 			SELECT c.id, c.state, c.notify_url FROM schedule c JOIN schedule_run r ON r.schedule_id = c.id
-			WHERE r.id = @run FOR UPDATE OF c
+			WHERE r.id = @run FOR NO KEY UPDATE OF c
 		), changed AS (
 			UPDATE schedule c SET state = @state FROM was WHERE c.id = was.id AND was.state <> @state
 			RETURNING c.id, was.notify_url

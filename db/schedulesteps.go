@@ -69,6 +69,15 @@ func step(ctx context.Context, tx execer, w RunWork, set string, args pgx.NamedA
 	return nil
 }
 
+// lockSchedule comes first where a run and its schedule change together, as where
+// runs start.
+func lockSchedule(ctx context.Context, tx pgx.Tx, id int) error {
+	if _, err := tx.Exec(ctx, `SELECT FROM schedule WHERE id = $1 FOR NO KEY UPDATE`, id); err != nil {
+		return fmt.Errorf("error locking the schedule: %w", err)
+	}
+	return nil
+}
+
 // RunLoaded records within the load's transaction which batch it made.
 func RunLoaded(ctx context.Context, tx pgx.Tx, w RunWork, batchID, reads int64, note string) error {
 	return step(ctx, tx, w, `batch_id = @batch, reads = reads + @reads, note = nullif(@note, '')`,
@@ -91,6 +100,9 @@ type ComparedParams struct {
 // earlier runs that still wait for a person are outdated by it.
 func (db *DB) RunCompared(ctx context.Context, w RunWork, p ComparedParams) error {
 	return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		if err := lockSchedule(ctx, tx, w.ScheduleID); err != nil {
+			return err
+		}
 		err := step(ctx, tx, w, `
 			compared_at = clock_timestamp(), reads = @reads, note = coalesce(nullif(concat_ws('; ', note, nullif(@note, '')), ''), note),
 			looked_at = (SELECT total FROM batch WHERE id = batch_id), different = (SELECT total - ended FROM batch WHERE id = batch_id),
@@ -124,6 +136,9 @@ func RunApplied(ctx context.Context, tx pgx.Tx, w RunWork) error {
 // FailRun ends a run that could not be done; nothing of it is sent.
 func (db *DB) FailRun(ctx context.Context, w RunWork, reason string) error {
 	return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		if err := lockSchedule(ctx, tx, w.ScheduleID); err != nil {
+			return err
+		}
 		err := step(ctx, tx, w, `
 			status = 'failed', finished_at = clock_timestamp(), process_id = NULL, error = @reason, drops_plan = batch_id IS NOT NULL`,
 			pgx.NamedArgs{"reason": reason})

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"relabel/internal/failpoint"
 )
 
 // Occurrence is what has become due of a schedule.
@@ -38,7 +40,7 @@ const claimDueSQL = `
 WITH due AS (
 	SELECT id, next_run_at AS due_at FROM schedule
 	WHERE site_id = ANY (@sites) AND next_run_at <= @now
-	ORDER BY next_run_at LIMIT 100 FOR UPDATE SKIP LOCKED
+	ORDER BY next_run_at LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED
 ), claimed AS (
 	UPDATE schedule SET next_run_at = NULL FROM due WHERE schedule.id = due.id RETURNING due.id, due.due_at
 )
@@ -74,8 +76,10 @@ func (db *DB) StartDue(ctx context.Context, p StartDueParams) (n int, err error)
 				runs = append(runs, QueueRun{run, list[0].Site})
 			}
 		}
+		failpoint.Hit("due-claimed")
 		return p.Queue(ctx, tx, runs)
 	})
+	failpoint.Hit("due-started")
 	return n, err
 }
 
@@ -152,14 +156,10 @@ func (db *DB) TendRuns(ctx context.Context, p TendParams) error {
 		if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtext('relabel schedules'), $1)`, p.SiteID).Scan(&ok); err != nil || !ok {
 			return err
 		}
-		for _, sql := range []string{followPlansSQL, beginWaitingSQL} {
-			if _, err := tx.Exec(ctx, sql, pgx.NamedArgs{"site": p.SiteID}); err != nil {
-				return fmt.Errorf("error tending runs: %w", err)
-			}
-		}
-		if err := endRuns(ctx, tx, p.SiteID); err != nil {
+		if err := bringOn(ctx, tx, p.SiteID); err != nil {
 			return err
 		}
+		failpoint.Hit("run-ending")
 		if err := tellStuck(ctx, tx, p.SiteID); err != nil {
 			return err
 		}
@@ -175,7 +175,33 @@ func (db *DB) TendRuns(ctx context.Context, p TendParams) error {
 	return db.dropPlans(ctx, p.SiteID)
 }
 
+// bringOn ends what has ended first: a run that waited for it then begins.
+func bringOn(ctx context.Context, tx pgx.Tx, siteID int) error {
+	change := func(sql string) error {
+		if _, err := tx.Exec(ctx, sql, pgx.NamedArgs{"site": siteID}); err != nil {
+			return fmt.Errorf("error tending runs: %w", err)
+		}
+		return nil
+	}
+	if err := change(lockSchedulesSQL); err != nil {
+		return err
+	}
+	if err := change(followPlansSQL); err != nil {
+		return err
+	}
+	if err := endRuns(ctx, tx, siteID); err != nil {
+		return err
+	}
+	return change(beginWaitingSQL)
+}
+
 const (
+	// lockSchedulesSQL: schedules come before their runs, as where runs start.
+	lockSchedulesSQL = `
+SELECT FROM schedule c WHERE c.site_id = @site
+	AND EXISTS (SELECT FROM schedule_run r WHERE r.schedule_id = c.id AND r.finished_at IS NULL)
+ORDER BY c.id FOR NO KEY UPDATE`
+
 	// followPlansSQL: a person has applied a plan that was held back, or discarded it.
 	followPlansSQL = `
 UPDATE schedule_run r SET

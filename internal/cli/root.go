@@ -62,7 +62,7 @@ func (a *app) addCommands(root *cobra.Command) {
 	}{
 		{groupMain, "Rename:", []*cobra.Command{a.demoCommand(), a.runCommand(), a.planCommand(), a.applyCommand(), a.enqueueCommand(), a.workCommand()}},
 		{groupReport, "See what happens:", []*cobra.Command{a.statusCommand(), a.resultsCommand(), a.jobsCommand(), a.whyCommand(), a.serveCommand()}},
-		{groupSteer, "Steer:", []*cobra.Command{a.batchCommand(), a.siteCommand()}},
+		{groupSteer, "Steer:", []*cobra.Command{a.batchCommand(), a.scheduleCommand(), a.siteCommand()}},
 		{groupSetUp, "Set up and check:", []*cobra.Command{a.migrateCommand(), a.dbCommand(), a.doctorCommand(), a.versionCommand()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})

@@ -1,0 +1,320 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"relabel/db"
+	"relabel/internal/intake"
+	"relabel/internal/schedule"
+)
+
+// scheduleFlags are the settings of a schedule.
+type scheduleFlags struct {
+	source string // a path or a URL
+
+	cron, zone, sql, sqlFile, sourceURL, sourceEnv, mapping,
+	locales, mode, overlap, catchUp, maxChange, notify string
+	skipInvalid bool
+}
+
+func (f *scheduleFlags) register(fs *pflag.FlagSet) {
+	fs.StringVar(&f.cron, "cron", "", "`WHEN`: minute hour day-of-month month day-of-week, or @hourly, @daily, @weekly, @monthly, @yearly, \"@every 10m\"")
+	fs.StringVar(&f.zone, "tz", "UTC", "the time `ZONE` that --cron is meant in, such as Europe/Berlin")
+	fs.StringVar(&f.locales, "locales", "", "only the rows of these `LOCALES`, with commas between: fr-FR,es-MX (default: all rows)")
+	fs.StringVar(&f.mode, "mode", "changed", "changed: send what differs from the site; all: send every row")
+	fs.StringVar(&f.overlap, "overlap", "skip", "while an earlier run is under way: skip this one, queue it, or cancel the earlier one")
+	fs.StringVar(&f.catchUp, "catch-up", "12h", "how late a run may start when no worker was there at its time, as a `DURATION`; 0: never")
+	fs.StringVar(&f.maxChange, "max-change", "", "send nothing when more rows than this would change: a share (20%) or a number; the plan waits for relabel apply")
+	fs.StringVar(&f.notify, "notify", "", "an https `URL` to tell when what comes of runs changes, such as a Slack web hook")
+	fs.StringVar(&f.sql, "sql", "", "read the rows of this `SELECT`")
+	fs.StringVar(&f.sqlFile, "sql-file", "", "read the rows of the SELECT in this `FILE`, as it is at each run")
+	fs.StringVar(&f.sourceEnv, "source-env", schedule.DefaultSourceEnv, "`NAME` of the variable that holds the URL of the PostgreSQL to read from, where relabel work runs")
+	fs.StringVar(&f.sourceURL, "source-url", "", "that `URL` itself; not one with a password, as it is stored")
+	fs.StringVar(&f.mapping, "map", "", "`COLUMNS` under other names: \"asset_id=Asset ID,display_name=New name\"")
+	fs.BoolVar(&f.skipInvalid, "skip-invalid", false, "send the good rows even if others are refused")
+}
+
+const scheduleSourceHelp = `SOURCE is the path of a CSV file or an https URL of one, read anew at each run where relabel
+work runs (a Google sheet: File, Share, Publish to web, CSV); or --sql with the URL of a
+PostgreSQL in RELABEL_SOURCE_URL. Its columns are those of relabel run.`
+
+func (a *app) scheduleAddCommand() *cobra.Command {
+	var f scheduleFlags
+	cmd := &cobra.Command{
+		Use:   "add NAME SOURCE",
+		Short: "Make a schedule",
+		Long:  "Makes a schedule for the site that --site names.\n\n" + scheduleSourceHelp,
+		Example: `  relabel schedule add nightly /data/names.csv --cron "0 2 * * *" --tz Europe/Berlin --max-change 20%
+  relabel schedule add sheet https://docs.google.com/spreadsheets/d/e/KEY/pub?output=csv --cron @hourly
+  relabel schedule add wanted --sql 'SELECT asset_id, display_name, locale FROM wanted' --cron @daily \
+      --locales fr-FR,es-MX --notify https://hooks.slack.com/services/...`,
+		ValidArgsFunction: completeNothing,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 2 {
+				f.source = args[1]
+			}
+			if len(args) < 1 || len(args) > 2 || f.forms() != 1 {
+				return usageError("`%s` takes a NAME and one SOURCE (a CSV file, an https URL, --sql or --sql-file); see `%s --help`", cmd.CommandPath(), cmd.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			sched := db.Schedule{Name: args[0]}
+			if !scheduleName.MatchString(sched.Name) {
+				return usageError("a schedule's name is 1 to 30 lower-case letters, digits, - and _, beginning with a letter or digit, not %q", sched.Name)
+			}
+			if f.cron == "" {
+				return usageError("--cron says when: --cron \"0 2 * * *\" for two in the night, or --cron @daily")
+			}
+			if err := f.set(a, cmd.Flags(), &sched, true); err != nil {
+				return err
+			}
+			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error { return a.scheduleAdd(ctx, s, sched) })
+		},
+	}
+	f.register(cmd.Flags())
+	return cmd
+}
+
+var scheduleName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,29}$`) //nolint:gochecknoglobals // compiled once
+
+func (f *scheduleFlags) forms() (n int) {
+	for _, given := range []string{f.source, f.sql, f.sqlFile} {
+		if given != "" {
+			n++
+		}
+	}
+	return n
+}
+
+func (a *app) scheduleAdd(ctx context.Context, s *session, sched db.Schedule) error {
+	if err := noStandIn(a.site); err != nil {
+		return err
+	}
+	site, err := s.SiteByName(ctx, a.site)
+	if err != nil {
+		return err
+	}
+	sched.SiteID = site.ID
+	next, err := nextTimes(ctx, s, sched, 1)
+	if err != nil {
+		return err
+	}
+	sched.NextRunAt = &next[0]
+	if err := s.AddSchedule(ctx, sched); err != nil {
+		return err
+	}
+	return a.printSchedule(ctx, s, sched.Name, "schedule "+sched.Name+" is added")
+}
+
+func (a *app) scheduleEditCommand() *cobra.Command {
+	var f scheduleFlags
+	cmd := &cobra.Command{
+		Use:   "edit NAME [SOURCE]",
+		Short: "Change its settings",
+		Long: `Changes the settings that are given; an empty value takes one away (--max-change '').
+A run that is under way goes on as it began.
+
+` + scheduleSourceHelp,
+		Example:           "  relabel schedule edit nightly --cron '30 3 * * *'\n  relabel schedule edit nightly /data/names-2027.csv",
+		ValidArgsFunction: completeNothing,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 2 {
+				f.source = args[1]
+			}
+			if len(args) < 1 || len(args) > 2 || f.forms() > 1 {
+				return usageError("`%s` takes a NAME and at most one SOURCE; see `%s --help`", cmd.CommandPath(), cmd.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
+				return a.scheduleEdit(ctx, s, args[0], &f, cmd.Flags())
+			})
+		},
+	}
+	f.register(cmd.Flags())
+	return cmd
+}
+
+func (a *app) scheduleEdit(ctx context.Context, s *session, name string, f *scheduleFlags, fs *pflag.FlagSet) error {
+	sched, err := s.ScheduleByName(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := f.set(a, fs, &sched, false); err != nil {
+		return err
+	}
+	if fs.Changed("cron") || fs.Changed("tz") { // else what is due stays due
+		next, err := nextTimes(ctx, s, sched, 1)
+		if err != nil {
+			return err
+		}
+		sched.NextRunAt = &next[0]
+	}
+	if err := s.EditSchedule(ctx, sched); err != nil {
+		return err
+	}
+	return a.printSchedule(ctx, s, name, "schedule "+name+" is changed")
+}
+
+// set takes what is given into a schedule, or with all the defaults too, and
+// checks the whole.
+func (f *scheduleFlags) set(a *app, fs *pflag.FlagSet, s *db.Schedule, all bool) error {
+	for _, one := range []struct {
+		flag string
+		set  func()
+	}{
+		{"cron", func() { s.Cron = strings.TrimSpace(f.cron) }},
+		{"tz", func() { s.TimeZone = f.zone }},
+		{"map", func() { s.ColumnMap = nilIfEmpty(f.mapping) }},
+		{"skip-invalid", func() { s.SkipInvalid = f.skipInvalid }},
+		{"locales", func() { s.Locales = splitList(f.locales) }},
+		{"mode", func() { s.Mode = f.mode }},
+		{"overlap", func() { s.Overlap = f.overlap }},
+		{"max-change", func() { s.MaxChange = nilIfEmpty(f.maxChange) }},
+		{"notify", func() { s.NotifyURL = nilIfEmpty(f.notify) }},
+	} {
+		if all || fs.Changed(one.flag) {
+			one.set()
+		}
+	}
+	if all || fs.Changed("catch-up") {
+		d, err := time.ParseDuration(f.catchUp)
+		if err != nil || d < 0 {
+			return usageError("--catch-up is a duration such as 12h or 30m, or 0, not %q", f.catchUp)
+		}
+		s.CatchUp = d
+	}
+	if f.forms() > 0 || fs.Changed("source-url") || fs.Changed("source-env") {
+		if err := f.setSource(a, fs, s); err != nil {
+			return err
+		}
+	}
+	return checkSchedule(a, s)
+}
+
+func splitList(text string) []string {
+	var list []string
+	for _, part := range strings.Split(text, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			list = append(list, part)
+		}
+	}
+	return list
+}
+
+// setSource makes paths absolute, and keeps passwords out of the table.
+func (f *scheduleFlags) setSource(a *app, fs *pflag.FlagSet, s *db.Schedule) error {
+	if f.forms() > 0 {
+		s.CSV, s.Query, s.QueryFile = nilIfEmpty(f.source), nilIfEmpty(f.sql), nilIfEmpty(f.sqlFile)
+	}
+	switch {
+	case f.source == "-":
+		return usageError("a schedule can't read standard input: give the path of a file, an https URL, or --sql")
+	case schedule.IsURL(f.source):
+		if _, err := schedule.ParseURL(f.source, a.allowed(schedule.SourceAllowPrivate)); err != nil {
+			return usageError("SOURCE: %s", err)
+		}
+	case f.source != "" || f.sqlFile != "":
+		path, err := filepath.Abs(f.source + f.sqlFile)
+		if err != nil {
+			return fmt.Errorf("error making the path absolute: %w", err)
+		}
+		if f.source != "" {
+			s.CSV = &path
+		} else {
+			s.QueryFile = &path
+		}
+	}
+	s.SourceEnv, s.SourceURL = nil, nil
+	if s.CSV != nil {
+		return nil
+	}
+	if f.sourceURL == "" {
+		s.SourceEnv = &f.sourceEnv
+		if !envPattern.MatchString(f.sourceEnv) {
+			return usageError("--source-env takes the name of an environment variable, such as RELABEL_SOURCE_URL")
+		}
+		return nil
+	}
+	if fs.Changed("source-env") {
+		return usageError("--source-url and --source-env: give one of them")
+	}
+	return f.setSourceURL(s)
+}
+
+func (f *scheduleFlags) setSourceURL(s *db.Schedule) error {
+	cfg, err := pgx.ParseConfig(f.sourceURL)
+	if err != nil { // its text may quote the password
+		return usageError("--source-url can't be read: it should look like postgres://USER@HOST:PORT/DATABASE")
+	}
+	if cfg.Password != "" && strings.Contains(f.sourceURL, cfg.Password) {
+		return usageError("--source-url holds a password, and would be stored: put it into a variable where relabel work runs, and name that with --source-env (default %s)", schedule.DefaultSourceEnv)
+	}
+	s.SourceURL = &f.sourceURL
+	return nil
+}
+
+func (a *app) allowed(variable string) bool {
+	v, _ := a.LookupEnv(variable)
+	return v == "1" || v == "true"
+}
+
+// checkSchedule says what of the settings is wrong, before anything is stored.
+func checkSchedule(a *app, s *db.Schedule) error {
+	if _, err := schedule.ParseTimes(s.Cron, s.TimeZone); err != nil {
+		return usageError("--cron, --tz: %s", err)
+	}
+	switch {
+	case s.Mode != "changed" && s.Mode != "all":
+		return usageError("--mode is changed or all, not %q", s.Mode)
+	case s.Overlap != "skip" && s.Overlap != "queue" && s.Overlap != "cancel":
+		return usageError("--overlap is skip, queue or cancel, not %q", s.Overlap)
+	case s.Mode == "all" && s.MaxChange != nil:
+		return usageError("--mode all sends every row, so --max-change would hold back each run: give one of them")
+	}
+	if s.MaxChange != nil {
+		if _, err := schedule.ParseMaxChange(*s.MaxChange); err != nil {
+			return usageError("--max-change: %s", err)
+		}
+	}
+	if s.ColumnMap != nil {
+		if _, err := intake.ParseMap(*s.ColumnMap); err != nil {
+			return usageError("--map: %s", err)
+		}
+	}
+	if s.NotifyURL != nil {
+		if _, err := schedule.ParseURL(*s.NotifyURL, a.allowed(schedule.NotifyAllowPrivate)); err != nil {
+			return usageError("--notify: %s", err)
+		}
+	}
+	return nil
+}
+
+// nextTimes are the next times of a schedule, by the database's clock.
+func nextTimes(ctx context.Context, s *session, sched db.Schedule, n int) ([]time.Time, error) {
+	times, err := schedule.ParseTimes(sched.Cron, sched.TimeZone)
+	if err != nil {
+		return nil, err
+	}
+	now, err := s.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := times.NextN(now, n)
+	if len(list) == 0 {
+		return nil, errors.New("this is never due")
+	}
+	return list, nil
+}

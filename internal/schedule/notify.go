@@ -1,0 +1,156 @@
+package schedule
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"relabel/db"
+	"relabel/internal/failpoint"
+)
+
+const (
+	// notifyTimeout is for one try, all of it.
+	notifyTimeout = 10 * time.Second
+
+	// notifyEvery is how often a process looks for notices that are due.
+	notifyEvery = 5 * time.Second
+
+	// notifyDrain is how much of an answer is read, to let the server end in peace.
+	notifyDrain = 4 << 10
+)
+
+// notifyDelays follow the tries that failed: nine in all, over a day.
+func notifyDelays() []time.Duration {
+	return []time.Duration{
+		10 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour,
+	}
+}
+
+// message is what is posted. Slack and what is like it show the text.
+type message struct {
+	Text     string          `json:"text"`
+	ID       int64           `json:"id"` // the same at each try
+	Event    string          `json:"event"`
+	Schedule string          `json:"schedule"`
+	Site     string          `json:"site"`
+	Detail   string          `json:"detail"`
+	At       time.Time       `json:"at"`
+	Run      *db.ScheduleRun `json:"run"` // as it is when it is posted
+}
+
+// notify posts notices until ctx ends.
+func (r *Runner) notify(ctx context.Context) {
+	tick := time.NewTicker(notifyEvery)
+	defer tick.Stop()
+	for {
+		if err := r.Notify(ctx); err != nil && ctx.Err() == nil {
+			r.cfg.Logger.Warn("notices wait for the database", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Notify tries the notices that are due, each once.
+func (r *Runner) Notify(ctx context.Context) error {
+	now, err := r.cfg.Now(ctx)
+	if err != nil {
+		return err
+	}
+	list, err := r.cfg.DB.TakeNotices(ctx, db.NoticeParams{SiteIDs: r.ids, Now: now, Delays: notifyDelays()})
+	if err != nil {
+		return err
+	}
+	for _, n := range list {
+		err := r.post(ctx, n, now)
+		failpoint.Hit("notice-posted")
+		if err == nil {
+			err = r.cfg.DB.NoticeSent(ctx, n.ID)
+		} else if ctx.Err() == nil {
+			r.cfg.Logger.Warn("a notice was not taken", "schedule", n.Schedule, "event", n.Event, "try", n.Tries, "error", err)
+			err = r.cfg.DB.NoticeFailed(ctx, n.ID, told(err), n.URL == "")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// post sends one notice. Any 2xx takes it; a redirect does not.
+func (r *Runner) post(ctx context.Context, n db.Notice, now time.Time) error {
+	allow := r.allowed(NotifyAllowPrivate)
+	if n.URL == "" {
+		return errors.New("the schedule has no --notify any more")
+	}
+	if _, err := ParseURL(n.URL, allow); err != nil {
+		return err
+	}
+	m := messageOf(n)
+	if run, err := r.cfg.DB.ScheduleRun(ctx, n.RunID); err == nil {
+		m.Run = &run
+	}
+	body, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("error writing the notice: %w", err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, n.URL, bytes.NewReader(body))
+	if err != nil {
+		return errors.New("this is no URL")
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "relabel")
+	if secret, _ := r.cfg.LookupEnv(NotifySecret); secret != "" {
+		sign(req.Header, secret, now, body)
+	}
+	client := newClient(allow, notifyTimeout)
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	resp, err := client.Do(req)
+	if err != nil {
+		return reached(err)
+	}
+	defer resp.Body.Close()                                            //nolint:errcheck // only read from
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, notifyDrain)) // what it says is not of interest
+	if resp.StatusCode/100 != 2 {
+		return fmt.Errorf("the answer was %s", resp.Status)
+	}
+	return nil
+}
+
+// sign proves who posted what, and when: HMAC-SHA256 over the time, a dot and the
+// body.
+func sign(h http.Header, secret string, now time.Time, body []byte) {
+	at := strconv.FormatInt(now.Unix(), 10)
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(at + "."))
+	mac.Write(body)
+	h.Set("X-Relabel-Timestamp", at)
+	h.Set("X-Relabel-Signature", "sha256="+hex.EncodeToString(mac.Sum(nil)))
+}
+
+func messageOf(n db.Notice) message {
+	is := map[string]string{
+		"failed": "failed", "trouble": "ended, but not every row succeeded", "recovered": "is well again", "held": "is held back",
+		"parked": "waits: the site is parked", "missed": "was missed",
+	}[n.Event]
+	text := fmt.Sprintf("relabel: %s (site %s) %s: %s", n.Schedule, n.Site, is, n.Detail)
+	return message{
+		// What Slack reads as markup must not come from a source or an API.
+		Text: strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(text),
+		ID:   n.ID, Event: n.Event, Schedule: n.Schedule, Site: n.Site, Detail: n.Detail, At: n.CreatedAt,
+	}
+}

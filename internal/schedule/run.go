@@ -1,0 +1,268 @@
+package schedule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"relabel/db"
+	"relabel/internal/failpoint"
+	"relabel/internal/intake"
+	"relabel/internal/load"
+	"relabel/internal/plan"
+	"relabel/internal/report"
+	"relabel/jobs"
+)
+
+const (
+	// priority of a run's batch: below what people load by hand.
+	priority = 3
+
+	// shownProblems of a source go into the reason of a failed run.
+	shownProblems = 3
+
+	// maxPause is how long ago a reading may have begun that a run goes on with;
+	// longer, and it reads the site from the beginning.
+	maxPause = 12 * time.Hour
+)
+
+// run is one run at work. Each of its steps is done once, or again with the same
+// end: what is done stands in its row.
+type run struct {
+	*Runner
+	db.RunWork
+
+	schedule db.Schedule
+	site     jobs.SiteConfig
+}
+
+// steps does what is left of a run: load, compare, hold back or apply. Its end
+// comes with its batch's, in a turn.
+func (n *run) steps(ctx context.Context) error {
+	if n.BatchID == nil {
+		if err := n.load(ctx); err != nil {
+			return err
+		}
+		failpoint.Hit("run-loaded")
+	}
+	outdated, err := n.outdated(ctx)
+	if err != nil {
+		return err
+	}
+	if n.ComparedAt == nil || outdated {
+		held, err := n.compare(ctx)
+		if err != nil || held {
+			return err
+		}
+		failpoint.Hit("run-recorded")
+	}
+	return n.apply(ctx)
+}
+
+// load makes a planned batch of the source; the run knows it by the same
+// transaction.
+func (n *run) load(ctx context.Context) error {
+	src, done, err := n.source(ctx, n.schedule)
+	if err != nil {
+		return err
+	}
+	defer done()
+	all := n.schedule.Mode == "all"
+	var problems []string
+	var columns []string
+	var reads int64
+	_, err = load.Load(ctx, load.Params{
+		DB: n.cfg.DB, Client: n.client, Site: n.site.Site, Source: src,
+		Name: n.batchName(), Priority: priority, SkipInvalid: n.schedule.SkipInvalid, Force: all, Planned: true,
+		Only: n.schedule.Locales,
+		Locales: func(ctx context.Context) (intake.LocaleResolver, error) {
+			reads++
+			return n.locales(ctx)
+		},
+		Opened: func(info intake.Info) { columns = info.Columns },
+		Problem: func(p intake.Problem) {
+			if len(problems) < shownProblems {
+				problems = append(problems, fmt.Sprintf("line %d: %s", p.Line, p.Message))
+			}
+		},
+		Stored: func(ctx context.Context, tx pgx.Tx, res load.Result) error {
+			if all && slices.Contains(columns, "expected_name") {
+				return errors.New("the source says which names it expects (expected_name), which --mode all does not heed: use --mode changed")
+			}
+			n.BatchID = &res.BatchID
+			n.Reads += reads
+			return db.RunLoaded(ctx, tx, n.RunWork, res.BatchID, reads, leftOut(res.LeftOut))
+		},
+	})
+	if errors.Is(err, load.ErrRefused) {
+		return fmt.Errorf("%w (%s)", err, strings.Join(problems, "; "))
+	}
+	return err
+}
+
+func leftOut(rows int64) string {
+	if rows == 0 {
+		return ""
+	}
+	return report.Plural(rows, "row", "rows") + " of other locales left out"
+}
+
+// batchName is the schedule's and the moment it was due, by its own clock.
+func (n *run) batchName() string {
+	zone, err := ParseZone(n.schedule.TimeZone)
+	if err != nil {
+		zone = time.UTC
+	}
+	return n.schedule.Name + " " + n.DueAt.In(zone).Format("2006-01-02 15:04")
+}
+
+func (n *run) reader(ctx context.Context) (*jobs.Reader, error) {
+	return jobs.NewReader(ctx, jobs.ReaderConfig{DB: n.cfg.DB, Site: n.site, CallTimeout: n.cfg.CallTimeout, Logger: n.cfg.Logger})
+}
+
+func (n *run) locales(ctx context.Context) (intake.LocaleResolver, error) {
+	reader, err := n.reader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer reader.Close()
+	locales, err := load.ReadLocales(ctx, reader)
+	if err != nil {
+		return nil, err
+	}
+	return locales.Resolve, nil
+}
+
+// outdated tells that the comparison, or the reading that was cut short, is too
+// old to go on from: the machine was off in the middle of the run. The reading
+// then begins again.
+func (n *run) outdated(ctx context.Context) (bool, error) {
+	if n.schedule.Mode == "all" {
+		return false, nil
+	}
+	if n.ComparedAt == nil {
+		return false, nil
+	}
+	st, err := n.cfg.DB.PlanState(ctx, *n.BatchID)
+	if err != nil {
+		if errors.Is(err, db.ErrNotPlanned) { // a person was quicker
+			return false, nil
+		}
+		return false, err
+	}
+	if st.Stale(plan.MaxAge) {
+		n.Pass = nil
+		return true, nil
+	}
+	return false, nil
+}
+
+// compare reads what the site holds and leaves in the plan what differs; held
+// tells that a person must look first.
+func (n *run) compare(ctx context.Context) (held bool, err error) {
+	note := ""
+	if n.schedule.Mode != "all" {
+		note, err = n.look(ctx)
+	}
+	if errors.Is(err, db.ErrNotPlanned) { // somebody applied or discarded it by hand
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	failpoint.Hit("run-compared")
+	b, err := n.cfg.DB.BatchStatus(ctx, *n.BatchID)
+	if err != nil {
+		return false, err
+	}
+	reason, err := heldReason(n.schedule.MaxChange, b.Batch, b.Pending, b.Total)
+	if err != nil {
+		return false, err
+	}
+	err = n.cfg.DB.RunCompared(ctx, n.RunWork, db.ComparedParams{Reads: n.Reads, Note: note, Held: reason})
+	return reason != "", err
+}
+
+// recordOnly is the note of a run that could not read the site.
+const recordOnly = "the token may not read assets (403): compared with relabel's own record of what it sent; what others changed is not seen"
+
+// look reads the site's state, from where an earlier try was, and compares.
+func (n *run) look(ctx context.Context) (note string, err error) {
+	pass, err := n.resume(ctx)
+	if err != nil {
+		return "", err
+	}
+	reader, err := n.reader(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer reader.Close()
+	before := n.Reads
+	planner := plan.Planner{
+		DB: n.cfg.DB, Reader: reader, Resume: pass,
+		Progress:   func(calls, _ int) { n.Reads = before + int64(calls) },
+		Checkpoint: n.checkpoint,
+	}
+	err = planner.Compare(ctx, *n.BatchID, false)
+	if errors.Is(err, plan.ErrMayNotRead) {
+		n.Reads++
+		return recordOnly, n.cfg.DB.CompareWithRecord(ctx, *n.BatchID)
+	}
+	return "", err
+}
+
+// resume is how far an earlier try has read, where that is worth going on with.
+func (n *run) resume(ctx context.Context) (*plan.Pass, error) {
+	if n.Pass == nil {
+		return nil, nil //nolint:nilnil // there is nothing to go on with
+	}
+	var pass plan.Pass
+	if err := json.Unmarshal([]byte(*n.Pass), &pass); err != nil {
+		return nil, fmt.Errorf("error reading how far the site was read: %w", err)
+	}
+	now, err := n.cfg.DB.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if now.Sub(pass.Since) > maxPause {
+		return nil, nil //nolint:nilnil // too old
+	}
+	return &pass, nil
+}
+
+func (n *run) checkpoint(ctx context.Context, pass plan.Pass) error {
+	text, err := json.Marshal(pass)
+	if err != nil {
+		return fmt.Errorf("error writing how far the site is read: %w", err)
+	}
+	err = n.cfg.DB.SavePass(ctx, n.RunWork, text, n.Reads)
+	failpoint.Hit("run-page")
+	return err
+}
+
+// apply makes the plan an ordinary batch; the run follows it by the same
+// transaction.
+func (n *run) apply(ctx context.Context) error {
+	err := n.cfg.DB.Apply(ctx, db.ApplyParams{
+		BatchID: *n.BatchID,
+		Queue: func(ctx context.Context, tx pgx.Tx) error {
+			if err := db.RunApplied(ctx, tx, n.RunWork); err != nil {
+				return err
+			}
+			failpoint.Hit("run-applying")
+			_, err := jobs.Feed(ctx, tx, n.client, n.site.Site, jobs.DefaultWindow)
+			return err
+		},
+	})
+	if errors.Is(err, db.ErrNotPlanned) { // somebody applied or discarded it by hand: follow it
+		err = pgx.BeginFunc(ctx, n.cfg.DB.Pool(), func(tx pgx.Tx) error { return db.RunApplied(ctx, tx, n.RunWork) })
+	}
+	failpoint.Hit("run-applied")
+	return err
+}

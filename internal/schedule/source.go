@@ -1,0 +1,119 @@
+package schedule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"time"
+
+	"relabel/db"
+	"relabel/internal/load"
+)
+
+const (
+	// maxSource is the most of a CSV that is read from a URL: 5,000,000 rows of a
+	// hundred bytes, and as much again.
+	maxSource = 1 << 30
+
+	// sourceTimeout is for the whole of it: the load's transaction is open as long.
+	sourceTimeout = 15 * time.Minute
+
+	// DefaultSourceEnv is the variable with the URL of the database to read from.
+	DefaultSourceEnv = "RELABEL_SOURCE_URL"
+)
+
+// source opens what a schedule reads its rows from. Close it.
+func (r *Runner) source(ctx context.Context, s db.Schedule) (load.Source, func(), error) {
+	src := load.Source{SQL: deref(s.Query), SQLFile: deref(s.QueryFile), Map: deref(s.ColumnMap)}
+	switch {
+	case s.CSV != nil && IsURL(*s.CSV):
+		body, err := r.fetch(ctx, *s.CSV)
+		if err != nil {
+			return src, nil, fmt.Errorf("%s can't be read: %w", ShownURL(*s.CSV), err)
+		}
+		src.Input, src.InputName = body, ShownURL(*s.CSV)
+		return src, func() { _ = body.Close() }, nil // only read from
+	case s.CSV != nil:
+		src.Path = *s.CSV
+	case s.SourceURL != nil:
+		src.URL = *s.SourceURL
+	default:
+		name := deref(s.SourceEnv)
+		src.URL, _ = r.cfg.LookupEnv(name)
+		if src.URL == "" {
+			return src, nil, fmt.Errorf("the variable %s, which should hold the URL of the database to read from, is not set where `relabel work` runs", name)
+		}
+	}
+	return src, func() {}, nil
+}
+
+// fetch begins to read a CSV; its end comes with an error when it is too long or
+// takes too long.
+func (r *Runner) fetch(ctx context.Context, url string) (io.ReadCloser, error) {
+	allow := r.allowed(SourceAllowPrivate)
+	if _, err := ParseURL(url, allow); err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return nil, errors.New("this is no URL")
+	}
+	req.Header.Set("Accept", "text/csv, */*;q=0.5")
+	resp, err := newClient(allow, r.cfg.sourceTimeout).Do(req) //nolint:bodyclose // it is what is returned
+	if err != nil {
+		err = reached(err)
+		if errors.Is(err, errPrivate) {
+			err = fmt.Errorf("%w: %s=1, where `relabel work` runs, allows that", err, SourceAllowPrivate)
+		}
+		return nil, err
+	}
+	if err := checkAnswer(resp); err != nil {
+		_ = resp.Body.Close() // nothing is wanted of it
+		return nil, err
+	}
+	return &boundedBody{ReadCloser: resp.Body, left: r.cfg.maxSource, limit: r.cfg.maxSource}, nil
+}
+
+func checkAnswer(resp *http.Response) error {
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("the answer was %s", resp.Status)
+	}
+	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind == "text/html" {
+		return errors.New("the answer is a web page (text/html), not a CSV: is the file shared with everybody who has the link?")
+	}
+	return nil
+}
+
+// boundedBody fails where there is more than the limit; what is cut off must not
+// be taken for the end.
+type boundedBody struct {
+	io.ReadCloser
+	left, limit int64
+}
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.left -= int64(n)
+	switch {
+	case b.left < 0:
+		return 0, fmt.Errorf("more than %d MiB", b.limit>>20)
+	case err != nil && !errors.Is(err, io.EOF):
+		return n, fmt.Errorf("the answer broke off: %w", reached(err))
+	}
+	return n, err
+}
+
+func (r *Runner) allowed(variable string) bool {
+	v, _ := r.cfg.LookupEnv(variable)
+	return v == "1" || v == "true"
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
