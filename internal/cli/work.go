@@ -20,8 +20,8 @@ func (a *app) workCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "work",
 		Short: "Send what is queued, until stopped",
-		Long: `Sends what is queued for a site until a signal comes, or with --until-done until nothing
-is left to send. --site takes several sites (a,b) or all; each needs its token. Any number
+		Long: `Sends what is queued for a site and runs its schedules, until a signal comes, or with
+--until-done until nothing is left to send; schedules that are due by then are run too. --site takes several sites (a,b) or all; each needs its token. Any number
 of processes may work at once, on any number of machines: together they keep the limit.
 
 The first SIGINT or SIGTERM makes no new calls, lets those in flight end, and exits with 0.
@@ -58,14 +58,20 @@ func (a *app) work(ctx context.Context, s *session, f workFlags, untilDone bool)
 	if err != nil {
 		return err
 	}
-	pool, err := a.startPool(ctx, s, sites, f)
+	working, err := a.startWork(ctx, s, sites, f)
 	if err != nil {
 		return err
 	}
 	w := newWatch(s, sites, since)
 	a.note("working on %s; Ctrl-C stops", w.label)
-	watchErr := a.watchWork(ctx, w, untilDone)
-	if err := stopPool(pool); err != nil {
+	var watchErr error
+	if untilDone { // what is due now belongs to what is to be done
+		_, watchErr = working.schedules.Turn(ctx)
+	}
+	if watchErr == nil || ctx.Err() != nil {
+		watchErr = a.watchWork(ctx, w, untilDone)
+	}
+	if err := working.stop(); err != nil {
 		return err
 	}
 	if watchErr != nil {
@@ -128,7 +134,8 @@ func newWatch(s *session, sites []jobs.SiteConfig, since time.Time) *watch {
 // workload is what all the watched sites have to do, together.
 type workload struct {
 	open, paused int64
-	parked       int64    // of open, rows of parked sites
+	runs         int64    // of schedules, that are to be brought on
+	parked       int64    // of open and runs, those of parked sites
 	reasons      []string // why sites are parked
 }
 
@@ -138,20 +145,25 @@ func (w *watch) workload(ctx context.Context) (all workload, err error) {
 		if err != nil {
 			return all, err
 		}
+		runs, err := w.s.RunsToDo(ctx, site.ID)
+		if err != nil {
+			return all, err
+		}
 		all.open += one.Open
 		all.paused += one.Paused
+		all.runs += runs
 		if one.ParkedReason != nil {
-			all.parked += one.Open
+			all.parked += one.Open + runs
 			all.reasons = append(all.reasons, fmt.Sprintf("site %s is parked: %s", site.Name, *one.ParkedReason))
 		}
 	}
 	return all, nil
 }
 
-func (w workload) done() bool { return w.open == 0 }
+func (w workload) done() bool { return w.open+w.runs == 0 }
 
 // stuck tells that nothing can be sent until a person has done something.
-func (w workload) stuck() bool { return w.open > 0 && w.open == w.parked }
+func (w workload) stuck() bool { return w.open+w.runs > 0 && w.open+w.runs == w.parked }
 
 // watchWork shows progress until the end: a signal, or with untilDone nothing
 // left that can be sent. A database that is away for a moment is waited for.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"relabel/internal/schedule"
 	"relabel/jobs"
 )
 
@@ -38,18 +39,49 @@ func (f *workFlags) check() error {
 	return nil
 }
 
+// startPool starts workers that send what is queued, and nothing by a schedule.
 func (a *app) startPool(ctx context.Context, s *session, sites []jobs.SiteConfig, f workFlags) (*jobs.Pool, error) {
+	return a.startPoolWith(ctx, s, sites, f, nil)
+}
+
+// startWork starts workers that run the sites' schedules too.
+func (a *app) startWork(ctx context.Context, s *session, sites []jobs.SiteConfig, f workFlags) (*workers, error) {
+	runner := schedule.New(schedule.Config{
+		DB: s.DB, Sites: sites, CallTimeout: a.cfg.CallTimeout, LookupEnv: a.LookupEnv, Logger: a.log,
+	})
+	pool, err := a.startPoolWith(ctx, s, sites, f, runner)
+	if err != nil {
+		return nil, err
+	}
+	runner.Start(ctx)
+	return &workers{pool, runner}, nil
+}
+
+func (a *app) startPoolWith(ctx context.Context, s *session, sites []jobs.SiteConfig, f workFlags, runner *schedule.Runner) (*jobs.Pool, error) {
 	pool, err := jobs.NewPool(ctx, jobs.Config{
 		DB: s.DB, Sites: sites, Concurrency: f.concurrency,
 		CallTimeout: a.cfg.CallTimeout, Limits: f.limits, Command: "relabel", Version: Version(), Logger: a.log,
+		Kinds: runner.Kinds, Queues: runner.Queues(),
 	})
 	if err != nil {
 		return nil, err
 	}
+	runner.Attach(pool)
 	if err := pool.Start(ctx); err != nil {
 		return nil, err
 	}
 	return pool, nil
+}
+
+// workers are a pool and the schedules that it runs.
+type workers struct {
+	pool      *jobs.Pool
+	schedules *schedule.Runner
+}
+
+func (w *workers) stop() error {
+	w.schedules.Stop()
+	return stopPool(w.pool)
 }
 
 // stopPool lets calls in flight end: each has its own deadline, so this does

@@ -93,8 +93,11 @@ func New(cfg Config) *Runner {
 // renames', which wait for grants in all of their workers.
 func Queue(site string) string { return "sync-" + site }
 
-// Queues are those that this process works, for the pool.
+// Queues are those that this process works, for the pool; a nil Runner works none.
 func (r *Runner) Queues() map[string]int {
+	if r == nil {
+		return nil
+	}
 	queues := map[string]int{}
 	for _, s := range r.sites {
 		queues[Queue(s.Site.Name)] = runsAtOnce
@@ -112,7 +115,11 @@ func (r *Runner) Kinds(workers *river.Workers) error {
 }
 
 // Attach makes the runner part of a pool, before that starts.
-func (r *Runner) Attach(pool *jobs.Pool) { r.client, r.process = pool.Client(), pool.ProcessID() }
+func (r *Runner) Attach(pool *jobs.Pool) {
+	if r != nil {
+		r.client, r.process = pool.Client(), pool.ProcessID()
+	}
+}
 
 // Start begins to take turns, once the pool has started.
 func (r *Runner) Start(ctx context.Context) {
