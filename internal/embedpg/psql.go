@@ -44,13 +44,23 @@ func (s *Server) psqlPath(ctx context.Context) (string, error) {
 	return "", errors.New("no psql on this machine: install the PostgreSQL client, or give the URL of relabel db url to another client")
 }
 
+// psqlNeeds are the variables psql gets, beside those that begin with LC_ or PSQL_: what a terminal program wants. A list
+// of what it must not get would miss a site's own token variable, whose name is the user's choice.
+func psqlNeeds() []string {
+	return []string{
+		"COLUMNS", "EDITOR", "HOME", "LANG", "LANGUAGE", "LESS", "LINES", "LOGNAME", "PAGER", "PATH", "SHELL", "TERM", "TMPDIR", "TZ",
+		"USER", "VISUAL",
+	}
+}
+
 func psqlEnv(environ []string, dsn string) ([]string, error) {
 	u, err := url.Parse(dsn)
 	if err != nil {
 		return nil, errors.New("error reading the private PostgreSQL's URL") // the parser's own words hold the password
 	}
 	env := slices.DeleteFunc(slices.Clone(environ), func(kv string) bool {
-		return strings.HasPrefix(kv, "PG") || strings.HasPrefix(kv, "WEBFLOW_") || strings.HasPrefix(kv, "RELABEL_") || strings.HasPrefix(kv, "DATABASE_URL=")
+		name, _, _ := strings.Cut(kv, "=")
+		return !slices.Contains(psqlNeeds(), name) && !strings.HasPrefix(name, "LC_") && !strings.HasPrefix(name, "PSQL_")
 	})
 	password, _ := u.User.Password()
 	return append(env,

@@ -116,8 +116,8 @@ func TestSweepLeavesTheYoung(t *testing.T) {
 
 func TestPsqlEnv(t *testing.T) {
 	t.Parallel()
-	env, err := psqlEnv([]string{"TERM=xterm", "PGPASSWORD=mine", "PGSERVICE=other", "WEBFLOW_TOKEN=t", "DATABASE_URL=d", "PAGER=less"},
+	env, err := psqlEnv([]string{"TERM=xterm", "PGPASSWORD=mine", "PGSERVICE=other", "WEBFLOW_TOKEN=t", "DATABASE_URL=d", "SHOP_TOKEN=s", "PAGER=less", "LC_ALL=C"},
 		"postgres://relabel:p%40ss@/postgres?host=%2Frun%20dir&port=5432")
 	require.NoError(t, err)
-	require.Equal(t, []string{"TERM=xterm", "PAGER=less", "PGHOST=/run dir", "PGPORT=5432", "PGUSER=relabel", "PGPASSWORD=p@ss", "PGDATABASE=postgres"}, env)
+	require.Equal(t, []string{"TERM=xterm", "PAGER=less", "LC_ALL=C", "PGHOST=/run dir", "PGPORT=5432", "PGUSER=relabel", "PGPASSWORD=p@ss", "PGDATABASE=postgres"}, env)
 }
