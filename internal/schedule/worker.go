@@ -102,23 +102,47 @@ const (
 // retryAfter is how long a run waits after its n-th failure, from 0.
 func retryAfter(n int) time.Duration { return time.Minute << min(n, 4) }
 
-// explain records why a run did not get to its end: it goes on elsewhere, later,
-// when a person has done something, or never.
-func (n *run) explain(ctx context.Context, stopped bool, now time.Time, err error) error {
-	ctx, cancel := context.WithTimeout(ctx, recordTime)
-	defer cancel()
+// fate is what becomes of a run that did not get to its end.
+type fate string
+
+const (
+	forget   fate = "forget"  // it is somebody else's
+	release  fate = "release" // it goes on elsewhere, at once
+	parkSite fate = "park"    // it goes on when a person has done something
+	retry    fate = "retry"   // it goes on later
+	fail     fate = "fail"
+)
+
+func fateOf(err error, stopped bool, failures int) fate {
 	kind := webflow.Kind(0)
 	if e := (*webflow.Error)(nil); errors.As(err, &e) {
 		kind = e.Kind
 	}
 	switch {
 	case errors.Is(err, db.ErrRunLost):
-		return nil
+		return forget
 	case stopped:
-		return n.cfg.DB.ReleaseRun(ctx, n.RunWork)
+		return release
 	case kind == webflow.KindUnauthorized:
+		return parkSite
+	case (mayPass(kind) || db.Transient(err)) && failures+1 < maxFailures:
+		return retry
+	}
+	return fail
+}
+
+// explain records what becomes of a run that did not get to its end, and why.
+func (n *run) explain(ctx context.Context, stopped bool, now time.Time, err error) error {
+	ctx, cancel := context.WithTimeout(ctx, recordTime)
+	defer cancel()
+	switch fateOf(err, stopped, n.Failures) {
+	case forget:
+		return nil
+	case release:
+		return n.cfg.DB.ReleaseRun(ctx, n.RunWork)
+	case parkSite:
 		return n.park(ctx, err)
-	case (mayPass(kind) || db.Transient(err)) && n.Failures+1 < maxFailures:
+	case retry:
 		return n.cfg.DB.RetryRun(ctx, n.RunWork, now.Add(retryAfter(n.Failures)), told(err))
 	}
 	return n.cfg.DB.FailRun(ctx, n.RunWork, told(err))
