@@ -1,0 +1,339 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"image"
+	"image/color"
+	imagedraw "image/draw"
+	"image/png"
+	"iter"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	cdpbrowser "github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	cdppage "github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+
+	"relabel/internal/webflow/webflowtest"
+)
+
+// screens is where TestScreens leaves pictures of the pages; empty: nowhere, but they are drawn all the same.
+//
+//nolint:gochecknoglobals // a test's flag has no other place
+var screens = flag.String("web.screens", "", "write pictures of the pages to this `FOLDER`")
+
+// void is the value of steps that have none.
+type void = chromedp.Void
+
+// tab is one tab of a real browser that has logged in. What its console says of errors and of refused content fails the
+// test.
+type tab struct {
+	context.Context //nolint:containedctx // chromedp keeps its tab there
+
+	t    testing.TB
+	base string
+
+	mu       sync.Mutex
+	problems []string
+}
+
+// newTab starts a browser, or skips the test where there is none; CI says that there must be one.
+func newTab(t testing.TB, b *testBundle) *tab {
+	t.Helper()
+	path := chromium()
+	if path == "" {
+		if os.Getenv("RELABEL_REQUIRE_BROWSER") != "" {
+			t.Fatal("there is no Chromium on this machine, and RELABEL_REQUIRE_BROWSER wants one")
+		}
+		t.Skip("there is no Chromium on this machine: nothing is seen of how pages look and what their script does")
+	}
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Flag("no-proxy-server", true), chromedp.UserDataDir(t.TempDir()))...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	require.NoError(t, chromedp.Do(ctx), "starting the browser")
+	console := chromedp.Console(ctx)
+	out := &tab{t: t, base: b.url}
+	out.Context, cancel = context.WithTimeout(ctx, 2*patience)
+	t.Cleanup(cancel)
+	go out.listen(console)
+	out.do(chromedp.Navigate(b.url+b.server.Link(RoleChange)), chromedp.WaitVisible(chromedp.CSS(`nav[aria-label=Pages]`)))
+	t.Cleanup(func() {
+		out.mu.Lock()
+		defer out.mu.Unlock()
+		require.Empty(t, out.problems, "the browser's console")
+	})
+	return out
+}
+
+func chromium() string {
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	return ""
+}
+
+// listen keeps what goes wrong in the page: scripts' errors, and what the policy or the network refused.
+func (p *tab) listen(console iter.Seq2[chromedp.ConsoleMessage, error]) {
+	for m, err := range console {
+		if err != nil {
+			return
+		}
+		if m.Type != chromedp.ConsoleError && !m.IsException() || strings.Contains(m.Text, "ERR_INCOMPLETE_CHUNKED_ENCODING") { // a stream that ended with its page
+			continue
+		}
+		p.mu.Lock()
+		p.problems = append(p.problems, m.Text+" "+m.URL)
+		p.mu.Unlock()
+	}
+}
+
+func (p *tab) do(steps ...chromedp.Action[void]) {
+	p.t.Helper()
+	require.NoError(p.t, chromedp.Do(p, steps...))
+}
+
+func (p *tab) open(path string) {
+	p.t.Helper()
+	p.do(chromedp.Navigate(p.base+path), chromedp.WaitReady("body"))
+}
+
+// text waits until a part of the page, which may be replaced meanwhile, shows a text.
+func (p *tab) text(selector, want string) {
+	p.t.Helper()
+	script := fmt.Sprintf(`[...document.querySelectorAll(%q)].some((e) => e.innerText.includes(%q))`, selector, want)
+	p.true(script, fmt.Sprintf("%s shows %q", selector, want))
+}
+
+// true waits until a script says so. A page that is being loaded anew says nothing.
+func (p *tab) true(script, what string) {
+	p.t.Helper()
+	require.Eventually(p.t, func() bool {
+		ok, err := chromedp.Run(p, chromedp.Evaluate[bool](script))
+		return err == nil && ok
+	}, patience, poll, "never: %s", what)
+}
+
+// press clicks and waits for the page that comes of it.
+func (p *tab) press(selector string) {
+	p.t.Helper()
+	_, err := chromedp.RunResponse(p, chromedp.Click(chromedp.CSS(selector)))
+	require.NoError(p.t, err, selector)
+}
+
+// fetch sends a request from a script of the page.
+func (p *tab) fetch(method, path string) int {
+	p.t.Helper()
+	status, err := chromedp.Run(p, chromedp.Evaluate[int](
+		fmt.Sprintf(`fetch(%q, {method: %q}).then((r) => r.status)`, path, method), chromedp.EvalAwaitPromise))
+	require.NoError(p.t, err)
+	return status
+}
+
+// A person's way: log in, upload, look at the plan, apply it, watch it finish, retry what failed, download the results.
+func TestBrowser(t *testing.T) {
+	b := setup(t, settings{api: webflowtest.Config{Assets: 30, Latency: 20 * time.Millisecond}})
+	p := newTab(t, b)
+	p.do(chromedp.WaitVisible(chromedp.CSS(`#running`)))
+	p.press(`nav a[href="/upload"]`)
+
+	csv := filepath.Join(t.TempDir(), "names.csv")
+	require.NoError(t, os.WriteFile(csv, []byte(rows(30, "spring <b>&amp;.jpg")), 0o600))
+	p.do(chromedp.SetUploadFiles(chromedp.CSS(`input[type=file]`), []string{csv}))
+	p.press(`main form button.main`)
+	p.text("#plan", "30 of 30 rows would change")
+	p.text("#plan ins", "spring <b>&amp;.jpg")
+
+	for _, n := range []int{3, 4} {
+		b.api.FailAsset(webflowtest.AssetID(n), webflowtest.Status(http.StatusNotFound))
+	}
+	p.press(`form[action="/batch/1/apply"] button`)
+	p.text("#progress", "0 of 30 rows done")
+	b.work(t)
+	p.true(`document.querySelector("#progress .big")?.innerText.startsWith("30")`, "all rows are done, without a click")
+	p.text("#causes", "resource_not_found")
+
+	p.press(`#causes a[href*="#rows"]`)
+	p.text("#rows", "2 rows match")
+	p.do(chromedp.Click(chromedp.CSS(`#rows details.ask summary`)))
+	p.press(`form[action="/batch/1/retry"] button`)
+	p.text(".flash", "2 rows will be sent again")
+	p.true(`!document.querySelector("#causes") && document.querySelector("#progress .big")?.innerText.startsWith("30")`, "the retried rows succeed")
+	require.Equal(t, "spring <b>&amp;.jpg", b.api.Name(webflowtest.AssetID(3), ""))
+
+	results := p.download(`#rows a[download]`)
+	require.Equal(t, 31, strings.Count(results, "\n"))
+	require.Equal(t, 30, strings.Count(results, ",succeeded,200,"))
+
+	p.press(`nav a[href="/log"]`)
+	for _, what := range []string{"upload", "apply", "retry"} {
+		p.text("td", what)
+	}
+	p.riverButtons(b)
+}
+
+// riverButtons presses one of River UI's, which takes our script to work.
+func (p *tab) riverButtons(b *testBundle) {
+	p.t.Helper()
+	p.open("/river/queues")
+	p.text("body", "site-default")
+	require.Equal(p.t, http.StatusOK, p.fetch(http.MethodPut, "/river/api/queues/site-default/pause"))
+	p.open("/")
+	require.Equal(p.t, http.StatusUnsupportedMediaType, p.fetch(http.MethodPut, "/river/api/queues/site-default/resume"), "from a page without the script")
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.problems = nil // the console tells of the refusal
+	deeds, err := b.Deeds(p.t.Context(), "", 0, 1)
+	require.NoError(p.t, err)
+	require.Equal(p.t, "river ui", deeds[0].Via)
+}
+
+// download clicks a link and gives what was saved.
+func (p *tab) download(selector string) string {
+	p.t.Helper()
+	folder := p.t.TempDir()
+	ctx, cancel := context.WithTimeout(p, patience)
+	defer cancel()
+	_, err := chromedp.CallBrowser(ctx, cdpbrowser.SetDownloadBehavior, cdpbrowser.SetDownloadBehaviorParams{
+		Behavior: cdpbrowser.SetDownloadBehaviorBehaviorAllowAndName, DownloadPath: folder, EventsEnabled: ptr(true),
+	})
+	require.NoError(p.t, err)
+	downloads := chromedp.BrowserEvents(ctx, cdpbrowser.DownloadProgress)
+	p.do(chromedp.Click(chromedp.CSS(selector)))
+	for e, err := range downloads {
+		require.NoError(p.t, err)
+		if e.State == cdpbrowser.DownloadProgressStateCompleted {
+			text, err := os.ReadFile(filepath.Join(folder, e.GUID))
+			require.NoError(p.t, err)
+			return string(text)
+		}
+	}
+	p.t.Fatal("the download does not end")
+	return ""
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// Each page in both themes, on a desk and on a phone: nothing is wider than the screen.
+func TestScreens(t *testing.T) {
+	b := setup(t, settings{api: webflowtest.Config{Assets: 200}})
+	b.example(t)
+	p := newTab(t, b)
+	pages := []struct{ name, path, see string }{
+		{"overview", "/", "#running"}, {"batches", "/batches", "#list"}, {"batch", "/batch/1", "#causes"}, {"plan", "/batch/3", "#plan"},
+		{"asset", "/asset?id=" + webflowtest.AssetID(7), ".story"}, {"log", "/log", "td"}, {"upload", "/upload", "form"},
+	}
+	for _, size := range []struct {
+		name string
+		w, h int64
+	}{{"desk", 1280, 800}, {"phone", phoneWidth, 844}} {
+		for _, theme := range []string{"light", "dark"} {
+			p.look(size.w, size.h, theme)
+			for _, one := range pages {
+				p.open(one.path)
+				p.do(chromedp.WaitVisible(chromedp.CSS(one.see)))
+				wide, err := chromedp.Run(p, chromedp.Evaluate[bool](`document.documentElement.scrollWidth > innerWidth`))
+				require.NoError(t, err)
+				require.False(t, wide, "%s is wider than a %s", one.path, size.name)
+				p.picture(strings.Join([]string{one.name, size.name, theme}, "-"))
+			}
+		}
+	}
+}
+
+const (
+	phoneWidth = 390
+	maxPicture = 1500 // pixels of a page's height are kept
+)
+
+// look sets the screen and the theme that the system asks for.
+func (p *tab) look(width, height int64, theme string) {
+	p.t.Helper()
+	_, err := chromedp.Call(p, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+		Width: width, Height: height, DeviceScaleFactor: 1, Mobile: width == phoneWidth,
+	})
+	require.NoError(p.t, err)
+	_, err = chromedp.Call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}},
+	})
+	require.NoError(p.t, err)
+}
+
+func (p *tab) picture(name string) {
+	p.t.Helper()
+	metrics, err := chromedp.Call(p, cdppage.GetLayoutMetrics, cdp.Empty{})
+	require.NoError(p.t, err)
+	size := metrics.CSSContentSize
+	shot, err := chromedp.Call(p, cdppage.CaptureScreenshot, cdppage.CaptureScreenshotParams{
+		CaptureBeyondViewport: ptr(true),
+		Clip:                  &cdppage.Viewport{Width: size.Width, Height: min(size.Height, maxPicture), Scale: 1},
+	})
+	require.NoError(p.t, err)
+	raw := shot.Data
+	require.NotEmpty(p.t, raw)
+	if *screens == "" {
+		return
+	}
+	require.NoError(p.t, os.WriteFile(filepath.Join(*screens, name+".png"), fewColours(p.t, raw), 0o600))
+}
+
+// fewColours makes a picture small: pages have few colours.
+func fewColours(t testing.TB, raw []byte) []byte {
+	t.Helper()
+	src, err := png.Decode(bytes.NewReader(raw))
+	require.NoError(t, err)
+	out := image.NewPaletted(src.Bounds(), paletteOf(src))
+	imagedraw.Draw(out, out.Bounds(), src, src.Bounds().Min, imagedraw.Src)
+	var buf bytes.Buffer
+	require.NoError(t, (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&buf, out))
+	return buf.Bytes()
+}
+
+// paletteOf is a picture's most frequent colours, of each group of 16 shades one.
+func paletteOf(src image.Image) color.Palette {
+	const most = 64
+	type shade struct {
+		c color.Color
+		n int
+	}
+	shades := map[[3]uint32]*shade{}
+	for y := src.Bounds().Min.Y; y < src.Bounds().Max.Y; y++ {
+		for x := src.Bounds().Min.X; x < src.Bounds().Max.X; x++ {
+			c := src.At(x, y)
+			r, g, bl, _ := c.RGBA()
+			key := [3]uint32{r >> 12, g >> 12, bl >> 12}
+			if shades[key] == nil {
+				shades[key] = &shade{c: c}
+			}
+			shades[key].n++
+		}
+	}
+	var out color.Palette
+	for len(out) < most && len(shades) > 0 {
+		var best [3]uint32
+		n := -1
+		for key, s := range shades {
+			if s.n > n {
+				best, n = key, s.n
+			}
+		}
+		out = append(out, shades[best].c)
+		delete(shades, best)
+	}
+	return out
+}
