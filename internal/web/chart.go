@@ -49,12 +49,12 @@ type line struct {
 	Label string
 }
 
-// StepWord is what one bar stands for.
-func (c chart) StepWord() string {
+// Title says what one bar stands for.
+func (c chart) Title() string {
 	if c.Step == time.Minute {
-		return "minute"
+		return "Calls a minute"
 	}
-	return report.Span(c.Step)
+	return "Calls in steps of " + report.Span(c.Step)
 }
 
 // chart reads the last hour of a batch, or a short run in finer steps.

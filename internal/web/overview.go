@@ -205,7 +205,7 @@ func (f *overviewFigures) needOf(s siteFigures) {
 	switch {
 	case s.ParkedReason != nil:
 		f.need(need{
-			Text: "Site " + s.Name + " is parked: " + *s.ParkedReason + ". Mend the token, then resume", Do: "Resume " + s.Name, Action: act,
+			Text: "Mend the token of site " + s.Name + ", then resume it: " + *s.ParkedReason, Do: "Resume " + s.Name, Action: act,
 		})
 	case s.PausedAt != nil:
 		f.need(need{Text: "Site " + s.Name + " is paused", Do: "Resume " + s.Name, Action: act})
