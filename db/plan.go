@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // CompareParams says with what a planned batch is compared: the states of its
@@ -30,7 +31,7 @@ var ErrNotPlanned = errors.New("the batch is no plan")
 // One look-up in asset_state a row, and where the values differ one in
 // rename_target_idx.
 func (db *DB) Compare(ctx context.Context, p CompareParams) error {
-	return db.onPlan(ctx, p.BatchID, func(tx pgx.Tx) error {
+	return db.onPlan(ctx, p.BatchID, func(tx pgx.Tx, _ plannedBatch) error {
 		if _, err := tx.Exec(ctx, compareSQL, pgx.NamedArgs{
 			"batch": p.BatchID, "since": p.Since, "take_over": p.TakeOver,
 		}); err != nil {
@@ -49,9 +50,11 @@ func (db *DB) Compare(ctx context.Context, p CompareParams) error {
 // CompareWithRecord does the same without the site's state, for a token that may
 // not read: rows whose target has the value by our own record are unchanged.
 func (db *DB) CompareWithRecord(ctx context.Context, batchID int64) error {
-	return db.onPlan(ctx, batchID, func(tx pgx.Tx) error {
-		if err := markUnchanged(ctx, tx, batchID); err != nil {
-			return err
+	return db.onPlan(ctx, batchID, func(tx pgx.Tx, plan plannedBatch) error {
+		if !plan.Forced {
+			if err := markUnchanged(ctx, tx, batchID); err != nil {
+				return err
+			}
 		}
 		_, err := tx.Exec(ctx, `
 			UPDATE batch SET planned_at = clock_timestamp(), read_by = 'record' WHERE id = $1`, batchID)
@@ -63,15 +66,16 @@ func (db *DB) CompareWithRecord(ctx context.Context, batchID int64) error {
 }
 
 // onPlan runs fn while nobody else changes the planned batch.
-func (db *DB) onPlan(ctx context.Context, batchID int64, fn func(pgx.Tx) error) error {
+func (db *DB) onPlan(ctx context.Context, batchID int64, fn func(pgx.Tx, plannedBatch) error) error {
 	return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SET LOCAL work_mem = '`+loadMemory+`'`); err != nil {
 			return fmt.Errorf("error preparing the plan: %w", err)
 		}
-		if _, err := lockPlan(ctx, tx, batchID); err != nil {
+		plan, err := lockPlan(ctx, tx, batchID)
+		if err != nil {
 			return err
 		}
-		return fn(tx)
+		return fn(tx, plan)
 	})
 }
 
@@ -79,18 +83,20 @@ type plannedBatch struct {
 	SiteID   int
 	Status   string
 	Pending  int64
+	Forced   bool // what the target has already is sent too
 	ByRecord bool // it was compared with our own record
 }
 
 func lockPlan(ctx context.Context, tx pgx.Tx, batchID int64) (plannedBatch, error) {
 	list, err := collect[plannedBatch](ctx, tx, "reading the plan", `
-		SELECT site_id, status, total - ended AS pending, read_by IS NOT DISTINCT FROM 'record' AS by_record FROM batch WHERE id = @batch FOR UPDATE`,
+		SELECT site_id, status, total - ended AS pending, forced, read_by IS NOT DISTINCT FROM 'record' AS by_record
+		FROM batch WHERE id = @batch FOR UPDATE`,
 		pgx.NamedArgs{"batch": batchID})
 	switch {
 	case err != nil:
 		return plannedBatch{}, err
 	case len(list) == 0:
-		return plannedBatch{}, fmt.Errorf("%w: %d; `relabel status` lists those that exist", ErrNoBatch, batchID)
+		return plannedBatch{}, noBatch(batchID)
 	case list[0].Status != "planned":
 		return plannedBatch{}, fmt.Errorf("%w: batch %d is %s", ErrNotPlanned, batchID, list[0].Status)
 	}
@@ -107,41 +113,55 @@ const hasWanted = `(r.alt_text IS NULL OR s.alt_text = r.alt_text) AND (
 					AND o.id <> r.id AND o.fence > 0
 				ORDER BY ob.acceptance DESC, o.id DESC LIMIT 1))`
 
+// nameSentAfter and altSentAfter, closed by newestOfSent, are the newest batch
+// that sent a target r, after the time put between, the name or the alt text that
+// a state s holds now.
+const (
+	nameSentAfter = sentAfter + `s.display_name = coalesce(o.applied_name, o.display_name) AND coalesce(o.finished_at, 'infinity') > `
+	altSentAfter  = sentAfter + `s.alt_text = o.alt_text AND coalesce(o.finished_at, 'infinity') > `
+
+	sentAfter = `
+		(SELECT o.batch_id FROM rename o JOIN batch ob ON ob.id = o.batch_id
+		WHERE o.asset_id = r.asset_id AND o.locale_id = r.locale_id AND o.site_id = r.site_id
+			AND o.id <> r.id AND o.fence > 0 AND `
+	newestOfSent = ` ORDER BY ob.acceptance DESC LIMIT 1)`
+)
+
 // compareSQL judges each target in one place. The value before stays as it was
 // on a row that is in conflict, as that is what it conflicts with.
 const compareSQL = `
 WITH judged AS (
-	SELECT r.id, r.status AS was, s.display_name, s.alt_text, s.read_at, CASE
+	SELECT r.id, r.status AS was, s.display_name, s.alt_text, s.read_at, c.conflict, CASE
 		WHEN s.asset_id IS NULL OR s.gone THEN 'failed'
 		WHEN NOT b.forced AND ` + hasWanted + ` THEN 'unchanged'
-		WHEN @take_over THEN 'pending'
-		WHEN r.expected_name <> s.display_name THEN 'conflict'
-		WHEN r.before_at IS NOT NULL AND (
-			r.display_name IS NOT NULL AND r.before_name IS DISTINCT FROM s.display_name
-			OR r.alt_text IS NOT NULL AND r.before_alt_text IS DISTINCT FROM s.alt_text) THEN 'conflict'
+		WHEN c.conflict IS NOT NULL AND NOT @take_over THEN 'conflict'
 		ELSE 'pending' END AS status
 	FROM batch b JOIN rename r ON r.id BETWEEN b.first_id AND b.last_id AND r.batch_id = b.id
 	LEFT JOIN asset_state s ON s.site_id = r.site_id AND s.locale_id = r.locale_id AND s.asset_id = r.asset_id
 		AND s.read_at >= @since
+	CROSS JOIN LATERAL (SELECT CASE
+		WHEN r.expected_name <> s.display_name THEN 'expected'
+		WHEN r.before_at IS NULL THEN NULL
+		WHEN r.display_name IS NOT NULL AND r.before_name IS DISTINCT FROM s.display_name THEN 'name'
+		WHEN r.alt_text IS NOT NULL AND r.before_alt_text IS DISTINCT FROM s.alt_text THEN 'alt text' END AS conflict) c
 	WHERE b.id = @batch AND r.status IN ('pending', 'unchanged', 'conflict', 'failed')
 ), moved AS (
-	UPDATE rename r SET status = j.status,
-		finished_at = CASE WHEN j.status <> 'pending' THEN clock_timestamp() END,
-		before_name = CASE WHEN j.status IN ('conflict', 'failed') AND r.before_at IS NOT NULL THEN r.before_name ELSE j.display_name END,
-		before_alt_text = CASE WHEN j.status IN ('conflict', 'failed') AND r.before_at IS NOT NULL THEN r.before_alt_text ELSE j.alt_text END,
-		before_at = CASE WHEN j.status IN ('conflict', 'failed') AND r.before_at IS NOT NULL THEN r.before_at ELSE j.read_at END,
-		error = CASE j.status
+	UPDATE rename r SET status = s.status,
+		finished_at = CASE WHEN s.status <> 'pending' THEN clock_timestamp() END,
+		before_name = CASE WHEN s.status IN ('conflict', 'failed') AND r.before_at IS NOT NULL THEN r.before_name ELSE s.display_name END,
+		before_alt_text = CASE WHEN s.status IN ('conflict', 'failed') AND r.before_at IS NOT NULL THEN r.before_alt_text ELSE s.alt_text END,
+		before_at = CASE WHEN s.status IN ('conflict', 'failed') AND r.before_at IS NOT NULL THEN r.before_at ELSE s.read_at END,
+		error = CASE s.status
 			WHEN 'failed' THEN 'the site has no such asset'
-			WHEN 'conflict' THEN format('changed by somebody else: %s is now "%s"; ` + "`relabel apply --take-over`" + ` sends it all the same',
-				CASE WHEN r.expected_name <> j.display_name THEN format('expected "%s", the name', left(r.expected_name, 200))
-					WHEN r.display_name IS NOT NULL AND r.before_name IS DISTINCT FROM j.display_name
-						THEN format('the name was "%s" and', left(r.before_name, 200))
-					ELSE format('the alt text was "%s" and', left(r.before_alt_text, 200)) END,
-				left(CASE WHEN r.expected_name <> j.display_name OR r.display_name IS NOT NULL AND r.before_name IS DISTINCT FROM j.display_name
-					THEN j.display_name ELSE j.alt_text END, 200))
+			WHEN 'conflict' THEN CASE s.conflict
+				WHEN 'expected' THEN format('the name is "%s", not "%s" as expected', left(s.display_name, 200), left(r.expected_name, 200))
+				WHEN 'name' THEN format('changed by %s: the name was "%s" and is "%s"',
+					coalesce('batch ' || ` + nameSentAfter + `r.before_at` + newestOfSent + `, 'somebody else'), left(r.before_name, 200), left(s.display_name, 200))
+				ELSE format('changed by %s: the alt text was "%s" and is "%s"',
+					coalesce('batch ' || ` + altSentAfter + `r.before_at` + newestOfSent + `, 'somebody else'), left(r.before_alt_text, 200), left(s.alt_text, 200)) END
 			END
-	FROM judged j WHERE r.id = j.id
-	RETURNING r.batch_id, j.was, r.status
+	FROM judged s WHERE r.id = s.id
+	RETURNING r.batch_id, s.was, r.status
 ), ` + countMoves
 
 // ApplyParams make a plan an ordinary batch.
@@ -157,7 +177,27 @@ type ApplyParams struct {
 //
 // A row that was unchanged when the plan was made is sent after all if relabel
 // itself has sent, or is about to send, something else to its target since.
-func (db *DB) Apply(ctx context.Context, p ApplyParams) error {
+//
+// Two transactions that change the counters of the same batches may meet in a
+// deadlock, which PostgreSQL ends at the cost of one: that is tried again.
+func (db *DB) Apply(ctx context.Context, p ApplyParams) (err error) {
+	for range applyTries {
+		if err = db.apply(ctx, p); !isDeadlock(err) {
+			return err
+		}
+	}
+	return err
+}
+
+// applyTries bounds the deadlocks that one plan is likely to meet.
+const applyTries = 5
+
+func isDeadlock(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pgErr.Code == "40P01"
+}
+
+func (db *DB) apply(ctx context.Context, p ApplyParams) error {
 	return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SET LOCAL work_mem = '`+loadMemory+`'`); err != nil {
 			return fmt.Errorf("error preparing to apply: %w", err)
@@ -182,7 +222,7 @@ func (db *DB) Apply(ctx context.Context, p ApplyParams) error {
 func siteOfPlan(ctx context.Context, tx pgx.Tx, batchID int64) (siteID int, err error) {
 	err = tx.QueryRow(ctx, `SELECT site_id FROM batch WHERE id = $1`, batchID).Scan(&siteID)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, fmt.Errorf("%w: %d; `relabel status` lists those that exist", ErrNoBatch, batchID)
+		return 0, noBatch(batchID)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("error reading the plan: %w", err)
@@ -202,7 +242,7 @@ func applyBatch(ctx context.Context, tx pgx.Tx, p ApplyParams, plan plannedBatch
 			return err
 		}
 	}
-	if plan.ByRecord { // older renames that were open are superseded by now
+	if plan.ByRecord && !plan.Forced { // older renames that were open are superseded by now
 		if err := markUnchanged(ctx, tx, p.BatchID); err != nil {
 			return err
 		}
@@ -235,8 +275,11 @@ WITH moved AS (
 // target the newer one names are superseded already.
 func replaceBatch(ctx context.Context, tx pgx.Tx, old, by int64) error {
 	_, err := tx.Exec(ctx, `
-		UPDATE batch SET status = 'cancelled', status_reason = format('replaced by batch %s', $2::bigint)
-		WHERE id = $1 AND status IN ('active', 'paused')`, old, by)
+		WITH changed AS (
+			UPDATE batch SET status = 'cancelled', status_reason = format('replaced by batch %s', $2::bigint)
+			WHERE id = $1 AND status IN ('active', 'paused') RETURNING id, site_id, status_reason
+		)
+		INSERT INTO event (kind, site_id, batch_id, detail) SELECT 'batch cancelled', site_id, id, status_reason FROM changed`, old, by)
 	if err != nil {
 		return fmt.Errorf("error cancelling batch %d: %w", old, err)
 	}
@@ -245,7 +288,7 @@ func replaceBatch(ctx context.Context, tx pgx.Tx, old, by int64) error {
 
 // Discard cancels a plan that is not wanted.
 func (db *DB) Discard(ctx context.Context, batchID int64) error {
-	return db.onPlan(ctx, batchID, func(tx pgx.Tx) error {
+	return db.onPlan(ctx, batchID, func(tx pgx.Tx, _ plannedBatch) error {
 		_, err := tx.Exec(ctx, `
 			WITH moved AS (
 				UPDATE rename r SET status = 'cancelled', finished_at = clock_timestamp()
@@ -286,7 +329,7 @@ func (db *DB) PlanState(ctx context.Context, batchID int64) (st PlanState, err e
 		FROM batch WHERE id = $1`, batchID).Scan(&siteID, &status, &st.PlannedAt, &st.Now)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return st, fmt.Errorf("%w: %d; `relabel status` lists those that exist", ErrNoBatch, batchID)
+		return st, noBatch(batchID)
 	case err != nil:
 		return st, fmt.Errorf("error reading the plan: %w", err)
 	case status != "planned":

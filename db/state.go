@@ -1,9 +1,11 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,12 +27,12 @@ type AssetState struct {
 	ReadAt           time.Time
 }
 
-// SaveStates records what was read of a site, in one statement: a page. An older
-// reading never replaces a newer one. States with the same target twice are an
-// error.
+// SaveStates records what was read of a site, in one transaction: a page. An
+// older reading never replaces a newer one. Rows are locked by target, so that
+// readings of the same pages wait for each other in no circle.
 func (db *DB) SaveStates(ctx context.Context, siteID int, states []AssetState) error {
 	batch := &pgx.Batch{}
-	for _, s := range states {
+	for _, s := range slices.SortedFunc(slices.Values(states), byTarget) {
 		batch.Queue(`
 			INSERT INTO asset_state (site_id, locale_id, asset_id, gone, display_name, alt_text, original_file_name,
 				content_type, size, hosted_url, folder, last_updated, read_at)
@@ -55,6 +57,10 @@ func (db *DB) SaveStates(ctx context.Context, siteID int, states []AssetState) e
 	return nil
 }
 
+func byTarget(a, b AssetState) int {
+	return cmp.Or(cmp.Compare(a.LocaleID, b.LocaleID), cmp.Compare(a.AssetID, b.AssetID))
+}
+
 // States streams what the site holds in a locale, as read since then, by asset
 // id. It takes constant memory, and a connection until the end.
 func (db *DB) States(ctx context.Context, siteID int, localeID string, since time.Time) iter.Seq2[AssetState, error] {
@@ -71,11 +77,12 @@ type LocaleTargets struct {
 	Targets  int64
 }
 
-// batchTargets are the rows r of batch b that stand for a target: the last one
-// of each that was not refused.
+// batchTargets are the rows r of batch b that stand for a target whose state is
+// of interest: of a plan the last one of each that was not refused, of other
+// batches those that succeeded.
 const batchTargets = `
 	FROM batch b JOIN rename r ON r.id BETWEEN b.first_id AND b.last_id AND r.batch_id = b.id
-	WHERE b.id = @batch AND r.status NOT IN ('invalid', 'superseded') `
+	WHERE b.id = @batch AND (b.status = 'planned' AND r.status NOT IN ('invalid', 'superseded') OR r.status = 'succeeded') `
 
 // Targets counts a batch's targets by locale. It reads the whole batch.
 func (db *DB) Targets(ctx context.Context, batchID int64) ([]LocaleTargets, error) {
