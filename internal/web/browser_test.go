@@ -304,9 +304,9 @@ func fewColours(t testing.TB, raw []byte) []byte {
 	return buf.Bytes()
 }
 
-// paletteOf is a picture's most frequent colours, of each group of 16 shades one.
+// paletteOf is a picture's most frequent colours, of each group of eight shades one.
 func paletteOf(src image.Image) color.Palette {
-	const most = 48
+	const most = 56
 	type shade struct {
 		c color.Color
 		n int
@@ -316,7 +316,7 @@ func paletteOf(src image.Image) color.Palette {
 		for x := src.Bounds().Min.X; x < src.Bounds().Max.X; x++ {
 			c := src.At(x, y)
 			r, g, bl, _ := c.RGBA()
-			key := [3]uint32{r >> 12, g >> 12, bl >> 12}
+			key := [3]uint32{r >> 11, g >> 11, bl >> 11}
 			if shades[key] == nil {
 				shades[key] = &shade{c: c}
 			}

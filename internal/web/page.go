@@ -68,8 +68,12 @@ func number(n any) string {
 		return report.Number(int64(n))
 	case int64:
 		return report.Number(n)
+	case *int64:
+		if n != nil {
+			return report.Number(*n)
+		}
 	}
-	return fmt.Sprint(n)
+	return ""
 }
 
 func plural(n any, one, many string) string {
