@@ -54,7 +54,7 @@ func (s *session) scheduleView(ctx context.Context, sched db.Schedule) (schedule
 		return scheduleView{}, err
 	}
 	v := scheduleView{
-		Name: sched.Name, Site: sched.Site, Cron: sched.Cron, TimeZone: sched.TimeZone, Source: sourceOf(sched),
+		Name: sched.Name, Site: sched.Site, Cron: sched.Cron, TimeZone: sched.TimeZone, Source: schedule.ShownSource(sched),
 		Map: sched.ColumnMap, SkipInvalid: sched.SkipInvalid, Locales: append([]string{}, sched.Locales...), Mode: sched.Mode,
 		Overlap: sched.Overlap, CatchUp: sched.CatchUp.Seconds(), MaxChange: sched.MaxChange, State: sched.State,
 		PausedAt: sched.PausedAt, PausedNote: sched.PausedNote, Next: []time.Time{}, Last: last, now: now,
@@ -78,18 +78,6 @@ func (s *session) scheduleView(ctx context.Context, sched db.Schedule) (schedule
 		v.Next = append(v.Next, at.Local())
 	}
 	return v, nil
-}
-
-func sourceOf(s db.Schedule) string {
-	switch {
-	case s.CSV != nil && schedule.IsURL(*s.CSV):
-		return schedule.ShownURL(*s.CSV)
-	case s.CSV != nil:
-		return *s.CSV
-	case s.QueryFile != nil:
-		return *s.QueryFile
-	}
-	return deref(s.Query)
 }
 
 func (a *app) scheduleListCommand() *cobra.Command {
@@ -151,27 +139,7 @@ func lastText(v scheduleView) string {
 	if v.Last == nil {
 		return "never ran"
 	}
-	return report.Clock(v.Last.DueAt, v.now) + ": " + runText(*v.Last)
-}
-
-// runText says in few words what came of a run.
-func runText(r db.ScheduleRun) string {
-	switch r.Status {
-	case "missed":
-		return fmt.Sprintf("missed (%s)", report.Plural(int64(r.Missed), "run", "runs"))
-	case "done", "sending", "cancelled":
-		parts := []string{fmt.Sprintf("%s of %s different", report.Number(r.Different), report.Plural(r.LookedAt, "row", "rows")), report.Number(r.Renamed) + " renamed"}
-		for _, c := range []struct {
-			n    int64
-			name string
-		}{{r.Failed, "failed"}, {r.Conflicts, "conflict"}, {r.Invalid, "invalid"}} {
-			if c.n > 0 {
-				parts = append(parts, report.Number(c.n)+" "+c.name)
-			}
-		}
-		return r.Status + ": " + strings.Join(parts, ", ")
-	}
-	return r.Status
+	return report.Clock(v.Last.DueAt, v.now) + ": " + schedule.RunText(*v.Last)
 }
 
 func (a *app) scheduleShowCommand() *cobra.Command {
@@ -305,7 +273,7 @@ func printRuns(w io.Writer, runs []db.ScheduleRun) error {
 		if r.StartedAt != nil {
 			took = report.Span(r.Duration())
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Run, report.Clock(r.DueAt, r.Now), batch, runText(r), report.Number(r.Calls()), took, why(r))
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Run, report.Clock(r.DueAt, r.Now), batch, schedule.RunText(r), report.Number(r.Calls()), took, why(r))
 	}
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("error writing the list: %w", err)
