@@ -51,7 +51,7 @@ func (c *CSV) readChunk() (chunk, error) {
 
 // rows cuts and validates; it runs in a goroutine of its own and only reads c.
 func (ch *chunk) rows(c *CSV) []Row {
-	v := validator{locales: c.params.Locales, texts: make([]string, 0, len(ch.records))}
+	v := validator{locales: c.params.Locales, pulled: c.header.pulled, texts: make([]string, 0, len(ch.records))}
 	rows := make([]Row, 0, len(ch.records))
 	valid := utf8.ValidString(ch.text) // saves looking at each row
 	scratch := make([]string, 0, len(c.header.names)+1)
@@ -62,12 +62,16 @@ func (ch *chunk) rows(c *CSV) []Row {
 		if isBlank(scratch) {
 			continue
 		}
+		cells := c.header.pick(scratch)
+		problem, found := c.malformed(e.place, raw, len(scratch), bad, valid)
+		if !found && c.header.pulled && cells.setNothing() {
+			continue // an asset without any text: there is nothing to change, and nobody has changed it
+		}
 		rows = append(rows, Row{Line: e.line})
 		row := &rows[len(rows)-1]
-		if problem, found := c.malformed(e.place, raw, len(scratch), bad, valid); found {
+		if found {
 			row.Problems = []Problem{problem}
 		}
-		cells := c.header.pick(scratch)
 		v.fill(row, &cells)
 	}
 	return rows

@@ -44,6 +44,13 @@ func PullColumns() []string {
 	}
 }
 
+// VerifyColumns is the header of `relabel verify -o`, known in the same way.
+func VerifyColumns() []string {
+	return []string{
+		"line", "asset_id", "locale_id", "found", "display_name", "found_name", "alt_text", "found_alt_text", "by_batch", "last_updated",
+	}
+}
+
 // columnNamed finds the column a header stands for, or colNone.
 func columnNamed(header string) column {
 	name := fold(header)

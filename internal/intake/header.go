@@ -15,6 +15,7 @@ type header struct {
 	restore  [numColumns]bool // its cells were neutralised by relabel's own export
 	ignored  []string         // columns of the file that nothing is read from
 	exported bool             // the file is relabel's own export
+	pulled   bool             // by pull: what the site holds, perhaps edited since
 }
 
 // resolveHeader gives each of our columns its place: first those of the mapping, then those named like it.
@@ -72,12 +73,13 @@ func checkNames(names []string) error {
 // recognise finds relabel's own exports, whose cells are restored and whose other columns need no notice.
 func (h *header) recognise(taken []bool) {
 	var ours []string
-	for _, export := range [][]string{ResultsColumns(), PullColumns()} {
+	for _, export := range [][]string{ResultsColumns(), PullColumns(), VerifyColumns()} {
 		if subset(export, h.names) {
 			ours = append(ours, export...)
 			h.exported = true
 		}
 	}
+	h.pulled = subset(PullColumns(), h.names)
 	if h.exported {
 		ours = append(ours, "folder")
 	}

@@ -20,9 +20,14 @@ const (
 // cells are a row's cells by column; NULL and a missing column are the empty string.
 type cells [numColumns]string
 
+func (c *cells) setNothing() bool {
+	return trim(c[colDisplayName]) == "" && trim(c[colAltText]) == ""
+}
+
 // validator turns cells into rows, for every kind of source. It is for one goroutine.
 type validator struct {
 	locales LocaleResolver
+	pulled  bool     // the file is what `relabel pull` wrote: its names are ones that assets have
 	texts   []string // holds what the rows' pointers point to: one allocation for a chunk, not one for a cell
 }
 
@@ -154,7 +159,7 @@ func (v *validator) resolve(row *Row, col column, cell string) (string, bool) {
 }
 
 func (v *validator) setsSomething(row *Row, c *cells) {
-	if trim(c[colDisplayName]) == "" && trim(c[colAltText]) == "" {
+	if c.setNothing() {
 		row.refuse(colNone, c[colAssetID], "the row sets nothing: give display_name or alt_text")
 	}
 }
@@ -202,7 +207,11 @@ func (v *validator) runes(row *Row, col column, cell string) {
 			return
 		case col == colExpectedName:
 		case unicode.IsControl(r) && !(col == colAltText && (r == '\n' || r == '\r' || r == '\t')):
-			row.refuse(col, cell, controlMessage(r, at))
+			if v.pulled {
+				row.warn(col, cell, controlMessage(r, at))
+			} else {
+				row.refuse(col, cell, controlMessage(r, at))
+			}
 			return
 		case isOverride(r) && !warned:
 			warned = true

@@ -18,6 +18,7 @@ type Locales struct {
 	ids  map[string]string // in lower case: tag, subdirectory or id; empty: the primary locale
 	cms  map[string]string // cmsLocaleId: the tag it belongs to
 	tags []string
+	all  []string // ids, the primary locale's empty one first
 }
 
 // ReadLocales asks for the site's locales: one Get Site call through the
@@ -34,7 +35,6 @@ func ReadLocales(ctx context.Context, reader *jobs.Reader) (*Locales, error) {
 	}
 	return newLocales(answer), nil
 }
-
 
 // InventedLocale makes up an id for any locale: a rehearsal does not ask Webflow
 // which ones the site has.
@@ -67,8 +67,11 @@ func (l *Locales) add(from webflow.Locale, id string) {
 	if from.CMSLocaleID != "" {
 		l.cms[strings.ToLower(from.CMSLocaleID)] = from.Tag
 	}
-	l.tags = append(l.tags, from.Tag)
+	l.tags, l.all = append(l.tags, from.Tag), append(l.all, id)
 }
+
+// All are the ids of all locales; empty for the primary one, which comes first.
+func (l *Locales) All() []string { return l.all }
 
 var _ intake.LocaleResolver = (*Locales)(nil).Resolve
 

@@ -25,6 +25,7 @@ type Planner struct {
 	DB       *db.DB
 	Reader   *jobs.Reader
 	Progress func(calls, total int) // of one reading; nil: nobody looks
+	Notice   func(text string)      // what a person should know of a reading; nil: nobody looks
 
 	// Resume goes on with a reading that was cut short, and Checkpoint is told how
 	// far one is, to go on from later. Both may be nil.
@@ -39,12 +40,12 @@ type Planner struct {
 // It costs a call for 100 assets of the site and locale, or one for each target
 // where that is less.
 func (p *Planner) Compare(ctx context.Context, batchID int64, takeOver bool) error {
-	st, err := p.read(ctx, batchID)
+	looked, err := p.Look(ctx, batchID)
 	if err != nil {
 		return err
 	}
 	return p.DB.Compare(ctx, db.CompareParams{
-		BatchID: batchID, Since: st.pass.Since, ReadBy: st.how(), Reads: int64(st.calls), TakeOver: takeOver,
+		BatchID: batchID, Since: looked.Since, ReadBy: looked.By, Reads: looked.Reads, TakeOver: takeOver,
 	})
 }
 
@@ -72,11 +73,19 @@ func Accept(ctx context.Context, p AcceptParams) error {
 // ErrMayNotRead says that the token has no right to read assets.
 var ErrMayNotRead = errors.New("the token may not read assets (403): give it the scope assets:read")
 
-// explain says of a failed read what it is for.
-func explain(what string, err error) error {
+// ErrNoSite says that the API does not know the site's id, or that nobody has
+// said which it is.
+var ErrNoSite = errors.New("no such site at Webflow")
+
+// explain says of a failed read what it is for, and what to do.
+func (r *reading) explain(what string, err error) error {
 	var e *webflow.Error
-	if errors.As(err, &e) && e.Kind == webflow.KindForbidden {
+	switch {
+	case !errors.As(err, &e):
+	case e.Kind == webflow.KindForbidden:
 		return fmt.Errorf("error %s: %w", what, ErrMayNotRead)
+	case e.Kind == webflow.KindNotFound:
+		return fmt.Errorf("error %s: %w with the id %s, or not for this token; %s sets it", what, ErrNoSite, r.siteID, r.setSiteID())
 	}
 	return fmt.Errorf("error %s: %w", what, err)
 }

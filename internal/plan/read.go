@@ -10,6 +10,7 @@ import (
 	"github.com/sourcegraph/conc/pool"
 
 	"relabel/db"
+	"relabel/internal/report"
 	"relabel/internal/webflow"
 )
 
@@ -25,6 +26,13 @@ const (
 	// page may miss an asset when others come and go meanwhile.
 	confirmed = 20
 
+	// maxPasses is how often the pages are read while assets come and go.
+	maxPasses = 3
+
+	// siteTries is how many assets are asked which site they are of, when nobody
+	// has said it: the first ones may be gone.
+	siteTries = 20
+
 	// targetChunk is how many targets are looked up at once.
 	targetChunk = 1000
 )
@@ -33,6 +41,10 @@ const (
 type Pass struct {
 	Since time.Time      `json:"since"` // its beginning, by the database's clock
 	Pages map[string]int `json:"pages"` // by locale: so many assets, from the first, are read
+
+	// Totals are the assets of the site, by locale, as a page told last: where it
+	// is another one later, assets have come or gone.
+	Totals map[string]int `json:"totals"`
 }
 
 type reading struct {
@@ -63,7 +75,7 @@ func (p *Planner) begin(ctx context.Context, batchID int64) (*reading, error) {
 		r.siteID = *r.site.WebflowSiteID
 	}
 	if p.Resume != nil && !p.Resume.Since.IsZero() {
-		r.pass = Pass{Since: p.Resume.Since, Pages: maps.Clone(p.Resume.Pages)}
+		r.pass = Pass{Since: p.Resume.Since, Pages: maps.Clone(p.Resume.Pages), Totals: maps.Clone(p.Resume.Totals)}
 	} else {
 		now, err := p.DB.Now(ctx)
 		if err != nil {
@@ -73,6 +85,9 @@ func (p *Planner) begin(ctx context.Context, batchID int64) (*reading, error) {
 	}
 	if r.pass.Pages == nil {
 		r.pass.Pages = map[string]int{}
+	}
+	if r.pass.Totals == nil {
+		r.pass.Totals = map[string]int{}
 	}
 	return r, nil
 }
@@ -98,12 +113,10 @@ func (p *Planner) read(ctx context.Context, batchID int64) (*reading, error) {
 // readTargets picks the cheaper way for what is not known yet: all pages of the
 // site, or the targets one by one. The first page tells how many there are.
 func (r *reading) readTargets(ctx context.Context, locale string) error {
-	if r.siteID == "" {
-		if err := r.learnSite(ctx, locale); err != nil {
-			return err
-		}
-	}
 	unread, err := r.unread(ctx, locale)
+	if err == nil && unread > 1 && r.siteID == "" {
+		unread, err = r.learnSite(ctx, locale)
+	}
 	if err != nil {
 		return err
 	}
@@ -125,18 +138,25 @@ func (r *reading) readTargets(ctx context.Context, locale string) error {
 }
 
 // readPages reads all pages from next on, and then asks for targets that none of
-// them had, where they are few, or where pages have shifted.
+// them had, where they are few. Where assets have come or gone meanwhile, one may
+// have moved to a page that was read before: then many are asked for too if that
+// is cheaper than all pages once more.
 func (r *reading) readPages(ctx context.Context, locale string, next, total int) error {
-	shifted, err := r.pages(ctx, locale, next, total)
-	if err != nil {
-		return err
-	}
-	unread, err := r.unread(ctx, locale)
-	if err != nil {
-		return err
-	}
-	if unread <= confirmed || shifted && unread <= pagesOf(total) {
-		return r.getEach(ctx, locale)
+	for range maxPasses {
+		now, shifted, err := r.pages(ctx, locale, next, total)
+		if err != nil {
+			return err
+		}
+		unread, err := r.unread(ctx, locale)
+		switch {
+		case err != nil:
+			return err
+		case unread <= confirmed, shifted && unread <= pagesOf(now):
+			return r.getEach(ctx, locale)
+		case !shifted:
+			return nil
+		}
+		next, total = 0, now
 	}
 	return nil
 }
@@ -148,46 +168,67 @@ func (r *reading) unread(ctx context.Context, locale string) (int, error) {
 	return int(n), err
 }
 
-// pages reads the pages from offset on; shifted tells that the number of assets
-// changed meanwhile, so that one may have moved to a page that was read before.
-func (r *reading) pages(ctx context.Context, locale string, offset, total int) (shifted bool, err error) {
+// pages reads the pages from offset on. It tells how many assets the site has by
+// now, and whether assets have come or gone since the pass began.
+func (r *reading) pages(ctx context.Context, locale string, offset, total int) (now int, shifted bool, err error) {
+	r.listed = true
+	if before, ok := r.pass.Totals[locale]; ok && offset > webflow.MaxPage {
+		shifted = before != total
+	}
 	first := total
 	r.expect(pagesOf(total - offset))
 	for offset < total {
 		end := min(offset+wave*webflow.MaxPage, pagesOf(total)*webflow.MaxPage)
-		totals := make([]int, pagesOf(end-offset))
-		p := pool.New().WithContext(ctx).WithMaxGoroutines(atOnce).WithCancelOnError().WithFirstError()
-		for i := range totals {
-			p.Go(func(ctx context.Context) (err error) {
-				totals[i], err = r.page(ctx, locale, offset+i*webflow.MaxPage)
-				return err
-			})
+		got, err := r.wave(ctx, locale, offset, end)
+		if err != nil {
+			return 0, false, err
 		}
-		if err := p.Wait(); err != nil {
-			return false, err
+		if offset, total = end, got.total; got.assets == 0 {
+			offset = total // beyond the last one, whatever the API says of their number
 		}
-		offset, total = end, totals[len(totals)-1]
 		shifted = shifted || total != first
-		r.counted(len(totals))
-		if err := r.checkpoint(ctx, locale, offset); err != nil {
-			return false, err
+		if err := r.checkpoint(ctx, locale, offset, total); err != nil {
+			return 0, false, err
 		}
 	}
-	return shifted, nil
+	return total, shifted, nil
+}
+
+// page is what came of one, or of several.
+type page struct{ assets, total int }
+
+// wave reads the pages from one offset to another, some at a time.
+func (r *reading) wave(ctx context.Context, locale string, from, to int) (sum page, err error) {
+	pages := make([]page, pagesOf(to-from))
+	p := pool.New().WithContext(ctx).WithMaxGoroutines(atOnce).WithCancelOnError().WithFirstError()
+	for i := range pages {
+		p.Go(func(ctx context.Context) (err error) {
+			pages[i], err = r.page(ctx, locale, from+i*webflow.MaxPage)
+			return err
+		})
+	}
+	if err := p.Wait(); err != nil {
+		return page{}, err
+	}
+	for _, p := range pages {
+		sum = page{sum.assets + p.assets, p.total}
+	}
+	r.counted(len(pages))
+	return sum, nil
 }
 
 func (r *reading) firstPage(ctx context.Context, locale string) (total int, err error) {
 	r.listed = true
-	total, err = r.page(ctx, locale, 0)
+	p, err := r.page(ctx, locale, 0)
 	r.counted(1)
-	return total, err
+	return p.total, err
 }
 
-// page reads one page and records it. It tells how many assets the site has.
-func (r *reading) page(ctx context.Context, locale string, offset int) (total int, err error) {
+// page reads one page and records it.
+func (r *reading) page(ctx context.Context, locale string, offset int) (page, error) {
 	res, err := r.Reader.ListAssets(ctx, webflow.ListAssetsParams{SiteID: r.siteID, LocaleID: locale, Offset: offset})
 	if err != nil {
-		return 0, explain("reading the site's assets", err)
+		return page{}, r.explain("reading the site's assets", err)
 	}
 	states := make([]db.AssetState, 0, len(res.Assets))
 	seen := map[string]bool{}
@@ -197,7 +238,7 @@ func (r *reading) page(ctx context.Context, locale string, offset int) (total in
 		}
 		seen[a.ID] = true
 	}
-	return res.Total, r.DB.SaveStates(ctx, r.site.ID, states)
+	return page{len(res.Assets), res.Total}, r.DB.SaveStates(ctx, r.site.ID, states)
 }
 
 // getEach asks for what is still unread, target by target.
@@ -232,26 +273,42 @@ func (r *reading) get(ctx context.Context, assetID, locale string) (webflow.Asse
 	case errors.As(err, &e) && e.Kind == webflow.KindNotFound:
 		state = db.AssetState{AssetID: assetID, LocaleID: locale, Gone: true, ReadAt: r.pass.Since}
 	case err != nil:
-		return a, explain(fmt.Sprintf("reading asset %s", assetID), err)
+		return a, r.explain(fmt.Sprintf("reading asset %s", assetID), err)
 	}
 	return a, r.DB.SaveStates(ctx, r.site.ID, []db.AssetState{state})
 }
 
-// learnSite finds the site's id, which nobody has set, in one of its assets.
-func (r *reading) learnSite(ctx context.Context, locale string) error {
-	targets, err := r.DB.UnreadTargets(ctx, r.batchID, locale, r.pass.Since, 0, 1)
-	if err != nil || len(targets) == 0 {
-		return err
+// learnSite finds the site's id, which nobody has set, in one of its assets. It
+// tells how many targets are unread then.
+func (r *reading) learnSite(ctx context.Context, locale string) (unread int, err error) {
+	targets, err := r.DB.UnreadTargets(ctx, r.batchID, locale, r.pass.Since, 0, siteTries)
+	if err != nil {
+		return 0, err
 	}
-	a, err := r.get(ctx, targets[0].AssetID, locale)
-	r.counted(1)
 	r.gotten = true
-	r.siteID = a.SiteID
-	return err
+	for _, t := range targets {
+		a, err := r.get(ctx, t.AssetID, locale)
+		if err != nil {
+			return 0, err
+		}
+		r.counted(1)
+		if webflow.IsObjectID(a.SiteID) {
+			r.siteID = a.SiteID
+			break
+		}
+	}
+	if unread, err = r.unread(ctx, locale); err == nil && unread > 1 && r.siteID == "" && r.Notice != nil {
+		r.Notice("the site's id is not known, so each asset is asked for by itself; " + r.setSiteID() + " makes that 100 a call")
+	}
+	return unread, err
 }
 
-func (r *reading) checkpoint(ctx context.Context, locale string, offset int) error {
-	r.pass.Pages[locale] = offset
+func (r *reading) setSiteID() string {
+	return "`relabel site set" + report.SiteFlag(r.site.Name) + " --site-id ID`"
+}
+
+func (r *reading) checkpoint(ctx context.Context, locale string, offset, total int) error {
+	r.pass.Pages[locale], r.pass.Totals[locale] = offset, total
 	if r.Checkpoint == nil {
 		return nil
 	}
