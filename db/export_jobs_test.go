@@ -1,0 +1,52 @@
+package db
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Statement is one as it is sent.
+type Statement struct {
+	SQL  string
+	Args pgx.NamedArgs
+}
+
+// JobStatements are those behind a page, the same page from a place on, and the errors of its filter.
+func (db *DB) JobStatements(ctx context.Context, q JobQuery) (map[string]Statement, error) {
+	if q.Sort == "" {
+		q.Sort = q.JobFilter.Sort()
+	}
+	all := map[string]Statement{}
+	s, err := db.newSearch(ctx, db.pool, q.JobFilter, q.Sort, "")
+	if err != nil || s.done {
+		return all, err
+	}
+	add := func(name string, limit int, build func(walk, string) string) {
+		w := s.filter.walk(s.sort, s.scope, s.at, s.begun)
+		w.args["look"], w.args["limit"], w.args["site"] = lastChunk, limit, s.site
+		all[name] = Statement{build(w, s.filter.hit(w.args)), w.args}
+	}
+	page := func(w walk, hit string) string { return w.sql(hit) }
+	add("front", 51, page)
+	if _, err := s.next(ctx, 500, 20); err != nil {
+		return nil, err
+	}
+	add("on", 51, page)
+	s.filter.errors = true
+	s.at, s.begun = place{Walk: s.filter.walkName(SortNewest)}, false
+	s.sort = SortNewest
+	add("errors", 20, causesSQL)
+	return all, nil
+}
+
+// Statements beside the looks.
+const (
+	JobSQL        = jobSQL
+	JobStatesSQL  = jobStatesSQL
+	CancelJobsSQL = cancelJobsSQL
+	RetrySQL      = retrySQL
+	RetryOlderSQL = retryOlderSQL
+	EventsSQL     = eventsSQL
+	MaxJobs       = maxJobs
+)

@@ -1,0 +1,309 @@
+package db_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"relabel/db"
+)
+
+// No page of the job table reads all of it, whatever is asked for and whatever PostgreSQL knows of the tables.
+func TestJobPlans(t *testing.T) {
+	t.Parallel()
+	for _, statistics := range []string{"none", "all"} {
+		t.Run(statistics, func(t *testing.T) {
+			t.Parallel()
+			testJobPlans(t, statistics == "all")
+		})
+	}
+}
+
+func testJobPlans(t *testing.T, analyze bool) {
+	t.Helper()
+	b := setup(t)
+	b.exec(t, `ALTER TABLE rename SET (autovacuum_enabled = off)`)
+	b.fillOld(t)
+	other := b.elsewhere(t)
+	batch := other.fillJobs(t, manyRows)
+	other.exec(t, `UPDATE rename SET error = NULL, status = 'pending', finished_at = NULL, http_status = NULL WHERE batch_id = $1`, batch)
+	b.exec(t, `UPDATE site SET last_acceptance = 5000`)
+	batch = b.fillNext(t, 5001, manyRows)
+	if analyze {
+		b.exec(t, `ANALYZE`)
+	}
+	conn, err := b.Pool().Acquire(t.Context())
+	require.NoError(t, err)
+	defer conn.Release()
+	ids := list[int64](t, b, `SELECT id FROM rename WHERE batch_id = $1 AND status = 'failed' LIMIT 100`, batch)
+	open := list[int64](t, b, `SELECT id FROM rename WHERE batch_id = $1 AND finished_at IS NULL ORDER BY line LIMIT 100`, batch)
+	statements := map[string]db.Statement{
+		"rows":        {SQL: db.JobSQL, Args: pgx.NamedArgs{"ids": ids}},
+		"states":      {SQL: db.JobStatesSQL, Args: pgx.NamedArgs{"ids": open, "queues": []string{b.site.Queue()}, "kind": jobKind, "most": db.MaxJobs}},
+		"cancel":      {SQL: db.CancelJobsSQL, Args: pgx.NamedArgs{"ids": open, "statuses": []string{"pending"}, "quarantine": quarantine}},
+		"retry":       {SQL: db.RetrySQL, Args: pgx.NamedArgs{"batch": batch, "ids": ids, "statuses": []string{"failed"}}},
+		"retry older": {SQL: db.RetryOlderSQL, Args: pgx.NamedArgs{"batch": batch, "ids": ids, "statuses": []string{"failed"}}},
+		"events":      {SQL: db.EventsSQL, Args: pgx.NamedArgs{"ids": ids}},
+	}
+	for name, q := range jobQueries(batch, b.site.Name, manyRows) {
+		found, err := b.JobStatements(t.Context(), q)
+		require.NoError(t, err)
+		for kind, s := range found {
+			statements[name+", "+kind] = s
+		}
+	}
+	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
+		_, err := conn.Exec(t.Context(), `SET plan_cache_mode = `+mode)
+		require.NoError(t, err)
+		for name, s := range statements {
+			plan := explain(t, conn.Conn(), s.SQL, s.Args)
+			plan.walk(func(n planNode) {
+				if slices.Contains([]string{"rename", "attempt", "river_job", "event"}, n.Relation) {
+					require.NotEqual(t, "Seq Scan", n.Type, "%s (%s) reads %s", name, mode, n.Relation)
+				}
+			})
+			// A chunk of 25,000 rows in the order of an index is some 1,000 pages, or one a row where the index is of another order.
+			require.Less(t, plan.Hit+plan.Read, 60_000, "pages of %s (%s)", name, mode)
+		}
+	}
+}
+
+// fillNext is fillJobs for a site that has had other batches.
+func (b *testBundle) fillNext(t tb, acceptance, rows int) int64 {
+	t.Helper()
+	b.exec(t, `UPDATE batch SET acceptance = acceptance + 10000 WHERE site_id = $1 AND acceptance = 1`, b.site.ID)
+	batch := b.fillJobs(t, rows)
+	b.exec(t, `UPDATE batch SET acceptance = $2 WHERE id = $1`, batch, acceptance)
+	return batch
+}
+
+// addJobs gives each rename another River job.
+func (b *testBundle) addJobs(t tb, state string, ids ...int64) {
+	t.Helper()
+	b.exec(t, `
+		INSERT INTO river_job (args, kind, max_attempts, queue, state, finalized_at)
+		SELECT jsonb_build_object('rename_id', id), $1, 25, $2, $3::river_job_state,
+			CASE WHEN $3 IN ('completed', 'cancelled', 'discarded') THEN now() END FROM unnest($4::bigint[]) id`,
+		jobKind, b.site.Queue(), state, ids)
+}
+
+// The filters that the model of the property test does not know.
+func TestJobFilters(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	l := b.load(t, "a", "b", "c", "d", "e/fr", "!f", "g")
+	b.settle(t, l.ids[0], "succeeded")
+	b.settle(t, l.ids[1], "failed")
+	b.settle(t, l.ids[2], "pending") // to be tried again
+	b.mustClaim(t, l.ids[3])
+	b.exec(t, `UPDATE rename SET applied_name = 'Stored.JPG' WHERE id = $1`, l.ids[0])
+	b.exec(t, `UPDATE rename SET finished_at = now() - interval '2 h' WHERE id = $1`, l.ids[1])
+	b.addJobs(t, "available", l.ids[6])
+	b.addJobs(t, "running", l.ids[3])
+	b.addJobs(t, "completed", l.ids[0], l.ids[0], l.ids[1])
+	now, err := b.Now(t.Context())
+	require.NoError(t, err)
+	for name, tt := range map[string]struct {
+		filter db.JobFilter
+		want   []int // rows, from 0
+	}{
+		"nothing asked for": {db.JobFilter{}, []int{0, 1, 2, 3, 4, 5, 6}},
+		"error":             {db.JobFilter{Error: "NO SUCH"}, []int{1}},
+		"error of an open":  {db.JobFilter{Error: "later"}, []int{2}},
+		"refused":           {db.JobFilter{Error: "no good"}, []int{5}},
+		"troubles":          {db.JobFilter{Statuses: []string{"failed", "invalid", "conflict"}}, []int{1, 5}},
+		"http":              {db.JobFilter{HTTPStatus: 500}, []int{2}},
+		"http 200":          {db.JobFilter{HTTPStatus: 200}, []int{0}},
+		"stored name":       {db.JobFilter{Name: "stored.jpg"}, []int{0}},
+		"wanted name":       {db.JobFilter{Name: "LINE 4"}, []int{2}},
+		"a sign of LIKE":    {db.JobFilter{Name: "%"}, nil},
+		"sent":              {db.JobFilter{MinAttempts: 1}, []int{0, 1, 2}},
+		"never sent":        {db.JobFilter{MaxAttempts: ptr(0)}, []int{3, 4, 5, 6}},
+		"primary locale":    {db.JobFilter{Locale: ptr(""), Statuses: []string{"pending"}}, []int{2, 6}},
+		"locale":            {db.JobFilter{Locale: ptr("fr")}, []int{4}},
+		"available":         {db.JobFilter{State: "available"}, []int{6}},
+		"running":           {db.JobFilter{State: "running", Site: b.site.Name}, []int{3}},
+		"completed, once":   {db.JobFilter{State: "completed"}, []int{0, 1}},
+		"since":             {db.JobFilter{Since: now.Add(-time.Hour)}, []int{0, 5}},
+		"until":             {db.JobFilter{Until: now.Add(-time.Hour)}, []int{1}},
+		"between":           {db.JobFilter{Since: now.Add(-3 * time.Hour), Until: now.Add(-time.Hour), Statuses: []string{"failed"}}, []int{1}},
+		"all at once":       {db.JobFilter{Batch: l.batch, Site: b.site.Name, AssetID: "b", Statuses: []string{"failed"}, HTTPStatus: 404, Error: "asset"}, []int{1}},
+		"none":              {db.JobFilter{AssetID: "b", Statuses: []string{"succeeded"}}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			page, err := b.Jobs(t.Context(), db.JobQuery{JobFilter: tt.filter})
+			require.NoError(t, err)
+			require.Empty(t, page.Next)
+			var got []int
+			for _, j := range page.Jobs {
+				got = append(got, slices.Index(l.ids, j.ID))
+			}
+			slices.Sort(got)
+			require.Equal(t, tt.want, got)
+			n, err := b.CountJobs(t.Context(), tt.filter, 0)
+			require.NoError(t, err)
+			require.Equal(t, []any{int64(len(tt.want)), true}, []any{n.Rows, n.Exact})
+		})
+	}
+}
+
+// A row is shown with all there is, and the state of its job that lives.
+func TestJobRow(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	l := b.load(t, "a/fr", "b")
+	b.settle(t, l.ids[0], "pending")
+	b.addJobs(t, "completed", l.ids[0])
+	b.addJobs(t, "retryable", l.ids[0])
+	page, err := b.Jobs(t.Context(), db.JobQuery{Sort: db.SortOldest})
+	require.NoError(t, err)
+	require.EqualValues(t, 2, *page.Total)
+	j := page.Jobs[0]
+	require.Equal(t, db.Job{
+		ID: l.ids[0], Batch: l.batch, BatchName: "batch", BatchStatus: "active", Site: b.site.Name, Line: 2, AssetID: "a", LocaleID: "fr",
+		DisplayName: ptr("a/fr, line 2"), Status: "pending", JobState: ptr("retryable"), HTTPStatus: ptr(500), Attempts: 1, Failures: 1,
+		Error: ptr("try later"),
+	}, j)
+	require.Nil(t, page.Jobs[1].JobState)
+}
+
+func TestJobsWrongly(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for want, q := range map[string]db.JobQuery{
+		"there is no status":      {JobFilter: db.JobFilter{Statuses: []string{"gone"}}},
+		"there is no job state":   {JobFilter: db.JobFilter{State: "gone"}},
+		"three digits":            {JobFilter: db.JobFilter{HTTPStatus: 4}},
+		"so few attempts":         {JobFilter: db.JobFilter{MinAttempts: 2, MaxAttempts: ptr(1)}},
+		"since is not before":     {JobFilter: db.JobFilter{Since: time.Unix(2, 0), Until: time.Unix(1, 0)}},
+		"not one of this list":    {Cursor: "x"},
+		`"t.0.0.7" is not one of`: {Cursor: "t.0.0.7"}, // of a list of errors
+	} {
+		_, err := b.Jobs(t.Context(), q)
+		require.ErrorContains(t, err, want)
+		require.ErrorAs(t, err, new(db.FilterError))
+	}
+	_, err := b.Jobs(t.Context(), db.JobQuery{JobFilter: db.JobFilter{Batch: 9}})
+	require.ErrorIs(t, err, db.ErrNoBatch)
+	_, err = b.Jobs(t.Context(), db.JobQuery{JobFilter: db.JobFilter{Site: "gone"}})
+	require.ErrorIs(t, err, db.ErrNoSite)
+}
+
+// A look that ends for its length says so, and the next one goes on from there.
+func TestJobsLookOn(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	l := b.load(t, "a", "b", "c", "d", "e")
+	q := db.JobQuery{JobFilter: db.JobFilter{Name: "a, line"}, Look: 3}
+	first, err := b.Jobs(t.Context(), q)
+	require.NoError(t, err)
+	require.Empty(t, first.Jobs)
+	require.Equal(t, []any{int64(3), int64(5), false}, []any{first.Looked, first.Of, first.Full})
+	q.Cursor = first.Next
+	second, err := b.Jobs(t.Context(), q)
+	require.NoError(t, err)
+	require.Len(t, second.Jobs, 1)
+	require.Equal(t, l.ids[0], second.Jobs[0].ID)
+	require.Empty(t, second.Next)
+
+	n, err := b.CountJobs(t.Context(), q.JobFilter, 3)
+	require.NoError(t, err)
+	require.Equal(t, db.JobCount{Rows: 1, Exact: false, Looked: 3}, n)
+}
+
+func TestJobErrors(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	l := b.load(t, "a", "b", "c", "d", "!e")
+	b.settle(t, l.ids[0], "failed")
+	b.settle(t, l.ids[1], "failed")
+	b.settle(t, l.ids[2], "pending")
+	b.settle(t, l.ids[3], "conflict")
+	got, err := b.JobErrors(t.Context(), db.JobFilter{}, 10)
+	require.NoError(t, err)
+	require.True(t, got.Complete)
+	require.EqualValues(t, 4, got.Of)
+	var causes []string
+	for _, c := range got.Causes {
+		causes = append(causes, fmt.Sprint(c.Rows, " ", c.Status, " ", c.Error, " line ", c.Line))
+	}
+	require.Equal(t, []string{"2 failed not_found: no such asset line 3", "1 invalid no good line 6", "1 conflict conflict line 5"}, causes)
+
+	got, err = b.JobErrors(t.Context(), db.JobFilter{Statuses: []string{"pending"}}, 10)
+	require.NoError(t, err)
+	require.Equal(t, []string{"try later"}, []string{got.Causes[0].Error})
+	got, err = b.JobErrors(t.Context(), db.JobFilter{AssetID: "nowhere"}, 10)
+	require.NoError(t, err)
+	require.Empty(t, got.Causes)
+}
+
+// Thousands of rows are acted on in chunks; an action that is interrupted goes on where it was.
+func TestActInChunks(t *testing.T) {
+	t.Parallel()
+	const rows = 5000
+	b := setup(t)
+	b.loadWith(t, b.params(numbered(rows, rows)))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	_, err := b.CancelJobs(ctx, db.JobFilter{Name: "n"}, func(db.Cancelled) { cancel() })
+	require.ErrorIs(t, err, context.Canceled)
+	left, err := b.CountJobs(t.Context(), db.JobFilter{Statuses: []string{"pending"}}, 0)
+	require.NoError(t, err)
+	require.Positive(t, left.Rows)
+	require.Less(t, left.Rows, int64(rows))
+	got, err := b.CancelJobs(t.Context(), db.JobFilter{Name: "n"}, nil)
+	require.NoError(t, err)
+	require.Equal(t, db.Cancelled{Cancelled: left.Rows}, got)
+	calls := 0
+	again, err := b.RetryJobs(t.Context(), db.JobFilter{}, func(db.Retried) { calls++ })
+	require.NoError(t, err)
+	require.Equal(t, db.Retried{Pending: rows}, again)
+	require.Greater(t, calls, 1)
+	b.requireCountsAddUp(t)
+}
+
+// A claim does not touch an index: it is a HOT update, however large the table.
+func TestClaimIsHOT(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	l := b.load(t, "a", "b", "c")
+	hot := func() int64 {
+		b.exec(t, `SELECT pg_stat_force_next_flush()`)
+		return value[int64](t, b, `SELECT pg_stat_get_xact_tuples_hot_updated('rename'::regclass) + pg_stat_get_tuples_hot_updated('rename'::regclass)`)
+	}
+	before := hot()
+	for _, id := range l.ids {
+		b.mustClaim(t, id)
+	}
+	require.Eventually(t, func() bool { return hot() == before+3 }, patience, 10*time.Millisecond)
+}
+
+// Rows of a plan are left alone by both actions, and not counted before.
+func TestPlansAreLeftAlone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	p := b.params(rowsOf("a", "b"))
+	p.Planned = true
+	l := b.loadWith(t, p)
+	b.exec(t, `UPDATE rename SET status = 'conflict', error = 'changed', finished_at = now() WHERE id = $1`, l.ids[0])
+	b.exec(t, `UPDATE batch SET conflict = 1 WHERE id = $1`, l.batch)
+	for name, choose := range map[string]func(db.JobFilter) (db.JobFilter, bool){"retry": db.JobFilter.ForRetry, "cancel": db.JobFilter.ForCancel} {
+		for _, f := range []db.JobFilter{{Batch: l.batch}, {AssetID: "a"}, {Name: "line"}} {
+			chosen, _ := choose(f)
+			n, err := b.CountJobs(t.Context(), chosen, 0)
+			require.NoError(t, err)
+			require.Zero(t, n.Rows, name)
+		}
+	}
+	retried, err := b.RetryJobs(t.Context(), db.JobFilter{}, nil)
+	require.NoError(t, err)
+	cancelled, err := b.CancelJobs(t.Context(), db.JobFilter{}, nil)
+	require.NoError(t, err)
+	require.Equal(t, []any{db.Retried{}, db.Cancelled{}}, []any{retried, cancelled})
+	require.Equal(t, "conflict pending", b.statuses(t, l.batch))
+}
