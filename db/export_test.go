@@ -6,6 +6,7 @@ const (
 	ClaimSQL       = claimSQL
 	FinishSQL      = finishSQL
 	FeedSQL        = feedSQL
+	PromoteSQL     = promoteSQL
 	GrantSQL       = grantSQL
 	ObserveSQL     = observeSQL
 	OneBatchSQL    = batchStatusSQL + `WHERE b.id = @id`

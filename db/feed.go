@@ -48,6 +48,9 @@ const jobSoon = 10 * time.Second
 // completion that never arrived, leave jobs that say "running" until River
 // rescues them 20 minutes later.
 //
+// Behind a batch that fills the window, later priorities keep a share of it each,
+// so that there are jobs to promote (promoteSQL).
+//
 // Served by batch_open_idx, rename_open_idx (a batch's ids rise with its lines)
 // and River's
 // river_job_prioritized_fetching_index (state, queue, ...).
@@ -74,8 +77,23 @@ WITH live AS MATERIALIZED (
 	) r
 	WHERE b.site_id = @site_id AND b.status = 'active'
 	ORDER BY b.priority, b.acceptance, r.id LIMIT @window
+), behind AS MATERIALIZED (
+	SELECT r.id, p.priority, r.acceptance
+	FROM generate_series((SELECT min(priority) + 1 FROM due), 4) AS p (priority) CROSS JOIN LATERAL (
+		SELECT r.id, b.acceptance
+		FROM batch b CROSS JOIN LATERAL (
+			SELECT r.id FROM rename r
+			WHERE r.batch_id = b.id AND r.finished_at IS NULL
+				AND (r.not_before IS NULL OR r.not_before <= clock_timestamp())
+				AND (r.lease_until IS NULL OR r.lease_until <= clock_timestamp())
+			ORDER BY r.line LIMIT @share
+		) r
+		WHERE b.site_id = @site_id AND b.status = 'active' AND b.priority = p.priority
+		ORDER BY b.acceptance, r.id LIMIT @share
+	) r
 )
-SELECT d.id AS rename_id, d.priority::int AS priority FROM due d
+SELECT d.id AS rename_id, d.priority::int AS priority
+FROM (SELECT * FROM due UNION SELECT * FROM behind) d
 WHERE d.id NOT IN (SELECT l.rename_id FROM live l WHERE l.rename_id IS NOT NULL)
 ORDER BY d.priority, d.acceptance, d.id`
 
@@ -97,9 +115,53 @@ func Feed(ctx context.Context, tx pgx.Tx, p FeedParams) (rows []FeedRow, ok bool
 	}
 	rows, err = collect[FeedRow](ctx, tx, "reading renames to feed", feedSQL, pgx.NamedArgs{
 		"site_id": p.SiteID, "queue": p.Queue, "kind": p.Kind, "window": p.Window, "stale": processStale,
-		"process_id": p.ProcessID, "running": append([]int64{}, p.Running...), "soon": jobSoon,
+		"process_id": p.ProcessID, "running": append([]int64{}, p.Running...), "soon": jobSoon, "share": p.Window / ShareOf,
 	})
 	return rows, true, err
+}
+
+// ShareOf is of how many calls one goes to renames of later priorities, while an
+// earlier one has more than enough to do: the large batch loses a tenth of its
+// pace, and none starves.
+const ShareOf = 10
+
+// promoteSQL puts a few waiting jobs of later priorities before all others:
+// River's fetch goes strictly by priority, time and id. Of several later
+// priorities each has its turn by chance.
+//
+// Served by River's river_job_prioritized_fetching_index (state, queue, priority,
+// scheduled_at, id) and its primary key; the last condition is one that the
+// former can't serve, which would read the whole queue for it.
+const promoteSQL = `
+WITH waiting AS MATERIALIZED (
+	SELECT p.priority, j.scheduled_at FROM generate_series(1, 4) AS p (priority) CROSS JOIN LATERAL (
+		SELECT j.scheduled_at FROM river_job j
+		WHERE j.state = 'available' AND j.queue = @queue AND j.priority = p.priority AND j.kind = @kind
+		ORDER BY j.scheduled_at, j.id LIMIT 1
+	) j
+), chosen AS MATERIALIZED (
+	SELECT j.id FROM waiting w CROSS JOIN LATERAL (
+		SELECT j.id, row_number() OVER (ORDER BY j.scheduled_at, j.id) AS place FROM (
+			SELECT j.id, j.scheduled_at FROM river_job j
+			WHERE j.state = 'available' AND j.queue = @queue AND j.priority = w.priority AND j.kind = @kind
+			ORDER BY j.scheduled_at, j.id LIMIT @limit
+		) j
+	) j
+	WHERE w.priority > (SELECT min(priority) FROM waiting)
+	ORDER BY j.place, random() LIMIT @limit
+)
+UPDATE river_job j SET priority = 1,
+	scheduled_at = least(j.scheduled_at, (SELECT min(scheduled_at) FROM waiting WHERE priority = 1) - interval '1 millisecond')
+WHERE j.id = ANY (ARRAY(SELECT id FROM chosen)) AND j.state <> 'running'`
+
+// Promote lets that many waiting renames of later priorities go first, within
+// tx; it tells how many there were.
+func Promote(ctx context.Context, tx pgx.Tx, p FeedParams, n int) (int, error) {
+	tag, err := tx.Exec(ctx, promoteSQL, pgx.NamedArgs{"queue": p.Queue, "kind": p.Kind, "limit": n})
+	if err != nil {
+		return 0, fmt.Errorf("error giving later priorities their share: %w", err)
+	}
+	return int(tag.RowsAffected()), nil
 }
 
 // MakeDue lets jobs that were just inserted run now by the database's clock:

@@ -2,6 +2,8 @@ package db_test
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -248,6 +250,53 @@ func TestFeedOrderAndWindow(t *testing.T) {
 	p.Priority = 1
 	require.Equal(t, b.loadWith(t, p).ids, b.feed(t, 5), "what comes first pushes in front of a full window")
 	require.Equal(t, foreign.ids, other.feed(t, 5))
+}
+
+// Later priorities keep jobs behind a full window, and a share of the calls: what
+// is promoted goes before all that waits, each priority's rows in their order.
+func TestFeedKeepsAShare(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	load := func(priority, n int) []int64 {
+		names := make([]string, n)
+		for i := range names {
+			names[i] = fmt.Sprintf("asset %d of %d", i, priority)
+		}
+		p := b.params(rowsOf(names...))
+		p.Priority = priority
+		return b.loadWith(t, p).ids
+	}
+	night, later, day := load(3, 40), load(4, 5), load(2, 100)
+	want := append(append(slices.Clone(day[:30]), night[:3]...), later[:3]...)
+	require.Equal(t, want, b.feed(t, 30))
+	require.Empty(t, b.feed(t, 30))
+
+	promote := func(n int) (promoted int) {
+		require.NoError(t, pgx.BeginFunc(t.Context(), b.Pool(), func(tx pgx.Tx) (err error) {
+			promoted, err = db.Promote(t.Context(), tx, b.feedParams(30), n)
+			return err
+		}))
+		return promoted
+	}
+	queue := func() []int64 {
+		return list[int64](t, b, `
+			SELECT (args->>'rename_id')::bigint FROM river_job WHERE state = 'available' ORDER BY priority, scheduled_at, id`)
+	}
+	require.Equal(t, 2, promote(2), "one of each")
+	require.ElementsMatch(t, []int64{night[0], later[0]}, queue()[:2])
+	require.Equal(t, day[:30], queue()[2:32], "the others as they were")
+
+	// A small batch that is urgent goes before all but that share.
+	urgent := load(1, 5)
+	b.setJobs(t, "completed", night[0], later[0])
+	require.Subset(t, b.feed(t, 30), urgent)
+	require.Equal(t, urgent, queue()[:5])
+	require.Equal(t, 1, promote(1))
+	require.Equal(t, urgent, queue()[1:6])
+	require.NotContains(t, urgent, queue()[0])
+
+	b.setJobs(t, "completed", queue()...)
+	require.Zero(t, promote(3), "nobody waits")
 }
 
 // While the breaker is open one job is enough: the probe.

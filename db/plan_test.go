@@ -109,6 +109,9 @@ func testPlans(t *testing.T, statistics string) {
 		b.exec(t, `UPDATE rename SET status = 'succeeded', finished_at = now()`)
 	}
 	batch, due, flying := b.fill(t)
+	b.exec(t, `
+		INSERT INTO river_job (kind, queue, priority, max_attempts, args)
+		SELECT $1, $2, 2 + (i > 5000)::int, 25, jsonb_build_object('rename_id', -i) FROM generate_series(1, 10000) i`, jobKind, b.site.Queue())
 	cancelled := b.elsewhere(t)
 	ending, _, _ := cancelled.fill(t)
 	cancelled.setBatch(t, ending, "cancelled")
@@ -132,8 +135,9 @@ func testPlans(t *testing.T, statistics string) {
 		}, 1000},
 		"feed": {db.FeedSQL, pgx.NamedArgs{
 			"site_id": b.site.ID, "queue": b.site.Queue(), "kind": jobKind, "window": 1000, "stale": time.Minute,
-			"process_id": process, "running": []int64{}, "soon": time.Minute,
+			"process_id": process, "running": []int64{}, "soon": time.Minute, "share": 100,
 		}, 500},
+		"promote": {db.PromoteSQL, pgx.NamedArgs{"queue": b.site.Queue(), "kind": jobKind, "limit": 10}, 500},
 		"grant": {db.GrantSQL, pgx.NamedArgs{
 			"lane": b.lane, "process_id": process, "want": 5, "hold": hold, "arrival": time.Second, "kept": time.Minute,
 		}, 6000},

@@ -28,7 +28,7 @@ const (
 	cancelChunk = 10_000
 
 	// DefaultWindow is how many renames of a site have a job at most (for each
-	// priority that pushes in front): enough for minutes of work at any limit,
+	// priority that pushes in front, and a tenth for each that waits behind): enough for minutes of work at any limit,
 	// and river_job stays small.
 	DefaultWindow = 10_000
 )
@@ -81,6 +81,7 @@ type feeder struct {
 	mu       sync.Mutex
 	next     time.Time
 	sinceFed int
+	owed     int // calls that later priorities have had no share of yet
 	wake     chan struct{}
 }
 
@@ -103,6 +104,7 @@ func newFeeder(cfg feederConfig) *feeder {
 func (f *feeder) finished() {
 	f.mu.Lock()
 	f.sinceFed++
+	f.owed++
 	due := f.sinceFed >= max(f.window/4, 1)
 	if due {
 		f.sinceFed = 0
@@ -173,8 +175,34 @@ func (f *feeder) feed(ctx context.Context) error {
 		p := feedParams(f.site, f.window)
 		p.ProcessID, p.Running = f.process, f.running.list()
 		_, err := feed(ctx, tx, f.client, p)
-		return err
+		if err != nil {
+			return err
+		}
+		return f.share(ctx, tx, p)
 	})
 	failpoint.Hit("fed")
 	return err
+}
+
+// share lets renames of later priorities go first, one for every so many calls
+// that this process has made. Where none of them wait nothing is owed: a batch
+// that comes later has no claim to what was before it.
+func (f *feeder) share(ctx context.Context, tx pgx.Tx, p db.FeedParams) error {
+	f.mu.Lock()
+	n := f.owed / db.ShareOf
+	f.mu.Unlock()
+	if n == 0 {
+		return nil
+	}
+	promoted, err := db.Promote(ctx, tx, p, n)
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.owed -= n * db.ShareOf
+	if promoted < n {
+		f.owed = 0
+	}
+	return nil
 }

@@ -120,3 +120,23 @@ func TestBurstsOf500(t *testing.T) {
 	require.Equal(t, 2*burst, value[int](t, b, `SELECT sum(failures)::int FROM rename`))
 	require.Zero(t, value[int](t, b, `SELECT failures FROM breaker WHERE site_id = $1`, b.site.ID), "the last answers were good ones")
 }
+
+// A batch of a later priority is not starved by a large one, nor does it starve
+// that: it has its share of the calls.
+func TestLaterPrioritiesHaveAShare(t *testing.T) {
+	t.Parallel()
+	const all, few = 900, 15
+	b := setup(t, settings{
+		api:  webflowtest.Config{Assets: all + few},
+		lane: db.LaneSettings{Limit: 60, Window: time.Second, Fixed: true},
+	})
+	day := b.load(t, names("day", 0, all))
+	night := b.loadWith(t, names("night", all, all+few), func(p *db.LoadParams) { p.Priority = 3 })
+	b.start(t)
+	b.untilDone(t, night)
+	left := b.status(t, day).Left()
+	require.Positive(t, left, "the night's rows did not wait for all of the day's")
+	require.Less(t, left, int64(all-5*few), "and the day's went on meanwhile")
+	b.untilDone(t, day)
+	require.Equal(t, int64(all), b.status(t, day).Succeeded)
+}
