@@ -7,6 +7,8 @@ import (
 	"net"
 	"strings"
 
+	"github.com/sourcegraph/conc"
+
 	"relabel/db"
 	"relabel/internal/web"
 	"relabel/jobs"
@@ -111,3 +113,34 @@ func (d *dashboard) where() whereJSON {
 }
 
 func (d *dashboard) serve(ctx context.Context) error { return d.server.Serve(ctx, d.listener, d.cert) }
+
+// besideConns is what a dashboard beside workers takes of the database: theirs
+// are for them.
+const besideConns = 6
+
+// servingBeside runs fn, and the dashboard as long as fn goes on.
+func (a *app) servingBeside(ctx context.Context, s *session, f webFlags, fn func() error) error {
+	if f.listen == "" {
+		return fn()
+	}
+	d, err := db.Open(ctx, db.Config{URL: s.url, MaxConns: besideConns})
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	dash, err := a.newDashboard(ctx, d, f)
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(a.Err, dash.text())
+	ctx, stop := context.WithCancel(ctx)
+	var run conc.WaitGroup
+	defer run.Wait()
+	defer stop() // before waiting
+	run.Go(func() {
+		if err := dash.serve(ctx); err != nil {
+			a.log.Error("the dashboard has ended", "error", err)
+		}
+	})
+	return fn()
+}

@@ -40,6 +40,24 @@ func (f *webFlags) register(cmd *cobra.Command) {
 	fs.IntVar(&f.maxUpload, "max-upload", defaultMaxUpload, "the largest CSV that it takes, in `MB`")
 }
 
+// registerBeside is register for a command that does something else in the first
+// place.
+func (f *webFlags) registerBeside(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.listen, "serve", "", "run the dashboard too, on this `ADDRESS` and port; see relabel serve --help")
+	f.register(cmd)
+}
+
+// checkBeside is check where there may be no dashboard.
+func (f *webFlags) checkBeside() error {
+	if f.listen != "" {
+		return f.check()
+	}
+	if f.passwordFile+f.readOnlyFile+f.tlsCert+f.tlsKey != "" || f.behindProxy || len(f.hosts) > 0 {
+		return usageError("these are options of the dashboard: say with --serve where it answers")
+	}
+	return nil
+}
+
 // check refuses what would let strangers in.
 func (f *webFlags) check() error {
 	host, _, err := net.SplitHostPort(f.listen)

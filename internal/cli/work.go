@@ -16,6 +16,7 @@ import (
 
 func (a *app) workCommand() *cobra.Command {
 	var f workFlags
+	var serve webFlags
 	var untilDone bool
 	cmd := &cobra.Command{
 		Use:   "work",
@@ -32,19 +33,24 @@ rows failed alike; with --until-done also 3 some rows did not succeed, 4 all tha
 waits for a parked site (the API refused its token).`,
 		Example: `  relabel work
   relabel work --until-done --site shop,blog
-  relabel work --site all`,
+  relabel work --site all
+  relabel work --serve 127.0.0.1:8080     # with the dashboard, see relabel serve --help`,
 		Args:              noArgs("no arguments"),
 		ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.check(); err != nil {
 				return err
 			}
+			if err := serve.checkBeside(); err != nil {
+				return err
+			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
-				return a.work(ctx, s, f, untilDone)
+				return a.servingBeside(ctx, s, serve, func() error { return a.work(ctx, s, f, untilDone) })
 			})
 		},
 	}
 	f.register(cmd)
+	serve.registerBeside(cmd)
 	cmd.Flags().BoolVar(&untilDone, "until-done", false, "end when nothing is left to send")
 	return cmd
 }

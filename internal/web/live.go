@@ -207,9 +207,11 @@ func (s *Server) topic(name string, may bool) (func(context.Context) ([]byte, er
 	kind, arg, _ := strings.Cut(name, "/")
 	id, _ := strconv.ParseInt(arg, 10, 64)
 	read := map[string]func(context.Context) (page, error){
-		"overview": s.overview,
-		"batches":  s.batches,
-		"batch":    func(ctx context.Context) (page, error) { return s.batchFigures(ctx, id) },
+		"overview":  s.overview,
+		"batches":   s.batches,
+		"schedules": s.schedules,
+		"schedule":  func(ctx context.Context) (page, error) { return s.history(ctx, arg) },
+		"batch":     func(ctx context.Context) (page, error) { return s.batchFigures(ctx, id) },
 	}[kind]
 	if read == nil {
 		return nil, false

@@ -24,14 +24,15 @@ const (
 
 // overviewFigures are what moves on the first page.
 type overviewFigures struct {
-	Now     time.Time
-	Sites   []siteFigures
-	Idle    []string // sites that were never worked and have nothing to do
-	Running []report.Batch
-	Ended   []report.Batch
-	Needs   []need
-	Workers int
-	Say     string // for who cannot see it
+	Now       time.Time
+	Sites     []siteFigures
+	Idle      []string // sites that were never worked and have nothing to do
+	Running   []report.Batch
+	Ended     []report.Batch
+	Needs     []need
+	Schedules []scheduleFigures
+	Workers   int
+	Say       string // for who cannot see it
 }
 
 // siteFigures are a site's limit and what becomes of it.
@@ -83,6 +84,9 @@ func (s *Server) overview(ctx context.Context) (page, error) {
 		return page{}, err
 	}
 	f.Workers = len(live)
+	if f.Schedules, err = s.readSchedules(ctx); err != nil {
+		return page{}, err
+	}
 	f.sort(open, newest)
 	f.Say = f.say()
 	return page{Title: "Overview", Nav: "overview", Topic: "overview", Figures: f}, nil
@@ -179,6 +183,11 @@ func (f *overviewFigures) sort(open, newest []report.Batch) {
 	}
 	if waiting > 0 && f.Workers == 0 {
 		f.need(need{Text: report.Plural(waiting, "row waits", "rows wait") + ", and no worker is running: start `relabel work`"})
+	}
+	for _, one := range f.Schedules {
+		if one.State != "ok" {
+			f.need(need{Text: fmt.Sprintf("Schedule %s: %s; %s", one.Name, one.State, one.LastText()), Link: "/schedule/" + one.Name})
+		}
 	}
 	for _, b := range newest {
 		f.newest(b)

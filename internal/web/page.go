@@ -48,7 +48,7 @@ func readPages(st static) (pages, error) {
 		return nil, fmt.Errorf("error reading the pages' frame: %w", err)
 	}
 	out := pages{}
-	for _, name := range []string{"login", "overview", "batches", "batch", "asset", "log", "upload", "error"} {
+	for _, name := range []string{"login", "overview", "batches", "batch", "asset", "log", "upload", "schedules", "schedule", "error"} {
 		t, err := layout.Clone()
 		if err == nil {
 			_, err = t.ParseFS(files, "templates/"+name+".html")
@@ -135,7 +135,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, status int, text s
 func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case r.Context().Err() != nil: // nobody waits for it any more
-	case errors.Is(err, db.ErrNoBatch), errors.Is(err, db.ErrNoSite), errors.Is(err, errNotFound):
+	case errors.Is(err, db.ErrNoBatch), errors.Is(err, db.ErrNoSite), errors.Is(err, db.ErrNoSchedule), errors.Is(err, errNotFound):
 		s.fail(w, r, http.StatusNotFound, err.Error())
 	case db.Transient(err):
 		s.cfg.Logger.Warn("a page waits for the database", "path", r.URL.Path, "error", err)

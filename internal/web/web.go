@@ -108,6 +108,8 @@ func (s *Server) routes() http.Handler {
 	look("GET /batch/{id}/results.csv", s.results)
 	look("GET /asset", s.assetPage)
 	look("GET /log", s.logPage)
+	look("GET /schedules", s.schedulesPage)
+	look("GET /schedule/{name}", s.schedulePage)
 	look("GET "+uploadPath, s.uploadPage)
 	look("GET /live/{topic...}", s.live)
 	look("POST /logout", s.logout)
@@ -116,6 +118,7 @@ func (s *Server) routes() http.Handler {
 	change("POST "+uploadPath, s.upload)
 	change("POST /batch/{id}/{action}", s.changeBatch)
 	change("POST /site/{site}/{action}", s.changeSite)
+	change("POST /schedule/{name}/{action}", s.changeSchedule)
 
 	look("GET /river/", s.river.ServeHTTP)
 	change("/river/", s.changeRiver)

@@ -1,0 +1,156 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"relabel/db"
+	"relabel/internal/schedule"
+)
+
+// shownRuns is how much of a schedule's history its page shows.
+const shownRuns = 50
+
+// scheduleFigures is a schedule with what came of it last.
+type scheduleFigures struct {
+	db.Schedule
+	Source string
+	Last   *db.ScheduleRun
+	Now    time.Time
+}
+
+// LastText says what came of its last run.
+func (s scheduleFigures) LastText() string {
+	if s.Last == nil {
+		return "never ran"
+	}
+	return schedule.RunText(*s.Last)
+}
+
+type schedulesFigures struct {
+	List []scheduleFigures
+	Say  string
+}
+
+type historyFigures struct {
+	scheduleFigures
+	Runs []db.ScheduleRun
+	Say  string
+}
+
+func (s *Server) schedulesPage(w http.ResponseWriter, r *http.Request) {
+	p, err := s.schedules(r.Context())
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	s.render(w, r, http.StatusOK, "schedules", p)
+}
+
+func (s *Server) schedules(ctx context.Context) (page, error) {
+	list, err := s.readSchedules(ctx)
+	if err != nil {
+		return page{}, err
+	}
+	return page{Title: "Schedules", Nav: "schedules", Topic: "schedules", Figures: schedulesFigures{List: list}}, nil
+}
+
+func (s *Server) readSchedules(ctx context.Context) ([]scheduleFigures, error) {
+	list, err := s.cfg.DB.Schedules(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	now, err := s.cfg.DB.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]scheduleFigures, len(list))
+	for i, one := range list {
+		out[i] = scheduleFigures{Schedule: one, Source: schedule.ShownSource(one), Now: now}
+		if out[i].Last, err = s.cfg.DB.LastRun(ctx, one.ID); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (s *Server) schedulePage(w http.ResponseWriter, r *http.Request) {
+	p, err := s.history(r.Context(), r.PathValue("name"))
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	s.render(w, r, http.StatusOK, "schedule", p)
+}
+
+func (s *Server) history(ctx context.Context, name string) (page, error) {
+	one, err := s.cfg.DB.ScheduleByName(ctx, name)
+	if err != nil {
+		return page{}, err
+	}
+	f := historyFigures{scheduleFigures: scheduleFigures{Schedule: one, Source: schedule.ShownSource(one)}}
+	if f.Now, err = s.cfg.DB.Now(ctx); err != nil {
+		return page{}, err
+	}
+	if f.Runs, err = s.cfg.DB.ScheduleRuns(ctx, one.ID, shownRuns); err != nil {
+		return page{}, err
+	}
+	return page{Title: "Schedule " + one.Name, Nav: "schedules", Topic: "schedule/" + one.Name, Figures: f}, nil
+}
+
+func (s *Server) changeSchedule(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("action")
+	act := map[string]func(context.Context, db.Schedule) (string, error){
+		"run": s.runSchedule, "pause": s.pauseSchedule, "resume": s.resumeSchedule,
+	}[name]
+	if act == nil {
+		s.notFound(w, r)
+		return
+	}
+	one, err := s.cfg.DB.ScheduleByName(r.Context(), r.PathValue("name"))
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	s.act(w, r, db.Deed{Action: name, Subject: "schedule " + one.Name}, "/schedule/"+one.Name, func(ctx context.Context) (string, int64, error) {
+		text, err := act(ctx, one)
+		return text, -1, err
+	})
+}
+
+func (s *Server) runSchedule(ctx context.Context, one db.Schedule) (string, error) {
+	run, err := s.cfg.DB.RunNow(ctx, one.ID)
+	switch {
+	case err != nil:
+		return "", err
+	case run.Status == "skipped":
+		return "", fmt.Errorf("run %d is skipped: %s", run.Run, deref(run.Note))
+	case run.Note != nil:
+		return fmt.Sprintf("Run %d %s.", run.Run, *run.Note), nil
+	}
+	return fmt.Sprintf("Run %d begins; a worker does it.", run.Run), nil
+}
+
+func (s *Server) pauseSchedule(ctx context.Context, one db.Schedule) (string, error) {
+	_, err := s.cfg.DB.PauseSchedule(ctx, one.ID, "")
+	return "Paused; what is due meanwhile is left out.", err
+}
+
+func (s *Server) resumeSchedule(ctx context.Context, one db.Schedule) (string, error) {
+	times, err := schedule.ParseTimes(one.Cron, one.TimeZone)
+	if err != nil {
+		return "", err
+	}
+	now, err := s.cfg.DB.Now(ctx)
+	if err != nil {
+		return "", err
+	}
+	next := times.Next(now)
+	if next.IsZero() {
+		return "", fmt.Errorf("%q is never due again", one.Cron)
+	}
+	_, err = s.cfg.DB.ResumeSchedule(ctx, one.ID, next)
+	return "It goes on.", err
+}
