@@ -141,7 +141,10 @@ func endedText(r db.ToldRename) string {
 	case "unchanged":
 		return "unchanged: the asset had the value already, so no call was made"
 	case "cancelled":
-		if r.CancelledAt != nil {
+		switch {
+		case r.CancelledAt != nil && r.Attempts > 0:
+			return "cancelled by itself before it was sent again"
+		case r.CancelledAt != nil:
 			return "cancelled by itself before it was sent"
 		}
 		return "cancelled with its batch"

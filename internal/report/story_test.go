@@ -1,0 +1,239 @@
+package report
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"relabel/db"
+	"relabel/internal/dbtest"
+)
+
+func ptr[T any](v T) *T { return &v }
+
+// at is so many seconds after the load.
+func at(seconds float64) time.Time {
+	return time.Date(2026, 3, 2, 15, 0, 0, 0, time.UTC).Add(time.Duration(seconds * float64(time.Second)))
+}
+
+// told is a row that was accepted at 0.
+func told(change func(*db.ToldRename)) db.ToldRename {
+	r := db.ToldRename{
+		Job: db.Job{
+			ID: 7, Batch: 3, BatchName: "autumn", BatchStatus: "active", Site: "shop", Line: 5, AssetID: "a", DisplayName: ptr("new.jpg"),
+			Status: "pending",
+		},
+		Source: "names.csv", AcceptedAt: ptr(at(0)), CreatedAt: at(-10),
+	}
+	if change != nil {
+		change(&r)
+	}
+	return r
+}
+
+func call(fence int, sent, took float64, outcome string, status int) db.Attempt {
+	return db.Attempt{
+		RenameID: 7, Fence: fence, SentAt: at(sent), Duration: time.Duration(took * float64(time.Second)), Outcome: outcome,
+		HTTPStatus: &status, Message: ptr("said"),
+	}
+}
+
+func event(seconds float64, kind string) db.Event {
+	return db.Event{RenameID: 7, At: at(seconds), Kind: kind}
+}
+
+// lines are a story as it is read: seconds, kind, text.
+func lines(s Story) (out []string) {
+	for _, e := range s.Events {
+		out = append(out, fmt.Sprintf("%g %s: %s", e.At.Sub(at(0)).Seconds(), e.Kind, e.Text))
+	}
+	return out
+}
+
+const asked = `0 asked: line 5 of names.csv (batch 3 "autumn") asks for the name "new.jpg"`
+
+func TestStory(t *testing.T) {
+	t.Parallel()
+	later := time.Second * 30
+	for name, c := range map[string]struct {
+		facts db.Facts
+		want  []string
+	}{
+		"at once": {
+			db.Facts{
+				Renames: []db.ToldRename{told(func(r *db.ToldRename) {
+					r.Status, r.FinishedAt, r.AppliedName = "succeeded", ptr(at(0.75)), ptr("new.jpg")
+				})},
+				Attempts: []db.Attempt{call(1, 0.5, 0.25, "succeeded", 200)},
+			},
+			[]string{asked, "0.5 called: call 1, HTTP 200 after 0.25 s; stored as asked"},
+		},
+		"all that can keep a row": {
+			db.Facts{
+				Renames: []db.ToldRename{told(func(r *db.ToldRename) {
+					r.Status, r.FinishedAt, r.AppliedName, r.BeforeAt, r.BeforeName = "succeeded", ptr(at(701)), ptr("NEW.jpg"), ptr(at(-5)), ptr("old.jpg")
+				})},
+				Attempts: []db.Attempt{
+					call(1, 100, 1, "rate_limited", 429),
+					func() db.Attempt { a := call(3, 400, 1, "retry", 500); a.Delay = &later; return a }(),
+					call(4, 700, 1, "succeeded", 200),
+				},
+				Events: []db.Event{
+					event(-20, "site paused"), event(50, "site resumed"),
+					{RenameID: 7, At: at(101), Kind: "lane stopped", Until: ptr(at(161))},
+					{RenameID: 7, At: at(200), Kind: "batch paused", Detail: ptr("most rows\nfail")}, event(390, "batch resumed"),
+					{RenameID: 7, At: at(500), Kind: "site parked", Detail: ptr("401")}, event(520, "site unparked"),
+					{RenameID: 7, At: at(510), Kind: "breaker opened", Detail: ptr("502")}, event(600, "breaker closed"),
+					{RenameID: 8, At: at(600), Kind: "batch paused"}, // another row's
+				},
+				Seen: []db.Seen{{DisplayName: "NEW.jpg", ReadAt: at(900)}},
+			},
+			[]string{
+				`-5 held: the value before: the name "old.jpg"`,
+				asked,
+				"0 waited: waited 50 s as the site was paused",
+				"50 waited: waited 50 s for its turn: rows before it, within the limit",
+				"100 called: call 1, HTTP 429 after 1 s: said; all calls with the token stop, and this one counts as no attempt",
+				"101 waited: waited 1 min as the API had answered 429, for so long as it said",
+				"161 waited: waited 39 s for its turn: rows before it, within the limit",
+				"200 waited: waited 3 min 10 s as its batch was paused: most rows fail",
+				"390 waited: waited 10 s for its turn: rows before it, within the limit",
+				"400 lost: claimed, and no answer was recorded: its process ended before; the call may have been made",
+				"400 called: call 3, HTTP 500 after 1 s: said; to be tried again after 30 s",
+				"401 waited: waited 30 s for its next try, after a failure",
+				"431 waited: waited 1 min 9 s for its turn: rows before it, within the limit",
+				"500 waited: waited 20 s as the site was parked: 401",
+				"510 waited: waited 1 min 30 s as the API failed and only probes went out: 502",
+				"600 waited: waited 1 min 40 s for its turn: rows before it, within the limit",
+				`700 called: call 4, HTTP 200 after 1 s; stored as "NEW.jpg", not as asked`,
+				`900 held: when relabel looked last, the site held the name "NEW.jpg" and the alt text ""`,
+			},
+		},
+		"retried": {
+			db.Facts{
+				Renames: []db.ToldRename{told(func(r *db.ToldRename) {
+					r.Status, r.FinishedAt, r.RetriedAt = "failed", ptr(at(211)), ptr(at(200))
+				})},
+				Attempts: []db.Attempt{call(1, 0, 1, "failed", 404), call(2, 210, 1, "failed", 404)},
+			},
+			[]string{
+				asked,
+				"0 called: call 1, HTTP 404 after 1 s: said; it failed for good",
+				"200 retried: made pending again by a retry, with all its attempts",
+				"200 waited: waited 10 s for its turn: rows before it, within the limit",
+				"210 called: call 2, HTTP 404 after 1 s: said; it failed for good",
+			},
+		},
+		"superseded within its load": {
+			db.Facts{Renames: []db.ToldRename{told(func(r *db.ToldRename) {
+				r.Status, r.FinishedAt, r.ByBatch, r.ByLine, r.ByName = "superseded", ptr(at(-1)), ptr(int64(3)), ptr(int64(9)), ptr("newer.jpg")
+			})}},
+			[]string{
+				strings.Replace(asked, "0 ", "-1 ", 1),
+				`-1 ended: superseded by line 9 of batch 3, which asks for "newer.jpg": the newer row counts`,
+			},
+		},
+		"cancelled in flight": {
+			db.Facts{
+				Renames: []db.ToldRename{told(func(r *db.ToldRename) {
+					r.Status, r.FinishedAt, r.CancelledAt, r.Error = "cancelled", ptr(at(3)), ptr(at(2)), ptr("HTTP 500")
+					r.Attempts = 1
+				})},
+				Attempts: []db.Attempt{call(1, 0.5, 2.5, "retry", 500)},
+			},
+			[]string{
+				asked, "0.5 called: call 1, HTTP 500 after 2.5 s: said; to be tried again",
+				"2 cancelled: cancelled while its call was in flight: it is not tried again",
+				"3 ended: cancelled by itself before it was sent again",
+			},
+		},
+		"unchanged": {
+			db.Facts{Renames: []db.ToldRename{told(func(r *db.ToldRename) { r.Status, r.FinishedAt = "unchanged", ptr(at(5)) })}},
+			[]string{asked, "5 ended: unchanged: the asset had the value already, so no call was made"},
+		},
+		"refused": {
+			db.Facts{Renames: []db.ToldRename{told(func(r *db.ToldRename) {
+				r.Status, r.FinishedAt, r.Error = "invalid", ptr(at(0)), ptr("no asset id\x1b[31m")
+			})}},
+			[]string{asked, "0 ended: invalid: no asset id\uFFFD[31m"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.facts.Now = at(1000)
+			require.Equal(t, c.want, lines(NewStory(c.facts)))
+		})
+	}
+}
+
+// What an open row waits for now, in the order in which a claim decides.
+func TestStoryNow(t *testing.T) {
+	t.Parallel()
+	for want, change := range map[string]func(*db.ToldRename){
+		"waits for its turn: 1 row of its batch comes before it":                func(r *db.ToldRename) { r.Ahead = 1 },
+		"waits for its turn: more than 20,000 rows of its batch come before it": func(r *db.ToldRename) { r.Ahead = db.MaxAhead },
+		"its call is in flight": func(r *db.ToldRename) { r.Status, r.LeaseUntil = "sending", ptr(at(1001)) },
+		"its process ended during the call: a worker takes it over":                      func(r *db.ToldRename) { r.Status, r.LeaseUntil = "sending", ptr(at(999)) },
+		"waits: its batch is paused: most fail; `relabel batch resume 3` lets it go on":  func(r *db.ToldRename) { r.BatchStatus, r.BatchReason = "paused", ptr("most fail") },
+		"waits: the site is parked: 401":                                                 func(r *db.ToldRename) { r.ParkedReason = ptr("401") },
+		"waits: the site is paused; `relabel site resume --site shop` lets it go on":     func(r *db.ToldRename) { r.SitePaused = true },
+		"waits for its next try in 30 s":                                                 func(r *db.ToldRename) { r.NotBefore = ptr(at(1030)) },
+		"waits: the API fails (502), one call every 5 s finds out when it is well again": func(r *db.ToldRename) { r.BreakerError = ptr("502") },
+		"waits 40 s: the API answered 429 and said for how long":                         func(r *db.ToldRename) { r.LaneUntil = ptr(at(1040)) },
+		"planned: `relabel apply 3` sends it":                                            func(r *db.ToldRename) { r.Planned, r.AcceptedAt = true, nil },
+		"its batch is cancelled: it ends in a moment":                                    func(r *db.ToldRename) { r.BatchStatus = "cancelled" },
+	} {
+		got := lines(NewStory(db.Facts{Renames: []db.ToldRename{told(change)}, Now: at(1000)}))
+		require.Equal(t, "1000 now: "+want, got[len(got)-1])
+	}
+}
+
+// What the statements have written is what the story tells.
+func TestReadStory(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	ctx := t.Context()
+	site, err := d.SiteByName(ctx, db.DefaultSite)
+	require.NoError(t, err)
+	load := func(name string) int64 {
+		row := db.Row{Line: 2, AssetID: "a", DisplayName: &name}
+		id, err := d.Load(ctx, db.LoadParams{
+			SiteID: site.ID, Name: name, Source: "test.csv", Priority: 2,
+			Rows:  func(yield func(*db.Row, error) bool) { yield(&row, nil) },
+			Queue: func(context.Context, pgx.Tx) error { return nil },
+		})
+		require.NoError(t, err)
+		return id
+	}
+	old := load("old.jpg")
+	_, err = d.SetBatchStatus(ctx, old, "paused", ptr("a look"))
+	require.NoError(t, err)
+	_, err = d.Pool().Exec(ctx, `
+		WITH b AS (UPDATE batch SET started_at = started_at - interval '1 h')
+		UPDATE event SET at = at - interval '1 h'`) // or the wait is too short to tell
+	require.NoError(t, err)
+	load("new.jpg")
+	_, err = ReadStory(ctx, d, db.StoryParams{AssetID: "b"})
+	require.ErrorIs(t, err, db.ErrNoRename)
+	_, err = ReadStory(ctx, d, db.StoryParams{RenameID: 99})
+	require.ErrorIs(t, err, db.ErrNoRename)
+	s, err := ReadStory(ctx, d, db.StoryParams{AssetID: "a", Locale: ptr("")})
+	require.NoError(t, err)
+	require.Equal(t, []string{"default"}, s.Sites)
+	var kinds []string
+	for _, e := range s.Events {
+		kinds = append(kinds, fmt.Sprintf("%d %s", e.Batch-old, e.Kind))
+	}
+	require.ElementsMatch(t, []string{"0 asked", "0 waited", "0 ended", "1 asked", "1 now"}, kinds)
+	require.Contains(t, strings.Join(lines(s), "\n"), "as its batch was paused: a look")
+	require.Contains(t, strings.Join(lines(s), "\n"), `by line 2 of batch 2, which asks for "new.jpg"`)
+	one, err := ReadStory(ctx, d, db.StoryParams{RenameID: s.Rows[1].ID})
+	require.NoError(t, err)
+	require.Len(t, one.Rows, 1)
+	require.Equal(t, "new.jpg", *one.Rows[0].DisplayName)
+}
