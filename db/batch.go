@@ -35,8 +35,12 @@ type BatchStatus struct {
 	ParkedReason *string    `json:"parked_reason"`
 	SitePaused   bool       `json:"site_paused"`
 	BreakerError *string    `json:"breaker_error"` // set while the breaker is open
-	Ahead        int64      `json:"-"`             // rows of the site that come first, this batch's own included
-	Now          time.Time  `json:"-"`             // the database's clock, for what is left
+	ETA          *time.Time `db:"eta" json:"eta"`  // see the function ends_at
+	Priority     int        `json:"-"`
+	Ahead        int64      `json:"-"` // rows of the site that come first, this batch's own included
+	Worked       bool       `json:"-"` // a process works at the site
+	RetryAt      *time.Time `json:"-"` // when all rows left wait to be tried again: the first of them is
+	Now          time.Time  `json:"-"` // the database's clock, for what is left
 }
 
 // Left counts the rows that have no final status yet.
@@ -57,7 +61,13 @@ SELECT b.id AS batch, b.name, s.name AS site, b.source, b.status, b.status_reaso
 	b.calls, b.rate_limited, b.created_at, b.started_at, b.finished_at, s.parked_reason,
 	s.paused_at IS NOT NULL AS site_paused,
 	CASE WHEN k.opened_at IS NOT NULL THEN coalesce(k.last_error, 'no answer') END AS breaker_error,
-	a.ahead AS ahead, clock_timestamp() AS now
+	date_trunc('second', ends_at(b.id) + interval '0.5 s') AS eta, b.priority::int AS priority, a.ahead AS ahead,
+	is_worked(b.site_id) AS worked,
+	CASE WHEN b.ended < b.total AND b.sending = 0 AND b.total - b.ended <= 100 THEN (
+		SELECT min(coalesce(r.not_before, b.created_at)) FROM rename r WHERE r.batch_id = b.id AND r.finished_at IS NULL
+		HAVING min(coalesce(r.not_before, b.created_at)) > clock_timestamp()
+	) END AS retry_at,
+	clock_timestamp() AS now
 FROM batch b JOIN site s ON s.id = b.site_id JOIN breaker k ON k.site_id = s.id
 CROSS JOIN LATERAL (
 	SELECT coalesce(sum(o.total - o.ended), 0)::bigint AS ahead FROM batch o

@@ -71,6 +71,17 @@ func (db *DB) Lane(ctx context.Context, site string) (state LaneState, known boo
 	return states[0], true, nil
 }
 
+// EndsIn is how long until the last of so many calls of a site is answered, if
+// it asks for them now; limited is false where there is no limit to go by.
+func (db *DB) EndsIn(ctx context.Context, site string, calls int64) (d time.Duration, limited bool, err error) {
+	list, err := collect[struct{ Wait *time.Duration }](ctx, db.pool, "forecasting calls",
+		`SELECT ends_in(s.lane, @calls) AS wait FROM site s WHERE s.name = @site`, pgx.NamedArgs{"site": site, "calls": calls})
+	if err != nil || len(list) == 0 || list[0].Wait == nil {
+		return 0, false, err
+	}
+	return *list[0].Wait, true, nil
+}
+
 // GrantParams asks for several grants at once.
 type GrantParams struct {
 	Lane      string

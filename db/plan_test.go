@@ -145,7 +145,7 @@ func testPlans(t *testing.T, statistics string) {
 			"lane": b.lane, "observations": []db.Observation{{Limit: 60, Remaining: 1}}, "shared": time.Minute,
 		}, 6000},
 		"cancel":       {db.CancelOpenSQL, pgx.NamedArgs{"site_id": cancelled.site.ID, "limit": 100, "quarantine": quarantine}, 4000},
-		"batch status": {db.OneBatchSQL, pgx.NamedArgs{"id": batch}, 100},
+		"batch status": {db.OneBatchSQL, pgx.NamedArgs{"id": batch}, 500}, // the lane's 4,990 grants among them
 	}
 	conn, err := b.Pool().Acquire(t.Context())
 	require.NoError(t, err)

@@ -13,7 +13,7 @@ const (
 	HeartbeatEvery = 5 * time.Second
 
 	// processStale is how long after its last heartbeat a process counts as
-	// dead: six missed beats, so that a short hang is not taken for death, and
+	// dead (in the function is_worked too): six missed beats, so that a short hang is not taken for death, and
 	// with the feed's tick (5 s) well within the promise of 90 s.
 	processStale = 30 * time.Second
 
@@ -28,6 +28,7 @@ type Process struct {
 	Version string
 	Host    string
 	PID     int
+	Sites   []int // that it works
 }
 
 // Beat records that the process lives; the first beat creates its row and
@@ -37,12 +38,12 @@ func (db *DB) Beat(ctx context.Context, p Process) error {
 		WITH forgotten AS (
 			DELETE FROM process WHERE heartbeat_at < clock_timestamp() - @forgotten::interval
 		)
-		INSERT INTO process (id, command, version, host, pid, heartbeat_at)
-		VALUES (@id, @command, @version, @host, @pid, clock_timestamp())
+		INSERT INTO process (id, command, version, host, pid, sites, heartbeat_at)
+		VALUES (@id, @command, @version, @host, @pid, @sites, clock_timestamp())
 		ON CONFLICT (id) DO UPDATE SET heartbeat_at = excluded.heartbeat_at`,
 		pgx.NamedArgs{
 			"id": p.ID, "command": p.Command, "version": p.Version, "host": p.Host, "pid": p.PID,
-			"forgotten": processForgotten,
+			"sites": append([]int{}, p.Sites...), "forgotten": processForgotten,
 		})
 	if err != nil {
 		return fmt.Errorf("error recording the heartbeat: %w", err)

@@ -54,6 +54,7 @@ func TestBatchProgress(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.limit(t, 2)
+	b.works(t)
 	l := b.load(t, "a", "a", "!b", "c", "d", "e", "f")
 	b.settle(t, l.ids[1], "succeeded")
 	b.settle(t, l.ids[3], "failed")

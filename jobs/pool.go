@@ -97,6 +97,7 @@ func NewPool(ctx context.Context, cfg Config) (*Pool, error) {
 	}
 	for _, s := range cfg.Sites {
 		queues[s.Site.Queue()] = cfg.Concurrency
+		p.process.Sites = append(p.process.Sites, s.Site.ID)
 	}
 	skew, err := cfg.DB.Skew(ctx)
 	if err != nil {

@@ -1,3 +1,6 @@
+DROP FUNCTION ends_at;
+DROP FUNCTION ends_in;
+DROP FUNCTION is_worked;
 DROP TABLE attempt;
 DROP TABLE rename;
 DROP TABLE batch;

@@ -50,9 +50,12 @@ CREATE TABLE process (
     version      text NOT NULL,
     host         text NOT NULL,
     pid          integer NOT NULL,
+    sites        integer[] NOT NULL DEFAULT '{}',
     started_at   timestamptz NOT NULL DEFAULT now(),
     heartbeat_at timestamptz NOT NULL DEFAULT now()
 );
+
+COMMENT ON COLUMN process.sites IS 'the sites that it works';
 
 -- What one token may do. Webflow counts calls per token, so sites that share a
 -- token share the lane. call_limit is NULL where no limit is wanted.
@@ -201,3 +204,76 @@ CREATE TABLE attempt (
     message     text,
     PRIMARY KEY (rename_id, fence)
 );
+
+-- When a batch ends, in one place for commands, pages and views. SECURITY
+-- DEFINER, so that who may read a view needs no right to the tables behind it;
+-- their bodies are bound here, and follow nobody's search_path.
+
+-- Whether a process works at a site; stale after the 30 s of processStale.
+CREATE FUNCTION is_worked(which integer) RETURNS boolean LANGUAGE sql SECURITY DEFINER
+BEGIN ATOMIC
+    SELECT EXISTS (SELECT FROM process p
+        WHERE which = ANY (p.sites) AND p.heartbeat_at > clock_timestamp() - interval '30 s');
+END;
+
+-- How long until the last of so many calls of a lane is answered; NULL without
+-- a limit. It follows from the log of grants: a place for a call is free now, or
+-- becomes free when the grant that has it expires (a window from now at the
+-- latest, when its call is in flight), and then once a window, which begins when
+-- its call is answered. No average of the past with its waits enters it; how
+-- long answers take is that of the calls that count now.
+CREATE FUNCTION ends_in(which text, calls bigint) RETURNS interval LANGUAGE sql SECURITY DEFINER
+BEGIN ATOMIC
+    WITH l AS MATERIALIZED (
+        SELECT fingerprint, call_limit, call_window, t.now, api_used, api_until,
+            shared_until > t.now AND api_until > t.now AS shared,
+            greatest(blocked_until - t.now, interval '0') AS blocked
+        FROM lane, (SELECT clock_timestamp() AS now) t WHERE fingerprint = which AND call_limit IS NOT NULL
+    ), ours AS MATERIALIZED (
+        SELECT least(g.expires_at - l.now, l.call_window) AS free_in,
+            CASE WHEN g.expires_at <= l.now + l.call_window THEN g.expires_at - l.call_window - g.granted_at END AS answer
+        FROM l JOIN lane_grant g ON g.lane = l.fingerprint AND g.expires_at > l.now
+    ), taken AS MATERIALIZED (
+        SELECT free_in FROM ours
+        UNION ALL
+        SELECT l.api_until - l.now FROM l CROSS JOIN LATERAL generate_series(1,
+            CASE WHEN l.shared THEN l.api_used - (SELECT count(*) FROM ours) ELSE 0 END)
+    ), last AS (
+        SELECT l.blocked, l.call_window, coalesce(greatest((SELECT avg(answer) FROM ours), interval '0'), interval '0') AS answer,
+            (calls - 1) / l.call_limit AS windows,
+            (calls - 1) % l.call_limit - l.call_limit + (SELECT count(*) FROM taken) AS place
+        FROM l
+    )
+    SELECT CASE WHEN calls <= 0 THEN interval '0' ELSE
+        greatest(blocked, CASE WHEN place >= 0 THEN (SELECT free_in FROM taken ORDER BY free_in OFFSET place LIMIT 1) END)
+            + windows * (call_window + answer) + answer END
+    FROM last;
+END;
+
+-- When a batch ends: what is left of it and of the batches before it goes out
+-- one after the other; sites with the same token get equal shares of its
+-- limit. A few rows left may wait to be tried again. NULL: it has ended, waits
+-- for somebody, or has no limit to go by.
+CREATE FUNCTION ends_at(which bigint) RETURNS timestamptz LANGUAGE sql SECURITY DEFINER
+BEGIN ATOMIC
+    SELECT greatest(clock_timestamp() + e.wait, CASE WHEN b.total - b.ended <= 100 THEN (
+        SELECT max(r.not_before) FROM rename r WHERE r.batch_id = b.id AND r.finished_at IS NULL
+    ) END)
+    FROM batch b JOIN site s ON s.id = b.site_id JOIN breaker k ON k.site_id = s.id
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(o.total - o.ended - o.sending), 0)::bigint AS calls FROM batch o
+        WHERE o.site_id = b.site_id AND o.status = 'active' AND (o.priority, o.acceptance) <= (b.priority, b.acceptance)
+    ) own CROSS JOIN LATERAL (
+        SELECT coalesce(sum(least(n.calls, own.calls)), 0)::bigint AS calls
+        FROM site os JOIN breaker ok ON ok.site_id = os.id CROSS JOIN LATERAL (
+            SELECT coalesce(sum(o.total - o.ended - o.sending), 0) AS calls FROM batch o
+            WHERE o.site_id = os.id AND o.status = 'active'
+        ) n
+        WHERE os.lane = s.lane AND os.id <> s.id AND os.parked_at IS NULL AND os.paused_at IS NULL
+            AND ok.opened_at IS NULL AND is_worked(os.id)
+    ) beside CROSS JOIN LATERAL (
+        SELECT ends_in(s.lane, own.calls + beside.calls) AS wait
+    ) e
+    WHERE b.id = which AND b.status = 'active' AND b.ended < b.total AND e.wait IS NOT NULL
+        AND s.parked_at IS NULL AND s.paused_at IS NULL AND k.opened_at IS NULL AND is_worked(s.id);
+END;

@@ -81,18 +81,12 @@ SELECT b.id AS batch, b.name, s.name AS site, b.source, b.status, b.status_reaso
     b.conflict, b.cancelled, b.invalid, b.ended AS done,
     round(100.0 * b.ended / nullif(b.total, 0), 1) AS percent,
     b.calls, b.rate_limited, b.created_at, b.started_at, b.finished_at,
-    CASE WHEN b.status = 'active' AND s.parked_at IS NULL AND s.paused_at IS NULL AND k.opened_at IS NULL THEN
-        clock_timestamp() + greatest(r.stopped_until - clock_timestamp(), interval '0')
-            + ceil(greatest(a.ahead - r.free, 0) / r.call_limit) * r.window_seconds * interval '1 second' END AS ends_at,
+    ends_at(b.id) AS ends_at,
     CASE WHEN b.ended = b.total THEN NULL
         WHEN b.status = 'planned' THEN 'to be applied'
         WHEN b.status IN ('paused', 'cancelled') THEN concat_ws(': ', b.status, b.status_reason)
-        ELSE r.waits_for END AS waits_for
-FROM batch b JOIN site s ON s.id = b.site_id JOIN breaker k ON k.site_id = s.id JOIN rate_now r ON r.site = s.name
-CROSS JOIN LATERAL (
-    SELECT coalesce(sum(o.total - o.ended), 0)::numeric AS ahead FROM batch o
-    WHERE o.site_id = b.site_id AND o.status = 'active' AND (o.priority, o.acceptance) <= (b.priority, b.acceptance)
-) a;
+        ELSE coalesce(r.waits_for, CASE WHEN NOT is_worked(s.id) THEN 'no worker is running' END) END AS waits_for
+FROM batch b JOIN site s ON s.id = b.site_id JOIN rate_now r ON r.site = s.name;
 
 COMMENT ON VIEW batch_progress IS 'one row a batch: how far it is. It reads counters, not rows, so it is quick for any batch';
 COMMENT ON COLUMN batch_progress.batch IS 'the batch''s number';
@@ -120,7 +114,7 @@ COMMENT ON COLUMN batch_progress.created_at IS 'when its loading began';
 COMMENT ON COLUMN batch_progress.started_at IS 'when it was accepted';
 COMMENT ON COLUMN batch_progress.finished_at IS 'when its last row ended; NULL: it has rows left';
 COMMENT ON COLUMN batch_progress.ends_at IS
-    'the estimated end, from the limit and the rows that come before; NULL: it waits, has ended, or has no limit';
+    'the estimated end, from the limit and the rows that come before; NULL: it waits for somebody, has ended, or has no limit';
 COMMENT ON COLUMN batch_progress.waits_for IS 'why nothing of it is sent now; NULL: something may be, or it has ended';
 
 -- Both bounds of the join are needed: a batch is found by its number through the

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"relabel/db"
-	"relabel/internal/throttle"
 )
 
 // shownChanges is how many rows a plan shows as old and new.
@@ -67,20 +66,17 @@ func Summarise(ctx context.Context, d *db.DB, batchID int64) (Summary, error) {
 
 // forecast says when the plan's calls would be done, if it were applied now.
 func (s *Summary) forecast(ctx context.Context, d *db.DB, site db.Site, b db.BatchStatus) error {
-	lane, _, err := d.Lane(ctx, site.Name)
-	if err != nil {
-		return err
-	}
 	load, err := d.Workload(ctx, site.ID)
 	if err != nil {
 		return err
 	}
-	if lane.Limit == 0 {
-		return nil
-	}
-	left := throttle.Forecast(load.Open+s.Calls, lane.Limit, lane.Limit-lane.Used, lane.Window)
+	calls := load.Open + s.Calls
 	if s.Calls == 0 {
-		left = 0
+		calls = 0
+	}
+	left, limited, err := d.EndsIn(ctx, site.Name, calls)
+	if err != nil || !limited {
+		return err
 	}
 	s.Seconds = left.Seconds()
 	at := b.Now.Add(left).Round(time.Second)

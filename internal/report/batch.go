@@ -7,14 +7,12 @@ import (
 	"time"
 
 	"relabel/db"
-	"relabel/internal/throttle"
 )
 
 // Batch is a batch as every command and page shows it: its status, the lane it
 // goes through, and when it ends.
 type Batch struct {
 	db.BatchStatus
-	ETA  *time.Time   `json:"eta"`
 	Lane db.LaneState `json:"-"`
 }
 
@@ -55,19 +53,7 @@ func Batches(ctx context.Context, d *db.DB, site string, limit int) ([]Batch, er
 
 // NewBatch puts together what was read.
 func NewBatch(st db.BatchStatus, lane db.LaneState) Batch {
-	return Batch{BatchStatus: st, ETA: eta(st, lane), Lane: lane}
-}
-
-// eta is when a running batch ends at the limit in force, with what comes
-// before it; nil when it has ended, waits for a person, or has no limit to go
-// by.
-func eta(st db.BatchStatus, lane db.LaneState) *time.Time {
-	if st.Status != "active" || st.ParkedReason != nil || st.SitePaused || st.BreakerError != nil || lane.Limit == 0 {
-		return nil
-	}
-	at := st.Now.Add(lane.Blocked + throttle.Forecast(st.Ahead, lane.Limit, lane.Limit-lane.Used, lane.Window))
-	at = at.Round(time.Second)
-	return &at
+	return Batch{BatchStatus: st, Lane: lane}
 }
 
 // Done counts the rows at their end.
@@ -124,10 +110,14 @@ func (b Batch) Waiting() string {
 		return "the site is paused; `relabel site resume" + SiteFlag(b.Site) + "` goes on"
 	case b.Status == "paused":
 		return "paused" + reason(b.StatusReason) + "; `relabel batch resume " + fmt.Sprint(b.Batch) + "` goes on"
+	case b.Status == "active" && !b.Worked:
+		return "no worker is running; `relabel work" + SiteFlag(b.Site) + "` sends it"
 	case b.BreakerError != nil:
 		return "the API fails (" + Cut(*b.BreakerError, 60) + "): one call every " + Span(db.ProbeEvery) + " finds out when it is well again"
 	case b.Lane.Blocked > 0:
 		return "waits " + Span(b.Lane.Blocked+time.Second/2) + ": the API answered 429 and said for how long"
+	case b.RetryAt != nil:
+		return Plural(b.Left(), "row waits", "rows wait") + " to be tried again, in " + Span(b.RetryAt.Sub(b.Now)+time.Second/2)
 	}
 	return ""
 }

@@ -9,7 +9,10 @@ import (
 
 // Rate is the lane: "58 of 60 calls in 1 min".
 func Rate(l db.LaneState) string {
-	if l.Limit == 0 {
+	switch {
+	case l.Window == 0: // there is no lane: the site was never worked
+		return "limit not known yet"
+	case l.Limit == 0:
 		return "no limit"
 	}
 	text := fmt.Sprintf("%d of %d calls in %s", min(l.Used, l.Limit), l.Limit, Window(l.Window))
