@@ -196,7 +196,10 @@ func nowText(r db.ToldRename, now time.Time) string {
 }
 
 func aheadText(n int64) string {
-	if n >= db.MaxAhead {
+	switch {
+	case n == 0:
+		return "it is the first of its batch"
+	case n >= db.MaxAhead:
 		return "more than " + Number(n) + " rows of its batch come before it"
 	}
 	return Plural(n, "row of its batch comes", "rows of its batch come") + " before it"

@@ -1,0 +1,200 @@
+package cli
+
+import (
+	"encoding/csv"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"github.com/stretchr/testify/require"
+
+	"relabel/internal/webflow/webflowtest"
+)
+
+// setupJobs has a batch of which three rows succeeded and two failed.
+func setupJobs(t *testing.T) *testBundle {
+	t.Helper()
+	b := setup(t, webflowtest.Config{Assets: 3})
+	b.file("names.csv", names(5)) // two more than there are
+	b.run("run", "names.csv").exits(exitTrouble)
+	return b
+}
+
+func TestJobsList(t *testing.T) {
+	b := setupJobs(t)
+	r := b.ok("jobs", "list", "--status", "failed")
+	lines := strings.Split(strings.TrimSuffix(r.stdout, "\n"), "\n")
+	require.Len(t, lines, 3)
+	require.Regexp(t, `^ID +BATCH +LINE +ASSET +STATUS +CALLS +HTTP +ENDED +NAME, OR WHAT IS WRONG$`, strings.TrimSpace(lines[0]))
+	require.Contains(t, lines[1], webflowtest.AssetID(4))
+	require.Contains(t, lines[1], "failed")
+	require.Contains(t, lines[1], "resource_not_found: ")
+	require.Equal(t, "2 rows\n", r.stderr)
+
+	v := b.ok("jobs", "list", "--sort", "oldest", "--limit", "2", "--json").json()
+	require.Len(t, v["jobs"], 2)
+	require.EqualValues(t, 5, v["total"])
+	first := v["jobs"].([]any)[0].(map[string]any)
+	require.Equal(t, []any{webflowtest.AssetID(0), "succeeded", "name 0.jpg", "default"},
+		[]any{first["asset_id"], first["status"], first["applied_name"], first["site"]})
+	r = b.ok("jobs", "list", "--sort", "oldest", "--limit", "2")
+	cursor := v["next"].(string)
+	require.Equal(t, "2 of 5 rows; the next page: --cursor "+cursor+"\n", r.stderr)
+	r = b.ok("jobs", "list", "--sort", "oldest", "--limit", "2", "--cursor", cursor)
+	require.Contains(t, r.stdout, "name 2.jpg")
+	require.NotContains(t, r.stdout, "name 1.jpg")
+
+	r = b.ok("jobs", "list", "--name", "NAME 1", "--since", "1h", "--csv")
+	rows, err := csv.NewReader(strings.NewReader(r.stdout)).ReadAll()
+	require.NoError(t, err)
+	require.Equal(t, jobColumns(), rows[0])
+	require.Equal(t, webflowtest.AssetID(1), rows[1][4])
+	require.Len(t, rows, 2)
+
+	r = b.ok("jobs", "list", "--http", "500")
+	require.Empty(t, r.stdout)
+	require.Equal(t, "no row matches\n", r.stderr)
+	b.run("jobs", "list", "--batch", "9").fails(exitError, "no such batch: 9")
+	b.run("jobs", "list", "--site", "gone").fails(exitError, "no such site: gone")
+}
+
+func TestJobsErrors(t *testing.T) {
+	b := setupJobs(t)
+	r := b.ok("jobs", "errors")
+	require.Contains(t, r.stdout, "2 × failed, HTTP 404: resource_not_found: ")
+	require.Contains(t, r.stdout, "such as row 5: line 6 of batch 1, asset "+webflowtest.AssetID(4)+` → "name 4.jpg"`)
+	v := b.ok("jobs", "errors", "--batch", "1", "--json").json()
+	require.Equal(t, true, v["complete"])
+	require.EqualValues(t, 2, v["causes"].([]any)[0].(map[string]any)["rows"])
+	require.Contains(t, b.ok("jobs", "errors", "--csv").stdout, "\n2,failed,404,resource_not_found")
+	require.Equal(t, "no error matches\n", b.ok("jobs", "errors", "--http", "500").stderr)
+}
+
+func TestJobsShowAndWhy(t *testing.T) {
+	b := setupJobs(t)
+	b.enqueue("asset_id,display_name\n" + webflowtest.AssetID(4) + ",again.jpg\n")
+	r := b.ok("jobs", "show", "6")
+	require.Contains(t, r.stdout, `row 6: line 2 of batch 2 "standard input", pending after 0 calls`)
+	require.Contains(t, r.stdout, "its River job: available")
+	require.Contains(t, r.stdout, "waits for its turn: it is the first of its batch")
+	r = b.ok("why", strings.ToUpper(webflowtest.AssetID(4)))
+	require.Contains(t, r.stdout, "2 rows; the last loaded is pending: line 2 of batch 2")
+	require.Contains(t, r.stdout, "1:6       call 1, HTTP 404 after ")
+	require.Contains(t, r.stdout, "Requested resource not found")
+	v := b.ok("why", webflowtest.AssetID(0), "--json").json()
+	require.Len(t, v["rows"], 1)
+	require.Equal(t, "called", v["events"].([]any)[1].(map[string]any)["kind"])
+	b.run("why", strings.Repeat("f", 24)).fails(exitError, "no such row: none is about asset ffff")
+	b.run("jobs", "show", "99").fails(exitError, "no such row: 99")
+}
+
+// Both actions ask, and do nothing unless they are told to.
+func TestJobsRetryAndCancel(t *testing.T) {
+	b := setupJobs(t)
+	b.run("jobs", "retry").fails(exitUsage, "there is no terminal to ask on: say --yes")
+	require.Contains(t, b.answer("n\n", "jobs", "retry", "--http", "404"), "Send 2 rows (failed, conflict, cancelled) again? [y/N]")
+	require.EqualValues(t, 2, b.status("1")["failed"])
+
+	require.Equal(t, "2 rows will be sent again\n", b.ok("jobs", "retry", "--http", "404", "--yes").stdout)
+	require.EqualValues(t, 2, b.status("1")["pending"])
+	require.Contains(t, b.answer("y\n", "jobs", "cancel", "--asset", webflowtest.AssetID(3)), "1 row is cancelled")
+	require.EqualValues(t, 1, b.status("1")["cancelled"])
+	require.Equal(t, map[string]any{"cancelled": 1.0, "sending": 0.0}, b.ok("jobs", "cancel", "--yes", "--json").json())
+	require.Equal(t, "0 rows are cancelled\n", b.ok("jobs", "cancel").stdout, "there is nothing to ask about")
+	require.Equal(t, "done", b.status("1")["status"])
+	require.Contains(t, b.ok("jobs", "show", "4").stdout, "cancelled by itself before it was sent again")
+}
+
+// answer runs the program on a terminal of 80 columns, types what it is told, and gives all that was shown.
+func (b *testBundle) answer(typed string, args ...string) string {
+	b.t.Helper()
+	cmd := b.command(args...)
+	terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 80})
+	require.NoError(b.t, err)
+	defer terminal.Close() //nolint:errcheck // nothing is lost with it
+	_, err = io.WriteString(terminal, typed)
+	require.NoError(b.t, err)
+	shown, _ := io.ReadAll(terminal) // ends with an error when the program does
+	require.NoError(b.t, cmd.Wait())
+	return strings.ReplaceAll(string(shown), "\r\n", "\n")
+}
+
+func TestJobsUsage(t *testing.T) {
+	b := setupPrivate(t, webflowtest.Config{}).with("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")
+	for args, want := range map[string]string{
+		"jobs lisst":                                  `there is no command "jobs lisst"; did you mean "list"?`,
+		"jobs list 7":                                 "takes no arguments, but options",
+		"jobs list --status gone":                     `--status: not "gone" here, but pending, `,
+		"jobs list --state gone":                      `there is no job state "gone"`,
+		"jobs list --asset 12":                        `"12" is no asset id: those have 24 hexadecimal digits`,
+		"jobs list --http 4":                          "an HTTP status has three digits, not 4",
+		"jobs list --since yesterday":                 "--since takes how long ago (90s, 2h, 3d) or a time",
+		"jobs list --since 1h --until 2h":             "since is not before until",
+		"jobs list --min-attempts 3 --max-attempts 2": "no row has so few attempts",
+		"jobs list --sort name":                       "--sort is newest, oldest or ended",
+		"jobs list --limit 0":                         "--limit is 1 to 10,000, not 0",
+		"jobs list --csv --json":                      "--csv and --json can't both be had",
+		"jobs list --batch 0":                         "--batch takes a batch's number",
+		"jobs retry --status pending":                 `--status: not "pending" here, but failed, conflict, cancelled`,
+		"jobs cancel --status failed":                 `--status: not "failed" here, but pending, sending`,
+		"jobs show":                                   "takes one row's number",
+		"jobs show x":                                 `"x" is not a row's number`,
+		"why":                                         "takes one asset's id",
+		"why 7":                                       `"7" is no asset id`,
+	} {
+		t.Run(args, func(t *testing.T) {
+			b := *b
+			b.t = t
+			b.run(strings.Fields(args)...).fails(exitUsage, want)
+		})
+	}
+}
+
+func TestMoment(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 2, 15, 0, 0, 0, time.Local)
+	for text, want := range map[string]time.Time{
+		"":                     {},
+		"90s":                  now.Add(-90 * time.Second),
+		"3d":                   now.Add(-72 * time.Hour),
+		"14:30":                time.Date(2026, 3, 2, 14, 30, 0, 0, time.Local),
+		"2026-02-01":           time.Date(2026, 2, 1, 0, 0, 0, 0, time.Local),
+		"2026-02-01T14:30":     time.Date(2026, 2, 1, 14, 30, 0, 0, time.Local),
+		"2026-02-01 14:30:05":  time.Date(2026, 2, 1, 14, 30, 5, 0, time.Local),
+		"2026-02-01T14:30:00Z": time.Date(2026, 2, 1, 14, 30, 0, 0, time.UTC),
+	} {
+		got, err := moment("since", text, now)
+		require.NoError(t, err)
+		require.True(t, want.Equal(got), "%s: %s", text, got)
+	}
+	for _, text := range []string{"-1h", "d", "99999d", "25:00", "2026-13-01", "soon"} {
+		_, err := moment("since", text, now)
+		require.Error(t, err, text)
+	}
+}
+
+// A table is never wider than the terminal, and keeps what is missed most.
+func TestTable(t *testing.T) {
+	t.Parallel()
+	table := table{
+		columns: []column{{name: "ID", need: 1, right: true}, {name: "ASSET", need: 2}, {name: "EMPTY", need: 3}, {name: "STATUS", need: 4}, {name: "TEXT", rest: true}},
+		rows:    [][]string{{"7", "aaaaaaaaaaaaaaaaaaaaaaaa", "", "failed", "näme 名前 " + strings.Repeat("x", 60)}, {"1234", "b", "", "succeeded", ""}},
+	}
+	for width, want := range map[int]string{
+		0: "  ID  ASSET                     STATUS     TEXT\n" +
+			"   7  aaaaaaaaaaaaaaaaaaaaaaaa  failed     näme 名前 " + strings.Repeat("x", 60) + "\n" +
+			"1234  b                         succeeded\n",
+		80: "  ID  ASSET                     STATUS     TEXT\n" +
+			"   7  aaaaaaaaaaaaaaaaaaaaaaaa  failed     näme 名前 xxxxxxxxxxxxxxxxxxxxxxxxxx…\n" +
+			"1234  b                         succeeded\n",
+		60: "  ID  ASSET                     TEXT\n" +
+			"   7  aaaaaaaaaaaaaaaaaaaaaaaa  näme 名前 xxxxxxxxxxxxxxxxx…\n" +
+			"1234  b\n",
+	} {
+		var out strings.Builder
+		table.print(&out, width)
+		require.Equal(t, want, out.String(), "width %d", width)
+	}
+}
