@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"relabel/db"
 )
 
 func (a *app) batchCommand() *cobra.Command {
@@ -39,6 +41,13 @@ func (a *app) setBatch(ctx context.Context, s *session, arg, status string) erro
 	if err != nil {
 		return err
 	}
+	st, err := s.BatchStatus(ctx, id)
+	if err != nil {
+		return err
+	}
+	if st.Status == "planned" {
+		return a.setPlan(ctx, s, st, status)
+	}
 	changed, err := s.SetBatchStatus(ctx, id, status, nil)
 	if err != nil {
 		return err
@@ -54,6 +63,26 @@ func (a *app) setBatch(ctx context.Context, s *session, arg, status string) erro
 	}
 	if !changed && v.Status != status {
 		return fmt.Errorf("batch %d is %s: it can't become %s", id, v.Status, status)
+	}
+	if a.json {
+		return a.result.print(v)
+	}
+	printBatch(a.Out, v)
+	return nil
+}
+
+// setPlan drops a plan: nothing else can be done with it but apply it.
+func (a *app) setPlan(ctx context.Context, s *session, st db.BatchStatus, status string) error {
+	if status != "cancelled" {
+		return fmt.Errorf("batch %d is a plan, of which nothing is sent: `relabel apply %d` sends it, `relabel batch cancel %d` drops it",
+			st.Batch, st.Batch, st.Batch)
+	}
+	if err := s.Discard(ctx, st.Batch); err != nil {
+		return err
+	}
+	v, err := s.view(ctx, st.Batch)
+	if err != nil {
+		return err
 	}
 	if a.json {
 		return a.result.print(v)

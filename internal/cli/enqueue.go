@@ -9,6 +9,7 @@ import (
 
 func (a *app) enqueueCommand() *cobra.Command {
 	var src sourceFlags
+	var r replaceFlags
 	cmd := &cobra.Command{
 		Use:   "enqueue SOURCE",
 		Short: "Load a CSV or a query and queue it; print the batch number",
@@ -16,23 +17,35 @@ func (a *app) enqueueCommand() *cobra.Command {
 standard output. It needs no token, unless it has to read the site: with --snapshot, or when the
 source has the column expected_name or locale.
 
+With --replace BATCH the new rows take the place of what is left of that batch: rows not sent yet
+are replaced, removed or added, rows sent already are sent again only where they differ. The
+difference is shown first, and nothing changes before you agree.
+
 ` + sourceHelp,
 		Example: `  relabel enqueue names.csv
   BATCH=$(relabel enqueue names.csv) && relabel work --until-done && relabel results $BATCH
-  some-export | relabel enqueue - --name nightly`,
+  some-export | relabel enqueue - --name nightly
+  relabel enqueue corrected.csv --replace 7`,
 		Args:              src.args,
 		ValidArgsFunction: completeCSV,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := src.check(); err != nil {
 				return err
 			}
+			if err := r.check(cmd); err != nil {
+				return err
+			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
+				if r.batch != 0 {
+					return a.replace(ctx, s, src, r)
+				}
 				return a.enqueue(ctx, s, src)
 			})
 		},
 	}
 	src.register(cmd)
 	src.registerSnapshot(cmd)
+	r.register(cmd)
 	return cmd
 }
 

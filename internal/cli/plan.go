@@ -99,15 +99,24 @@ func (a *app) dropPlan(ctx context.Context, s *session, id int64, why error) err
 	if errors.Is(why, context.Canceled) {
 		return exitErr{exitError, "interrupted: there is no plan"}
 	}
-	var e *webflow.Error
-	if errors.As(why, &e) && e.Kind == webflow.KindUnauthorized {
-		return exitErr{exitParked, fmt.Sprintf("%s: the API refuses the token (401); `relabel site check` tries it", why)}
+	return readError(fmt.Errorf("there is no plan: %w", why))
+}
+
+// readError says of a token that the API refuses what to do.
+func readError(err error) error {
+	if e, ok := errors.AsType[*webflow.Error](err); ok && e.Kind == webflow.KindUnauthorized {
+		return exitErr{exitParked, fmt.Sprintf("%s: the API refuses the token (401); `relabel site check` tries it", err)}
 	}
-	return fmt.Errorf("there is no plan: %w", why)
+	return err
 }
 
 // compare reads what the site holds and compares a planned batch with it.
 func (a *app) compare(ctx context.Context, s *session, site db.Site, id int64, takeOver bool) error {
+	return a.look(ctx, s, site, func(p *plan.Planner) error { return p.Compare(ctx, id, takeOver) })
+}
+
+// look reads the site, and shows how far that is.
+func (a *app) look(ctx context.Context, s *session, site db.Site, fn func(*plan.Planner) error) error {
 	reader, err := a.reader(ctx, s.DB, site)
 	if err != nil {
 		return err
@@ -115,12 +124,16 @@ func (a *app) compare(ctx context.Context, s *session, site db.Site, id int64, t
 	defer reader.Close()
 	progress := a.newReadProgress()
 	defer progress.end()
-	p := plan.Planner{DB: s.DB, Reader: reader, Progress: progress.show}
-	return p.Compare(ctx, id, takeOver)
+	return fn(&plan.Planner{
+		DB: s.DB, Reader: reader, Progress: progress.show,
+		Notice: func(text string) { a.note("%s", text) },
+	})
 }
 
 func nextOfPlan(p plan.Summary) string {
 	switch {
+	case p.Status == "active":
+		return "relabel work --until-done" + report.SiteFlag(p.Site)
 	case p.Change > 0:
 		return fmt.Sprintf("relabel apply %d, then relabel work --until-done%s", p.Batch, report.SiteFlag(p.Site))
 	case p.Unknown+p.Conflict+p.Invalid > 0:
@@ -133,7 +146,7 @@ func (a *app) printPlan(ctx context.Context, s *session, p plan.Summary) error {
 	w := a.Out
 	fmt.Fprintf(w, "Plan %d %q for site %s: %s would change\n", p.Batch, p.Name, p.Site, report.Plural(p.Change, "row", "rows"))
 	fmt.Fprintf(w, "  %s: %s\n", report.Plural(p.Rows, "row", "rows"), planCounts(p))
-	fmt.Fprintf(w, "  read %s\n", readWay(p))
+	fmt.Fprintf(w, "  read %s\n", readWay(deref(p.ReadBy), p.Reads))
 	printChanges(w, p.Changes, p.Change)
 	v, err := s.view(ctx, p.Batch)
 	if err != nil {
@@ -169,9 +182,9 @@ func planCounts(p plan.Summary) string {
 	return strings.Join(parts, ", ")
 }
 
-func readWay(p plan.Summary) string {
-	calls := report.Plural(p.Reads, "call", "calls")
-	switch way := deref(p.ReadBy); way {
+func readWay(by string, reads int64) string {
+	calls := report.Plural(reads, "call", "calls")
+	switch by {
 	case "list":
 		return fmt.Sprintf("the site's assets by the page: %s", calls)
 	case "get":
@@ -187,15 +200,19 @@ const maxShownName = 40
 
 func printChanges(w io.Writer, changes []db.Change, all int64) {
 	for _, c := range changes {
-		where := c.AssetID
-		if c.LocaleID != "" {
-			where += " in " + c.LocaleID
-		}
-		fmt.Fprintf(w, "    line %d, %s: %s\n", c.Line, where, changeText(c))
+		fmt.Fprintf(w, "    line %d, %s: %s\n", c.Line, target(c.AssetID, c.LocaleID), changeText(c))
 	}
 	if more := all - int64(len(changes)); more > 0 && len(changes) > 0 {
 		fmt.Fprintf(w, "    and %s\n", report.Plural(more, "more row", "more rows"))
 	}
+}
+
+// target is how a line calls an asset, in a locale.
+func target(assetID, localeID string) string {
+	if localeID == "" {
+		return assetID
+	}
+	return assetID + " in " + localeID
 }
 
 func changeText(c db.Change) string {
@@ -221,6 +238,10 @@ func oldNew(before, after *string) string {
 
 func planWarnings(p plan.Summary) []string {
 	var out []string
+	if p.Conflict > 0 {
+		out = append(out, fmt.Sprintf("%s would be left alone; `relabel apply %d --take-over` sends all the same",
+			report.Plural(p.Conflict, "row in conflict", "rows in conflict"), p.Batch))
+	}
 	if p.LosesExtension > 0 {
 		out = append(out, report.Plural(p.LosesExtension, "name loses its extension", "names lose their extension"))
 	}
@@ -270,7 +291,7 @@ func (a *app) applyPlan(ctx context.Context, s *session, id int64, takeOver bool
 			a.note("the plan is older than %s: reading the site again", report.Span(plan.MaxAge))
 		}
 		if err := a.compare(ctx, s, st.Site, id, takeOver); err != nil {
-			return fmt.Errorf("nothing was applied: %w", err)
+			return readError(fmt.Errorf("nothing was applied: %w", err))
 		}
 	}
 	if err := a.accept(ctx, s, st.Site, id, 0); err != nil {
@@ -343,17 +364,8 @@ func (a *app) loadToRun(ctx context.Context, s *session, site db.Site, p runPara
 			return 0, err
 		}
 	}
-	if made.Change > 0 && !p.yes {
-		ok, err := a.confirm(ctx, fmt.Sprintf("Send %s now?", report.Plural(made.Calls, "call", "calls")))
-		if err != nil || !ok {
-			a.note("nothing was sent; `relabel apply %d` sends the plan", made.Batch)
-		}
-		if err != nil {
-			return 0, err
-		}
-		if !ok {
-			return 0, exitErr{exitError, "not sent"}
-		}
+	if err := a.agree(ctx, made.Summary, p.yes); err != nil {
+		return 0, err
 	}
 	return made.Batch, a.accept(ctx, s, site, made.Batch, 0)
 }

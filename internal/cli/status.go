@@ -111,6 +111,9 @@ func printBatch(w io.Writer, v report.Batch) {
 	fmt.Fprintf(w, "  %s: %s\n", report.Plural(v.Total, "row", "rows"), v.Counts())
 	fmt.Fprintf(w, "  %s, %s answered 429; now %s\n",
 		report.Plural(v.Calls, "call", "calls"), report.Number(v.RateLimited), report.Rate(v.Lane))
+	if v.Status == "planned" {
+		fmt.Fprintf(w, "  a plan: `relabel apply %d` sends what is pending, `relabel batch cancel %d` drops it\n", v.Batch, v.Batch)
+	}
 	if t := v.Waiting(); t != "" && v.Left() > 0 {
 		fmt.Fprintln(w, "  "+t)
 	}

@@ -63,7 +63,11 @@ func printTroubles(ctx context.Context, w io.Writer, s *session, v report.Batch)
 	if err != nil || len(list) == 0 {
 		return err
 	}
-	fmt.Fprintln(w, "  what did not succeed, by cause:")
+	what := "what did not succeed"
+	if v.Status == "planned" {
+		what = "what would not be sent"
+	}
+	fmt.Fprintf(w, "  %s, by cause:\n", what)
 	for _, t := range list {
 		status := t.Status
 		if t.HTTPStatus != nil {

@@ -1,0 +1,217 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"relabel/db"
+	"relabel/internal/plan"
+	"relabel/internal/report"
+)
+
+// shownFindings is how many rows of each kind a verification shows.
+const shownFindings = 5
+
+type verifyParams struct {
+	file  string
+	found []string
+}
+
+func (a *app) verifyCommand() *cobra.Command {
+	var p verifyParams
+	cmd := &cobra.Command{
+		Use:   "verify BATCH",
+		Short: "Read the site and tell whether it holds what a batch sent",
+		Long: `Reads the site once (100 assets a call, or asset by asset where that is cheaper) and compares
+it with the rows of a batch that succeeded: as asked; normalised by Webflow; renamed since by a
+later batch; changed by somebody else; gone. -o writes a row for each as CSV, which loads straight
+back with run. The exit code is 3 when something is changed or gone.`,
+		Example: `  relabel verify 7
+  relabel verify 7 -o verified.csv
+  relabel verify 7 --found changed -o changed.csv && relabel run changed.csv --force`,
+		Args:              batchArg(true),
+		ValidArgsFunction: completeNothing,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, f := range p.found {
+				if !slices.Contains(db.Found(), f) {
+					return usageError("--found: not %q, but %s", f, strings.Join(db.Found(), ", "))
+				}
+			}
+			if a.json && p.file == "-" {
+				return usageError("--json and -o - both want standard output: name a file")
+			}
+			if len(p.found) > 0 && p.file == "" {
+				return usageError("--found chooses rows for a file: give -o FILE")
+			}
+			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
+				return a.verify(ctx, s, args[0], p)
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&p.file, "output", "o", "", "write the rows to this `FILE`, as CSV")
+	f.StringSliceVar(&p.found, "found", nil, "write only rows found so: "+strings.Join(db.Found(), ", "))
+	_ = cmd.RegisterFlagCompletionFunc("found", cobra.FixedCompletions(db.Found(), cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	return cmd
+}
+
+// verified is what a verification found.
+type verified struct {
+	Batch      int64        `json:"batch"`
+	Name       string       `json:"name"`
+	Site       string       `json:"site"`
+	Rows       int64        `json:"rows"` // those that succeeded
+	Asked      int64        `json:"asked"`
+	Normalised int64        `json:"normalised"`
+	Renamed    int64        `json:"renamed"`
+	Changed    int64        `json:"changed"`
+	Gone       int64        `json:"gone"`
+	ReadBy     string       `json:"read_by"`
+	Reads      int64        `json:"reads"`
+	ReadAt     time.Time    `json:"read_at"`
+	Examples   []db.Finding `json:"examples"` // the first ones of each kind but asked
+}
+
+func (a *app) verify(ctx context.Context, s *session, arg string, p verifyParams) error {
+	id, err := batchNumber(arg)
+	if err != nil {
+		return err
+	}
+	st, err := s.BatchStatus(ctx, id)
+	if err != nil {
+		return err
+	}
+	if st.Status == "planned" {
+		return fmt.Errorf("batch %d is a plan: nothing of it was sent; `relabel apply %d` sends it", id, id)
+	}
+	site, err := a.namedSite(ctx, s, st.Site)
+	if err != nil {
+		return err
+	}
+	var looked plan.Looked
+	err = a.look(ctx, s, site.Site, func(p *plan.Planner) (err error) {
+		looked, err = p.Look(ctx, id)
+		return err
+	})
+	if err != nil {
+		return readError(err)
+	}
+	v := verified{
+		Batch: id, Name: st.Name, Site: st.Site, ReadBy: looked.By, Reads: looked.Reads, ReadAt: looked.Since,
+		Examples: []db.Finding{},
+	}
+	if err := v.read(ctx, s.DB); err != nil {
+		return err
+	}
+	if err := a.reportVerified(ctx, s, v, p); err != nil {
+		return err
+	}
+	if v.Changed+v.Gone > 0 {
+		return exitErr{exitTrouble, fmt.Sprintf("%s of batch %d not hold any more what it sent",
+			report.Plural(v.Changed+v.Gone, "asset does", "assets do"), id)}
+	}
+	return nil
+}
+
+// read counts, and gathers examples of what is not as asked.
+func (v *verified) read(ctx context.Context, d *db.DB) error {
+	counts, err := d.CountFound(ctx, v.Batch, v.ReadAt)
+	if err != nil {
+		return err
+	}
+	by := map[string]*int64{
+		"asked": &v.Asked, "normalised": &v.Normalised, "renamed": &v.Renamed, "changed": &v.Changed, "gone": &v.Gone,
+	}
+	for _, c := range counts {
+		*by[c.Found] = c.Rows
+		v.Rows += c.Rows
+	}
+	for _, kind := range []string{"changed", "gone", "normalised", "renamed"} {
+		if *by[kind] == 0 {
+			continue
+		}
+		for f, err := range d.Findings(ctx, v.Batch, v.ReadAt, []string{kind}, shownFindings) {
+			if err != nil {
+				return err
+			}
+			v.Examples = append(v.Examples, f)
+		}
+	}
+	return nil
+}
+
+func (a *app) reportVerified(ctx context.Context, s *session, v verified, p verifyParams) error {
+	write := func(w io.Writer) (int64, error) {
+		return report.WriteFindings(w, s.Findings(ctx, v.Batch, v.ReadAt, p.found, 0))
+	}
+	if p.file == "-" {
+		_, err := write(a.Out)
+		return err
+	}
+	if p.file != "" {
+		n, err := writeFile(p.file, write)
+		if err != nil {
+			return err
+		}
+		a.note("%s written to %s", report.Plural(n, "row", "rows"), p.file)
+	}
+	if a.json {
+		return a.result.print(v)
+	}
+	printVerified(a.Out, v, p.file != "")
+	return nil
+}
+
+func printVerified(w io.Writer, v verified, written bool) {
+	if v.Rows == 0 {
+		fmt.Fprintf(w, "Batch %d %q on site %s: no row of it has succeeded, so there is nothing to verify\n", v.Batch, v.Name, v.Site)
+		return
+	}
+	fmt.Fprintf(w, "Batch %d %q on site %s: of %s that succeeded\n", v.Batch, v.Name, v.Site, report.Plural(v.Rows, "row", "rows"))
+	for _, c := range []struct {
+		n    int64
+		text string
+	}{
+		{v.Asked, "as asked"}, {v.Normalised, "normalised by Webflow"}, {v.Renamed, "renamed since by a later batch"},
+		{v.Changed, "changed by somebody else"}, {v.Gone, "gone"},
+	} {
+		if c.n > 0 {
+			fmt.Fprintf(w, "  %s %s\n", report.Number(c.n), c.text)
+		}
+	}
+	fmt.Fprintf(w, "  read %s\n", readWay(v.ReadBy, v.Reads))
+	for _, f := range v.Examples {
+		fmt.Fprintf(w, "    line %d, %s: %s\n", f.Line, target(f.AssetID, f.LocaleID), findingText(f))
+	}
+	if v.Asked < v.Rows && !written {
+		fmt.Fprintf(w, "  next: relabel verify %d -o verified.csv\n", v.Batch)
+	}
+}
+
+func findingText(f db.Finding) string {
+	switch f.Found {
+	case "gone":
+		return fmt.Sprintf("gone; it was to be %q", report.Cut(deref(f.DisplayName), maxShownName))
+	case "renamed":
+		return fmt.Sprintf("batch %d made it %s", *f.ByBatch, findingChange(f))
+	}
+	return f.Found + ": " + findingChange(f)
+}
+
+// findingChange is what was asked for → what is.
+func findingChange(f db.Finding) string {
+	var parts []string
+	if f.DisplayName != nil && *f.DisplayName != deref(f.FoundName) {
+		parts = append(parts, oldNew(f.DisplayName, f.FoundName))
+	}
+	if f.AltText != nil && *f.AltText != deref(f.FoundAltText) {
+		parts = append(parts, "alt text "+oldNew(f.AltText, f.FoundAltText))
+	}
+	return strings.Join(parts, ", ")
+}
