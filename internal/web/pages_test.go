@@ -1,0 +1,243 @@
+package web
+
+import (
+	"encoding/csv"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"relabel/db"
+	"relabel/internal/webflow/webflowtest"
+)
+
+func (b *testBundle) status(t testing.TB, id int64) db.BatchStatus {
+	t.Helper()
+	st, err := b.BatchStatus(t.Context(), id)
+	require.NoError(t, err)
+	return st
+}
+
+// Every change leaves a row that says who did what to what, and how many rows it touched.
+func TestEveryChangeIsInTheLog(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{noToken: true})
+	c := b.login(t, RoleChange)
+	c.upload(rows(4, "new.jpg"))
+	c.upload(rows(5, "newer.jpg"))
+	next := "0 1 * * *"
+	site, err := b.SiteByName(t.Context(), db.DefaultSite)
+	require.NoError(t, err)
+	source := "/tmp/names.csv"
+	require.NoError(t, b.AddSchedule(t.Context(), db.Schedule{
+		Name: "nightly", SiteID: site.ID, Cron: next, TimeZone: "UTC", CSV: &source, Mode: "changed", Overlap: "skip", CatchUp: time.Hour,
+	}))
+	for _, path := range []string{
+		"/batch/1/apply", "/batch/1/pause", "/batch/1/resume", "/batch/1/cancel", "/batch/1/retry", "/batch/2/discard",
+		"/site/default/pause", "/site/default/resume", "/schedule/nightly/pause", "/schedule/nightly/resume", "/schedule/nightly/run",
+	} {
+		require.Equal(t, http.StatusSeeOther, c.post(path, nil).StatusCode, path)
+	}
+	require.Equal(t, http.StatusSeeOther, c.post("/batch/2/apply", nil).StatusCode, "what fails is there too")
+	deeds, err := b.Deeds(t.Context(), "", 0, 100)
+	require.NoError(t, err)
+	var got []string
+	for i := len(deeds) - 1; i >= 0; i-- {
+		d := deeds[i]
+		require.Equal(t, "127.0.0.1", d.Who)
+		require.Equal(t, "dashboard", d.Via)
+		rows := "-"
+		if d.Rows != nil {
+			rows = fmt.Sprint(*d.Rows)
+		}
+		require.NotNil(t, d.Result, d.Action)
+		got = append(got, fmt.Sprintf("%s %s %s %s", d.Action, d.Subject, rows, *d.Result))
+	}
+	require.Equal(t, []string{
+		"upload site default 4 done", "upload site default 5 done",
+		"apply batch 1 4 done", "pause batch 1 4 done", "resume batch 1 4 done", "cancel batch 1 4 done", "retry batch 1 4 done",
+		"discard batch 2 5 done", "pause site default - done", "resume site default - done",
+		"pause schedule nightly - done", "resume schedule nightly - done", "run schedule nightly - done",
+		"apply batch 2 - the batch is no plan: batch 2 is cancelled",
+	}, got)
+	require.Contains(t, c.get("/schedule/nightly").text, "by hand")
+	require.Contains(t, c.get("/schedules").text, "nightly")
+	require.Contains(t, c.get("/").text, `href="/schedule/nightly"`)
+}
+
+// Without a token a plan goes by what relabel itself has sent; the page says so.
+func TestUploadWithoutToken(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{noToken: true})
+	c := b.login(t, RoleChange)
+	in := c.upload(rows(3, "new.jpg"), "name", "spring")
+	require.Equal(t, http.StatusSeeOther, in.StatusCode, in.text)
+	page := c.get(in.Header.Get("Location")).text
+	require.Contains(t, page, "The site was not asked (there is no token)")
+	require.Contains(t, page, "the site was not asked.")
+	require.Contains(t, page, "spring")
+	require.NotContains(t, c.get(in.Header.Get("Location")).text, "(there is no token)", "a notice is shown once")
+	require.Equal(t, "planned", b.status(t, 1).Status)
+	require.Zero(t, b.api.Calls())
+}
+
+func TestUploadProblems(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{noToken: true})
+	c := b.login(t, RoleChange)
+	bad := c.upload("asset_id,display_name\nnonsense,<i>a</i>\n" + webflowtest.AssetID(1) + ",good\n")
+	require.Equal(t, http.StatusUnprocessableEntity, bad.StatusCode)
+	require.Contains(t, bad.text, "names.csv: 1 row was refused, nothing was loaded")
+	require.Contains(t, bad.text, "line 2, asset_id")
+	require.Equal(t, http.StatusUnprocessableEntity, c.upload("asset_id,display_name\n").StatusCode)
+	require.Equal(t, http.StatusUnprocessableEntity, c.upload("no,columns\na,b\n").StatusCode)
+	require.Equal(t, http.StatusBadRequest, c.post(uploadPath, url.Values{"site": {"default"}}).StatusCode)
+	require.Equal(t, http.StatusUnprocessableEntity, c.upload(rows(1, "x"), "site", "nowhere").StatusCode)
+	list, err := b.Batches(t.Context(), "", 10)
+	require.NoError(t, err)
+	require.Empty(t, list)
+
+	kept := c.upload("asset_id,display_name\nnonsense,a\n"+webflowtest.AssetID(1)+",good\n", "skip_invalid", "1")
+	require.Equal(t, http.StatusSeeOther, kept.StatusCode)
+	list, err = b.Batches(t.Context(), "", 10)
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	require.EqualValues(t, 1, list[0].Invalid)
+}
+
+// The filter's rows are retried, all of them and no others.
+func TestRetryFiltered(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{api: webflowtest.Config{Assets: 130}})
+	c := b.login(t, RoleChange)
+	for n := range 60 {
+		status := http.StatusNotFound
+		if n < 5 {
+			status = http.StatusBadRequest
+		}
+		b.failSent(n, status)
+	}
+	c.upload(rows(130, "new.jpg"))
+	c.see("/batch/1", "would change")
+	c.post("/batch/1/apply", nil)
+	b.work(t)
+	c.see("/batch/1", ">done</span>")
+	page := c.get("/batch/1?status=failed&http=404").text
+	require.Contains(t, page, "55 rows match")
+	require.Contains(t, page, "55 rows that failed")
+	require.Contains(t, page, `rel="next"`)
+	got := c.post("/batch/1/retry", url.Values{"status": {"failed"}, "http": {"404"}})
+	require.Equal(t, http.StatusSeeOther, got.StatusCode)
+	require.Contains(t, c.get("/batch/1").text, "55 rows will be sent again.")
+	c.see("/batch/1", ">done</span>")
+	require.EqualValues(t, 125, b.status(t, 1).Succeeded)
+	require.EqualValues(t, 5, b.status(t, 1).Failed)
+
+	failed := c.get("/batch/1/results.csv?status=failed")
+	require.Contains(t, failed.Header.Get("Content-Disposition"), `filename="batch-1.csv"`)
+	records, err := csv.NewReader(strings.NewReader(failed.text)).ReadAll()
+	require.NoError(t, err)
+	require.Len(t, records, 6)
+	require.Equal(t, http.StatusBadRequest, c.get("/batch/1/results.csv?status=nothing").StatusCode)
+	require.Contains(t, c.get("/batch/1?http=abc").text, "an HTTP status is a number")
+	require.Contains(t, c.get("/batch/1?after=nonsense").text, "is not one of this list")
+}
+
+// failSent fails the n-th asset's next change; reading it for a plan of many goes by pages.
+func (b *testBundle) failSent(n, status int) {
+	b.api.FailAsset(webflowtest.AssetID(n), webflowtest.Status(status))
+}
+
+// Rows are paged to their end, each once.
+func TestRowsArePaged(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{noToken: true})
+	c := b.login(t, RoleChange)
+	c.upload(rows(40, "a.jpg") + strings.TrimPrefix(rows(80, "b.jpg"), "asset_id,display_name\n"))
+	seen, path := 0, "/batch/1"
+	for {
+		page := c.get(path).text
+		_, table, _ := strings.Cut(page, `aria-label="Rows of the batch"`)
+		seen += strings.Count(table, `<tr><td class="num">`)
+		before, _, more := strings.Cut(table, `" rel="next"`)
+		if !more {
+			break
+		}
+		path = "/batch/1" + strings.ReplaceAll(strings.TrimSuffix(before[strings.LastIndex(before, `href="`)+6:], "#rows"), "&amp;", "&")
+	}
+	require.Equal(t, 120, seen)
+	require.EqualValues(t, 120, b.status(t, 1).Total)
+}
+
+// Downloads and uploads take turns, so that slow ones leave the database to the others.
+func TestLongRequestsTakeTurns(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{noToken: true})
+	c := b.login(t, RoleChange)
+	c.upload(rows(2, "a.jpg"))
+	for range maxLong {
+		b.server.long <- struct{}{}
+	}
+	require.Equal(t, http.StatusServiceUnavailable, c.get("/batch/1/results.csv").StatusCode)
+	require.Equal(t, http.StatusServiceUnavailable, c.upload(rows(2, "a.jpg")).StatusCode)
+	<-b.server.long
+	require.Equal(t, http.StatusOK, c.get("/batch/1/results.csv").StatusCode)
+	require.Equal(t, http.StatusOK, c.get("/batch/1/results.csv").StatusCode, "its turn was given back")
+}
+
+func TestUnknownThings(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{})
+	c := b.login(t, RoleChange)
+	for _, path := range []string{"/batch/9", "/batch/0", "/batch/x", "/batch/9/results.csv", "/schedule/none", "/nothing", "/asset?id=none"} {
+		require.Equal(t, http.StatusNotFound, c.get(path).StatusCode, path)
+	}
+	for _, path := range []string{"/batch/9/pause", "/batch/1/explode", "/site/none/pause", "/site/default/explode", "/schedule/none/run"} {
+		require.Equal(t, http.StatusNotFound, c.post(path, nil).StatusCode, path)
+	}
+	require.Equal(t, http.StatusNotFound, c.post("/log", nil).StatusCode)
+}
+
+// What waits for a person is said, with the way out.
+func TestNeedsAPerson(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{noToken: true})
+	c := b.login(t, RoleChange)
+	c.upload(rows(3, "new.jpg"))
+	require.Contains(t, c.get("/").text, "Batch 1 is a plan")
+	c.post("/batch/1/apply", nil)
+	require.Contains(t, c.get("/").text, "3 rows wait, and no worker is running")
+	site, err := b.SiteByName(t.Context(), db.DefaultSite)
+	require.NoError(t, err)
+	require.NoError(t, b.ParkSite(t.Context(), site.ID, "f", "401: bad <token>"))
+	page := c.get("/").text
+	require.Contains(t, page, "401: bad &lt;token&gt;")
+	require.Contains(t, page, `action="/site/default/resume"`)
+	c.post("/site/default/resume", nil)
+	require.NotContains(t, c.get("/").text, "401: bad")
+}
+
+func TestDraw(t *testing.T) {
+	t.Parallel()
+	from := time.Date(2026, 3, 2, 15, 0, 0, 0, time.UTC)
+	c := draw([]db.Bar{
+		{At: from, Calls: 60, Succeeded: 60}, {At: from.Add(2 * time.Minute), Calls: 30, Succeeded: 10, RateLimited: 15, Failed: 5},
+	}, from, from.Add(19*time.Minute), time.Minute, from)
+	require.EqualValues(t, 60, c.Scale)
+	require.Len(t, c.Bars, 2)
+	require.InDelta(t, 0, c.Bars[0].OK.Y, 0.01, "as high as the scale")
+	second := c.Bars[1]
+	require.InDelta(t, 2*chartWidth/20.0, second.X, chartWidth/100.0, "in its place, after a minute without calls")
+	require.InDelta(t, chartHigh, second.OK.Y+second.OK.H, 0.01)
+	require.InDelta(t, second.OK.Y, second.Wait.Y+second.Wait.H, 0.01, "stacked")
+	require.InDelta(t, second.Wait.Y, second.Bad.Y+second.Bad.H, 0.01)
+	require.InDelta(t, 3*second.Bad.H, second.Wait.H, 0.01)
+	require.EqualValues(t, 90, c.Calls)
+	for n, want := range map[int64]int64{1: 2, 2: 2, 3: 4, 9: 10, 11: 20, 59: 60, 61: 80, 101: 200} {
+		require.Equal(t, want, niceAbove(n), n)
+	}
+}
