@@ -100,8 +100,10 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	switch {
 	case b.left < 0:
 		return 0, fmt.Errorf("more than %d MiB", b.limit>>20)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return n, errors.New("the answer broke off before its end")
 	case err != nil && !errors.Is(err, io.EOF):
-		return n, fmt.Errorf("the answer broke off: %w", reached(err))
+		return n, fmt.Errorf("the answer broke off: %s", reached(err)) // as text: it must not pass for a broken connection to the database
 	}
 	return n, err
 }
