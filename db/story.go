@@ -50,6 +50,7 @@ type ToldRename struct {
 	Ahead      int64 // for an open row: those of its batch that come before, at most MaxAhead
 
 	// What it waits for now, where it is open.
+	Worked       bool // a process works at its site
 	BatchReason  *string
 	SitePaused   bool
 	ParkedReason *string
@@ -105,7 +106,7 @@ SELECT ` + jobColumns + `,
 		SELECT count(*) FROM (
 			SELECT FROM rename o WHERE r.finished_at IS NULL AND o.batch_id = r.batch_id AND o.finished_at IS NULL AND o.line < r.line LIMIT @ahead
 		) o) AS ahead,
-	b.status_reason AS batch_reason, s.paused_at IS NOT NULL AS site_paused, s.parked_reason,
+	r.finished_at IS NULL AND is_worked(s.id) AS worked, b.status_reason AS batch_reason, s.paused_at IS NOT NULL AS site_paused, s.parked_reason,
 	CASE WHEN k.opened_at IS NOT NULL THEN coalesce(k.last_error, 'no answer') END AS breaker_error,
 	CASE WHEN l.blocked_until > clock_timestamp() THEN l.blocked_until END AS lane_until,
 	n.batch_id AS by_batch, n.line AS by_line, n.display_name AS by_name

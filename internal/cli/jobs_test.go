@@ -78,7 +78,7 @@ func TestJobsShowAndWhy(t *testing.T) {
 	r := b.ok("jobs", "show", "6")
 	require.Contains(t, r.stdout, `row 6: line 2 of batch 2 "standard input", pending after 0 calls`)
 	require.Contains(t, r.stdout, "its River job: available")
-	require.Contains(t, r.stdout, "waits for its turn: it is the first of its batch")
+	require.Contains(t, r.stdout, "waits: no worker is running; `relabel work --until-done` sends it")
 	r = b.ok("why", strings.ToUpper(webflowtest.AssetID(4)))
 	require.Contains(t, r.stdout, "2 rows; the last loaded is pending: line 2 of batch 2")
 	require.Contains(t, r.stdout, "1:6       call 1, HTTP 404 after ")

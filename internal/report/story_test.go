@@ -28,7 +28,7 @@ func told(change func(*db.ToldRename)) db.ToldRename {
 			ID: 7, Batch: 3, BatchName: "autumn", BatchStatus: "active", Site: "shop", Line: 5, AssetID: "a", DisplayName: ptr("new.jpg"),
 			Status: "pending",
 		},
-		Source: "names.csv", AcceptedAt: ptr(at(0)), CreatedAt: at(-10),
+		Worked: true, Source: "names.csv", AcceptedAt: ptr(at(0)), CreatedAt: at(-10),
 	}
 	if change != nil {
 		change(&r)
@@ -175,8 +175,10 @@ func TestStory(t *testing.T) {
 func TestStoryNow(t *testing.T) {
 	t.Parallel()
 	for want, change := range map[string]func(*db.ToldRename){
-		"waits for its turn: 1 row of its batch comes before it":                func(r *db.ToldRename) { r.Ahead = 1 },
-		"waits for its turn: more than 20,000 rows of its batch come before it": func(r *db.ToldRename) { r.Ahead = db.MaxAhead },
+		"waits for its turn: 1 row of its batch comes before it":                        func(r *db.ToldRename) { r.Ahead = 1 },
+		"waits for its turn: it is the first of its batch":                              nil,
+		"waits: no worker is running; `relabel work --until-done --site shop` sends it": func(r *db.ToldRename) { r.Worked = false },
+		"waits for its turn: more than 20,000 rows of its batch come before it":         func(r *db.ToldRename) { r.Ahead = db.MaxAhead },
 		"its call is in flight": func(r *db.ToldRename) { r.Status, r.LeaseUntil = "sending", ptr(at(1001)) },
 		"its process ended during the call: a worker takes it over":                      func(r *db.ToldRename) { r.Status, r.LeaseUntil = "sending", ptr(at(999)) },
 		"waits: its batch is paused: most fail; `relabel batch resume 3` lets it go on":  func(r *db.ToldRename) { r.BatchStatus, r.BatchReason = "paused", ptr("most fail") },

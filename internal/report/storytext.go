@@ -185,6 +185,8 @@ func nowText(r db.ToldRename, now time.Time) string {
 		return "waits: the site is parked: " + Line(*r.ParkedReason)
 	case r.SitePaused:
 		return "waits: the site is paused; `relabel site resume" + SiteFlag(r.Site) + "` lets it go on"
+	case !r.Worked:
+		return "waits: no worker is running; `relabel work --until-done" + SiteFlag(r.Site) + "` sends it"
 	case r.NotBefore != nil && r.NotBefore.After(now):
 		return "waits for its next try in " + Span(r.NotBefore.Sub(now))
 	case r.BreakerError != nil:
