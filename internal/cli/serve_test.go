@@ -84,7 +84,7 @@ func (v *visitor) do(method, path string, form url.Values) (int, string) {
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	res, err := v.client.Do(r)
 	require.NoError(v.t, err)
-	defer res.Body.Close()
+	defer res.Body.Close() //nolint:errcheck // was only read
 	text, err := io.ReadAll(res.Body)
 	require.NoError(v.t, err)
 	return res.StatusCode, string(text)
@@ -106,7 +106,7 @@ func (v *visitor) figures(topic string) string {
 	require.NoError(v.t, err)
 	res, err := v.client.Do(r)
 	require.NoError(v.t, err)
-	defer res.Body.Close()
+	defer res.Body.Close() //nolint:errcheck // was only read
 	require.Equal(v.t, "text/event-stream", res.Header.Get("Content-Type"))
 	var text strings.Builder
 	buf := make([]byte, 4096)
@@ -216,7 +216,7 @@ func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer l.Close()
+	defer l.Close() //nolint:errcheck // nothing is lost with it
 	return l.Addr().String()
 }
 
@@ -245,6 +245,6 @@ func TestServeAddressTaken(t *testing.T) {
 	b := setup(t, webflowtest.Config{})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer l.Close()
+	defer l.Close() //nolint:errcheck // nothing is lost with it
 	b.run("serve", "--listen", l.Addr().String()).fails(exitError, "can't answer on", "--listen takes another address")
 }

@@ -66,8 +66,15 @@ func (s *Server) batchFigures(ctx context.Context, id int64) (page, error) {
 
 func countsOf(b report.Batch) []count {
 	return []count{
-		{"succeeded", b.Succeeded}, {"failed", b.Failed}, {"conflict", b.Conflict}, {"sending", b.Sending}, {"pending", b.Pending},
-		{"unchanged", b.Unchanged}, {"superseded", b.Superseded}, {"cancelled", b.Cancelled}, {"invalid", b.Invalid},
+		{"succeeded", b.Succeeded},
+		{"failed", b.Failed},
+		{"conflict", b.Conflict},
+		{"sending", b.Sending},
+		{"pending", b.Pending},
+		{"unchanged", b.Unchanged},
+		{"superseded", b.Superseded},
+		{"cancelled", b.Cancelled},
+		{"invalid", b.Invalid},
 	}
 }
 

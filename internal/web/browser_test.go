@@ -235,8 +235,13 @@ func TestScreens(t *testing.T) {
 	b.example(t)
 	p := newTab(t, b)
 	pages := []struct{ name, path, see string }{
-		{"overview", "/", "#running"}, {"batches", "/batches", "#list"}, {"batch", "/batch/1", "#causes"}, {"plan", "/batch/3", "#plan"},
-		{"asset", "/asset?id=" + webflowtest.AssetID(7), ".story"}, {"log", "/log", "td"}, {"upload", "/upload", "form"},
+		{"overview", "/", "#running"},
+		{"batches", "/batches", "#list"},
+		{"batch", "/batch/1", "#causes"},
+		{"plan", "/batch/3", "#plan"},
+		{"asset", "/asset?id=" + webflowtest.AssetID(7), ".story"},
+		{"log", "/log", "td"},
+		{"upload", "/upload", "form"},
 	}
 	for _, size := range []struct {
 		name string

@@ -174,7 +174,7 @@ func (c *browser) do(r *http.Request) answer {
 	c.t.Helper()
 	res, err := c.client.Do(r)
 	require.NoError(c.t, err)
-	defer res.Body.Close()
+	defer res.Body.Close() //nolint:errcheck // was only read
 	text, err := io.ReadAll(res.Body)
 	require.NoError(c.t, err)
 	return answer{res, string(text)}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -110,11 +111,7 @@ func (h *hub) run(ctx context.Context) {
 func (h *hub) wanted() map[string]*topic {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	out := make(map[string]*topic, len(h.topics))
-	for name, t := range h.topics {
-		out[name] = t
-	}
-	return out
+	return maps.Clone(h.topics)
 }
 
 func (h *hub) publish(t *topic, text []byte) {

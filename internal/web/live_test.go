@@ -70,7 +70,7 @@ func TestHubReadsOnceForAll(t *testing.T) {
 
 		last, _, _ := h.subscribe("u", render)
 		cancel()
-		for range last { //nolint:revive // until it is closed
+		for range last { // until it is closed
 		}
 		_, _, ok = h.subscribe("t", render)
 		require.False(t, ok, "it has ended")
@@ -93,7 +93,7 @@ func (c *browser) stream(path string) <-chan string {
 	c.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r := c.request(http.MethodGet, path, nil, "Accept", "text/event-stream").WithContext(ctx)
-	res, err := c.client.Do(r)
+	res, err := c.client.Do(r) //nolint:bodyclose // the reader of the events closes it
 	require.NoError(c.t, err)
 	require.Equal(c.t, http.StatusOK, res.StatusCode)
 	require.Equal(c.t, "text/event-stream", res.Header.Get("Content-Type"))
@@ -106,7 +106,7 @@ func (c *browser) stream(path string) <-chan string {
 	go func() {
 		defer close(ended)
 		defer close(out)
-		defer res.Body.Close()
+		defer res.Body.Close() //nolint:errcheck // was only read
 		var text strings.Builder
 		for lines := bufio.NewScanner(res.Body); lines.Scan(); {
 			line, isData := strings.CutPrefix(lines.Text(), "data: ")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"relabel/db"
@@ -230,11 +231,11 @@ func (f *overviewFigures) say() string {
 	if len(f.Running) == 0 {
 		return "Nothing is running."
 	}
-	text := ""
+	var parts []string
 	for _, b := range f.Running[:min(len(f.Running), 3)] {
-		text += fmt.Sprintf("Batch %d: %s of %s rows done. ", b.Batch, report.Number(b.Done()), report.Number(b.Total))
+		parts = append(parts, fmt.Sprintf("Batch %d: %s of %s rows done.", b.Batch, report.Number(b.Done()), report.Number(b.Total)))
 	}
-	return text
+	return strings.Join(parts, " ")
 }
 
 func batchPath(id int64) string { return fmt.Sprintf("/batch/%d", id) }

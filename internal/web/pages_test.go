@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,8 +47,7 @@ func TestEveryChangeIsInTheLog(t *testing.T) {
 	deeds, err := b.Deeds(t.Context(), "", 0, 100)
 	require.NoError(t, err)
 	var got []string
-	for i := len(deeds) - 1; i >= 0; i-- {
-		d := deeds[i]
+	for _, d := range slices.Backward(deeds) {
 		require.Equal(t, "127.0.0.1", d.Who)
 		require.Equal(t, "dashboard", d.Via)
 		rows := "-"

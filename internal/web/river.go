@@ -98,7 +98,7 @@ func (s *Server) changeRiver(w http.ResponseWriter, r *http.Request) {
 	err = s.cfg.DB.Audit(r.Context(), deed, func(context.Context) (int64, error) {
 		s.river.handler.ServeHTTP(out, r)
 		if out.status >= http.StatusBadRequest {
-			return -1, fmt.Errorf("River UI answered %d", out.status)
+			return -1, fmt.Errorf("it was answered with %d", out.status)
 		}
 		return countJobs(body), nil
 	})

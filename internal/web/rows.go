@@ -80,8 +80,7 @@ func (s *Server) rows(ctx context.Context, batch int64, q url.Values) (d rowsDat
 	if err == nil {
 		page, err = s.cfg.DB.Jobs(ctx, db.JobQuery{JobFilter: filter, Sort: db.SortOldest, Cursor: q.Get("after"), Limit: rowsOnPage})
 	}
-	var bad db.FilterError
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[db.FilterError](err); ok {
 		d.Problem = bad.Error()
 		return d, nil
 	}
