@@ -86,9 +86,12 @@ func TestStory(t *testing.T) {
 				Events: []db.Event{
 					event(-20, "site paused"), event(50, "site resumed"),
 					{RenameID: 7, At: at(101), Kind: "lane stopped", Until: ptr(at(161))},
-					{RenameID: 7, At: at(200), Kind: "batch paused", Detail: ptr("most rows\nfail")}, event(390, "batch resumed"),
-					{RenameID: 7, At: at(500), Kind: "site parked", Detail: ptr("401")}, event(520, "site unparked"),
-					{RenameID: 7, At: at(510), Kind: "breaker opened", Detail: ptr("502")}, event(600, "breaker closed"),
+					{RenameID: 7, At: at(200), Kind: "batch paused", Detail: ptr("most rows\nfail")},
+					event(390, "batch resumed"),
+					{RenameID: 7, At: at(500), Kind: "site parked", Detail: ptr("401")},
+					event(520, "site unparked"),
+					{RenameID: 7, At: at(510), Kind: "breaker opened", Detail: ptr("502")},
+					event(600, "breaker closed"),
 					{RenameID: 8, At: at(600), Kind: "batch paused"}, // another row's
 				},
 				Seen: []db.Seen{{DisplayName: "NEW.jpg", ReadAt: at(900)}},
