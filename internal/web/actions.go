@@ -9,9 +9,17 @@ import (
 	"relabel/internal/report"
 )
 
-// actionOn does something to a batch, and says what came of it and how many rows
-// it touched (-1: that is not counted).
-type actionOn func(ctx context.Context, r *http.Request, b db.BatchStatus) (text string, rows int64, err error)
+// done is what came of an action.
+type done struct {
+	text string // for the person
+	rows int64  // that it touched; -1: that is not counted
+	next string // the page that shows it; empty: the one that asked
+}
+
+// actionOn does something to a batch.
+type actionOn func(ctx context.Context, r *http.Request, b db.BatchStatus) (done, error)
+
+func nothingDone() done { return done{rows: -1} }
 
 // batchActions are what a batch's page can do.
 func (s *Server) batchActions() map[string]actionOn {
@@ -21,6 +29,7 @@ func (s *Server) batchActions() map[string]actionOn {
 		"cancel":  s.cancelBatch,
 		"retry":   s.retryRows,
 		"apply":   s.applyPlan,
+		"undo":    s.undoBatch,
 		"compare": s.compareAgain,
 		"record":  s.compareWithRecord,
 		"discard": s.discardPlan,
@@ -48,19 +57,19 @@ func (s *Server) changeBatch(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.act(w, r, db.Deed{Action: name, Subject: batchSubject(id), Detail: filterOf(r.PostForm).Query()}, batchPath(id),
-		func(ctx context.Context) (string, int64, error) { return act(ctx, r, b) })
+		func(ctx context.Context) (done, error) { return act(ctx, r, b) })
 	s.kept.forget(id)
 }
 
 // act runs an action with its row in the audit log, and shows on the next page
 // what came of it.
-func (s *Server) act(w http.ResponseWriter, r *http.Request, d db.Deed, next string, fn func(context.Context) (string, int64, error)) {
+func (s *Server) act(w http.ResponseWriter, r *http.Request, d db.Deed, next string, fn func(context.Context) (done, error)) {
 	who := current(r)
 	d.Who, d.Via = who.who, "dashboard"
-	var text string
-	err := s.cfg.DB.Audit(r.Context(), d, func(ctx context.Context) (rows int64, err error) {
-		text, rows, err = fn(ctx)
-		return rows, err
+	var out done
+	err := s.cfg.DB.Audit(r.Context(), d, func(ctx context.Context) (_ int64, err error) {
+		out, err = fn(ctx)
+		return out.rows, err
 	})
 	switch {
 	case err != nil && db.Transient(err):
@@ -70,53 +79,57 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request, d db.Deed, next str
 		s.cfg.Logger.Warn("an action of the dashboard failed", "action", d.Action, "subject", d.Subject, "error", err)
 		who.tell(flash{Bad: true, Text: err.Error()})
 	default:
-		who.tell(flash{Text: text})
+		who.tell(flash{Text: out.text})
+	}
+	if out.next != "" {
+		next = out.next
 	}
 	http.Redirect(w, r, next, http.StatusSeeOther)
 }
 
 func (s *Server) setStatus(status, text string) actionOn {
-	return func(ctx context.Context, _ *http.Request, b db.BatchStatus) (string, int64, error) {
+	return func(ctx context.Context, _ *http.Request, b db.BatchStatus) (done, error) {
 		changed, err := s.cfg.DB.SetBatchStatus(ctx, b.Batch, status, nil)
 		if err != nil {
-			return "", -1, err
+			return nothingDone(), err
 		}
 		if !changed {
-			return "", -1, fmt.Errorf("batch %d is %s: it can't become %s", b.Batch, b.Status, status)
+			return nothingDone(), fmt.Errorf("batch %d is %s: it can't become %s", b.Batch, b.Status, status)
 		}
-		return text, b.Left(), nil
+		return done{text: text, rows: b.Left()}, nil
 	}
 }
 
-func (s *Server) cancelBatch(ctx context.Context, r *http.Request, b db.BatchStatus) (string, int64, error) {
-	if _, _, err := s.setStatus("cancelled", "")(ctx, r, b); err != nil {
-		return "", -1, err
+func (s *Server) cancelBatch(ctx context.Context, r *http.Request, b db.BatchStatus) (done, error) {
+	if _, err := s.setStatus("cancelled", "")(ctx, r, b); err != nil {
+		return nothingDone(), err
 	}
 	site, err := s.cfg.DB.SiteByName(ctx, b.Site)
 	if err != nil {
-		return "", -1, err
+		return nothingDone(), err
 	}
 	// Here and now: there may be no worker that does.
 	if err := s.cfg.DB.EndCancelled(ctx, site.ID); err != nil {
-		return "", -1, err
+		return nothingDone(), err
 	}
-	return "Cancelled: what was not sent never will be.", b.Left(), nil
+	return done{text: "Cancelled: what was not sent never will be.", rows: b.Left()}, nil
 }
 
-func (s *Server) retryRows(ctx context.Context, r *http.Request, b db.BatchStatus) (string, int64, error) {
+func (s *Server) retryRows(ctx context.Context, r *http.Request, b db.BatchStatus) (done, error) {
 	filter, err := filterOf(r.PostForm).jobs(b.Batch)
 	if err != nil {
-		return "", -1, err
+		return nothingDone(), err
 	}
 	got, err := s.cfg.DB.RetryJobs(ctx, filter, nil)
+	out := done{rows: got.Pending + got.Superseded}
 	if err != nil {
-		return "", got.Pending + got.Superseded, err
+		return out, err
 	}
-	text := report.Plural(got.Pending, "row", "rows") + " will be sent again."
+	out.text = report.Plural(got.Pending, "row", "rows") + " will be sent again."
 	if got.Superseded > 0 {
-		text += " " + report.Plural(got.Superseded, "row is", "rows are") + " not: a newer rename of the same asset came since."
+		out.text += " " + report.Plural(got.Superseded, "row is", "rows are") + " not: a newer rename of the same asset came since."
 	}
-	return text, got.Pending + got.Superseded, nil
+	return out, nil
 }
 
 // changeSite pauses a site, or lets a paused or parked one go on.
@@ -131,15 +144,15 @@ func (s *Server) changeSite(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	s.act(w, r, db.Deed{Action: action, Subject: "site " + site.Name}, "/", func(ctx context.Context) (string, int64, error) {
+	s.act(w, r, db.Deed{Action: action, Subject: "site " + site.Name}, "/", func(ctx context.Context) (done, error) {
 		if _, err := s.cfg.DB.PauseSite(ctx, site.ID, action == "pause"); err != nil {
-			return "", -1, err
+			return nothingDone(), err
 		}
 		if action == "pause" {
-			return "Site " + site.Name + " is paused: no new calls begin.", -1, nil
+			return done{text: "Site " + site.Name + " is paused: no new calls begin.", rows: -1}, nil
 		}
 		_, err := s.cfg.DB.UnparkSite(ctx, site.ID)
-		return "Site " + site.Name + " goes on.", -1, err
+		return done{text: "Site " + site.Name + " goes on.", rows: -1}, err
 	})
 }
 

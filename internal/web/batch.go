@@ -116,7 +116,7 @@ const shownDeeds = 10
 
 func (s *Server) batchData(r *http.Request, f batchFigures) (d batchData, err error) {
 	ctx := r.Context()
-	if f.Status == "planned" && f.Reading == nil {
+	if f.Status == "planned" && (f.Reading == nil || f.Reading.Problem != "") {
 		if d.Plan, err = s.planData(r, f.Batch.Batch); err != nil {
 			return d, err
 		}

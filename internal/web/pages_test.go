@@ -241,3 +241,63 @@ func TestDraw(t *testing.T) {
 		require.Equal(t, want, niceAbove(n), n)
 	}
 }
+
+// An undo is a plan of the values before: looked at, applied, and the names are back.
+func TestUndo(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{})
+	before := b.api.Name(webflowtest.AssetID(2), "")
+	c := b.login(t, RoleChange)
+	c.upload(rows(5, "new.jpg"))
+	c.see("/batch/1", "would change")
+	require.NotContains(t, c.get("/batch/1").text, "/batch/1/undo", "nothing was sent")
+	c.post("/batch/1/apply", nil)
+	b.work(t)
+	c.see("/batch/1", ">done</span>")
+	require.Equal(t, "new.jpg", b.api.Name(webflowtest.AssetID(2), ""))
+	require.Contains(t, c.get("/batch/1").text, `action="/batch/1/undo"`)
+	require.Equal(t, "/batch/2", c.post("/batch/1/undo", nil).Header.Get("Location"))
+	page := c.see("/batch/2", "would change")
+	require.Contains(t, page, "Undo of batch 1")
+	require.Contains(t, page, "<del>new.jpg</del>")
+	require.Contains(t, page, "<ins>"+before+"</ins>")
+	c.post("/batch/2/apply", nil)
+	c.see("/batch/2", ">done</span>")
+	require.Equal(t, before, b.api.Name(webflowtest.AssetID(2), ""))
+	require.Equal(t, "/batch/1", c.post("/batch/1/resume", nil).Header.Get("Location"))
+	require.Contains(t, c.get("/batch/1").text, "batch 1 is done", "what can&#39;t be is said")
+}
+
+// A plan that is old, or is to take over what others changed, reads the site again before it is sent.
+func TestTakeOver(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{})
+	c := b.login(t, RoleChange)
+	c.upload("asset_id,display_name,expected_name\n" + webflowtest.AssetID(1) + ",new.jpg,another.jpg\n" + webflowtest.AssetID(2) + ",new2.jpg,\n")
+	require.Contains(t, c.see("/batch/1", `1 <span class="of">of 2 rows would change`), "also what somebody changed")
+	b.work(t)
+	c.post("/batch/1/apply", url.Values{"take_over": {"1"}})
+	c.see("/batch/1", ">done</span>")
+	require.EqualValues(t, 2, b.status(t, 1).Succeeded)
+	deeds, err := b.Deeds(t.Context(), "batch 1", 0, 10)
+	require.NoError(t, err)
+	require.Equal(t, "apply, after reading the site", deeds[0].Action)
+	require.Equal(t, "done", *deeds[0].Result)
+}
+
+// A site that can't be read leaves a plan that says so, and ways on.
+func TestReadingFails(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{})
+	b.api.SetToken(testToken, webflowtest.TokenForbidden)
+	c := b.login(t, RoleChange)
+	c.upload(rows(3, "new.jpg"))
+	page := c.see("/batch/1", "The site could not be read")
+	require.Contains(t, page, "assets:read")
+	require.Contains(t, page, `action="/batch/1/record"`)
+	c.post("/batch/1/record", nil)
+	require.Contains(t, c.get("/batch/1").text, "3 <span class=\"of\">of 3 rows would change")
+	b.api.SetToken(testToken, webflowtest.TokenValid)
+	c.post("/batch/1/compare", nil)
+	c.see("/batch/1", "Compared with the site")
+}

@@ -95,53 +95,74 @@ func (s *Server) compare(site db.Site, id int64, takeOver bool, then func(contex
 
 var errReading = errors.New("the site is being read for this plan: wait for the end of that")
 
-func (s *Server) compareAgain(ctx context.Context, _ *http.Request, b db.BatchStatus) (string, int64, error) {
+func (s *Server) compareAgain(ctx context.Context, _ *http.Request, b db.BatchStatus) (done, error) {
 	st, err := s.cfg.DB.PlanState(ctx, b.Batch)
 	if err != nil {
-		return "", -1, err
+		return nothingDone(), err
 	}
 	if !s.compare(st.Site, b.Batch, false, nil) {
-		return "", -1, errReading
+		return nothingDone(), errReading
 	}
-	return "Reading the site.", -1, nil
+	return done{text: "Reading the site.", rows: -1}, nil
 }
 
 // compareWithRecord is for a token that may not read, or none.
-func (s *Server) compareWithRecord(ctx context.Context, _ *http.Request, b db.BatchStatus) (string, int64, error) {
+func (s *Server) compareWithRecord(ctx context.Context, _ *http.Request, b db.BatchStatus) (done, error) {
 	if err := s.cfg.DB.CompareWithRecord(ctx, b.Batch); err != nil {
-		return "", -1, err
+		return nothingDone(), err
 	}
 	s.work.end(b.Batch, nil)
-	return "Compared with what relabel itself has sent; the site was not asked.", -1, nil
+	return done{text: "Compared with what relabel itself has sent; the site was not asked.", rows: -1}, nil
 }
 
 // applyPlan queues a plan. An old one is compared with the site again first,
 // which goes on after the answer.
-func (s *Server) applyPlan(ctx context.Context, r *http.Request, b db.BatchStatus) (string, int64, error) {
+func (s *Server) applyPlan(ctx context.Context, r *http.Request, b db.BatchStatus) (done, error) {
 	st, err := s.cfg.DB.PlanState(ctx, b.Batch)
 	if err != nil {
-		return "", -1, err
+		return nothingDone(), err
 	}
 	accept := func(ctx context.Context) error {
 		return plan.Accept(ctx, plan.AcceptParams{DB: s.cfg.DB, Client: s.cfg.Client, Site: st.Site, BatchID: b.Batch})
 	}
 	takeOver := r.PostFormValue("take_over") != ""
 	if !st.Stale(plan.MaxAge) && !takeOver {
-		return "Applied: it is queued for the workers.", b.Pending, accept(ctx)
+		return done{text: "Applied: it is queued for the workers.", rows: b.Pending}, accept(ctx)
 	}
 	d := db.Deed{Who: current(r).who, Via: "dashboard", Action: "apply, after reading the site", Subject: batchSubject(b.Batch)}
 	if !s.compare(st.Site, b.Batch, takeOver, func(ctx context.Context) error {
 		return s.cfg.DB.Audit(ctx, d, func(ctx context.Context) (int64, error) { return -1, accept(ctx) })
 	}) {
-		return "", -1, errReading
+		return nothingDone(), errReading
 	}
-	return "Reading the site again; then it is applied.", -1, nil
+	return done{text: "Reading the site again; then it is applied.", rows: -1}, nil
 }
 
-func (s *Server) discardPlan(ctx context.Context, _ *http.Request, b db.BatchStatus) (string, int64, error) {
+func (s *Server) discardPlan(ctx context.Context, _ *http.Request, b db.BatchStatus) (done, error) {
 	if err := s.cfg.DB.Discard(ctx, b.Batch); err != nil {
-		return "", -1, err
+		return nothingDone(), err
 	}
 	s.work.end(b.Batch, nil)
-	return "The plan is discarded.", b.Total, nil
+	return done{text: "The plan is discarded.", rows: b.Total}, nil
+}
+
+// undoBatch plans to put back what a batch's rows that succeeded had before.
+func (s *Server) undoBatch(ctx context.Context, _ *http.Request, b db.BatchStatus) (done, error) {
+	if b.Status == "planned" {
+		return nothingDone(), fmt.Errorf("batch %d is a plan: nothing of it was sent", b.Batch)
+	}
+	undone, err := s.cfg.DB.Undo(ctx, db.UndoParams{BatchID: b.Batch})
+	if err != nil {
+		return nothingDone(), err
+	}
+	site, err := s.cfg.DB.SiteByName(ctx, b.Site)
+	if err != nil {
+		return nothingDone(), err
+	}
+	out := done{text: "This plan puts back what was before.", rows: undone.Rows, next: batchPath(undone.BatchID)}
+	if undone.NoBefore > 0 {
+		out.text += " " + report.Plural(undone.NoBefore, "row", "rows") + " can't be put back: nobody read what they were before."
+	}
+	s.compare(site, undone.BatchID, false, nil)
+	return out, nil
 }

@@ -114,9 +114,9 @@ func (s *Server) changeSchedule(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	s.act(w, r, db.Deed{Action: name, Subject: "schedule " + one.Name}, "/schedule/"+one.Name, func(ctx context.Context) (string, int64, error) {
+	s.act(w, r, db.Deed{Action: name, Subject: "schedule " + one.Name}, "/schedule/"+one.Name, func(ctx context.Context) (done, error) {
 		text, err := act(ctx, one)
-		return text, -1, err
+		return done{text: text, rows: -1}, err
 	})
 }
 
