@@ -177,7 +177,7 @@ func (f JobFilter) walk(sort JobSort, sc scope, from place, begun bool) walk {
 	case walkTrouble:
 		w.from = "rename r WHERE r.id BETWEEN @lo AND @hi AND r.error IS NOT NULL"
 	case walkFew:
-		w.before, w.from = f.picked(w.args), "picked p JOIN rename r USING (id) WHERE r.id BETWEEN @lo AND @hi"
+		w.before, w.from = f.picked(w.args), fromPicked+" WHERE r.id BETWEEN @lo AND @hi"
 	case walkOpen:
 		f.openWalk(&w, from)
 	}
@@ -186,6 +186,10 @@ func (f JobFilter) walk(sort JobSort, sc scope, from place, begun bool) walk {
 	}
 	return w
 }
+
+// fromPicked looks each of the few up: OFFSET 0 keeps PostgreSQL, which knows
+// nothing of a CTE's length, from reading the whole range of ids and joining.
+const fromPicked = "picked p CROSS JOIN LATERAL (SELECT * FROM rename WHERE id = p.id OFFSET 0) r"
 
 // picked names the few renames that a filter is about.
 func (f JobFilter) picked(args pgx.NamedArgs) string {
@@ -217,7 +221,7 @@ func (f JobFilter) openWalk(w *walk, from place) {
 func (f JobFilter) endedWalk(w *walk, begun bool) {
 	w.at = "r.finished_at"
 	if w.name == walkFew {
-		w.from = "picked p JOIN rename r USING (id) WHERE r.finished_at IS NOT NULL"
+		w.from = fromPicked + " WHERE r.finished_at IS NOT NULL"
 	} else {
 		w.from = "rename r WHERE r.finished_at IS NOT NULL"
 	}

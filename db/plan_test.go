@@ -61,6 +61,9 @@ func (b *testBundle) fill(t tb) (batch int64, due, flying []int64) {
 type planNode struct {
 	Type     string     `json:"Node Type"`
 	Relation string     `json:"Relation Name"`
+	Rows     float64    `json:"Actual Rows"` // a loop's, as the next ones
+	Removed  float64    `json:"Rows Removed by Filter"`
+	Loops    float64    `json:"Actual Loops"`
 	Hit      int        `json:"Shared Hit Blocks"`
 	Read     int        `json:"Shared Read Blocks"`
 	Plans    []planNode `json:"Plans"`
