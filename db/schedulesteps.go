@@ -130,7 +130,9 @@ func (db *DB) RunCompared(ctx context.Context, w RunWork, p ComparedParams) erro
 // RunApplied records within the transaction that applies the plan that its batch
 // is sent from here on.
 func RunApplied(ctx context.Context, tx pgx.Tx, w RunWork) error {
-	return step(ctx, tx, w, `status = 'sending', applied_at = clock_timestamp(), process_id = NULL`, pgx.NamedArgs{})
+	return step(ctx, tx, w, `
+		status = 'sending', applied_at = clock_timestamp(), process_id = NULL,
+		different = greatest(different, (SELECT total - ended FROM batch WHERE id = batch_id))`, pgx.NamedArgs{})
 }
 
 // FailRun ends a run that could not be done; nothing of it is sent.

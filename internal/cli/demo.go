@@ -37,8 +37,8 @@ func (a *app) demoCommand() *cobra.Command {
 		Short: "See it work on this machine alone: nothing else is needed",
 		Long: `Runs relabel's main job on this machine alone: starts a private PostgreSQL and a stand-in
 for Webflow's API with a limit and with faults (429, 500, broken connections), renames 500
-assets from a sample CSV (` + demoFile + `), checks the outcome, and leaves the results in
-` + demoResults + `. Nothing reaches Webflow, and no token is needed. A DATABASE_URL is
+assets from a sample CSV (` + demoFile + `), has a schedule put back a name that is changed
+by hand, checks the outcome, and leaves the results in ` + demoResults + `. Nothing reaches Webflow, and no token is needed. A DATABASE_URL is
 left alone; --database-url names another database to use.`,
 		Args:              noArgs("no arguments"),
 		ValidArgsFunction: completeNothing,
@@ -78,6 +78,11 @@ func (a *app) demo(ctx context.Context) error {
 	})
 	if err != nil {
 		return err
+	}
+	if ctx.Err() == nil && v.Left()+v.Cancelled == 0 {
+		if err := a.demoSchedule(ctx, s, server, site); err != nil {
+			return err
+		}
 	}
 	if otherDatabase {
 		a.note("the demo is in the private PostgreSQL: unset DATABASE_URL to look at its batch")
