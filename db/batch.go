@@ -39,6 +39,7 @@ type BatchStatus struct {
 	Priority     int        `json:"-"`
 	Ahead        int64      `json:"-"` // rows of the site that come first, this batch's own included
 	Worked       bool       `json:"-"` // a process works at the site
+	LaneKey      string     `json:"-"` // of the token that the site was last worked with; empty: never
 	RetryAt      *time.Time `json:"-"` // when all rows left wait to be tried again: the first of them is
 	Now          time.Time  `json:"-"` // the database's clock, for what is left
 }
@@ -62,7 +63,7 @@ SELECT b.id AS batch, b.name, s.name AS site, b.source, b.status, b.status_reaso
 	s.paused_at IS NOT NULL AS site_paused,
 	CASE WHEN k.opened_at IS NOT NULL THEN coalesce(k.last_error, 'no answer') END AS breaker_error,
 	date_trunc('second', ends_at(b.id) + interval '0.5 s') AS eta, b.priority::int AS priority, a.ahead AS ahead,
-	is_worked(b.site_id) AS worked,
+	is_worked(b.site_id) AS worked, coalesce(s.lane, '') AS lane_key,
 	CASE WHEN b.ended < b.total AND b.sending = 0 AND b.total - b.ended <= 100 THEN (
 		SELECT min(coalesce(r.not_before, b.created_at)) FROM rename r WHERE r.batch_id = b.id AND r.finished_at IS NULL
 		HAVING min(coalesce(r.not_before, b.created_at)) > clock_timestamp()

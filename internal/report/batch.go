@@ -103,23 +103,43 @@ func (b Batch) Counts() string {
 
 // Waiting says why nothing is sent now, or nothing when all is well.
 func (b Batch) Waiting() string {
+	site := b.site()
 	switch {
-	case b.ParkedReason != nil:
-		return "parked: " + *b.ParkedReason
-	case b.SitePaused:
-		return "the site is paused; `relabel site resume" + SiteFlag(b.Site) + "` goes on"
+	case b.Status == "paused" && !site.closed():
+		return "paused" + reason(b.StatusReason) + "; `relabel batch resume " + fmt.Sprint(b.Batch) + "` goes on"
+	case b.Status != "active" && !site.closed():
+		return ""
+	case site.Waiting() != "":
+		return site.Waiting()
+	}
+	return b.OwnWaiting()
+}
+
+// OwnWaiting is what keeps this batch and not its whole site from being sent.
+func (b Batch) OwnWaiting() string {
+	switch {
 	case b.Status == "paused":
 		return "paused" + reason(b.StatusReason) + "; `relabel batch resume " + fmt.Sprint(b.Batch) + "` goes on"
-	case b.Status == "active" && !b.Worked:
-		return "no worker is running; `relabel work" + SiteFlag(b.Site) + "` sends it"
-	case b.BreakerError != nil:
-		return "the API fails (" + Cut(*b.BreakerError, 60) + "): one call every " + Span(db.ProbeEvery) + " finds out when it is well again"
-	case b.Lane.Blocked > 0:
-		return "waits " + Span(b.Lane.Blocked+time.Second/2) + ": the API answered 429 and said for how long"
 	case b.RetryAt != nil:
 		return Plural(b.Left(), "row waits", "rows wait") + " to be tried again, in " + Span(b.RetryAt.Sub(b.Now)+time.Second/2)
+	case b.before() > 0:
+		return Plural(b.before(), "row of other batches comes", "rows of other batches come") + " first"
 	}
 	return ""
+}
+
+// before counts the rows of other batches that come before this one's.
+func (b Batch) before() int64 {
+	if b.Status != "active" {
+		return 0
+	}
+	return max(b.Ahead-b.Left(), 0)
+}
+
+func (b Batch) site() Site {
+	return Site{
+		Name: b.Site, Parked: b.ParkedReason, Paused: b.SitePaused, Broken: b.BreakerError, Worked: b.Worked, Lane: b.Lane,
+	}
 }
 
 func reason(r *string) string {

@@ -1,0 +1,45 @@
+package report
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"relabel/db"
+)
+
+// Why a batch waits: what a person has to do first, then what passes by itself.
+func TestWaiting(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 2, 15, 0, 0, 0, time.UTC)
+	text, soon := "HTTP 401, not_authorized: no", now.Add(90*time.Second)
+	for _, c := range []struct {
+		change func(*Batch)
+		want   string
+	}{
+		{func(*Batch) {}, ""},
+		{func(b *Batch) { b.Ahead += 12 }, "12 rows of other batches come first"},
+		{func(b *Batch) { b.RetryAt = &soon }, "5 rows wait to be tried again, in 1 min 31 s"},
+		{func(b *Batch) { b.Lane.Blocked = 30 * time.Second }, "waits 31 s: the API answered 429 and said for how long"},
+		{func(b *Batch) { b.BreakerError = &text }, "the API fails (HTTP 401, not_authorized: no): one call every 5 s finds out when it is well again"},
+		{func(b *Batch) { b.Worked, b.BreakerError = false, &text }, "no worker is running; `relabel work --site shop` sends it"},
+		{func(b *Batch) { b.Worked, b.Status = false, "paused" }, "paused; `relabel batch resume 7` goes on"},
+		{func(b *Batch) { b.Status, b.StatusReason = "paused", &text }, "paused: HTTP 401, not_authorized: no; `relabel batch resume 7` goes on"},
+		{func(b *Batch) { b.Status, b.SitePaused = "paused", true }, "the site is paused; `relabel site resume --site shop` goes on"},
+		{func(b *Batch) { b.SitePaused, b.ParkedReason = true, &text }, "parked: HTTP 401, not_authorized: no"},
+		{func(b *Batch) { b.Status, b.Worked = "planned", false }, ""},
+		{func(b *Batch) { b.Status, b.Worked = "cancelled", false }, ""},
+	} {
+		b := Batch{BatchStatus: db.BatchStatus{Batch: 7, Site: "shop", Status: "active", Pending: 5, Ahead: 5, Worked: true, Now: now}}
+		c.change(&b)
+		require.Equal(t, c.want, b.Waiting())
+	}
+}
+
+func TestRate(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "limit not known yet", Rate(db.LaneState{}))
+	require.Equal(t, "no limit", Rate(db.LaneState{Window: time.Minute}))
+	require.Equal(t, "60 of 60 calls in 1 min (5 by others)", Rate(db.LaneState{Window: time.Minute, Limit: 60, Used: 61, Foreign: 5}))
+}

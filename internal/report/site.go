@@ -1,0 +1,37 @@
+package report
+
+import (
+	"time"
+
+	"relabel/db"
+)
+
+// Site is what a whole site waits for, if it waits.
+type Site struct {
+	Name   string
+	Parked *string // why
+	Paused bool
+	Broken *string // the last failure, while the breaker is open
+	Worked bool    // a process works at it
+	Lane   db.LaneState
+}
+
+// closed tells that a person has to open it.
+func (s Site) closed() bool { return s.Parked != nil || s.Paused }
+
+// Waiting says why nothing of the site is sent now, or nothing when all is well.
+func (s Site) Waiting() string {
+	switch {
+	case s.Parked != nil:
+		return "parked: " + *s.Parked
+	case s.Paused:
+		return "the site is paused; `relabel site resume" + SiteFlag(s.Name) + "` goes on"
+	case !s.Worked:
+		return "no worker is running; `relabel work" + SiteFlag(s.Name) + "` sends it"
+	case s.Broken != nil:
+		return "the API fails (" + Cut(*s.Broken, 60) + "): one call every " + Span(db.ProbeEvery) + " finds out when it is well again"
+	case s.Lane.Blocked > 0:
+		return "waits " + Span(s.Lane.Blocked+time.Second/2) + ": the API answered 429 and said for how long"
+	}
+	return ""
+}
