@@ -172,7 +172,10 @@ func (db *DB) TendRuns(ctx context.Context, p TendParams) error {
 	if err != nil {
 		return err
 	}
-	return db.dropPlans(ctx, p.SiteID)
+	if err := db.dropPlans(ctx, p.SiteID); err != nil {
+		return err
+	}
+	return db.thinRuns(ctx, p.SiteID)
 }
 
 // bringOn ends what has ended first: a run that waited for it then begins.

@@ -72,6 +72,7 @@ CREATE TABLE schedule_run (
     note         text,
     error        text,
     drops_plan   boolean NOT NULL DEFAULT false,
+    thinned      boolean NOT NULL DEFAULT false,
     CONSTRAINT schedule_run_end CHECK (
         (status IN ('waiting', 'reading', 'held', 'sending')) = (finished_at IS NULL))
 );
@@ -84,6 +85,8 @@ COMMENT ON COLUMN schedule_run.note IS 'what a person should know of it, without
 
 COMMENT ON COLUMN schedule_run.drops_plan IS 'it has ended without sending its batch, which is still to be discarded';
 
+COMMENT ON COLUMN schedule_run.thinned IS 'the rows of its batch that were as wanted are deleted: a newer run has looked at them again';
+
 -- A schedule's history, newest first.
 CREATE INDEX schedule_run_history_idx ON schedule_run (schedule_id, id);
 
@@ -91,6 +94,9 @@ CREATE INDEX schedule_run_history_idx ON schedule_run (schedule_id, id);
 CREATE INDEX schedule_run_open_idx ON schedule_run (schedule_id, id) WHERE finished_at IS NULL;
 
 CREATE INDEX schedule_run_drop_idx ON schedule_run (schedule_id) WHERE drops_plan;
+
+-- Those whose batches hold rows yet that nobody needs any more: one or two a schedule.
+CREATE INDEX schedule_run_thick_idx ON schedule_run (schedule_id, id) WHERE batch_id IS NOT NULL AND NOT thinned;
 
 -- What somebody is to be told.
 CREATE TABLE schedule_notice (

@@ -37,9 +37,10 @@ func (a *app) demoCommand() *cobra.Command {
 		Short: "See it work on this machine alone: nothing else is needed",
 		Long: `Runs relabel's main job on this machine alone: starts a private PostgreSQL and a stand-in
 for Webflow's API with a limit and with faults (429, 500, broken connections), renames 500
-assets from a sample CSV (` + demoFile + `), has a schedule put back a name that is changed
-by hand, checks the outcome, and leaves the results in ` + demoResults + `. Nothing reaches Webflow, and no token is needed. A DATABASE_URL is
-left alone; --database-url names another database to use.`,
+assets from a sample CSV (` + demoFile + `), has a schedule put back a name that is
+changed by hand, checks the outcome, and leaves the results in
+` + demoResults + `. Nothing reaches Webflow, and no token is needed. A DATABASE_URL
+is left alone; --database-url names another database to use.`,
 		Args:              noArgs("no arguments"),
 		ValidArgsFunction: completeNothing,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context()) },

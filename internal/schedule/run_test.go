@@ -57,6 +57,20 @@ func TestRunSendsWhatDiffers(t *testing.T) {
 	run = b.run(at2(3), "done")
 	require.Zero(t, run.Different)
 	require.Equal(t, map[string]int{"GET": 9, "PATCH": 4}, b.calls())
+
+	// Of earlier runs only what was sent is kept; a batch of nothing is gone.
+	b.run(at2(4), "done")
+	b.until("earlier runs are thinned", func() bool { return b.runs()[2].Batch == nil })
+	for i, want := range []int64{3, 1} {
+		st, err := b.BatchStatus(t.Context(), *b.runs()[i].Batch)
+		require.NoError(t, err)
+		require.Equal(t, want, st.Total)
+		require.Equal(t, want, st.Succeeded)
+		require.Equal(t, "done", st.Status)
+	}
+	var rows int
+	require.NoError(t, b.Pool().QueryRow(t.Context(), `SELECT count(*) FROM rename`).Scan(&rows))
+	require.Equal(t, 3+1+300, rows)
 }
 
 func TestModeAll(t *testing.T) {
