@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -37,13 +38,37 @@ func (b *testBundle) example(t testing.TB) {
 	c.see("/batch/1", ">done</span>")
 	load(0, 200, "summer-names.csv", "Summer collection")
 	c.see("/batch/2", "would change")
-	b.api.SetLimit(60, 0)
-	c.post("/batch/2/apply", nil)
-	c.see("/", "Batch 2")
 	load(100, 200, "autumn-names.csv", "Autumn collection")
 	c.see("/batch/3", "would change")
+	b.api.SetLimit(60, 0)
+	c.post("/batch/2/apply", nil)
+	c.see("/", "the limit is used up")
+	b.exampleSchedules(t)
 	require.NoError(t, b.SaveSite(t.Context(), db.Site{Name: "blog"}))
 	blog, err := b.SiteByName(t.Context(), "blog")
 	require.NoError(t, err)
 	require.NoError(t, b.ParkSite(t.Context(), blog.ID, "0123456789abcdef", "the API refuses the token (401): is it still valid, and does it have the scope assets:write?"))
+}
+
+// exampleSchedules are two, one of them with a history: runs that a test makes up.
+func (b *testBundle) exampleSchedules(t testing.TB) {
+	t.Helper()
+	site, err := b.SiteByName(t.Context(), db.DefaultSite)
+	require.NoError(t, err)
+	now, err := b.Now(t.Context())
+	require.NoError(t, err)
+	source, next := "/srv/names.csv", now.Add(8*time.Hour).Truncate(time.Hour)
+	for _, name := range []string{"nightly", "weekly"} {
+		require.NoError(t, b.AddSchedule(t.Context(), db.Schedule{
+			Name: name, SiteID: site.ID, Cron: "0 2 * * *", TimeZone: "Europe/Berlin", CSV: &source, Mode: "changed",
+			Overlap: "skip", CatchUp: time.Hour, NextRunAt: &next,
+		}))
+	}
+	_, err = b.Pool().Exec(t.Context(), `
+		INSERT INTO schedule_run (schedule_id, due_at, status, started_at, finished_at, looked_at, different, renamed, failed, reads, writes, error)
+		SELECT c.id, now() - n * interval '1 day', CASE n WHEN 2 THEN 'failed' ELSE 'done' END, now() - n * interval '1 day',
+			now() - n * interval '1 day' + interval '3 min', 4812, 20 + 3 * n, CASE n WHEN 2 THEN 0 ELSE 19 + 3 * n END, CASE n WHEN 2 THEN 0 ELSE 1 END,
+			49, 20 + 3 * n, CASE n WHEN 2 THEN 'the file is not there' END
+		FROM schedule c, generate_series(5, 1, -1) n WHERE c.name = 'nightly'`)
+	require.NoError(t, err)
 }
