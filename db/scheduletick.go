@@ -159,7 +159,6 @@ func (db *DB) TendRuns(ctx context.Context, p TendParams) error {
 		if err := bringOn(ctx, tx, p.SiteID); err != nil {
 			return err
 		}
-		failpoint.Hit("run-ending")
 		if err := tellStuck(ctx, tx, p.SiteID); err != nil {
 			return err
 		}
@@ -275,6 +274,7 @@ func endRuns(ctx context.Context, tx pgx.Tx, siteID int) error {
 		return err
 	}
 	for _, r := range ended {
+		failpoint.Hit("run-ending")
 		state, detail := "ok", "all rows are as the source wants them"
 		if r.Trouble > 0 {
 			state, detail = "trouble", fmt.Sprintf("rows that did not succeed: %d", r.Trouble)

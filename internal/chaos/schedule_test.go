@@ -1,0 +1,130 @@
+//go:build unix
+
+package chaos
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"relabel/db"
+	"relabel/internal/webflow/webflowtest"
+)
+
+const (
+	scheduled = 250 // assets of the site: three pages
+	differing = 20  // of them, those that are named otherwise
+)
+
+// newSchedule makes a site whose source wants other names for some of its assets,
+// and a daily schedule that is not due yet.
+func (s *stage) newSchedule() {
+	s.Helper()
+	s.api.AddAssets(scheduled)
+	rows := renames(scheduled, "night")
+	for i, r := range rows {
+		if i >= differing {
+			s.api.SetName(r.asset, "", r.name)
+		}
+	}
+	id := webflowtest.SiteID
+	require.NoError(s, s.db.SaveSite(s.Context(), db.Site{Name: db.DefaultSite, WebflowSiteID: &id}))
+	site, err := s.db.SiteByName(s.Context(), db.DefaultSite)
+	require.NoError(s, err)
+	path, never := s.csv(rows), time.Now().Add(1000*time.Hour)
+	require.NoError(s, s.db.AddSchedule(s.Context(), db.Schedule{
+		Name: "nightly", SiteID: site.ID, Cron: "0 0 1 1 *", TimeZone: "UTC", CSV: &path,
+		Mode: "changed", Overlap: "skip", CatchUp: time.Hour, NextRunAt: &never,
+	}))
+}
+
+// night makes the schedule due.
+func (s *stage) night() {
+	s.Helper()
+	require.Equal(s, int64(1), s.exec(`UPDATE schedule SET next_run_at = clock_timestamp() - interval '1 second'`))
+}
+
+func (s *stage) checkNight(runs int) {
+	s.Helper()
+	require.Equal(s, runs, ask[int](s, `SELECT count(*) FROM schedule_run`), "each run is started once")
+	require.Equal(s, runs, ask[int](s, `SELECT count(*) FROM schedule_run WHERE status = 'done' AND missed = 0`))
+	require.Equal(s, runs, ask[int](s, `SELECT last_acceptance FROM site WHERE name = 'default'`), "and sent once")
+	require.Zero(s, ask[int](s, `SELECT count(*) FROM batch WHERE status NOT IN ('done', 'cancelled')`))
+	for _, r := range renames(scheduled, "night") {
+		require.Equal(s, r.name, s.api.Name(r.asset, ""))
+	}
+}
+
+// A process is killed at each step of a run; three others bring it to its end,
+// once, and no asset is renamed twice but those in flight at the kill.
+func TestKilledRun(t *testing.T) {
+	t.Parallel()
+	for _, place := range []string{
+		"due-claimed", "due-started", "load-copied", "load-committing", "run-loaded", "run-page", "run-compared", "run-recorded",
+		"run-applying", "run-applied", "run-ending",
+	} {
+		t.Run(place, func(t *testing.T) {
+			t.Parallel()
+			newStage(t, 0, 0).killRun(place)
+		})
+	}
+}
+
+func (s *stage) killRun(place string) {
+	s.newSchedule()
+	victim := s.worker("victim", failpoint(place))
+	id := s.registered(victim)
+	s.night()
+	killed := s.dies(victim)
+	inFlight := s.sending(id)
+	for _, name := range []string{"second", "third", "fourth"} {
+		s.worker(name)
+	}
+	s.eventually(time.Until(killed.Add(recovery)), "the run is done", func() bool {
+		return ask[int](s, `SELECT count(*) FROM schedule_run WHERE status = 'done'`) == 1
+	})
+	s.Logf("%s: done %.1f s after the kill", place, time.Since(killed).Seconds())
+	s.checkNight(1)
+	s.checkExtra(inFlight)
+	run := s.lastRun()
+	require.EqualValues(s, differing, run.Renamed)
+	require.EqualValues(s, scheduled, run.LookedAt)
+}
+
+func (s *stage) lastRun() db.ScheduleRun {
+	s.Helper()
+	sched, err := s.db.ScheduleByName(s.Context(), "nightly")
+	require.NoError(s, err)
+	run, err := s.db.LastRun(s.Context(), sched.ID)
+	require.NoError(s, err)
+	require.NotNil(s, run)
+	return *run
+}
+
+// Four processes, night after night, one of them killed in between: each run is
+// started once, and what somebody changed by hand is put back.
+func TestNights(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 0, 0)
+	s.newSchedule()
+	workers := []*process{s.worker("first"), s.worker("second"), s.worker("third"), s.worker("fourth")}
+	for _, w := range workers {
+		s.registered(w)
+	}
+	const nights = 6
+	for night := 1; night <= nights; night++ {
+		s.night()
+		if night == nights/2 {
+			workers[0].kill()
+		}
+		s.eventually(recovery, "the night is over", func() bool {
+			return ask[int](s, `SELECT count(*) FROM schedule_run WHERE status = 'done'`) == night
+		})
+		s.checkNight(night)
+		s.api.SetName(webflowtest.AssetID(night), "", "by hand")
+	}
+	patches := len(s.patches())
+	require.GreaterOrEqual(s, patches, differing+nights-1)
+	require.LessOrEqual(s, patches, differing+nights)
+}
