@@ -255,7 +255,7 @@ func TestScreens(t *testing.T) {
 			for _, one := range pages {
 				p.open(one.path)
 				p.do(chromedp.WaitVisible(chromedp.CSS(one.see)))
-				wide, err := chromedp.Run(p, chromedp.Evaluate[bool](`document.documentElement.scrollWidth > innerWidth`))
+				wide, err := chromedp.Run(p, chromedp.Evaluate[bool](fmt.Sprintf(`document.documentElement.scrollWidth > %d`, size.w)))
 				require.NoError(t, err)
 				require.False(t, wide, "%s is wider than a %s", one.path, size.name)
 				if *screens != "" {
@@ -313,7 +313,7 @@ func fewColours(t testing.TB, raw []byte) []byte {
 
 // paletteOf is a picture's most frequent colours, of each group of eight shades one.
 func paletteOf(src image.Image) color.Palette {
-	const most = 56
+	const most = 72
 	type shade struct {
 		c color.Color
 		n int

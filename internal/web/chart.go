@@ -15,23 +15,23 @@ const (
 	chartBars  = 60
 	shortRun   = 5 * time.Minute // a run that is shorter is shown in steps of five seconds
 	chartWidth = 720
+	chartLeft  = 60 // room for the scale
 	chartHigh  = 140
 )
 
 // chart is calls over time as rectangles, to be drawn as SVG.
 type chart struct {
-	Step   time.Duration
-	Bars   []drawnBar
-	Lines  []line
-	Scale  int64
-	Calls  int64
-	OK     int64
-	Wait   int64
-	Bad    int64
-	Width  int
-	Height int
-	From   string
-	To     string
+	Step  time.Duration
+	Bars  []drawnBar
+	Lines []line
+	Scale int64
+	Calls int64
+	OK    int64
+	Wait  int64
+	Bad   int64
+	Left  int
+	From  string
+	To    string
 }
 
 // drawnBar is one step: succeeded at the bottom, then 429s, then the rest.
@@ -82,17 +82,17 @@ func (s *Server) chart(ctx context.Context, b report.Batch) (chart, error) {
 
 // draw lays bars out: every step has its place, those without calls too.
 func draw(bars []db.Bar, from, to time.Time, step time.Duration, now time.Time) chart {
-	c := chart{Step: step, Width: chartWidth, Height: chartHigh, From: report.Clock(from, now), To: report.Clock(to, now)}
+	c := chart{Step: step, Left: chartLeft, From: report.Clock(from, now), To: report.Clock(to, now)}
 	most := int64(1)
 	for _, b := range bars {
 		most = max(most, b.Calls)
 	}
 	c.Scale = niceAbove(most)
 	steps := max(int(to.Sub(from)/step)+1, 10) // or a single bar would be as wide as the page
-	wide := float64(chartWidth) / float64(steps)
+	wide := float64(chartWidth-chartLeft) / float64(steps)
 	for _, b := range bars {
 		i := float64(b.At.Sub(from) / step)
-		d := drawnBar{Bar: b, Label: report.Clock(b.At, now), X: i*wide + wide*0.1, W: wide * 0.8}
+		d := drawnBar{Bar: b, Label: report.Clock(b.At, now), X: chartLeft + i*wide + wide*0.1, W: wide * 0.8}
 		y := float64(chartHigh)
 		for _, part := range []struct {
 			n  int64
@@ -165,6 +165,7 @@ func bar(b report.Batch) drawnProgress {
 // gauge is how much of a limit is used, as an arc of 100.
 type gauge struct {
 	Ours, Foreign float64 // lengths; Foreign follows Ours
+	Used          int
 	Label         string
 }
 
@@ -172,9 +173,10 @@ func gaugeOf(l db.LaneState) gauge {
 	if l.Limit == 0 {
 		return gauge{Label: "no limit"}
 	}
-	used := float64(min(l.Used, l.Limit)) / float64(l.Limit) * 100
+	n := min(l.Used, l.Limit) // a limit that was lowered is below what was used
+	used := float64(n) / float64(l.Limit) * 100
 	foreign := min(float64(l.Foreign)/float64(l.Limit)*100, used)
-	return gauge{Ours: used - foreign, Foreign: foreign, Label: report.Rate(l)}
+	return gauge{Ours: used - foreign, Foreign: foreign, Used: n, Label: report.Rate(l)}
 }
 
 // badge is a status as a small label: its class and its word.

@@ -231,7 +231,7 @@ func TestDraw(t *testing.T) {
 	require.Len(t, c.Bars, 2)
 	require.InDelta(t, 0, c.Bars[0].OK.Y, 0.01, "as high as the scale")
 	second := c.Bars[1]
-	require.InDelta(t, 2*chartWidth/20.0, second.X, chartWidth/100.0, "in its place, after a minute without calls")
+	require.InDelta(t, chartLeft+2*(chartWidth-chartLeft)/20.0, second.X, chartWidth/100.0, "in its place, after a minute without calls")
 	require.InDelta(t, chartHigh, second.OK.Y+second.OK.H, 0.01)
 	require.InDelta(t, second.OK.Y, second.Wait.Y+second.Wait.H, 0.01, "stacked")
 	require.InDelta(t, second.Wait.Y, second.Bad.Y+second.Bad.H, 0.01)
