@@ -86,7 +86,7 @@ func (a *app) scheduleAddCommand() *cobra.Command {
 	return cmd
 }
 
-var scheduleName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,29}$`) //nolint:gochecknoglobals // compiled once
+var scheduleName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,29}$`)
 
 func (f *scheduleFlags) forms() (n int) {
 	for _, given := range []string{f.source, f.sql, f.sqlFile} {

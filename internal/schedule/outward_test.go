@@ -96,7 +96,7 @@ func TestSourceFromURL(t *testing.T) {
 	failsWith("redirect", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "ftp://example.com/names.csv", http.StatusFound)
 	})
-	failsWith("redirects", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) })
+	failsWith("redirects", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/again.csv", http.StatusFound) })
 	require.Zero(t, b.calls()["PATCH"])
 
 	day++

@@ -62,7 +62,7 @@ func (r *Runner) fetch(ctx context.Context, url string) (io.ReadCloser, error) {
 		return nil, errors.New("this is no URL")
 	}
 	req.Header.Set("Accept", "text/csv, */*;q=0.5")
-	resp, err := newClient(allow, r.cfg.sourceTimeout).Do(req) //nolint:bodyclose // it is what is returned
+	resp, err := newClient(allow, r.cfg.sourceTimeout).Do(req)
 	if err != nil {
 		err = reached(err)
 		if errors.Is(err, errPrivate) {
@@ -103,7 +103,8 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return n, errors.New("the answer broke off before its end")
 	case err != nil && !errors.Is(err, io.EOF):
-		return n, fmt.Errorf("the answer broke off: %s", reached(err)) // as text: it must not pass for a broken connection to the database
+		// As text: it must not pass for a broken connection to the database.
+		return n, errors.New("the answer broke off: " + reached(err).Error())
 	}
 	return n, err
 }

@@ -27,8 +27,11 @@ type Times struct {
 // fields of a cron expression, and their parsers' bounds in words.
 func fields() []struct{ name, bounds string } {
 	return []struct{ name, bounds string }{
-		{"minute", "0 to 59"}, {"hour", "0 to 23"}, {"day of month", "1 to 31"},
-		{"month", "1 to 12 or JAN to DEC"}, {"day of week", "0 (Sunday) to 6, or SUN to SAT"},
+		{"minute", "0 to 59"},
+		{"hour", "0 to 23"},
+		{"day of month", "1 to 31"},
+		{"month", "1 to 12 or JAN to DEC"},
+		{"day of week", "0 (Sunday) to 6, or SUN to SAT"},
 	}
 }
 
@@ -140,7 +143,7 @@ func checkFields(parts []string) error {
 	return nil
 }
 
-var everyHourPattern = regexp.MustCompile(`^(\*|\?|\*/1|0-23|0-23/1)$`) //nolint:gochecknoglobals // compiled once
+var everyHourPattern = regexp.MustCompile(`^(\*|\?|\*/1|0-23|0-23/1)$`)
 
 func everyHour(field string) bool { return everyHourPattern.MatchString(field) }
 
