@@ -32,6 +32,9 @@ type BatchStatus struct {
 	CreatedAt    time.Time  `json:"created_at"`
 	StartedAt    *time.Time `json:"started_at"`
 	FinishedAt   *time.Time `json:"finished_at"`
+	PlannedAt    *time.Time `json:"planned_at"` // when the site was read that its rows were compared with
+	ColumnMap    *string    `json:"column_map"` // as --map took it
+	Undoes       *int64     `json:"undoes"`     // the batch whose values before it puts back
 	ParkedReason *string    `json:"parked_reason"`
 	SitePaused   bool       `json:"site_paused"`
 	BreakerError *string    `json:"breaker_error"` // set while the breaker is open
@@ -59,7 +62,8 @@ const batchStatusSQL = `
 SELECT b.id AS batch, b.name, s.name AS site, b.source, b.status, b.status_reason, b.total,
 	b.total - b.ended - b.sending AS pending, b.sending,
 	b.succeeded, b.failed, b.superseded, b.unchanged, b.conflict, b.cancelled, b.invalid,
-	b.calls, b.rate_limited, b.created_at, b.started_at, b.finished_at, s.parked_reason,
+	b.calls, b.rate_limited, b.created_at, b.started_at, b.finished_at,
+	b.planned_at, b.column_map, b.undoes, s.parked_reason,
 	s.paused_at IS NOT NULL AS site_paused,
 	CASE WHEN k.opened_at IS NOT NULL THEN coalesce(k.last_error, 'no answer') END AS breaker_error,
 	date_trunc('second', ends_at(b.id) + interval '0.5 s') AS eta, b.priority::int AS priority, a.ahead AS ahead,

@@ -26,7 +26,7 @@ type Replacement struct {
 func (db *DB) Replacement(ctx context.Context, planID, oldID int64) (Replacement, error) {
 	list, err := collect[Replacement](ctx, db.pool, "comparing the batches", `
 		WITH ours AS (
-			SELECT n.status, o.id AS old, o.finished_at IS NULL AS open,
+			SELECT n.status, o.id AS old, o.id IS NOT NULL AND o.finished_at IS NULL AS open,
 				n.display_name IS NOT DISTINCT FROM o.display_name AND n.alt_text IS NOT DISTINCT FROM o.alt_text AS same
 			FROM batch b JOIN rename n ON n.id BETWEEN b.first_id AND b.last_id AND n.batch_id = b.id
 			LEFT JOIN LATERAL (

@@ -29,13 +29,19 @@ type Result struct {
 	AppliedName *string    `json:"applied_name"`
 	Error       *string    `json:"error"`
 	FinishedAt  *time.Time `json:"finished_at"`
+
+	// What the target held before, when that was read; the CSV does not have them.
+	BeforeName *string    `json:"before_name"`
+	BeforeAlt  *string    `json:"before_alt_text"`
+	BeforeAt   *time.Time `json:"before_at"`
 }
 
 // resultsSQL reads a batch in input order: ids rise with lines, and the
 // primary key serves the range.
 const resultsSQL = `
 SELECT r.line, r.asset_id, r.locale_id, r.display_name, r.alt_text, r.status,
-	r.http_status::int AS http_status, r.calls AS attempts, r.applied_name, r.error, r.finished_at
+	r.http_status::int AS http_status, r.calls AS attempts, r.applied_name, r.error, r.finished_at,
+	r.before_name, r.before_alt_text AS before_alt, r.before_at
 FROM batch b JOIN rename r ON r.id BETWEEN b.first_id AND b.last_id AND r.batch_id = b.id
 WHERE b.id = @batch AND (cardinality(@statuses::text[]) = 0 OR r.status = ANY (@statuses))
 ORDER BY r.id`

@@ -113,7 +113,7 @@ func (a *app) verify(ctx context.Context, s *session, arg string, p verifyParams
 		return err
 	}
 	if v.Changed+v.Gone > 0 {
-		return exitErr{exitTrouble, fmt.Sprintf("%s of batch %d not hold any more what it sent",
+		return exitErr{exitTrouble, fmt.Sprintf("%s not hold any more what batch %d sent",
 			report.Plural(v.Changed+v.Gone, "asset does", "assets do"), id)}
 	}
 	return nil
