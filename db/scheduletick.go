@@ -150,8 +150,10 @@ type TendParams struct {
 // begin, those whose batch has ended end, plans that a person has applied or
 // discarded are followed, and a run that lost its job gets another one. So no job
 // waits for a batch, and starting again is recovering.
-func (db *DB) TendRuns(ctx context.Context, p TendParams) error {
-	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+//
+// It tells whether runs are under way, so that the next turn should be soon.
+func (db *DB) TendRuns(ctx context.Context, p TendParams) (busy bool, err error) {
+	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		var ok bool
 		if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtext('relabel schedules'), $1)`, p.SiteID).Scan(&ok); err != nil || !ok {
 			return err
@@ -162,6 +164,9 @@ func (db *DB) TendRuns(ctx context.Context, p TendParams) error {
 		if err := tellStuck(ctx, tx, p.SiteID); err != nil {
 			return err
 		}
+		if err := tx.QueryRow(ctx, busySQL, p.SiteID).Scan(&busy); err != nil {
+			return fmt.Errorf("error looking for runs under way: %w", err)
+		}
 		runs, err := lostRuns(ctx, tx, p)
 		if err != nil || len(runs) == 0 {
 			return err
@@ -169,12 +174,12 @@ func (db *DB) TendRuns(ctx context.Context, p TendParams) error {
 		return p.Queue(ctx, tx, runs)
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := db.dropPlans(ctx, p.SiteID); err != nil {
-		return err
+		return false, err
 	}
-	return db.thinRuns(ctx, p.SiteID)
+	return busy, db.thinRuns(ctx, p.SiteID)
 }
 
 // bringOn ends what has ended first: a run that waited for it then begins.
@@ -209,7 +214,7 @@ ORDER BY c.id FOR NO KEY UPDATE`
 UPDATE schedule_run r SET
 	status = CASE WHEN b.acceptance IS NULL THEN 'cancelled' ELSE 'sending' END,
 	finished_at = CASE WHEN b.acceptance IS NULL THEN clock_timestamp() END,
-	applied_at = b.started_at, note = CASE WHEN b.acceptance IS NULL THEN 'its plan was discarded' ELSE 'its plan was applied by hand' END
+	applied_at = b.started_at, error = NULL, note = CASE WHEN b.acceptance IS NULL THEN 'its plan was discarded' ELSE 'its plan was applied by hand' END
 FROM schedule c, batch b
 WHERE c.site_id = @site AND r.schedule_id = c.id AND r.finished_at IS NULL AND r.status = 'held'
 	AND b.id = r.batch_id AND b.status <> 'planned'`
@@ -224,7 +229,7 @@ WHERE c.site_id = @site AND r.schedule_id = c.id AND r.finished_at IS NULL AND r
 	// endRunsSQL: a batch has ended, and its run with it. The counts are kept here.
 	endRunsSQL = `
 UPDATE schedule_run r SET
-	status = CASE WHEN b.status = 'cancelled' THEN 'cancelled' ELSE 'done' END, finished_at = clock_timestamp(),
+	status = CASE WHEN b.status = 'cancelled' THEN 'cancelled' ELSE 'done' END, finished_at = b.finished_at,
 	note = CASE WHEN b.status = 'cancelled' THEN concat_ws('; ', r.note, 'its batch was cancelled') ELSE r.note END,
 	renamed = b.succeeded, failed = b.failed, conflicts = b.conflict, invalid = b.invalid,
 	writes = b.calls, rate_limited = b.rate_limited
@@ -242,6 +247,10 @@ FROM schedule c JOIN site s ON s.id = c.site_id
 JOIN schedule_run r ON r.schedule_id = c.id AND r.finished_at IS NULL AND r.status IN ('reading', 'sending')
 LEFT JOIN batch b ON b.id = r.batch_id AND r.status = 'sending'
 WHERE c.site_id = @site AND (s.parked_at IS NOT NULL OR b.status = 'paused' AND b.status_reason IS NOT NULL)`
+
+	busySQL = `
+SELECT EXISTS (SELECT FROM schedule c JOIN schedule_run r ON r.schedule_id = c.id AND r.finished_at IS NULL
+	WHERE c.site_id = $1 AND r.status <> 'held')`
 
 	// lostRunsSQL finds runs without a live job, as feedSQL does for renames.
 	lostRunsSQL = `

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -114,6 +115,7 @@ func (a *app) scheduleAdd(ctx context.Context, s *session, sched db.Schedule) er
 	if err := s.AddSchedule(ctx, sched); err != nil {
 		return err
 	}
+	a.noteMissingFile(sched)
 	return a.printSchedule(ctx, s, sched.Name, "schedule "+sched.Name+" is added")
 }
 
@@ -166,6 +168,19 @@ func (a *app) scheduleEdit(ctx context.Context, s *session, name string, f *sche
 		return err
 	}
 	return a.printSchedule(ctx, s, name, "schedule "+name+" is changed")
+}
+
+// noteMissingFile tells of a path that can't be read: it may be there only where
+// `relabel work` runs.
+func (a *app) noteMissingFile(s db.Schedule) {
+	for _, path := range []*string{s.CSV, s.QueryFile} {
+		if path == nil || schedule.IsURL(*path) {
+			continue
+		}
+		if _, err := os.Stat(*path); err != nil {
+			a.note("%s can't be read here now: it must be there where `relabel work` runs, at each run", *path)
+		}
+	}
 }
 
 // set takes what is given into a schedule, or with all the defaults too, and

@@ -28,6 +28,9 @@ const (
 	// few look-ups a site.
 	turnEvery = 5 * time.Second
 
+	// turnBusy is how soon the end of a run's batch is noticed.
+	turnBusy = time.Second
+
 	// turnAtOnce keeps a turn that another process is just taking from being asked
 	// for without end.
 	turnAtOnce = 250 * time.Millisecond
@@ -175,20 +178,24 @@ func (r *Runner) Turn(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
+	most := turnEvery
 	for _, s := range r.cfg.Sites {
-		err := r.cfg.DB.TendRuns(ctx, db.TendParams{
+		busy, err := r.cfg.DB.TendRuns(ctx, db.TendParams{
 			SiteID: s.Site.ID, Now: now, ProcessID: r.process, Working: r.list(),
 			Kind: SyncArgs{}.Kind(), JobQueue: Queue(s.Site.Name), Queue: r.insert,
 		})
 		if err != nil {
 			return 0, err
 		}
+		if busy {
+			most = turnBusy
+		}
 	}
 	next, err := r.cfg.DB.NextDue(ctx, r.ids)
 	if err != nil || next == nil {
-		return turnEvery, err
+		return most, err
 	}
-	return min(max(next.Sub(now), turnAtOnce), turnEvery), nil
+	return min(max(next.Sub(now), turnAtOnce), most), nil
 }
 
 func (r *Runner) judge(s db.Schedule, due, now time.Time) db.Occurrence {
