@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"relabel/db"
 	"relabel/internal/report"
@@ -58,7 +59,7 @@ func (s *Server) changeBatch(w http.ResponseWriter, r *http.Request) {
 	}
 	s.act(w, r, db.Deed{Action: name, Subject: batchSubject(id), Detail: filterOf(r.PostForm).Query()}, batchPath(id),
 		func(ctx context.Context) (done, error) { return act(ctx, r, b) })
-	s.kept.forget(id)
+	s.forget(id)
 }
 
 // act runs an action with its row in the audit log, and shows on the next page
@@ -66,13 +67,16 @@ func (s *Server) changeBatch(w http.ResponseWriter, r *http.Request) {
 func (s *Server) act(w http.ResponseWriter, r *http.Request, d db.Deed, next string, fn func(context.Context) (done, error)) {
 	who := current(r)
 	d.Who, d.Via = who.who, "dashboard"
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // millions of rows take minutes
+	ctx, cancel := s.work.with(r.Context())
+	defer cancel()
 	var out done
-	err := s.cfg.DB.Audit(r.Context(), d, func(ctx context.Context) (_ int64, err error) {
+	err := s.cfg.DB.Audit(ctx, d, func(ctx context.Context) (_ int64, err error) {
 		out, err = fn(ctx)
 		return out.rows, err
 	})
 	switch {
-	case err != nil && db.Transient(err):
+	case db.Transient(err):
 		s.failed(w, r, err)
 		return
 	case err != nil:

@@ -15,6 +15,9 @@ import (
 // row: what failed and why, and the chart.
 const slowEvery = 5 * time.Second
 
+// planEvery is how often a plan is read as a whole: 3 s for 1,000,000 rows.
+const planEvery = time.Minute
+
 // shownCauses bounds the causes of failures; the results have them all.
 const shownCauses = 10
 
@@ -80,7 +83,7 @@ func countsOf(b report.Batch) []count {
 
 // slow reads the dear figures, or takes those of a moment ago.
 func (s *Server) slow(ctx context.Context, b report.Batch) (slowFigures, error) {
-	return s.kept.get(b.Batch, s.cfg.Now(), func() (f slowFigures, err error) {
+	return s.slowly.get(b.Batch, s.cfg.Now(), func() (f slowFigures, err error) {
 		if f.Causes, err = s.cfg.DB.JobErrors(ctx, db.JobFilter{Batch: b.Batch}, shownCauses); err != nil {
 			return f, err
 		}

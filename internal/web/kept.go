@@ -5,46 +5,50 @@ import (
 	"time"
 )
 
-// kept holds the dear figures of batches for a moment, so that their cost does
-// not grow with who looks. Two may read the same at once; that is cheaper than
-// one waiting for the other.
-type kept struct {
+// kept holds dear figures of batches for a moment, so that their cost does not
+// grow with who looks. Two may read the same at once; that is cheaper than one
+// waiting for the other.
+type kept[T any] struct {
+	life time.Duration
+
 	mu   sync.Mutex
-	byID map[int64]keptFigures
+	byID map[int64]keptFigures[T]
 }
 
-type keptFigures struct {
-	at time.Time
-	slowFigures
+type keptFigures[T any] struct {
+	at      time.Time
+	figures T
 }
 
-// maxKept is above what people look at within slowEvery.
+// maxKept is above what people look at within a moment.
 const maxKept = 200
 
-func newKept() *kept { return &kept{byID: map[int64]keptFigures{}} }
+func newKept[T any](life time.Duration) *kept[T] {
+	return &kept[T]{life: life, byID: map[int64]keptFigures[T]{}}
+}
 
-func (k *kept) get(id int64, now time.Time, read func() (slowFigures, error)) (slowFigures, error) {
+func (k *kept[T]) get(id int64, now time.Time, read func() (T, error)) (T, error) {
 	k.mu.Lock()
 	have, ok := k.byID[id]
 	k.mu.Unlock()
-	if ok && now.Sub(have.at) < slowEvery {
-		return have.slowFigures, nil
+	if ok && now.Sub(have.at) < k.life {
+		return have.figures, nil
 	}
-	f, err := read()
+	figures, err := read()
 	if err != nil {
-		return f, err
+		return figures, err
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if len(k.byID) >= maxKept {
 		clear(k.byID)
 	}
-	k.byID[id] = keptFigures{at: now, slowFigures: f}
-	return f, nil
+	k.byID[id] = keptFigures[T]{at: now, figures: figures}
+	return figures, nil
 }
 
 // forget has the next look read anew: something was changed.
-func (k *kept) forget(id int64) {
+func (k *kept[T]) forget(id int64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	delete(k.byID, id)

@@ -128,6 +128,7 @@ func TestStream(t *testing.T) {
 	b := setup(t, settings{noToken: true})
 	c := b.login(t, RoleChange)
 	c.upload(rows(3, "new.jpg"))
+	c.see("/batch/1", "would change")
 	c.post("/batch/1/apply", nil)
 	page := c.get("/batch/1").text
 	events := c.stream("/live/batch/1")

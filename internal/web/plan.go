@@ -28,7 +28,7 @@ type planData struct {
 
 func (s *Server) planData(r *http.Request, id int64) (*planData, error) {
 	ctx := r.Context()
-	sum, err := plan.Summarise(ctx, s.cfg.DB, id)
+	sum, err := s.plans.get(id, s.cfg.Now(), func() (plan.Summary, error) { return plan.Summarise(ctx, s.cfg.DB, id) })
 	if errors.Is(err, db.ErrNotPlanned) { // applied a moment ago
 		return nil, nil //nolint:nilnil // there is none, and that is no error
 	}
@@ -79,7 +79,7 @@ func (s *Server) reader(ctx context.Context, site db.Site) (*jobs.Reader, error)
 // does what is to come after that, if anything.
 func (s *Server) compare(site db.Site, id int64, takeOver bool, then func(context.Context) error) bool {
 	return s.work.start(id, func(ctx context.Context, progress func(calls, total int)) error {
-		defer s.kept.forget(id)
+		defer s.forget(id)
 		reader, err := s.reader(ctx, site)
 		if err != nil {
 			return err
@@ -107,12 +107,19 @@ func (s *Server) compareAgain(ctx context.Context, _ *http.Request, b db.BatchSt
 }
 
 // compareWithRecord is for a token that may not read, or none.
-func (s *Server) compareWithRecord(ctx context.Context, _ *http.Request, b db.BatchStatus) (done, error) {
-	if err := s.cfg.DB.CompareWithRecord(ctx, b.Batch); err != nil {
-		return nothingDone(), err
+func (s *Server) compareWithRecord(_ context.Context, _ *http.Request, b db.BatchStatus) (done, error) {
+	if !s.compareRecord(b.Batch) {
+		return nothingDone(), errReading
 	}
-	s.work.end(b.Batch, nil)
-	return done{text: "Compared with what relabel itself has sent; the site was not asked.", rows: -1}, nil
+	return done{text: "Comparing with what relabel itself has sent; the site is not asked.", rows: -1}, nil
+}
+
+// compareRecord goes on after the answer: it looks at each row.
+func (s *Server) compareRecord(id int64) bool {
+	return s.work.start(id, func(ctx context.Context, _ func(calls, total int)) error {
+		defer s.forget(id)
+		return s.cfg.DB.CompareWithRecord(ctx, id)
+	})
 }
 
 // applyPlan queues a plan. An old one is compared with the site again first,
@@ -165,4 +172,10 @@ func (s *Server) undoBatch(ctx context.Context, _ *http.Request, b db.BatchStatu
 	}
 	s.compare(site, undone.BatchID, false, nil)
 	return out, nil
+}
+
+// forget has the next look at a batch read anew: something was changed.
+func (s *Server) forget(id int64) {
+	s.slowly.forget(id)
+	s.plans.forget(id)
 }

@@ -14,7 +14,7 @@ const (
 	rowsOnPage = 50
 
 	// countedRows is how many rows a page looks through to say how many match.
-	countedRows = 50_000
+	countedRows = 10_000
 )
 
 // rowFilter is what the form above the rows asks for.

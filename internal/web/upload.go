@@ -166,19 +166,19 @@ func (s *Server) loadUpload(r *http.Request, f *uploadForm, file *multipart.Part
 		return b.Total, err
 	})
 	if err == nil {
-		err = s.firstCompare(r, site, id)
+		s.firstCompare(r, site, id)
 	}
 	return id, err
 }
 
 // firstCompare asks the site, or without a token relabel's own record.
-func (s *Server) firstCompare(r *http.Request, site db.Site, id int64) error {
+func (s *Server) firstCompare(r *http.Request, site db.Site, id int64) {
 	if _, err := s.cfg.Site(site); err != nil {
 		current(r).tell(flash{Text: "The site was not asked (" + err.Error() + "): the plan goes by what relabel itself has sent."})
-		return s.cfg.DB.CompareWithRecord(r.Context(), id)
+		s.compareRecord(id)
+		return
 	}
 	s.compare(site, id, false, nil)
-	return nil
 }
 
 func (f *uploadForm) addProblem(p intake.Problem) {

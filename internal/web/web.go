@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"relabel/db"
+	"relabel/internal/plan"
 	"relabel/jobs"
 )
 
@@ -55,7 +56,8 @@ type Server struct {
 	guesses  *guesses
 	links    *links
 	work     *work
-	kept     *kept
+	slowly   *kept[slowFigures]
+	plans    *kept[plan.Summary]
 	long     chan struct{} // uploads and downloads that go on
 	river    riverUI
 	handler  http.Handler
@@ -72,7 +74,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, hub: newHub(cfg.Logger), sessions: newSessions(cfg.Now),
 		guesses: newGuesses(cfg.Now), links: newLinks(), work: newWork(),
-		kept: newKept(), long: make(chan struct{}, maxLong),
+		slowly: newKept[slowFigures](slowEvery), plans: newKept[plan.Summary](planEvery), long: make(chan struct{}, maxLong),
 	}
 	var err error
 	if s.static, err = readStatic(); err != nil {

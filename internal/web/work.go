@@ -41,6 +41,17 @@ func (w *work) run(ctx context.Context) {
 	w.running.Wait()
 }
 
+// with is a context that a request's end does not end, as a person who leaves a
+// page does not mean to stop what it has begun; the server's end does.
+func (w *work) with(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(w.ctx, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
 // reading gives a copy, or nil when none goes on and none has failed.
 func (w *work) reading(batch int64) *reading {
 	w.mu.Lock()
