@@ -148,9 +148,9 @@ WITH judged AS (
 ), moved AS (
 	UPDATE rename r SET status = s.status,
 		finished_at = CASE WHEN s.status <> 'pending' THEN clock_timestamp() END,
-		before_name = CASE WHEN s.status IN ('conflict', 'failed') AND r.before_at IS NOT NULL THEN r.before_name ELSE s.display_name END,
-		before_alt_text = CASE WHEN s.status IN ('conflict', 'failed') AND r.before_at IS NOT NULL THEN r.before_alt_text ELSE s.alt_text END,
-		before_at = CASE WHEN s.status IN ('conflict', 'failed') AND r.before_at IS NOT NULL THEN r.before_at ELSE s.read_at END,
+		before_name = CASE WHEN s.status = 'failed' OR s.status = 'conflict' AND r.before_at IS NOT NULL THEN r.before_name ELSE s.display_name END,
+		before_alt_text = CASE WHEN s.status = 'failed' OR s.status = 'conflict' AND r.before_at IS NOT NULL THEN r.before_alt_text ELSE s.alt_text END,
+		before_at = CASE WHEN s.status = 'failed' OR s.status = 'conflict' AND r.before_at IS NOT NULL THEN r.before_at ELSE s.read_at END,
 		error = CASE s.status
 			WHEN 'failed' THEN 'the site has no such asset'
 			WHEN 'conflict' THEN CASE s.conflict
