@@ -331,9 +331,10 @@ func TestCompareWithRecord(t *testing.T) {
 	require.NoError(t, b.CompareWithRecord(t.Context(), l.batch))
 	require.Equal(t, "unchanged pending pending unchanged pending", b.statuses(t, l.batch))
 	b.requireCountsAddUp(t)
+	b.exec(t, `UPDATE batch SET planned_at = planned_at - interval '1 h'`)
 	st, err := b.PlanState(t.Context(), l.batch)
 	require.NoError(t, err)
-	require.False(t, st.Stale(0), "a record does not age")
+	require.False(t, st.Stale(time.Minute), "a record does not age")
 
 	b.run(t, asIs, wish{target: "a", name: "z"}, wish{target: "c", name: "x"})
 	b.apply(t, l.batch)
