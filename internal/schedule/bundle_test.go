@@ -29,7 +29,7 @@ import (
 const (
 	// patience bounds a wait for something that is sure to come, long for a busy
 	// machine.
-	patience = 2 * time.Minute
+	patience = 8 * time.Minute
 	poll     = 20 * time.Millisecond
 )
 
@@ -119,7 +119,7 @@ func (b *testBundle) another() *Runner {
 	r := New(Config{
 		DB: d, Sites: sites, CallTimeout: 20 * time.Second, Logger: log, Now: b.clock.now,
 		LookupEnv: func(name string) (string, bool) { v, ok := b.env[name]; return v, ok },
-		maxSource: 1 << 20, sourceTimeout: patience,
+		maxSource: 1 << 20, sourceTimeout: sourceTimeout,
 	})
 	pool, err := jobs.NewPool(b.t.Context(), jobs.Config{
 		DB: d, Sites: sites, CallTimeout: 20 * time.Second, Limits: jobs.DefaultLimits(), Command: "test", Logger: log,
