@@ -17,6 +17,7 @@ import (
 	"relabel/internal/load"
 	"relabel/internal/plan"
 	"relabel/internal/report"
+	"relabel/internal/webflow"
 	"relabel/jobs"
 )
 
@@ -133,6 +134,9 @@ func (n *run) locales(ctx context.Context) (intake.LocaleResolver, error) {
 	}
 	defer reader.Close()
 	locales, err := load.ReadLocales(ctx, reader)
+	if e := (*webflow.Error)(nil); errors.As(err, &e) && e.Kind == webflow.KindForbidden {
+		return nil, fmt.Errorf("%w: the token needs the scope sites:read to look up locales by their tags; the column locale_id, and no --locales, needs no looking up", err)
+	}
 	if err != nil {
 		return nil, err
 	}

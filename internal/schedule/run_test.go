@@ -232,6 +232,53 @@ func TestExpectedNameIsHeeded(t *testing.T) {
 	require.Equal(t, "by hand", b.api.Name(webflowtest.AssetID(1), ""))
 }
 
+// A query's database is named by a variable of the process that works; its URL is
+// stored nowhere.
+func TestSQLSource(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 3)
+	query, env := fmt.Sprintf("SELECT '%s' AS id, 'from sql' AS display_name", webflowtest.AssetID(1)), "NAMES_URL"
+	columns := "asset_id=id"
+	b.add(func(s *db.Schedule) { s.CSV, s.Query, s.SourceEnv, s.ColumnMap = nil, &query, &env, &columns })
+	require.Contains(t, *b.run(at2(1), "failed").Error, "NAMES_URL")
+	b.env[env] = b.url
+	require.EqualValues(t, 1, b.run(at2(2), "done").Renamed)
+	require.Equal(t, "from sql", b.api.Name(webflowtest.AssetID(1), ""))
+	b.env[env] = "postgres://u:geheim@127.0.0.1:1/none"
+	run := b.run(at2(3), "failed")
+	require.Contains(t, *run.Error, "can't be reached")
+	require.NotContains(t, *run.Error, "geheim")
+}
+
+// A batch that relabel itself has paused wants a person: it is told, once.
+func TestBatchPausedIsTold(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 3)
+	b.write(0, 3)
+	url := "https://example.com/hook"
+	b.add(func(s *db.Schedule) { s.NotifyURL = &url })
+	for range 50 {
+		b.api.FailNext(webflowtest.Status(404)) // of the site: the run fails
+	}
+	require.Equal(t, "failed", b.run(at2(1), "failed").Status)
+	b.exec(`UPDATE schedule_run SET status = 'sending', finished_at = NULL, drops_plan = false`)
+	b.exec(`UPDATE batch SET status = 'paused', status_reason = 'too many rows failed alike', finished_at = NULL`)
+	b.turn()
+	b.turn()
+	require.Equal(t, []string{"failed", "held"}, b.events())
+	require.Equal(t, "held", b.schedule().State)
+}
+
+// A token without sites:read says what to do.
+func TestLocalesMayNotBeRead(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 3)
+	b.writeRows("asset_id,display_name,locale", func(w io.Writer) { fmt.Fprintf(w, "%s,x,fr-FR\n", webflowtest.AssetID(1)) })
+	b.add(nil)
+	b.api.FailNext(webflowtest.Status(403))
+	require.Contains(t, *b.run(at2(1), "failed").Error, "sites:read")
+}
+
 // A token that may not read: relabel's own record decides, and the run says so.
 func TestMayNotRead(t *testing.T) {
 	t.Parallel()
