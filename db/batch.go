@@ -155,11 +155,11 @@ func (db *DB) Workload(ctx context.Context, siteID int) (Workload, error) {
 }
 
 // TroubledSince counts the rows that did not succeed in batches that ended
-// since then.
+// since then; a plan that was discarded is none.
 func (db *DB) TroubledSince(ctx context.Context, siteID int, since time.Time) (n int64, err error) {
 	err = db.pool.QueryRow(ctx, `
 		SELECT coalesce(sum(failed + conflict + invalid + cancelled), 0)::bigint FROM batch
-		WHERE site_id = $1 AND finished_at >= $2`, siteID, since).Scan(&n)
+		WHERE site_id = $1 AND finished_at >= $2 AND acceptance IS NOT NULL`, siteID, since).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("error counting what did not succeed: %w", err)
 	}

@@ -28,7 +28,7 @@ func (db *DB) WorkedSince(ctx context.Context, siteIDs []int, since time.Time) (
 			coalesce(sum(rate_limited), 0)::bigint AS rate_limited,
 			coalesce(sum(total - ended) FILTER (WHERE status = 'paused' AND status_reason IS NOT NULL), 0)::bigint AS held,
 			clock_timestamp() AS now
-		FROM batch WHERE site_id = ANY (@sites) AND (status IN ('active', 'paused') OR finished_at >= @since)`,
+		FROM batch WHERE site_id = ANY (@sites) AND (status IN ('active', 'paused') OR finished_at >= @since AND acceptance IS NOT NULL)`,
 		pgx.NamedArgs{"sites": siteIDs, "since": since})
 	if err != nil {
 		return Worked{}, err

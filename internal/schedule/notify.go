@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -81,7 +82,11 @@ func (r *Runner) Notify(ctx context.Context) error {
 		if err == nil {
 			err = r.cfg.DB.NoticeSent(ctx, n.ID)
 		} else if ctx.Err() == nil {
-			r.cfg.Logger.Warn("a notice was not taken", "schedule", n.Schedule, "event", n.Event, "try", n.Tries, "error", err)
+			level := slog.LevelWarn
+			if n.URL == "" { // somebody has taken it away
+				level = slog.LevelInfo
+			}
+			r.cfg.Logger.Log(ctx, level, "a notice was not taken", "schedule", n.Schedule, "event", n.Event, "try", n.Tries, "error", err)
 			err = r.cfg.DB.NoticeFailed(ctx, n.ID, told(err), n.URL == "")
 		}
 		if err != nil {
