@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"relabel/internal/webflow/webflowtest"
+)
+
+// What is wrong with a schedule is said before anything is opened.
+func TestScheduleUsage(t *testing.T) {
+	b := setupPrivate(t, webflowtest.Config{}).with("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"add"}, "takes a NAME and one SOURCE"},
+		{[]string{"add", "n"}, "takes a NAME and one SOURCE"},
+		{[]string{"add", "n", "a.csv", "--sql", "SELECT 1", "--cron", "@daily"}, "takes a NAME and one SOURCE"},
+		{[]string{"add", "N", "a.csv", "--cron", "@daily"}, "a schedule's name is"},
+		{[]string{"add", "n", "a.csv"}, "--cron says when"},
+		{[]string{"add", "n", "a.csv", "--cron", "61 * * * *"}, `minute: "61" is not right: it takes 0 to 59`},
+		{[]string{"add", "n", "a.csv", "--cron", "0 2 * * * *"}, "has 6 fields"},
+		{[]string{"add", "n", "a.csv", "--cron", "@daily", "--tz", "Mars/Base"}, `no time zone "Mars/Base"`},
+		{[]string{"add", "n", "-", "--cron", "@daily"}, "can't read standard input"},
+		{[]string{"add", "n", "http://example.com/a.csv", "--cron", "@daily"}, "must begin with https://"},
+		{[]string{"add", "n", "https://u:p@example.com/a.csv", "--cron", "@daily"}, "password"},
+		{[]string{"add", "n", "--sql", "SELECT 1", "--source-url", "postgres://u:geheim@h/d", "--cron", "@daily"}, "--source-url holds a password"},
+		{[]string{"add", "n", "--sql", "SELECT 1", "--source-env", "postgres://h/d", "--cron", "@daily"}, "--source-env takes the name"},
+		{[]string{"add", "n", "a.csv", "--cron", "@daily", "--mode", "some"}, "--mode is changed or all"},
+		{[]string{"add", "n", "a.csv", "--cron", "@daily", "--overlap", "both"}, "--overlap is skip, queue or cancel"},
+		{[]string{"add", "n", "a.csv", "--cron", "@daily", "--catch-up", "soon"}, "--catch-up is a duration"},
+		{[]string{"add", "n", "a.csv", "--cron", "@daily", "--max-change", "200%"}, "--max-change"},
+		{[]string{"add", "n", "a.csv", "--cron", "@daily", "--max-change", "5", "--mode", "all"}, "give one of them"},
+		{[]string{"add", "n", "a.csv", "--cron", "@daily", "--notify", "http://example.com"}, "--notify: the URL must begin with https://"},
+		{[]string{"add", "n", "a.csv", "--cron", "@daily", "--map", "x"}, "--map"},
+		{[]string{"show"}, "takes one NAME"},
+		{[]string{"nightly"}, "there is no command"},
+	} {
+		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
+			b := *b
+			b.t = t
+			r := b.run(append([]string{"schedule"}, c.args...)...).fails(exitUsage, c.want)
+			require.NotContains(t, r.stderr, "geheim")
+		})
+	}
+}
+
+// A schedule from its making to its removal, as a person and a script see it.
+func TestSchedule(t *testing.T) {
+	b := setup(t, webflowtest.Config{Assets: 5})
+	b.ok("site", "set", "--site-id", webflowtest.SiteID)
+	b.file("names.csv", names(5))
+	r := b.ok("schedule", "add", "nightly", "names.csv", "--cron", "0 2 * * *", "--tz", "Europe/Berlin",
+		"--max-change", "50%", "--notify", "https://example.com/hook/secret")
+	require.Equal(t, 3, strings.Count(r.stdout, " (in "), "the next three times")
+	b.run("schedule", "add", "nightly", "names.csv", "--cron", "@daily").fails(exitError, "already")
+	v := b.ok("schedule", "list", "--json").json()["schedules"].([]any)[0].(map[string]any)
+	require.Len(t, v["next"], 3)
+	require.Equal(t, "https://example.com/…", v["notify"])
+	require.True(t, strings.HasPrefix(v["source"].(string), "/"), "the path is absolute")
+	require.Contains(t, b.ok("schedule", "list").stdout, "never ran")
+
+	b.ok("schedule", "run", "nightly")
+	b.run("schedule", "run", "nightly").fails(exitError, "still under way")
+	b.ok("work", "--until-done")
+	require.Contains(t, b.ok("schedule", "history", "nightly").stdout, "5 of 5 rows would change, more than --max-change 50%")
+	require.Zero(t, b.patches())
+
+	b.ok("schedule", "edit", "nightly", "--max-change", "", "--notify", "")
+	b.ok("schedule", "run", "nightly")
+	b.ok("work", "--until-done")
+	require.Equal(t, 5, b.patches())
+	h := b.ok("schedule", "history", "nightly", "--json").json()
+	run := h["runs"].([]any)[0].(map[string]any)
+	require.Equal(t, "done", run["status"])
+	require.Equal(t, 5., run["renamed"])
+	require.Equal(t, true, run["by_hand"])
+	require.Equal(t, run["reads"].(float64)+5, run["calls"])
+	require.Equal(t, "ok", h["state"])
+
+	b.ok("schedule", "pause", "nightly", "--note", "the file moves")
+	require.Contains(t, b.ok("schedule", "list").stdout, "the file moves")
+	require.Empty(t, b.ok("schedule", "show", "nightly", "--json").json()["next"])
+	b.ok("schedule", "resume", "nightly")
+	require.Len(t, b.ok("schedule", "show", "nightly", "--json").json()["next"], 3)
+	b.ok("schedule", "remove", "nightly")
+	b.run("schedule", "show", "nightly").fails(exitError, "no such schedule")
+}
