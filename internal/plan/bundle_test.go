@@ -1,0 +1,130 @@
+package plan_test
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"relabel/db"
+	"relabel/internal/dbtest"
+	"relabel/internal/plan"
+	"relabel/internal/webflow"
+	"relabel/internal/webflow/webflowtest"
+	"relabel/jobs"
+)
+
+const token = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+// testBundle is a site with its stand-in API, and who reads it.
+type testBundle struct {
+	*db.DB
+
+	api     *webflowtest.Server
+	site    db.Site
+	planner *plan.Planner
+	notices []string
+}
+
+type settings struct {
+	api    webflowtest.Config
+	noSite bool // nobody has said which site it is
+}
+
+func setup(t *testing.T, s settings) *testBundle {
+	t.Helper()
+	t.Parallel()
+	s.api.Tokens = []string{token}
+	api, err := webflowtest.Start(s.api)
+	require.NoError(t, err)
+	t.Cleanup(api.Close)
+	b := &testBundle{DB: dbtest.New(t), api: api}
+	if !s.noSite {
+		id := webflowtest.SiteID
+		require.NoError(t, b.SaveSite(t.Context(), db.Site{Name: db.DefaultSite, WebflowSiteID: &id}))
+	}
+	b.open(t)
+	return b
+}
+
+// open makes a planner as a process has one.
+func (b *testBundle) open(t *testing.T) {
+	t.Helper()
+	var err error
+	b.site, err = b.SiteByName(t.Context(), db.DefaultSite)
+	require.NoError(t, err)
+	secret, err := webflow.NewToken(token)
+	require.NoError(t, err)
+	client, err := webflow.NewClient(webflow.Config{BaseURL: b.api.URL(), Token: secret, Timeout: 10 * time.Second})
+	require.NoError(t, err)
+	reader, err := jobs.NewReader(t.Context(), jobs.ReaderConfig{
+		DB: b.DB, CallTimeout: 10 * time.Second, Logger: slog.New(slog.DiscardHandler),
+		Site: jobs.SiteConfig{Site: b.site, Client: client, Lane: db.LaneSettings{Fingerprint: secret.Fingerprint(), Window: time.Minute, Fixed: true}},
+	})
+	require.NoError(t, err)
+	t.Cleanup(reader.Close)
+	b.planner = &plan.Planner{DB: b.DB, Reader: reader, Notice: func(text string) { b.notices = append(b.notices, text) }}
+}
+
+// plan stores rows that give assets the name "new".
+func (b *testBundle) plan(t *testing.T, locale string, assets ...string) int64 {
+	t.Helper()
+	name := "new"
+	id, err := b.Load(t.Context(), db.LoadParams{
+		SiteID: b.site.ID, Name: "test", Source: "test", Priority: 2, Planned: true,
+		Rows: func(yield func(*db.Row, error) bool) {
+			for i, a := range assets {
+				if !yield(&db.Row{Line: int64(i + 2), AssetID: a, LocaleID: locale, DisplayName: &name}, nil) {
+					return
+				}
+			}
+		},
+		Queue: func(context.Context, pgx.Tx) error { return nil },
+	})
+	require.NoError(t, err)
+	return id
+}
+
+// compare compares, and tells how many rows would change and how many assets are unknown.
+func (b *testBundle) compare(t *testing.T, id int64) (change, unknown int64) {
+	t.Helper()
+	require.NoError(t, b.planner.Compare(t.Context(), id, false))
+	st, err := b.BatchStatus(t.Context(), id)
+	require.NoError(t, err)
+	return st.Pending, st.Failed
+}
+
+// ids are those of n assets, from one on.
+func ids(from, n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = webflowtest.AssetID(from + i)
+	}
+	return out
+}
+
+// unknown are ids that no site has.
+func unknown(n int) []string {
+	out := ids(1_000_000, n)
+	slices.Sort(out)
+	return out
+}
+
+// reads counts the pages and the single assets that were asked for and answered.
+func (b *testBundle) reads() (pages, assets int) {
+	for _, c := range b.api.Log() {
+		switch {
+		case c.Status != 200 && c.Status != 404:
+		case strings.HasSuffix(c.Path, "/assets"):
+			pages++
+		case c.AssetID != "":
+			assets++
+		}
+	}
+	return pages, assets
+}
