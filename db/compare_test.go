@@ -324,7 +324,10 @@ func TestCompareWithRecord(t *testing.T) {
 	b := setup(t)
 	b.run(t, strings.TrimSpace, wish{target: "a", name: " x "}, wish{target: "b", name: "x"}, wish{target: "d", name: "x", alt: "t"})
 	wishes := []wish{
-		{target: "a", name: " x "}, {target: "b", name: "y"}, {target: "c", name: "x"}, {target: "d", alt: "t"},
+		{target: "a", name: " x "},
+		{target: "b", name: "y"},
+		{target: "c", name: "x"},
+		{target: "d", alt: "t"},
 		{"b/fr", "x", "", "expected"},
 	}
 	l := b.plan(t, wishes...)
@@ -370,8 +373,16 @@ func TestPlanFacts(t *testing.T) {
 	state := map[string][2]string{}
 	var wishes []wish
 	for i, names := range [][2]string{ // before, after; the first five lose it
-		{"a.jpg", "a"}, {"a.jpg", "a.png"}, {"a.jpg", "ajpg"}, {"a.JPG", "a.jpe"}, {"a.webp", "a.webp.x y"},
-		{"a.jpg", "b.jpg"}, {"a.jpg", "b.JPG"}, {"a", "b"}, {"v1.2 of this", "b"}, {"a.notanextension", "b"},
+		{"a.jpg", "a"},
+		{"a.jpg", "a.png"},
+		{"a.jpg", "ajpg"},
+		{"a.JPG", "a.jpe"},
+		{"a.webp", "a.webp.x y"},
+		{"a.jpg", "b.jpg"},
+		{"a.jpg", "b.JPG"},
+		{"a", "b"},
+		{"v1.2 of this", "b"},
+		{"a.notanextension", "b"},
 	} {
 		target := "t" + text(int64(i))
 		state[target] = [2]string{names[0], ""}

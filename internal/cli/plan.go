@@ -172,8 +172,12 @@ func planCounts(p plan.Summary) string {
 		n    int64
 		name string
 	}{
-		{p.Change, "to change"}, {p.Unchanged, "unchanged"}, {p.Unknown, "of unknown assets"}, {p.Conflict, "in conflict"},
-		{p.Invalid, "invalid"}, {p.Superseded, "named again by a later row"},
+		{p.Change, "to change"},
+		{p.Unchanged, "unchanged"},
+		{p.Unknown, "of unknown assets"},
+		{p.Conflict, "in conflict"},
+		{p.Invalid, "invalid"},
+		{p.Superseded, "named again by a later row"},
 	} {
 		if c.n > 0 {
 			parts = append(parts, report.Number(c.n)+" "+c.name)

@@ -149,8 +149,12 @@ func replacementText(d db.Replacement) string {
 		n    int64
 		text string
 	}{
-		{d.Kept, "kept"}, {d.Replaced, "replaced by other values"}, {d.Added, "added"}, {d.Removed, "removed"},
-		{d.Sent, "sent already and the same"}, {d.Again, "sent already or ended, and sent again with the new value"},
+		{d.Kept, "kept"},
+		{d.Replaced, "replaced by other values"},
+		{d.Added, "added"},
+		{d.Removed, "removed"},
+		{d.Sent, "sent already and the same"},
+		{d.Again, "sent already or ended, and sent again with the new value"},
 	} {
 		if c.n > 0 {
 			parts = append(parts, report.Number(c.n)+" "+c.text)

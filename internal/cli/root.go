@@ -92,6 +92,8 @@ func flagError(cmd *cobra.Command, err error) error {
 		switch e.GetFlag().Value.Type() {
 		case "int":
 			kind = "a whole number"
+		case "float64":
+			kind = "a number"
 		case "bool":
 			kind = "true or false"
 		}

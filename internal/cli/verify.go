@@ -178,8 +178,11 @@ func printVerified(w io.Writer, v verified, written bool) {
 		n    int64
 		text string
 	}{
-		{v.Asked, "as asked"}, {v.Normalised, "normalised by Webflow"}, {v.Renamed, "renamed since by a later batch"},
-		{v.Changed, "changed by somebody else"}, {v.Gone, "gone"},
+		{v.Asked, "as asked"},
+		{v.Normalised, "normalised by Webflow"},
+		{v.Renamed, "renamed since by a later batch"},
+		{v.Changed, "changed by somebody else"},
+		{v.Gone, "gone"},
 	} {
 		if c.n > 0 {
 			fmt.Fprintf(w, "  %s %s\n", report.Number(c.n), c.text)

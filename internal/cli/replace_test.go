@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"relabel/internal/webflow/webflowtest"
+)
+
+// wanted is a CSV that gives some assets a name that tells the version.
+func wanted(version string, from, to int) string {
+	text := "asset_id,display_name\n"
+	for i := from; i < to; i++ {
+		text += fmt.Sprintf("%s,%s %d.jpg\n", webflowtest.AssetID(i), version, i)
+	}
+	return text
+}
+
+// An undo under faults puts every asset back, with each row at its end.
+func TestUndoUnderFaults(t *testing.T) {
+	const assets = 150
+	b := setupSite(t, webflowtest.Config{Assets: assets, Seed: 3})
+	faults := []webflowtest.Chance{
+		{P: 0.08, Fault: webflowtest.Status(500)}, {P: 0.05, Fault: webflowtest.ResetInBody()}, {P: 0.05, Fault: webflowtest.ResetBeforeHeaders()},
+		{P: 0.04, Fault: webflowtest.Gateway(502, "").AfterApply()}, {P: 0.01, Fault: webflowtest.RateLimited("1")},
+	}
+	b.file("names.csv", wanted("new", 0, assets))
+	b.api.SetChances(faults...)
+	b.ok("run", "names.csv", "--plan", "--yes")
+	require.Equal(t, "new 7.jpg", b.api.Name(webflowtest.AssetID(7), ""))
+	b.ok("undo", "1", "--apply", "--yes")
+	b.ok("work", "--until-done")
+	v := b.status("2")
+	require.Equal(t, []any{float64(assets), "done"}, []any{v["succeeded"], v["status"]})
+	b.api.SetChances()
+	for i := range assets {
+		require.Equal(t, fmt.Sprintf("asset-%06d.jpg", i+1), b.api.Name(webflowtest.AssetID(i), ""))
+	}
+	require.Equal(t, float64(assets), b.ok("verify", "2", "--json").json()["asked"])
+	require.Equal(t, float64(assets), b.run("verify", "1", "--json").exits(exitOK).json()["renamed"])
+}
+
+// A file takes a batch's place while it is being sent: each asset ends with what the new file wants, nothing goes back
+// to an older name, and what was to be removed is not sent any more.
+func TestReplaceAtWork(t *testing.T) {
+	const assets = 300
+	b := setupSite(t, webflowtest.Config{Assets: assets, Latency: 100 * time.Millisecond}).with("WEBFLOW_RATE_LIMIT", "60/1s")
+	worker := b.start("", "work")
+	b.enqueue(wanted("first", 0, 200))
+	b.calls(40)
+	b.file("new.csv", wanted("second", 100, assets))
+	require.Equal(t, "2\n", b.ok("enqueue", "new.csv", "--replace", "1", "--yes").stdout)
+	replacedAt := b.api.Calls()
+	b.ok("status", "2", "--watch")
+	require.Equal(t, "cancelled", b.status("1")["status"])
+	v := b.status("2")
+	require.Equal(t, []any{200., "done"}, []any{v["succeeded"], v["status"]})
+	seen := map[string]string{}
+	late := 0
+	for i, c := range b.api.Log() {
+		if c.DisplayName == nil {
+			continue
+		}
+		version, _, _ := strings.Cut(*c.DisplayName, " ")
+		require.False(t, version == "first" && seen[c.AssetID] == "second", "an older name after a newer one")
+		seen[c.AssetID] = version
+		if version == "first" && i >= replacedAt {
+			late++
+		}
+	}
+	require.LessOrEqual(t, late, 16, "calls of the old batch after its end: those that were in flight")
+	for i := 100; i < assets; i++ {
+		require.Equal(t, fmt.Sprintf("second %d.jpg", i), b.api.Name(webflowtest.AssetID(i), ""))
+	}
+	require.Less(t, len(seen), assets, "not all of the old batch was sent")
+	worker.signal(2)
+	worker.wait().exits(exitOK)
+}
