@@ -12,6 +12,7 @@ import (
 // cancel and retry should make of it. The property test compares the two after every step.
 type model struct {
 	batches []*modelBatch // in the order of acceptance
+	plans   []*modelBatch // neither applied nor, if not cancelled, of any effect
 	parked  bool
 	paused  bool
 	jobs    map[*modelRow]bool
@@ -24,6 +25,8 @@ type modelBatch struct {
 	finished   bool
 	calls      int64
 	rows       []*modelRow
+	forced     bool
+	byRecord   bool // as a plan, it was compared with our own record
 }
 
 type modelRow struct {
@@ -39,6 +42,7 @@ type modelRow struct {
 	delayed      bool // waits for its next try
 	unknown      bool // an earlier call might still land
 	cancelled    bool // by itself: it is not sent again
+	before       string
 	attempts     map[int32]bool
 }
 

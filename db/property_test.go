@@ -35,6 +35,10 @@ func TestRenamesProperty(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"":                m.check,
 			"load":            m.stepLoad,
+			"plan":            m.stepPlan,
+			"compare":         m.stepCompare,
+			"apply":           m.stepApply,
+			"discard":         m.stepDiscard,
 			"claim":           m.stepClaim,
 			"claim more":      m.stepClaim, // twice as often: most else follows from claims
 			"finish":          m.stepFinish,
@@ -69,9 +73,15 @@ type machine struct {
 }
 
 func (m *machine) stepLoad(t *rapid.T) {
+	b, p := m.draw(t)
+	m.store(t, b, p)
+	m.load(b, p.Force)
+}
+
+// draw makes a batch.
+func (m *machine) draw(t *rapid.T) (*modelBatch, db.LoadParams) {
 	words := rapid.SliceOfN(rapid.SampledFrom([]string{"a", "a", "a", "b", "a/fr", "!a"}), 1, 3).Draw(t, "targets")
-	force := rapid.Bool().Draw(t, "force")
-	b := &modelBatch{}
+	b := &modelBatch{forced: rapid.Bool().Draw(t, "force")}
 	var rows []db.Row
 	for i, w := range words {
 		name := rapid.SampledFrom([]string{"x", "y"}).Draw(t, "name")
@@ -90,20 +100,23 @@ func (m *machine) stepLoad(t *rapid.T) {
 			}
 		}
 	})
-	p.Force = force
+	p.Force = b.forced
+	return b, p
+}
+
+func (m *machine) store(t *rapid.T, b *modelBatch, p db.LoadParams) {
 	l := m.loadWith(t, p)
 	b.id = l.batch
 	for i, r := range b.rows {
 		r.id = l.ids[i]
 	}
-	m.load(b, force)
 }
 
 // load is the model's: the bundle's has no use here.
 func (m *machine) load(b *modelBatch, force bool) { m.model.load(b, force) }
 
 func (m *machine) stepClaim(t *rapid.T) {
-	from := m.rows()
+	from := m.all()
 	if rapid.IntRange(0, 4).Draw(t, "any") > 0 { // mostly what is open
 		from = slices.DeleteFunc(from, func(r *modelRow) bool { return !r.open() })
 	}
@@ -268,7 +281,7 @@ func (m *machine) stepRetryJobs(t *rapid.T) {
 	got, err := m.RetryJobs(t.Context(), f, nil)
 	require.NoError(t, err)
 	var want db.Retried
-	for _, b := range m.batches {
+	for _, b := range m.byID() {
 		pending, superseded := m.retry(b, match)
 		want.Pending, want.Superseded = want.Pending+pending, want.Superseded+superseded
 	}
@@ -293,7 +306,7 @@ func (m *machine) stepLook(t *rapid.T) {
 	sort := rapid.SampledFrom([]db.JobSort{db.SortNewest, db.SortOldest, db.SortEnded}).Draw(t, "sort")
 	limit, look := rapid.IntRange(1, 3).Draw(t, "limit"), int64(rapid.IntRange(1, 4).Draw(t, "look"))
 	var want, got []int64
-	for _, r := range m.rows() {
+	for _, r := range m.all() {
 		if match(r) && (sort != db.SortEnded || !r.open()) {
 			want = append(want, r.id)
 		}
@@ -348,9 +361,11 @@ func (m *machine) stepLoseJobs(t *rapid.T) {
 // check compares everything, and looks at the real rows for what must never be.
 func (m *machine) check(t *rapid.T) {
 	finals, leased := map[int64]string{}, map[string]int64{}
+	batches := map[int64]*modelBatch{}
 	want, counted := map[int64]*modelRow{}, map[int64]map[string]int64{}
 	var ids []int64
-	for _, b := range m.batches {
+	for _, b := range append(slices.Clone(m.batches), m.plans...) {
+		batches[b.id] = b
 		ids, counted[b.id] = append(ids, b.id), map[string]int64{"total": int64(len(b.rows))}
 		for _, r := range b.rows {
 			want[r.id] = r
@@ -360,7 +375,7 @@ func (m *machine) check(t *rapid.T) {
 		r := want[got.ID]
 		require.Equal(t, r.view(), viewOf(got))
 		counted[got.BatchID][got.Status]++
-		if got.Finished {
+		if got.Finished && r.batch.acceptance > 0 {
 			finals[r.id] = got.Status
 		}
 		if r.lease == leaseRuns {
@@ -377,8 +392,9 @@ func (m *machine) check(t *rapid.T) {
 
 	statuses, err := m.Batches(t.Context(), m.site.Name, 1000)
 	require.NoError(t, err)
-	for i, b := range m.batches {
-		s := statuses[len(statuses)-1-i]
+	require.Len(t, statuses, len(m.batches)+len(m.plans))
+	for _, s := range statuses {
+		b := batches[s.Batch]
 		require.Equal(t, []any{b.id, b.status, b.finished, b.calls}, []any{s.Batch, s.Status, s.FinishedAt != nil, s.Calls})
 		requireCounts(t, s, counted[b.id])
 	}
