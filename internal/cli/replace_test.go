@@ -25,8 +25,11 @@ func TestUndoUnderFaults(t *testing.T) {
 	const assets = 150
 	b := setupSite(t, webflowtest.Config{Assets: assets, Seed: 3})
 	faults := []webflowtest.Chance{
-		{P: 0.08, Fault: webflowtest.Status(500)}, {P: 0.05, Fault: webflowtest.ResetInBody()}, {P: 0.05, Fault: webflowtest.ResetBeforeHeaders()},
-		{P: 0.04, Fault: webflowtest.Gateway(502, "").AfterApply()}, {P: 0.01, Fault: webflowtest.RateLimited("1")},
+		{P: 0.08, Fault: webflowtest.Status(500)},
+		{P: 0.05, Fault: webflowtest.ResetInBody()},
+		{P: 0.05, Fault: webflowtest.ResetBeforeHeaders()},
+		{P: 0.04, Fault: webflowtest.Gateway(502, "").AfterApply()},
+		{P: 0.01, Fault: webflowtest.RateLimited("1")},
 	}
 	b.file("names.csv", wanted("new", 0, assets))
 	b.api.SetChances(faults...)
