@@ -186,11 +186,18 @@ func ask[T any](s *stage, sql string, args ...any) (v T) {
 	return v
 }
 
+// exec changes the tables by hand. It may meet River's own statements in another
+// order of rows, and is then the one that PostgreSQL ends.
 func (s *stage) exec(sql string, args ...any) int64 {
 	s.Helper()
-	tag, err := s.db.Pool().Exec(s.Context(), sql, args...)
-	require.NoError(s, err)
-	return tag.RowsAffected()
+	for {
+		tag, err := s.db.Pool().Exec(s.Context(), sql, args...)
+		if db.Transient(err) {
+			continue
+		}
+		require.NoError(s, err)
+		return tag.RowsAffected()
+	}
 }
 
 func (s *stage) open() int {

@@ -85,7 +85,8 @@ func TestJobsShowAndWhy(t *testing.T) {
 	require.Contains(t, r.stdout, "Requested resource not found")
 	v := b.ok("why", webflowtest.AssetID(0), "--json").json()
 	require.Len(t, v["rows"], 1)
-	require.Equal(t, "called", v["events"].([]any)[1].(map[string]any)["kind"])
+	events := v["events"].([]any) // on a busy machine there may be waits between
+	require.Equal(t, "called", events[len(events)-1].(map[string]any)["kind"])
 	b.run("why", strings.Repeat("f", 24)).fails(exitError, "no such row: none is about asset ffff")
 	b.run("jobs", "show", "99").fails(exitError, "no such row: 99")
 }

@@ -15,8 +15,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// connectTimeout bounds one try to connect over the Unix socket, which takes 10 ms when all is well.
-const connectTimeout = 5 * time.Second
+// connectTimeout bounds one try to connect over the Unix socket, which takes 10 ms when all is well,
+// and seconds on a machine with far more to do than it has processors.
+const connectTimeout = 20 * time.Second
 
 // health is what a probe found.
 type health int
