@@ -19,9 +19,9 @@ const (
 	// barWidth keeps the bar readable on a wide terminal.
 	barWidth = 80
 
-	// paceLines is room below the bar for how it goes: two lines of 40 columns,
-	// and one more for a long reason.
-	paceLines = 3
+	// paceLines is room below the bar for how it goes, and for what runs beside it:
+	// more is cut. (status lists all.)
+	paceLines = 6
 )
 
 // barReporter draws a bar with rows and percent, and below it how it goes:

@@ -22,19 +22,20 @@ func (a *app) statusCommand() *cobra.Command {
 		Short: "Counts, rate, 429s, estimated end",
 		Long: `Without a BATCH lists the newest batches, of --site alone when it is given. With a BATCH
 shows its rows by status, its calls, what it waits for and when it ends; --watch goes on until
-the batch has ended (Ctrl-C ends the watching, not the batch).`,
-		Example:           "  relabel status\n  relabel status 7 --watch\n  relabel status 7 --json",
+the batch has ended (Ctrl-C ends the watching, not the batch). Without a BATCH --watch shows all
+batches that run.`,
+		Example:           "  relabel status\n  relabel status --watch\n  relabel status 7 --watch\n  relabel status 7 --json",
 		Args:              batchArg(false),
 		ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 && watch {
-				return usageError("--watch needs a batch number: relabel status BATCH --watch")
-			}
 			site := ""
 			if cmd.Flags().Changed("site") {
 				site = a.site
 			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
+				if len(args) == 0 && watch {
+					return a.watchAll(ctx, s, site)
+				}
 				if len(args) == 0 {
 					return a.statusList(ctx, s, site)
 				}

@@ -44,6 +44,24 @@ func TestWatch(t *testing.T) {
 	require.Equal(t, "done", b.ok("status", id, "--watch", "--json").json()["status"])
 }
 
+// Without a batch it shows all that run, and in the end the list.
+func TestWatchAll(t *testing.T) {
+	b := setup(t, webflowtest.Config{Assets: 40}).with("WEBFLOW_RATE_LIMIT", "20/1s")
+	require.Contains(t, b.ok("status", "--watch").stdout, "no batches yet")
+	b.enqueue(names(20), "--name", "first")
+	b.enqueue("asset_id,display_name\n"+webflowtest.AssetID(30)+",second.jpg\n"+webflowtest.AssetID(99)+",gone.jpg\n", "--name", "second")
+	b.run("status", "--watch", "--site", "nope").fails(exitError, "no such site: nope")
+	all := b.start("", "status", "--watch")
+	all.says("2 running batches: 0 of 22 rows done, 0.0 calls/s, 0 answered 429")
+	all.says("batch 1 first 0/20")
+	all.says("batch 2 second 0/2")
+	one := b.start("", "status", "2", "--watch")
+	one.says("also batch 1 first 0/20")
+	require.Equal(t, exitTrouble, b.run("work", "--until-done").code)
+	require.Regexp(t, `2 +second +default +done +2/2 +1`, all.wait().exits(exitOK).stdout)
+	one.wait().exits(exitOK)
+}
+
 func TestBatchCommands(t *testing.T) {
 	b := setup(t, webflowtest.Config{Assets: 5})
 	id := b.enqueue(names(5))

@@ -33,7 +33,6 @@ func TestUsage(t *testing.T) {
 		{"status seven", `"seven" is not a batch number`},
 		{"status 0", "is not a batch number"},
 		{"status 7 8", "takes one batch number"},
-		{"status --watch", "--watch needs a batch number"},
 		{"results", "takes one batch number"},
 		{"results 7 --format xml", `--format is csv or jsonl, not "xml"`},
 		{"results 7 --status gone", `there is no status "gone"; there are pending, `},

@@ -36,11 +36,26 @@ func Batches(ctx context.Context, d *db.DB, site string, limit int) ([]Batch, er
 	if err != nil {
 		return nil, err
 	}
+	return withLanes(ctx, d, list)
+}
+
+// OpenBatches lists the batches that are active or paused, of some sites or when
+// none is named of all, in the order in which their rows are sent.
+func OpenBatches(ctx context.Context, d *db.DB, limit int, sites ...string) ([]Batch, error) {
+	list, err := d.OpenBatches(ctx, limit, sites...)
+	if err != nil {
+		return nil, err
+	}
+	return withLanes(ctx, d, list)
+}
+
+func withLanes(ctx context.Context, d *db.DB, list []db.BatchStatus) ([]Batch, error) {
 	batches := make([]Batch, len(list))
 	lanes := map[string]db.LaneState{}
 	for i, st := range list {
 		lane, ok := lanes[st.Site]
 		if !ok {
+			var err error
 			if lane, _, err = d.Lane(ctx, st.Site); err != nil {
 				return nil, err
 			}

@@ -76,7 +76,7 @@ func (s *Server) overview(ctx context.Context) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	open, err := s.openBatches(ctx, newest)
+	open, err := report.OpenBatches(ctx, s.cfg.DB, newestBatches)
 	if err != nil {
 		return page{}, err
 	}
@@ -141,30 +141,6 @@ func (s siteFigures) waiting() string {
 		return "the limit is used up: each call frees its place " + report.Window(l.Window) + " after its answer"
 	}
 	return ""
-}
-
-// openBatches are those that are not at their end, however old.
-func (s *Server) openBatches(ctx context.Context, newest []report.Batch) ([]report.Batch, error) {
-	list, err := s.cfg.DB.OpenBatches(ctx, newestBatches)
-	if err != nil {
-		return nil, err
-	}
-	lanes := map[string]db.LaneState{}
-	for _, b := range newest {
-		lanes[b.Site] = b.Lane
-	}
-	open := make([]report.Batch, len(list))
-	for i, st := range list {
-		lane, ok := lanes[st.Site]
-		if !ok {
-			if lane, _, err = s.cfg.DB.Lane(ctx, st.Site); err != nil {
-				return nil, err
-			}
-			lanes[st.Site] = lane
-		}
-		open[i] = report.NewBatch(st, lane)
-	}
-	return open, nil
 }
 
 // sort finds out what is running, what has ended, and what wants a person.
