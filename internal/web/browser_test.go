@@ -113,7 +113,10 @@ func (p *tab) do(steps ...chromedp.Action[void]) {
 
 func (p *tab) open(path string) {
 	p.t.Helper()
-	p.do(chromedp.Navigate(p.base+path), chromedp.WaitReady("body"))
+	if !strings.HasPrefix(path, "http") {
+		path = p.base + path
+	}
+	p.do(chromedp.Navigate(path), chromedp.WaitReady("body"))
 }
 
 // text waits until a part of the page, which may be replaced meanwhile, shows a text.
@@ -231,10 +234,12 @@ func ptr[T any](v T) *T { return &v }
 
 // Each page in both themes, on a desk and on a phone: nothing is wider than the screen.
 func TestScreens(t *testing.T) {
-	b := setup(t, settings{api: webflowtest.Config{Assets: 200}})
+	b := setup(t, settings{api: webflowtest.Config{Assets: 200}, limit: 120})
 	b.example(t)
 	p := newTab(t, b)
+	locked := setup(t, settings{config: Config{Password: "correct horse"}})
 	pages := []struct{ name, path, see string }{
+		{"login", locked.url + "/login", "input[type=password]"},
 		{"overview", "/", "#running"},
 		{"batches", "/batches", "#list"},
 		{"batch", "/batch/1", "#causes"},
@@ -259,7 +264,7 @@ func TestScreens(t *testing.T) {
 				require.NoError(t, err)
 				require.False(t, wide, "%s is wider than a %s", one.path, size.name)
 				if *screens != "" {
-					p.picture(strings.Join([]string{one.name, size.name, theme}, "-"))
+					p.picture(strings.Join([]string{one.name, size.name, theme}, "-"), size.h)
 				}
 			}
 		}
@@ -268,7 +273,7 @@ func TestScreens(t *testing.T) {
 
 const (
 	phoneWidth = 390
-	maxPicture = 1080 // pixels of a page's height are kept
+	maxPicture = 1080 // pixels of a page's height are kept; of River UI, whose foot stays in sight, the window
 )
 
 // look sets the screen and the theme that the system asks for.
@@ -284,14 +289,18 @@ func (p *tab) look(width, height int64, theme string) {
 	require.NoError(p.t, err)
 }
 
-func (p *tab) picture(name string) {
+func (p *tab) picture(name string, window int64) {
 	p.t.Helper()
+	high := float64(maxPicture)
+	if strings.HasPrefix(name, "river") {
+		high = float64(window)
+	}
 	metrics, err := chromedp.Call(p, cdppage.GetLayoutMetrics, cdp.Empty{})
 	require.NoError(p.t, err)
 	size := metrics.CSSContentSize
 	shot, err := chromedp.Call(p, cdppage.CaptureScreenshot, cdppage.CaptureScreenshotParams{
 		CaptureBeyondViewport: ptr(true),
-		Clip:                  &cdppage.Viewport{Width: size.Width, Height: min(size.Height, maxPicture), Scale: 1},
+		Clip:                  &cdppage.Viewport{Width: size.Width, Height: min(size.Height, high), Scale: 1},
 	})
 	require.NoError(p.t, err)
 	raw := shot.Data

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
@@ -38,6 +39,7 @@ const (
 type settings struct {
 	config  Config // what of it is not zero is taken
 	api     webflowtest.Config
+	limit   int // calls a minute
 	noToken bool
 }
 
@@ -74,7 +76,7 @@ func setup(t testing.TB, s settings) *testBundle {
 	if cfg.MaxUpload == 0 {
 		cfg.MaxUpload = 1 << 20
 	}
-	cfg.Site = b.siteConfig(t)
+	cfg.Site = b.siteConfig(t, cmp.Or(s.limit, 100_000))
 	if s.noToken {
 		cfg.Site = func(db.Site) (jobs.SiteConfig, error) { return jobs.SiteConfig{}, errNoToken }
 	}
@@ -89,14 +91,14 @@ func (noToken) Error() string { return "there is no token" }
 
 var errNoToken error = noToken{}
 
-func (b *testBundle) siteConfig(t testing.TB) func(db.Site) (jobs.SiteConfig, error) {
+func (b *testBundle) siteConfig(t testing.TB, limit int) func(db.Site) (jobs.SiteConfig, error) {
 	t.Helper()
 	client, err := webflow.NewClient(webflow.Config{BaseURL: b.api.URL(), Token: b.token, Timeout: 20 * time.Second})
 	require.NoError(t, err)
 	t.Cleanup(client.CloseIdleConnections)
 	return func(site db.Site) (jobs.SiteConfig, error) {
 		return jobs.SiteConfig{Site: site, Client: client, Lane: db.LaneSettings{
-			Fingerprint: b.token.Fingerprint(), Limit: 100_000, Window: time.Minute, Fixed: true,
+			Fingerprint: b.token.Fingerprint(), Limit: limit, Window: time.Minute, Fixed: true,
 		}}, nil
 	}
 }

@@ -82,13 +82,13 @@ func (s *Server) chart(ctx context.Context, b report.Batch) (chart, error) {
 
 // draw lays bars out: every step has its place, those without calls too.
 func draw(bars []db.Bar, from, to time.Time, step time.Duration, now time.Time) chart {
-	c := chart{Step: step, Left: chartLeft, From: report.Clock(from, now), To: report.Clock(to, now)}
+	steps := max(int(to.Sub(from)/step)+1, 10) // or a single bar would be as wide as the page
+	c := chart{Step: step, Left: chartLeft, From: report.Clock(from, now), To: report.Clock(from.Add(time.Duration(steps)*step), now)}
 	most := int64(1)
 	for _, b := range bars {
 		most = max(most, b.Calls)
 	}
 	c.Scale = niceAbove(most)
-	steps := max(int(to.Sub(from)/step)+1, 10) // or a single bar would be as wide as the page
 	wide := float64(chartWidth-chartLeft) / float64(steps)
 	for _, b := range bars {
 		i := float64(b.At.Sub(from) / step)

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/schedule"
 	"relabel/internal/webflow/webflowtest"
 )
 
@@ -28,7 +29,7 @@ func (b *testBundle) example(t testing.TB) {
 		}
 		require.Equal(t, http.StatusSeeOther, c.upload(csv.String(), "name", batch).StatusCode)
 	}
-	load(0, 120, "spring-names.csv", "Spring collection")
+	load(0, 60, "spring-names.csv", "Spring collection")
 	c.see("/batch/1", "would change")
 	b.api.FailAsset(webflowtest.AssetID(7), webflowtest.RateLimited("1"))
 	b.api.FailAsset(webflowtest.AssetID(21), webflowtest.Status(http.StatusBadRequest))
@@ -40,7 +41,6 @@ func (b *testBundle) example(t testing.TB) {
 	c.see("/batch/2", "would change")
 	load(100, 200, "autumn-names.csv", "Autumn collection")
 	c.see("/batch/3", "would change")
-	b.api.SetLimit(60, 0)
 	c.post("/batch/2/apply", nil)
 	c.see("/", "the limit is used up")
 	b.exampleSchedules(t)
@@ -57,18 +57,24 @@ func (b *testBundle) exampleSchedules(t testing.TB) {
 	require.NoError(t, err)
 	now, err := b.Now(t.Context())
 	require.NoError(t, err)
-	source, next := "/srv/names.csv", now.Add(8*time.Hour).Truncate(time.Hour)
-	for _, name := range []string{"nightly", "weekly"} {
+	source := "/srv/names.csv"
+	for name, cron := range map[string]string{"nightly": "0 2 * * *", "weekly": "30 6 * * 1"} {
+		times, err := schedule.ParseTimes(cron, "Europe/Berlin")
+		require.NoError(t, err)
+		next := times.Next(now)
 		require.NoError(t, b.AddSchedule(t.Context(), db.Schedule{
-			Name: name, SiteID: site.ID, Cron: "0 2 * * *", TimeZone: "Europe/Berlin", CSV: &source, Mode: "changed",
+			Name: name, SiteID: site.ID, Cron: cron, TimeZone: "Europe/Berlin", CSV: &source, Mode: "changed",
 			Overlap: "skip", CatchUp: time.Hour, NextRunAt: &next,
 		}))
 	}
 	_, err = b.Pool().Exec(t.Context(), `
-		INSERT INTO schedule_run (schedule_id, due_at, status, started_at, finished_at, looked_at, different, renamed, failed, reads, writes, error)
-		SELECT c.id, now() - n * interval '1 day', CASE n WHEN 2 THEN 'failed' ELSE 'done' END, now() - n * interval '1 day',
-			now() - n * interval '1 day' + interval '3 min', 4812, 20 + 3 * n, CASE n WHEN 2 THEN 0 ELSE 19 + 3 * n END, CASE n WHEN 2 THEN 0 ELSE 1 END,
-			49, 20 + 3 * n, CASE n WHEN 2 THEN 'the file is not there' END
+		INSERT INTO schedule_run (schedule_id, due_at, status, started_at, finished_at, looked_at, different, renamed, failed, reads, writes)
+		SELECT c.id, c.next_run_at - n * interval '1 day', 'done', c.next_run_at - n * interval '1 day',
+			c.next_run_at - n * interval '1 day' + interval '1 min' + n * interval '11 s', 4812, 20 + 3 * n, 19 + 3 * n, 1, 49, 20 + 3 * n
 		FROM schedule c, generate_series(5, 1, -1) n WHERE c.name = 'nightly'`)
+	require.NoError(t, err)
+	_, err = b.Pool().Exec(t.Context(), `
+		UPDATE schedule_run SET status = 'failed', finished_at = started_at, looked_at = 0, different = 0, renamed = 0, failed = 0, reads = 0, writes = 0,
+			error = '/srv/names.csv is not there' WHERE id = 4`)
 	require.NoError(t, err)
 }

@@ -223,6 +223,6 @@ func (s *Server) topic(name string, may bool) (func(context.Context) ([]byte, er
 		if err := s.pages[kind].ExecuteTemplate(&buf, "live", p); err != nil {
 			return nil, fmt.Errorf("error rendering %s: %w", name, err)
 		}
-		return buf.Bytes(), nil
+		return shown(buf.Bytes()), nil
 	}, true
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,11 +40,12 @@ type overviewFigures struct {
 // siteFigures are a site's limit and what becomes of it.
 type siteFigures struct {
 	db.Site
-	Work  db.Workload
-	Lane  db.LaneState
-	Known bool // there is a lane
-	Users []db.LaneUser
-	Wait  string // why nothing goes out now
+	Work   db.Workload
+	Lane   db.LaneState
+	Known  bool // there is a lane
+	Worked bool // a process works it
+	Users  []db.LaneUser
+	Wait   string // why nothing goes out now
 }
 
 // need is something that waits for a person.
@@ -69,7 +71,12 @@ func (s *Server) overview(ctx context.Context) (page, error) {
 	if f.Now, err = s.cfg.DB.Now(ctx); err != nil {
 		return page{}, err
 	}
-	if err := s.readSites(ctx, &f); err != nil {
+	live, err := s.cfg.DB.LiveProcesses(ctx)
+	if err != nil {
+		return page{}, err
+	}
+	f.Workers = len(live)
+	if err := s.readSites(ctx, &f, live); err != nil {
 		return page{}, err
 	}
 	newest, err := report.Batches(ctx, s.cfg.DB, "", newestBatches)
@@ -80,11 +87,6 @@ func (s *Server) overview(ctx context.Context) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	live, err := s.cfg.DB.LiveProcesses(ctx)
-	if err != nil {
-		return page{}, err
-	}
-	f.Workers = len(live)
 	if f.Schedules, err = s.readSchedules(ctx); err != nil {
 		return page{}, err
 	}
@@ -93,7 +95,7 @@ func (s *Server) overview(ctx context.Context) (page, error) {
 	return page{Title: "Overview", Nav: "overview", Topic: "overview", Figures: f}, nil
 }
 
-func (s *Server) readSites(ctx context.Context, f *overviewFigures) error {
+func (s *Server) readSites(ctx context.Context, f *overviewFigures, live []db.Process) error {
 	sites, err := s.cfg.DB.Sites(ctx)
 	if err != nil {
 		return err
@@ -104,6 +106,7 @@ func (s *Server) readSites(ctx context.Context, f *overviewFigures) error {
 	}
 	for _, site := range sites {
 		one := siteFigures{Site: site}
+		one.Worked = slices.ContainsFunc(live, func(p db.Process) bool { return slices.Contains(p.Sites, site.ID) })
 		if one.Lane, one.Known, err = s.cfg.DB.Lane(ctx, site.Name); err != nil {
 			return err
 		}
@@ -127,20 +130,22 @@ func (s *Server) readSites(ctx context.Context, f *overviewFigures) error {
 
 // waiting says why a site sends nothing now, or less than it has.
 func (s siteFigures) waiting() string {
-	l := s.Lane
-	switch {
-	case s.ParkedReason != nil:
-		return "parked: " + *s.ParkedReason
-	case s.PausedAt != nil:
-		return "paused by a person"
-	case s.BreakerOpen:
-		return "the API fails (" + report.Cut(deref(s.BreakerError), 80) + "): one call every " + report.Span(db.ProbeEvery) + " finds out when it is well again"
-	case l.Blocked > 0:
-		return "the API answered 429: waits " + report.Span(l.Blocked+time.Second/2)
-	case s.Work.Open > 0 && l.Limit > 0 && l.Used >= l.Limit:
-		return "the limit is used up: each call frees its place " + report.Window(l.Window) + " after its answer"
+	site := report.Site{
+		Name: s.Name, Parked: s.ParkedReason, Paused: s.PausedAt != nil, Worked: s.Worked || s.Work.Open == 0, Lane: s.Lane,
 	}
-	return ""
+	if s.BreakerOpen {
+		site.Broken = s.Work.BreakerError
+	}
+	why := site.Waiting()
+	if why == "" && s.Work.Open > 0 && s.Lane.Limit > 0 && s.Lane.Used >= s.Lane.Limit {
+		return "the limit is used up: each call frees its place " + report.Window(s.Lane.Window) + " after its answer"
+	}
+	return why
+}
+
+// idle tells that rows wait for a worker, and for nothing else.
+func (s siteFigures) idle() bool {
+	return s.Work.Open > 0 && !s.Worked && s.ParkedReason == nil && s.PausedAt == nil
 }
 
 // sort finds out what is running, what has ended, and what wants a person.
@@ -149,17 +154,10 @@ func (f *overviewFigures) sort(open, newest []report.Batch) {
 	for _, site := range f.Sites {
 		f.needOf(site)
 	}
-	var waiting int64
 	for _, b := range open {
-		if b.Status == "active" {
-			waiting += b.Left()
-		}
 		if b.Held() {
 			f.need(need{Text: fmt.Sprintf("Batch %d was paused: %s", b.Batch, *b.StatusReason), Link: batchPath(b.Batch)})
 		}
-	}
-	if waiting > 0 && f.Workers == 0 {
-		f.need(need{Text: report.Plural(waiting, "row waits", "rows wait") + ", and no worker is running: start `relabel work`"})
 	}
 	for _, one := range f.Schedules {
 		if one.State != "ok" {
@@ -175,8 +173,10 @@ func (f *overviewFigures) newest(b report.Batch) {
 	bad := b.Bad()
 	switch {
 	case b.Status == "planned":
-		f.Running = append(f.Running, b)
-		f.need(need{Text: fmt.Sprintf("Batch %d is a plan: look at it, then apply it", b.Batch), Link: batchPath(b.Batch)})
+		f.need(need{
+			Text: fmt.Sprintf("Batch %d, %s, is a plan of %s: look at it, then apply or discard it", b.Batch, report.Cut(b.Name, 60), report.Plural(b.Total, "row", "rows")),
+			Link: batchPath(b.Batch),
+		})
 	case b.FinishedAt == nil:
 	case len(f.Ended) < shownEnded:
 		f.Ended = append(f.Ended, b)
@@ -195,6 +195,9 @@ func (f *overviewFigures) needOf(s siteFigures) {
 		})
 	case s.PausedAt != nil:
 		f.need(need{Text: "Site " + s.Name + " is paused", Do: "Resume " + s.Name, Action: act})
+	case s.idle():
+		f.need(need{Text: fmt.Sprintf("Site %s: %s, and no worker is running: start `relabel work%s`",
+			s.Name, report.Plural(s.Work.Open, "row waits", "rows wait"), report.SiteFlag(s.Name))})
 	case s.BreakerOpen:
 		f.need(need{Text: "The API of site " + s.Name + " fails: " + report.Cut(deref(s.BreakerError), 120)})
 	}

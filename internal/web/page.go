@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"regexp"
+	"strings"
 	"time"
 
 	"relabel/db"
@@ -41,7 +43,7 @@ func readPages(st static) (pages, error) {
 	funcs := template.FuncMap{
 		"static": st.url, "number": number, "plural": plural, "span": report.Span, "cut": report.Cut,
 		"when": when, "clock": report.Clock, "rate": report.Rate, "window": report.Window, "deref": deref,
-		"bar": bar, "gauge": gaugeOf, "px": px, "badge": badgeOf, "list": list, "mb": func(n int64) int64 { return n >> 20 },
+		"ticks": ticks, "bar": bar, "gauge": gaugeOf, "px": px, "badge": badgeOf, "list": list, "mb": func(n int64) int64 { return n >> 20 },
 	}
 	layout, err := template.New("layout").Funcs(funcs).ParseFS(files, "templates/layout.html", "templates/parts.html")
 	if err != nil {
@@ -91,6 +93,42 @@ func deref(s *string) string {
 	return *s
 }
 
+// ticks is a text with its commands, which stand between backticks as on the
+// command line, set as code.
+func ticks(s string) template.HTML {
+	parts := strings.Split(s, "`")
+	if len(parts)%2 == 0 { // one is left over
+		return template.HTML(template.HTMLEscapeString(s)) //nolint:gosec // escaped
+	}
+	var b strings.Builder
+	for i, part := range parts {
+		part = template.HTMLEscapeString(part)
+		if i%2 == 1 {
+			part = "<code>" + part + "</code>"
+		}
+		b.WriteString(part)
+	}
+	return template.HTML(b.String()) //nolint:gosec // escaped, part by part
+}
+
+// turning are the characters that turn the direction of what stands around them
+// (U+202E and its like), and a page's tags, in which they are left alone.
+var turning = regexp.MustCompile("<[^>]*>|[\u202a-\u202e\u2066-\u2069]")
+
+// shown makes such characters of names and errors seen: a page's own text has
+// none, and a name must not turn the words around it, or pass for another.
+func shown(html []byte) []byte {
+	if !bytes.ContainsAny(html, "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069") {
+		return html
+	}
+	return turning.ReplaceAllFunc(html, func(m []byte) []byte {
+		if m[0] == '<' {
+			return m
+		}
+		return fmt.Appendf(nil, "[%U]", []rune(string(m))[0])
+	})
+}
+
 func list(items ...any) []any { return items }
 
 // when is a moment for people, with the whole of it for programs and for who
@@ -123,7 +161,7 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write(buf.Bytes()) // who asked may be gone
+	_, _ = w.Write(shown(buf.Bytes())) // who asked may be gone
 }
 
 // fail answers with a page that says what went wrong and what to do.

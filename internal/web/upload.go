@@ -81,26 +81,27 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, &slowReader{ReadCloser: r.Body, control: control}, s.cfg.MaxUpload)
 	f, file, err := readForm(r)
 	if err != nil {
-		f.Problem = s.uploadProblem(err)
+		f.Problem = uploadProblem(err)
 		s.renderUpload(w, r, http.StatusBadRequest, f)
 		return
 	}
 	id, err := s.loadUpload(r, &f, file)
 	_ = control.SetWriteDeadline(time.Now().Add(writeTimeout))
 	if err != nil {
-		f.Problem = s.uploadProblem(err)
+		f.Problem = uploadProblem(err)
 		s.renderUpload(w, r, http.StatusUnprocessableEntity, f)
 		return
 	}
 	http.Redirect(w, r, batchPath(id), http.StatusSeeOther)
 }
 
-func (s *Server) uploadProblem(err error) string {
+func uploadProblem(err error) string {
 	if e := (*http.MaxBytesError)(nil); errors.As(err, &e) {
 		return fmt.Sprintf("The file is larger than %s MB: load it with `relabel plan FILE`, or start the dashboard with a larger --max-upload.",
 			report.Number(e.Limit>>20))
 	}
-	return err.Error()
+	// The command line's words name an option.
+	return strings.Replace(err.Error(), "load the others with --skip-invalid", "tick “Load the good rows”", 1)
 }
 
 // readForm reads the fields before the file, which comes last.

@@ -47,7 +47,7 @@
     before.slice(after.length).forEach((child) => child.remove());
   }
 
-  const sayEvery = 20000; // ms: a screen reader should not talk all the time
+  const sayEvery = 60000; // ms: a screen reader should not talk all the time
   let said = 0;
   function say(text) {
     const place = document.getElementById("say");

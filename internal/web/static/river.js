@@ -15,11 +15,12 @@
 
   // River UI fills the window and knows no way back.
   addEventListener("DOMContentLoaded", () => {
+    const left = innerWidth < 1024 ? ".5rem" : "5.5rem"; // beside its side bar
     const back = document.createElement("a");
     back.href = "/";
     back.textContent = "← relabel";
     Object.assign(back.style, {
-      position: "fixed", right: "1rem", bottom: "1rem", zIndex: 50, padding: ".3rem .8rem", borderRadius: "99px",
+      position: "fixed", left, bottom: "1rem", zIndex: 50, padding: ".3rem .8rem", borderRadius: "99px",
       background: "#1f5fd0", color: "#fff", font: "14px system-ui, sans-serif", textDecoration: "none",
     });
     document.body.append(back);
