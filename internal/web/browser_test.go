@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -10,10 +11,12 @@ import (
 	imagedraw "image/draw"
 	"image/png"
 	"iter"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -260,6 +263,9 @@ func TestScreens(t *testing.T) {
 			for _, one := range pages {
 				p.open(one.path)
 				p.do(chromedp.WaitVisible(chromedp.CSS(one.see)))
+				if one.name == "river" {
+					p.text(one.see, "rename") // it asks for its figures after it was loaded
+				}
 				wide, err := chromedp.Run(p, chromedp.Evaluate[bool](fmt.Sprintf(`document.documentElement.scrollWidth > %d`, size.w)))
 				require.NoError(t, err)
 				require.False(t, wide, "%s is wider than a %s", one.path, size.name)
@@ -324,8 +330,8 @@ func fewColours(t testing.TB, raw []byte) []byte {
 func paletteOf(src image.Image) color.Palette {
 	const most = 72
 	type shade struct {
-		c color.Color
-		n int
+		n     int
+		exact map[color.RGBA]int
 	}
 	shades := map[[3]uint32]*shade{}
 	for y := src.Bounds().Min.Y; y < src.Bounds().Max.Y; y++ {
@@ -334,9 +340,10 @@ func paletteOf(src image.Image) color.Palette {
 			r, g, bl, _ := c.RGBA()
 			key := [3]uint32{r >> 11, g >> 11, bl >> 11}
 			if shades[key] == nil {
-				shades[key] = &shade{c: c}
+				shades[key] = &shade{exact: map[color.RGBA]int{}}
 			}
 			shades[key].n++
+			shades[key].exact[color.RGBAModel.Convert(c).(color.RGBA)]++
 			if high, low := max(r, g, bl), min(r, g, bl); high-low > 0x4000 {
 				shades[key].n += 30 // a dot in a legend is small, and means something
 			}
@@ -351,8 +358,15 @@ func paletteOf(src image.Image) color.Palette {
 				best, n = key, s.n
 			}
 		}
-		out = append(out, shades[best].c)
+		out = append(out, mostOf(shades[best].exact))
 		delete(shades, best)
 	}
 	return out
+}
+
+// mostOf is the colour that is there most often, of several the darkest, so that two runs choose the same.
+func mostOf(n map[color.RGBA]int) color.RGBA {
+	return slices.MaxFunc(slices.Collect(maps.Keys(n)), func(a, b color.RGBA) int {
+		return cmp.Or(n[a]-n[b], cmp.Compare(int(b.R)<<16|int(b.G)<<8|int(b.B), int(a.R)<<16|int(a.G)<<8|int(a.B)))
+	})
 }

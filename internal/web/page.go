@@ -42,7 +42,7 @@ type pages map[string]*template.Template
 func readPages(st static) (pages, error) {
 	funcs := template.FuncMap{
 		"static": st.url, "number": number, "plural": plural, "span": report.Span, "cut": report.Cut,
-		"when": when, "clock": report.Clock, "rate": report.Rate, "window": report.Window, "deref": deref,
+		"when": when, "zone": func() string { return time.Now().Format("MST") }, "clock": report.Clock, "rate": report.Rate, "window": report.Window, "deref": deref,
 		"ticks": ticks, "bar": bar, "gauge": gaugeOf, "px": px, "badge": badgeOf, "list": list, "mb": func(n int64) int64 { return n >> 20 },
 	}
 	layout, err := template.New("layout").Funcs(funcs).ParseFS(files, "templates/layout.html", "templates/parts.html")
