@@ -130,6 +130,9 @@ func (b Batch) Waiting() string {
 	return b.OwnWaiting()
 }
 
+// SiteWaiting is what keeps its whole site from being sent.
+func (b Batch) SiteWaiting() string { return b.site().Waiting() }
+
 // OwnWaiting is what keeps this batch and not its whole site from being sent.
 func (b Batch) OwnWaiting() string {
 	switch {

@@ -71,7 +71,7 @@ func TestStory(t *testing.T) {
 				})},
 				Attempts: []db.Attempt{call(1, 0.5, 0.25, "succeeded", 200)},
 			},
-			[]string{asked, "0.5 called: call 1, HTTP 200 after 0.25 s; stored as asked"},
+			[]string{asked, "0.5 called: call 1, HTTP 200 after 250 ms; stored as asked"},
 		},
 		"all that can keep a row": {
 			db.Facts{

@@ -121,6 +121,9 @@ func delayText(d *time.Duration) string {
 
 // took is a duration that may be below a second.
 func took(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprintf("%d ms", max(d.Round(time.Millisecond), time.Millisecond).Milliseconds())
+	}
 	if d < 10*time.Second {
 		return fmt.Sprintf("%.2g s", d.Seconds())
 	}

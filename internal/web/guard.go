@@ -37,6 +37,10 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			return
 		}
 		if r.URL.Path != uploadPath { // its handler bounds it
+			if r.ContentLength > maxBody {
+				http.Error(w, "this request is too large", http.StatusRequestEntityTooLarge)
+				return
+			}
 			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		}
 		next.ServeHTTP(w, r)

@@ -39,6 +39,10 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request) {
 
 // login takes the form with a password.
 func (s *Server) login(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil { // which is no guess
+		s.fail(w, r, http.StatusBadRequest, "This form can't be read.")
+		return
+	}
 	form := loginForm{Password: s.cfg.Password != "", Next: localPath(r.PostFormValue("next"))}
 	password := r.PostFormValue("password")
 	s.attempt(w, r, form, r.PostFormValue("name"), func() (Role, bool) { return s.checkPassword(password) }, "That is not the password.")

@@ -1,8 +1,10 @@
 package web
 
 import (
+	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -141,6 +143,68 @@ func TestOtherPagesAreRefused(t *testing.T) {
 	require.NotNil(t, site.PausedAt)
 }
 
+// changes are the requests that change something, as they are sent by a page: all actions there are, and all of River UI's
+// methods but GET.
+func (b *testBundle) changes() (list []*http.Request) {
+	add := func(method, path, kind, body string) {
+		r, _ := http.NewRequest(method, b.url+path, strings.NewReader(body)) //nolint:noctx // is given one when it is sent
+		r.Header.Set("Content-Type", kind)
+		list = append(list, r)
+	}
+	for action := range b.server.batchActions() {
+		add(http.MethodPost, "/batch/1/"+action, "application/x-www-form-urlencoded", "")
+	}
+	for _, path := range []string{
+		"/site/default/pause", "/site/default/resume", "/schedule/nightly/run", "/schedule/nightly/pause", "/schedule/nightly/resume",
+	} {
+		add(http.MethodPost, path, "application/x-www-form-urlencoded", "")
+	}
+	for _, path := range []string{"jobs/cancel", "jobs/delete", "jobs/retry"} {
+		add(http.MethodPost, "/river/api/"+path, "application/json", `{"ids":["77"]}`)
+	}
+	add(http.MethodPut, "/river/api/queues/site-default/pause", "application/json", "")
+	add(http.MethodPut, "/river/api/queues/site-default/resume", "application/json", "")
+	add(http.MethodPatch, "/river/api/queues/site-default", "application/json", `{"concurrency":null}`)
+	add(http.MethodDelete, "/river/api/jobs/77", "application/json", "")
+	return list
+}
+
+// Nobody changes anything without login, as a looker, from another page or by another kind of body; who may do it leaves a
+// row in the log, whatever comes of it.
+func TestEveryChangeIsGuarded(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{noToken: true})
+	b.exampleSchedules(t)
+	stranger, looker, c := b.stranger(t), b.login(t, RoleLook), b.login(t, RoleChange)
+	require.Equal(t, http.StatusSeeOther, c.upload(rows(3, "new.jpg")).StatusCode)
+	deeds := func() int {
+		list, err := b.Deeds(t.Context(), "", 0, 100)
+		require.NoError(t, err)
+		return len(list)
+	}
+	for _, r := range b.changes() {
+		send := func(by *browser, header ...string) int {
+			again := r.Clone(t.Context())
+			again.Body, _ = r.GetBody()
+			for i := 0; i < len(header); i += 2 {
+				again.Header.Set(header[i], header[i+1])
+			}
+			return by.do(again).StatusCode
+		}
+		what, before := r.Method+" "+r.URL.Path, deeds()
+		require.Equal(t, http.StatusUnauthorized, send(stranger), what)
+		require.Equal(t, http.StatusForbidden, send(looker), what)
+		require.Equal(t, http.StatusForbidden, send(c, "Sec-Fetch-Site", "cross-site"), what)
+		require.Equal(t, http.StatusForbidden, send(c, "Origin", "https://evil.example"), what)
+		if strings.HasPrefix(r.URL.Path, riverPrefix) {
+			require.Equal(t, http.StatusUnsupportedMediaType, send(c, "Content-Type", "text/plain"), what)
+		}
+		require.Equal(t, before, deeds(), what)
+		send(c, "Sec-Fetch-Site", "same-origin")
+		require.Equal(t, before+1, deeds(), what)
+	}
+}
+
 func TestRiverTakesJSONAlone(t *testing.T) {
 	t.Parallel()
 	b := setup(t, settings{})
@@ -208,7 +272,11 @@ func TestSizes(t *testing.T) {
 	b := setup(t, settings{config: Config{MaxUpload: 5000}})
 	c := b.login(t, RoleChange)
 	large := url.Values{"name": {strings.Repeat("x", maxBody)}}
-	require.Equal(t, http.StatusBadRequest, c.post("/batch/1/retry", large).StatusCode)
+	for _, path := range []string{"/batch/1/retry", "/site/default/pause", "/login"} {
+		require.Equal(t, http.StatusRequestEntityTooLarge, c.post(path, large).StatusCode, path)
+	}
+	pieces := c.request(http.MethodPost, "/batch/1/retry", io.MultiReader(strings.NewReader(large.Encode())), "Content-Type", "application/x-www-form-urlencoded")
+	require.Equal(t, http.StatusBadRequest, c.do(pieces).StatusCode, "its length is not told before")
 	r := c.request(http.MethodPost, "/river/api/jobs/cancel", strings.NewReader(`{"ids":["`+strings.Repeat("1", maxBody)+`"]}`), "Content-Type", "application/json")
 	require.Equal(t, http.StatusRequestEntityTooLarge, c.do(r).StatusCode)
 	got := c.upload(rows(200, "a name of twenty four"))
@@ -319,7 +387,8 @@ func TestClientBehindProxy(t *testing.T) {
 // What stands in names, errors and addresses is shown as text.
 func TestHostileTextIsShownAsText(t *testing.T) {
 	t.Parallel()
-	const hostile = `<script>alert(1)</script>"'><img src=x onerror=alert(2)>`
+	// U+202E turns what follows it round.
+	const hostile = "\u202e" + `<script>alert(1)</script>"'><img src=x onerror=alert(2)>`
 	b := setup(t, settings{})
 	b.api.AddAsset("640000000000000000000666", hostile+" old")
 	c := b.login(t, RoleChange)
@@ -337,6 +406,7 @@ func TestHostileTextIsShownAsText(t *testing.T) {
 		text := c.get(path).text
 		require.NotContains(t, text, "<script>alert", path)
 		require.NotContains(t, text, "<img", path)
+		require.NotContains(t, regexp.MustCompile(`<[^>]*>`).ReplaceAllString(text, ""), "\u202e", path)
 	}
-	require.Contains(t, c.get("/batch/1").text, "&lt;script&gt;alert(1)")
+	require.Contains(t, c.get("/batch/1").text, "[U+202E]&lt;script&gt;alert(1)")
 }
