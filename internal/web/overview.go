@@ -161,7 +161,7 @@ func (f *overviewFigures) sort(open, newest []report.Batch) {
 	}
 	for _, one := range f.Schedules {
 		if one.State != "ok" {
-			f.need(need{Text: fmt.Sprintf("Schedule %s: %s; %s", one.Name, one.State, one.LastText()), Link: "/schedule/" + one.Name})
+			f.need(one.needs())
 		}
 	}
 	for _, b := range newest {
@@ -172,6 +172,7 @@ func (f *overviewFigures) sort(open, newest []report.Batch) {
 func (f *overviewFigures) newest(b report.Batch) {
 	bad := b.Bad()
 	switch {
+	case b.Status == "planned" && f.scheduled(b.Batch): // the schedule says what is to be done
 	case b.Status == "planned":
 		f.need(need{
 			Text: fmt.Sprintf("Batch %d, %s, is a plan of %s: look at it, then apply or discard it", b.Batch, report.Cut(b.Name, 60), report.Plural(b.Total, "row", "rows")),
@@ -184,6 +185,13 @@ func (f *overviewFigures) newest(b report.Batch) {
 	if b.FinishedAt != nil && b.Status == "done" && bad > 0 && f.Now.Sub(*b.FinishedAt) < troubleShown {
 		f.need(need{Text: fmt.Sprintf("%s of batch %d did not succeed", report.Plural(bad, "row", "rows"), b.Batch), Link: batchPath(b.Batch)})
 	}
+}
+
+// scheduled tells a plan of a schedule's last run.
+func (f *overviewFigures) scheduled(batch int64) bool {
+	return slices.ContainsFunc(f.Schedules, func(s scheduleFigures) bool {
+		return s.Last != nil && s.Last.Batch != nil && *s.Last.Batch == batch
+	})
 }
 
 func (f *overviewFigures) needOf(s siteFigures) {

@@ -223,6 +223,25 @@ func TestNeedsAPerson(t *testing.T) {
 	require.NotContains(t, c.get("/").text, "401: bad")
 }
 
+// A schedule's plan that was held back is one thing to do, and says why.
+func TestHeldScheduleNeedsAPerson(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{noToken: true})
+	b.exampleSchedules(t)
+	c := b.login(t, RoleChange)
+	c.upload(rows(3, "new.jpg"))
+	require.Contains(t, c.get("/").text, "is a plan of 3 rows")
+	_, err := b.Pool().Exec(t.Context(), `
+		UPDATE schedule_run SET status = 'held', finished_at = NULL, batch_id = 1, note = '3 of 3 rows would change; `+"`relabel apply 1`"+` sends it' WHERE id = 5`)
+	require.NoError(t, err)
+	_, err = b.Pool().Exec(t.Context(), `UPDATE schedule SET state = 'held' WHERE name = 'nightly'`)
+	require.NoError(t, err)
+	page := c.get("/").text
+	require.Contains(t, page, `<a href="/batch/1">Schedule nightly: held: 3 of 3 rows would change; <code>relabel apply 1</code> sends it</a>`)
+	require.NotContains(t, page, "is a plan of 3 rows")
+	require.Contains(t, c.get("/schedules").text, "held: 3 of 3 rows would change")
+}
+
 func TestDraw(t *testing.T) {
 	t.Parallel()
 	from := time.Date(2026, 3, 2, 15, 0, 0, 0, time.UTC)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"relabel/db"
+	"relabel/internal/report"
 	"relabel/internal/schedule"
 )
 
@@ -21,12 +22,31 @@ type scheduleFigures struct {
 	Now    time.Time
 }
 
-// LastText says what came of its last run.
+// LastText says what came of its last run, and why.
 func (s scheduleFigures) LastText() string {
 	if s.Last == nil {
 		return "never ran"
 	}
-	return schedule.RunText(*s.Last)
+	text := schedule.RunText(*s.Last)
+	for _, why := range []*string{s.Last.Error, s.Last.Note} {
+		if why != nil && *why != "" {
+			text += ": " + report.Cut(*why, 200)
+		}
+	}
+	return text
+}
+
+// needs says what somebody has to look at; the plan that was held back, where
+// there is one.
+func (s scheduleFigures) needs() need {
+	n := need{Text: "Schedule " + s.Name + ": " + s.LastText(), Link: "/schedule/" + s.Name}
+	if s.Last == nil || s.Last.Status != s.State {
+		n.Text = fmt.Sprintf("Schedule %s: %s; %s", s.Name, s.State, s.LastText())
+	}
+	if s.Last != nil && s.Last.Status == "held" && s.Last.Batch != nil {
+		n.Link = batchPath(*s.Last.Batch)
+	}
+	return n
 }
 
 type schedulesFigures struct {

@@ -14,9 +14,11 @@
 
   function themeButton() {
     const button = document.getElementById("theme");
-    const show = () => { button.textContent = isDark() ? "Light" : "Dark"; };
+    const show = () => {
+      button.textContent = isDark() ? "Light" : "Dark";
+      button.setAttribute("aria-label", button.textContent + " theme");
+    };
     button.hidden = false;
-    button.setAttribute("aria-label", "Switch between dark and light");
     button.addEventListener("click", () => {
       root.dataset.theme = isDark() ? "light" : "dark";
       keep(root.dataset.theme);
