@@ -122,11 +122,15 @@ func (p *tab) open(path string) {
 	p.do(chromedp.Navigate(path), chromedp.WaitReady("body"))
 }
 
+// showing is a script that tells whether a part of the page shows a text.
+func showing(selector, want string) string {
+	return fmt.Sprintf(`[...document.querySelectorAll(%q)].some((e) => e.textContent.replace(/\s+/g, " ").includes(%q))`, selector, want)
+}
+
 // text waits until a part of the page, which may be replaced meanwhile, shows a text.
 func (p *tab) text(selector, want string) {
 	p.t.Helper()
-	script := fmt.Sprintf(`[...document.querySelectorAll(%q)].some((e) => e.textContent.replace(/\s+/g, " ").includes(%q))`, selector, want)
-	p.true(script, fmt.Sprintf("%s shows %q", selector, want))
+	p.true(showing(selector, want), fmt.Sprintf("%s shows %q", selector, want))
 }
 
 // true waits until a script says so. A page that is being loaded anew says nothing.
@@ -194,6 +198,43 @@ func TestBrowser(t *testing.T) {
 		p.text("td", what)
 	}
 	p.riverButtons(b)
+}
+
+// The same way with a browser that runs no scripts: each page is right when it is loaded again.
+func TestBrowserWithoutScripts(t *testing.T) {
+	b := setup(t, settings{api: webflowtest.Config{Assets: 30}})
+	p := newTab(t, b)
+	_, err := chromedp.Call(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	require.NoError(t, err)
+	p.open("/upload")
+	csv := filepath.Join(t.TempDir(), "names.csv")
+	require.NoError(t, os.WriteFile(csv, []byte(rows(30, "spring.jpg")), 0o600))
+	p.do(chromedp.SetUploadFiles(chromedp.CSS(`input[type=file]`), []string{csv}))
+	p.press(`main form button.main`)
+	p.again("/batch/1", "#plan", "30 of 30 rows would change")
+	p.true(`document.getElementById("theme").hidden`, "what takes a script is not offered")
+	b.api.FailAsset(webflowtest.AssetID(3), webflowtest.Status(http.StatusNotFound))
+	p.press(`form[action="/batch/1/apply"] button`)
+	p.text("#progress", "0 of 30 rows done")
+	p.press(`form[action="/batch/1/pause"] button`)
+	p.text("#head .badge", "paused")
+	p.press(`form[action="/batch/1/resume"] button`)
+	b.work(t)
+	p.again("/batch/1?status=failed", "#causes", "resource_not_found")
+	p.do(chromedp.Click(chromedp.CSS(`#rows details.ask summary`)))
+	p.press(`form[action="/batch/1/retry"] button`)
+	p.text(".flash", "1 row will be sent again")
+	p.again("/batch/1?status=succeeded", "#rows", "30 rows match")
+}
+
+// again loads a page until it shows a text.
+func (p *tab) again(path, selector, want string) {
+	p.t.Helper()
+	require.Eventually(p.t, func() bool {
+		p.open(path)
+		ok, err := chromedp.Run(p, chromedp.Evaluate[bool](showing(selector, want)))
+		return err == nil && ok
+	}, patience, poll, "%s never shows %q", path, want)
 }
 
 // riverButtons presses one of River UI's, which takes our script to work.
