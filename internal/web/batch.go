@@ -83,7 +83,7 @@ func countsOf(b report.Batch) []count {
 
 // slow reads the dear figures, or takes those of a moment ago.
 func (s *Server) slow(ctx context.Context, b report.Batch) (slowFigures, error) {
-	return s.slowly.get(b.Batch, s.cfg.Now(), func() (f slowFigures, err error) {
+	return s.slowly.get(b.Batch, b.Status, s.cfg.Now(), func() (f slowFigures, err error) {
 		if f.Causes, err = s.cfg.DB.JobErrors(ctx, db.JobFilter{Batch: b.Batch}, shownCauses); err != nil {
 			return f, err
 		}

@@ -17,6 +17,7 @@ type kept[T any] struct {
 
 type keptFigures[T any] struct {
 	at      time.Time
+	state   string
 	figures T
 }
 
@@ -27,11 +28,13 @@ func newKept[T any](life time.Duration) *kept[T] {
 	return &kept[T]{life: life, byID: map[int64]keptFigures[T]{}}
 }
 
-func (k *kept[T]) get(id int64, now time.Time, read func() (T, error)) (T, error) {
+// get reads anew, too, when the batch is in another state: what stands beside
+// the figures then, such as the counts of a batch at its end, is of that state.
+func (k *kept[T]) get(id int64, state string, now time.Time, read func() (T, error)) (T, error) {
 	k.mu.Lock()
 	have, ok := k.byID[id]
 	k.mu.Unlock()
-	if ok && now.Sub(have.at) < k.life {
+	if ok && have.state == state && now.Sub(have.at) < k.life {
 		return have.figures, nil
 	}
 	figures, err := read()
@@ -43,7 +46,7 @@ func (k *kept[T]) get(id int64, now time.Time, read func() (T, error)) (T, error
 	if len(k.byID) >= maxKept {
 		clear(k.byID)
 	}
-	k.byID[id] = keptFigures[T]{at: now, figures: figures}
+	k.byID[id] = keptFigures[T]{at: now, state: state, figures: figures}
 	return figures, nil
 }
 

@@ -28,7 +28,7 @@ type planData struct {
 
 func (s *Server) planData(r *http.Request, id int64) (*planData, error) {
 	ctx := r.Context()
-	sum, err := s.plans.get(id, s.cfg.Now(), func() (plan.Summary, error) { return plan.Summarise(ctx, s.cfg.DB, id) })
+	sum, err := s.plans.get(id, "planned", s.cfg.Now(), func() (plan.Summary, error) { return plan.Summarise(ctx, s.cfg.DB, id) })
 	if errors.Is(err, db.ErrNotPlanned) { // applied a moment ago
 		return nil, nil //nolint:nilnil // there is none, and that is no error
 	}
