@@ -33,9 +33,11 @@ func (db *DB) JobStatements(ctx context.Context, q JobQuery) (map[string]Stateme
 		return nil, err
 	}
 	add("on", 51, page)
-	s.filter.errors = true
-	s.at, s.begun = place{Walk: s.filter.walkName(SortNewest)}, false
-	s.sort = SortNewest
+	s.filter.errors, s.begun, s.sort = true, false, SortNewest
+	if !q.Since.IsZero() || !q.Until.IsZero() {
+		s.sort = SortEnded
+	}
+	s.at = place{Walk: s.filter.walkName(s.sort)}
 	add("errors", 20, causesSQL)
 	return all, nil
 }

@@ -148,6 +148,9 @@ func (f JobFilter) hit(args pgx.NamedArgs) string {
 	and(f.MaxAttempts != nil, "r.calls <= @max_calls", "max_calls", f.MaxAttempts)
 	and(!f.Since.IsZero(), "r.finished_at >= @since", "since", f.Since)
 	and(!f.Until.IsZero(), "r.finished_at < @until", "until", f.Until)
+	if f.errors {
+		all = append(all, "r.error IS NOT NULL")
+	}
 	if f.batchIs != "" {
 		all = append(all, "EXISTS (SELECT FROM batch b WHERE b.id = r.batch_id AND "+f.batchIs+")")
 	}

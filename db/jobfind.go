@@ -34,17 +34,18 @@ const (
 
 // scope is what the batches' counters tell of a filter, without a look at rows.
 type scope struct {
-	Batches  int64 // that there are of it
-	Lo, Hi   int64 // bounds of the ids of rows that it may choose
-	Total    int64 // rows of its batches
-	Matching int64 // of those, rows in its statuses
+	Batches  int64    // that there are of it
+	Lo, Hi   int64    // bounds of the ids of rows that it may choose
+	Total    int64    // rows of its batches
+	Matching int64    // of those, rows in its statuses
+	Present  []string // those of its statuses that any row has
 }
 
 func (db *DB) scope(ctx context.Context, q querier, f JobFilter, siteID int) (scope, error) {
 	list, err := collect[scope](ctx, q, "reading the batches' counters", `
 		SELECT count(*) AS batches, coalesce(min(b.first_id) FILTER (WHERE m.n > 0), 1) AS lo,
 			coalesce(max(b.last_id) FILTER (WHERE m.n > 0), 0) AS hi,
-			coalesce(sum(b.total), 0)::bigint AS total, coalesce(sum(m.n), 0)::bigint AS matching
+			coalesce(sum(b.total), 0)::bigint AS total, coalesce(sum(m.n), 0)::bigint AS matching, `+presentOf(f.Statuses)+` AS present
 		FROM batch b CROSS JOIN LATERAL (SELECT `+countersOf(f.Statuses)+` AS n) m WHERE `+f.batches(),
 		pgx.NamedArgs{"batch": f.Batch, "site": siteID})
 	if err != nil || len(list) != 1 {
@@ -84,6 +85,17 @@ func countersOf(statuses []string) string {
 		}
 	}
 	return strings.Join(sum, " + ")
+}
+
+// presentOf lists those of the statuses that the counters have any row of.
+func presentOf(statuses []string) string {
+	list := []string{"NULL"}
+	for _, s := range Statuses() { // and not the filter's own words
+		if slices.Contains(statuses, s) {
+			list = append(list, "CASE WHEN sum("+countersOf([]string{s})+") > 0 THEN '"+s+"' END")
+		}
+	}
+	return "array_remove(ARRAY[" + strings.Join(list, ", ") + "]::text[], NULL)"
 }
 
 // walk is a way through rename: the order of one index, and the conditions that
@@ -148,7 +160,7 @@ func (f JobFilter) walkName(sort JobSort) string {
 	switch {
 	case f.AssetID != "" || f.State != "":
 		return walkFew
-	case f.errors:
+	case f.errors && sort != SortEnded:
 		return walkTrouble
 	case sort == SortEnded:
 		return walkEnded
@@ -279,7 +291,13 @@ func (db *DB) newSearch(ctx context.Context, q querier, f JobFilter, sort JobSor
 	if f.Batch != 0 && s.scope.Batches == 0 && f.batchIs == "" && f.Site == "" {
 		return nil, noBatch(f.Batch)
 	}
-	s.at.Walk = f.walkName(sort)
+	if f.batchIs != "" && len(f.Statuses) > 0 {
+		// An action goes to the end at once, and may leave out what there is none of:
+		// without cancelled rows an index serves a retry. A list may not, as its
+		// next page would have another order when such a row comes.
+		s.filter.Statuses = s.scope.Present
+	}
+	s.at.Walk = s.filter.walkName(sort)
 	if s.begun = cursor != ""; s.begun {
 		if s.at, err = parsePlace(cursor, s.at.Walk); err != nil {
 			return nil, err

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"math"
 	"slices"
 	"time"
 
@@ -223,15 +224,33 @@ type Causes struct {
 	Of       int64   `json:"of"` // failed, conflicting and invalid rows, by the counters
 }
 
+// MaxErrors is how many rows are grouped at once: fewer than a page looks
+// through, as grouping costs as much again.
+const MaxErrors = 30_000
+
 // JobErrors groups rows by why they did not succeed, most frequent first: the
 // failed, conflicting and invalid ones, or those of the filter's statuses that
-// have an error. It looks through the newest 50,000 at most.
+// have an error. It looks through the newest MaxErrors at most; with since or until,
+// through the last that ended.
 func (db *DB) JobErrors(ctx context.Context, f JobFilter, limit int) (Causes, error) {
+	return db.jobErrors(ctx, f, limit, MaxErrors)
+}
+
+// AllJobErrors is JobErrors without a bound: about two seconds for a million rows.
+func (db *DB) AllJobErrors(ctx context.Context, f JobFilter, limit int) (Causes, error) {
+	return db.jobErrors(ctx, f, limit, math.MaxInt64)
+}
+
+func (db *DB) jobErrors(ctx context.Context, f JobFilter, limit int, look int64) (Causes, error) {
 	if len(f.Statuses) == 0 {
 		f.Statuses = []string{"failed", "conflict", "invalid"}
 	}
 	f.errors = true
-	s, err := db.newSearch(ctx, db.pool, f, SortNewest, "")
+	sort := SortNewest
+	if !f.Since.IsZero() || !f.Until.IsZero() {
+		sort = SortEnded
+	}
+	s, err := db.newSearch(ctx, db.pool, f, sort, "")
 	if err != nil {
 		return Causes{}, err
 	}
@@ -239,8 +258,8 @@ func (db *DB) JobErrors(ctx context.Context, f JobFilter, limit int) (Causes, er
 	if s.done {
 		return out, nil
 	}
-	w := f.walk(SortNewest, s.scope, s.at, false)
-	w.args["look"], w.args["limit"], w.args["site"] = maxLook, limit, s.site
+	w := f.walk(sort, s.scope, s.at, false)
+	w.args["look"], w.args["limit"], w.args["site"] = look, limit, s.site
 	type row struct {
 		Cause
 		Looked int64
@@ -255,15 +274,21 @@ func (db *DB) JobErrors(ctx context.Context, f JobFilter, limit int) (Causes, er
 			out.Causes = append(out.Causes, r.Cause)
 		}
 	}
-	out.Complete = out.Looked < maxLook
+	out.Complete = out.Looked < look
 	return out, nil
 }
+
+// causeSQL is why rename r did not succeed, without what is another one for
+// each row: the names that a conflict is about.
+const causeSQL = `CASE WHEN r.status <> 'conflict' THEN r.error
+	WHEN starts_with(r.error, 'the name is "') THEN 'the name is not as expected'
+	ELSE split_part(r.error, ' was "', 1) END`
 
 // causesSQL groups the hits of one chunk; a row without a cause tells how many
 // rows were looked through when there is no hit among them.
 func causesSQL(w walk, hit string) string {
 	return `WITH ` + w.before + ` looked AS MATERIALIZED (
-	SELECT r.id, r.status, r.http_status, r.error, ` + hit + ` AS hit
+	SELECT r.id, r.status, r.http_status, ` + causeSQL + ` AS error, ` + hit + ` AS hit
 	FROM ` + w.from + ` ORDER BY ` + w.inOrder() + ` LIMIT @look
 ), causes AS (
 	SELECT status, http_status, coalesce(error, '') AS error, count(*) AS rows, max(id) AS example FROM looked WHERE hit

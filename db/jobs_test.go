@@ -243,6 +243,69 @@ func TestJobErrors(t *testing.T) {
 	require.Empty(t, got.Causes)
 }
 
+// Rows that differ in nothing but the names that they are about have one cause.
+func TestConflictsHaveOneCause(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	l := b.load(t, "a", "b", "c", "d")
+	for i, text := range []string{
+		`changed by somebody else: the name was "1" and is "2"`, `changed by somebody else: the name was "3" and is "4"`,
+		`the name is "5", not "6" as expected`, `the name is "7", not "8" as expected`,
+	} {
+		b.settle(t, l.ids[i], "conflict")
+		b.exec(t, `UPDATE rename SET error = $2 WHERE id = $1`, l.ids[i], text)
+	}
+	got, err := b.AllJobErrors(t.Context(), db.JobFilter{Batch: l.batch}, 10)
+	require.NoError(t, err)
+	troubles, err := b.Troubles(t.Context(), l.batch, 10)
+	require.NoError(t, err)
+	var causes, same []string
+	for _, c := range got.Causes {
+		causes = append(causes, fmt.Sprint(c.Rows, " ", c.Error))
+	}
+	for _, c := range troubles {
+		same = append(same, fmt.Sprint(c.Rows, " ", c.Error))
+	}
+	want := []string{"2 the name is not as expected", "2 changed by somebody else: the name"}
+	require.Equal(t, want, causes, "the newest first")
+	require.ElementsMatch(t, want, same, "of a batch's summary too")
+}
+
+// Errors of the last hour are found however many newer rows failed before it: they are looked for by end.
+func TestJobErrorsSince(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	l := b.load(t, "a", "b", "c", "d")
+	for _, id := range l.ids {
+		b.settle(t, id, "failed")
+	}
+	b.exec(t, `UPDATE rename SET finished_at = now() - interval '2 h' WHERE id <> $1`, l.ids[0])
+	now, err := b.Now(t.Context())
+	require.NoError(t, err)
+	got, err := b.JobErrors(t.Context(), db.JobFilter{Since: now.Add(-time.Hour)}, 10)
+	require.NoError(t, err)
+	require.EqualValues(t, []int64{1, 1}, []int64{got.Looked, got.Causes[0].Rows})
+	require.Equal(t, l.ids[0], got.Causes[0].ID)
+}
+
+// An action walks the rows with an error where there are no cancelled ones; a list does not, as its cursor would not go on when one comes.
+func TestRetryLooksAtErrors(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	l := b.load(t, "a", "b", "c", "d", "e")
+	b.settle(t, l.ids[3], "failed")
+	f, ok := db.JobFilter{Name: "line"}.ForRetry()
+	require.True(t, ok)
+	n, err := b.CountJobs(t.Context(), f, 0)
+	require.NoError(t, err)
+	require.Equal(t, db.JobCount{Rows: 1, Exact: true, Looked: 1}, n)
+	_, err = b.CancelJobs(t.Context(), db.JobFilter{AssetID: "a"}, nil)
+	require.NoError(t, err)
+	n, err = b.CountJobs(t.Context(), f, 0)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, n.Rows)
+}
+
 // Thousands of rows are acted on in chunks; an action that is interrupted goes on where it was.
 func TestActInChunks(t *testing.T) {
 	t.Parallel()

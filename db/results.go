@@ -87,10 +87,10 @@ type Trouble struct {
 func (db *DB) Troubles(ctx context.Context, batch int64, limit int) ([]Trouble, error) {
 	return collect[Trouble](ctx, db.pool, "grouping errors", `
 		WITH causes AS (
-			SELECT r.status, r.http_status, r.error, count(*) AS rows, min(r.id) AS example
+			SELECT r.status, r.http_status, `+causeSQL+` AS error, count(*) AS rows, min(r.id) AS example
 			FROM batch b JOIN rename r ON r.id BETWEEN b.first_id AND b.last_id AND r.batch_id = b.id
 			WHERE b.id = @batch AND r.error IS NOT NULL AND r.status IN ('failed', 'conflict', 'invalid')
-			GROUP BY r.status, r.http_status, r.error
+			GROUP BY 1, 2, 3
 			ORDER BY count(*) DESC, min(r.id) LIMIT @limit
 		)
 		SELECT c.status, c.http_status::int AS http_status, c.error, c.rows,

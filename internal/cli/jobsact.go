@@ -12,9 +12,9 @@ import (
 	"relabel/internal/report"
 )
 
-// slowCount is from how many rows on a count takes so long (seconds) that people
-// should know what they wait for.
-const slowCount = 500_000
+// slowCount is from how many rows on a count takes so long (up to seconds) that
+// people should see first what there is at least.
+const slowCount = 50_000
 
 func (a *app) jobsRetryCommand() *cobra.Command {
 	return a.jobsAction(jobsAction{
@@ -79,7 +79,7 @@ func (a *app) confirmJobs(ctx context.Context, s *session, f db.JobFilter, quest
 	}
 	st, err := s.CountJobs(ctx, f, slowCount)
 	if err == nil && !st.Exact {
-		a.note("counting ...")
+		a.note("at least %s among the first %s; counting on ...", report.Plural(st.Rows, "row", "rows"), report.Number(st.Looked))
 		st, err = s.CountJobs(ctx, f, 0)
 	}
 	if err != nil {

@@ -23,6 +23,7 @@ type listFlags struct {
 	sort, cursor string
 	limit        int
 	csv          bool
+	all          bool // look through all rows, however long it takes
 }
 
 func (a *app) jobsListCommand() *cobra.Command {
@@ -205,9 +206,10 @@ func (a *app) jobsErrorsCommand() *cobra.Command {
 		Use:   "errors",
 		Short: "Failures by cause, with their counts and an example of each",
 		Long: `Groups the failed, conflicting and invalid rows (or those of --status that have an error) by
-cause, the most frequent first. It looks through the newest 50,000 of them, and says so where
-there are more.`,
-		Example: "  relabel jobs errors --batch 7\n  relabel jobs errors --since 1h",
+cause, the most frequent first. It looks through the newest 30,000 of them, so that it comes
+at once, and says so where there are more; --all looks through all, which takes about two
+seconds for a million.`,
+		Example: "  relabel jobs errors --batch 7\n  relabel jobs errors --since 1h\n  relabel jobs errors --all",
 		Args:    noArgs("no arguments, but options"), ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := j.check(cmd, a, db.Statuses(), time.Now())
@@ -225,11 +227,16 @@ there are more.`,
 	j.add(cmd, db.Statuses())
 	cmd.Flags().IntVar(&l.limit, "limit", 20, "at most `N` causes")
 	cmd.Flags().BoolVar(&l.csv, "csv", false, "print CSV")
+	cmd.Flags().BoolVar(&l.all, "all", false, "look through all rows, not only the newest 30,000")
 	return cmd
 }
 
 func (a *app) jobsErrors(ctx context.Context, s *session, f db.JobFilter, l listFlags) error {
-	got, err := s.JobErrors(ctx, f, l.limit)
+	find := s.JobErrors
+	if l.all {
+		find = s.AllJobErrors
+	}
+	got, err := find(ctx, f, l.limit)
 	switch {
 	case err != nil:
 		return usage(err)
@@ -244,11 +251,14 @@ func (a *app) jobsErrors(ctx context.Context, s *session, f db.JobFilter, l list
 		}
 	}
 	switch {
+	case !got.Complete && len(got.Causes) == 0:
+		a.note("no error matches among the newest %s; --all looks through all", report.Plural(got.Looked, "row", "rows"))
+	case !got.Complete:
+		a.note("these are of the newest %s; --all counts all", report.Plural(got.Looked, "row", "rows"))
 	case len(got.Causes) == 0:
 		a.note("no error matches")
-	case !got.Complete:
-		a.note("these are the newest %s of %s; --batch, --status or --since tell more of others",
-			report.Number(got.Looked), report.Plural(got.Of, "row", "rows"))
+	case len(got.Causes) == l.limit:
+		a.note("there may be more causes: --limit %d", 5*l.limit)
 	}
 	return err
 }
