@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"relabel/internal/intake"
 	"relabel/internal/report"
@@ -33,8 +34,19 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request) {
 		s.renderLogin(w, r, http.StatusForbidden, form)
 		return
 	}
-	s.attempt(w, r, form, "", func() (Role, bool) { return s.links.use(key) },
-		"This link was used before, or is of an earlier start. The newest one stands in the terminal where relabel runs.")
+	// Wrong keys are not counted as guesses are: they have 256 bits, and any page
+	// could have a browser ask for some, so that its owner would have to wait.
+	role, ok := s.links.use(key)
+	if !ok {
+		s.refuse(w, r, form, "This link was used before, or is of an earlier start. The newest one stands in the terminal where relabel runs.")
+		return
+	}
+	s.enter(w, r, "", role)
+	if s.cfg.LinkUsed != nil {
+		s.cfg.LinkUsed(role, s.client(r))
+	}
+	form.Done = true
+	s.renderLogin(w, r, http.StatusOK, form)
 }
 
 // login takes the form with a password.
@@ -44,8 +56,21 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	form := loginForm{Password: s.cfg.Password != "", Next: localPath(r.PostFormValue("next"))}
-	password := r.PostFormValue("password")
-	s.attempt(w, r, form, r.PostFormValue("name"), func() (Role, bool) { return s.checkPassword(password) }, "That is not the password.")
+	from := s.client(r)
+	if wait := s.guesses.begin(from); wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
+		form.Problem = fmt.Sprintf("Too many attempts: try again in %s.", report.Span(max(wait, time.Second)))
+		s.renderLogin(w, r, http.StatusTooManyRequests, form)
+		return
+	}
+	role, ok := s.checkPassword(r.PostFormValue("password"))
+	if !ok {
+		s.refuse(w, r, form, "That is not the password.")
+		return
+	}
+	s.guesses.right(from)
+	s.enter(w, r, r.PostFormValue("name"), role)
+	http.Redirect(w, r, form.Next, http.StatusSeeOther)
 }
 
 // checkPassword compares with both, so that its time tells nothing.
@@ -61,37 +86,19 @@ func (s *Server) checkPassword(given string) (Role, bool) {
 	return "", false
 }
 
-// attempt lets somebody try to log in, unless too many have tried in vain.
-func (s *Server) attempt(w http.ResponseWriter, r *http.Request, form loginForm, name string, check func() (Role, bool), wrong string) {
-	from := s.client(r)
-	if wait := s.guesses.begin(from); wait > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
-		form.Problem = fmt.Sprintf("Too many attempts: try again in %s.", report.Span(max(wait, 1e9)))
-		s.renderLogin(w, r, http.StatusTooManyRequests, form)
-		return
-	}
-	role, ok := check()
-	if !ok {
-		s.cfg.Logger.Warn("somebody failed to log in to the dashboard", "from", from)
-		form.Problem = wrong
-		s.renderLogin(w, r, http.StatusForbidden, form)
-		return
-	}
-	s.guesses.right(from)
-	who := from
+// enter begins a session.
+func (s *Server) enter(w http.ResponseWriter, r *http.Request, name string, role Role) {
+	who := s.client(r)
 	if name = strings.TrimSpace(report.Cut(intake.Clean(name), 40)); name != "" {
-		who = name + " at " + from
+		who = name + " at " + who
 	}
 	s.setCookie(w, s.sessions.begin(who, role), int(sessionLife.Seconds()))
-	if r.Method == http.MethodPost {
-		http.Redirect(w, r, form.Next, http.StatusSeeOther)
-		return
-	}
-	if s.cfg.LinkUsed != nil {
-		s.cfg.LinkUsed(role, from)
-	}
-	form.Done = true
-	s.renderLogin(w, r, http.StatusOK, form)
+}
+
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, form loginForm, why string) {
+	s.cfg.Logger.Warn("somebody failed to log in to the dashboard", "from", s.client(r))
+	form.Problem = why
+	s.renderLogin(w, r, http.StatusForbidden, form)
 }
 
 func (s *Server) renderLogin(w http.ResponseWriter, r *http.Request, status int, form loginForm) {

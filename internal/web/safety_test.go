@@ -56,6 +56,9 @@ func TestLinkLogsInOnce(t *testing.T) {
 	require.Equal(t, http.StatusForbidden, other.get(link).StatusCode, "a second time")
 	require.Equal(t, http.StatusSeeOther, other.get("/").StatusCode)
 	require.NotEqual(t, link, b.server.Link(RoleChange), "there is a next one")
+	for range 2 * freeGuesses {
+		require.Equal(t, http.StatusForbidden, other.get("/login?key=x").StatusCode, "another page has the browser ask: nobody has to wait for it")
+	}
 	require.Equal(t, http.StatusOK, other.get(b.server.Link(RoleChange)).StatusCode)
 
 	require.Equal(t, http.StatusSeeOther, c.post("/logout", nil).StatusCode)
@@ -147,7 +150,7 @@ func TestOtherPagesAreRefused(t *testing.T) {
 // methods but GET.
 func (b *testBundle) changes() (list []*http.Request) {
 	add := func(method, path, kind, body string) {
-		r, _ := http.NewRequest(method, b.url+path, strings.NewReader(body)) //nolint:noctx // is given one when it is sent
+		r, _ := http.NewRequest(method, b.url+path, strings.NewReader(body)) // its clones are given a context
 		r.Header.Set("Content-Type", kind)
 		list = append(list, r)
 	}

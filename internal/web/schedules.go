@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"relabel/db"
@@ -28,10 +29,8 @@ func (s scheduleFigures) LastText() string {
 		return "never ran"
 	}
 	text := schedule.RunText(*s.Last)
-	for _, why := range []*string{s.Last.Error, s.Last.Note} {
-		if why != nil && *why != "" {
-			text += ": " + report.Cut(*why, 200)
-		}
+	if why := strings.TrimSpace(deref(s.Last.Error) + " " + deref(s.Last.Note)); why != "" {
+		return text + ": " + report.Cut(why, 300)
 	}
 	return text
 }
