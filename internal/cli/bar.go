@@ -4,81 +4,137 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
+	"slices"
 	"sync"
 
-	"github.com/mattn/go-runewidth"
-	"github.com/vbauerster/cupwriter"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
-
-	"relabel/internal/report"
 )
 
 const (
-	// barWidth keeps the bar readable on a wide terminal.
+	// barWidth keeps bars readable on a wide terminal.
 	barWidth = 80
 
-	// paceLines is room below the bar for how it goes, and for what runs beside it:
-	// more is cut. (status lists all.)
-	paceLines = 6
+	// shortestBar, its ends included, is what names are cut for.
+	shortestBar = 12
+
+	// shortestName is the least of a name that tells anything.
+	shortestName = 6
+
+	// lineName is what a line shows of a label with its name, columns.
+	lineName = 60
+
+	percentWidth = 6 // " 100 %", and as much is around the bar
+
+	// detailLines is room below a bar for how it goes: at 40 columns two lines,
+	// and one more for a long reason. More is cut; `status BATCH` tells all.
+	detailLines = 3
+
+	// belowLines is room for each text that is of all bars.
+	belowLines = 3
 )
 
-// barReporter draws a bar with rows and percent, and below it how it goes:
+// barReporter draws a bar for each batch with rows and percent, and below it how
+// it goes:
 //
-//	batch 7  180/600 rows  [===========>-------------------------------]  30 %
+//	batch 7 names.csv  180/600 rows [===========>-------------------]  30 %
 //	30.0 calls/s, 0 answered 429, 60 of 60 calls in 2 s, ends 22:18:18 (in 14 s)
+//	last error: HTTP 404 resource_not_found: … (line 12, asset 63f1…)
 type barReporter struct {
-	screen *screen
-	w      *os.File
-	drawn  *mpb.Progress
-	bar    *mpb.Bar
+	screen  *screen
+	console *console
+	drawn   *mpb.Progress // nil before the first picture
+	bars    map[string]*bar
 
-	mu sync.Mutex // the bar draws itself when it likes
-	p  progress
+	mu sync.Mutex // bars draw themselves when they like
 }
 
-func (r *barReporter) show(p progress) {
-	r.mu.Lock()
-	r.p = p
-	r.mu.Unlock()
-	if r.bar == nil {
-		r.start()
+// bar is one that is drawn.
+type bar struct {
+	*mpb.Bar
+	r *barReporter
+
+	// Guarded by r.mu.
+	p     progress
+	below []string // of the last bar
+}
+
+func newBarReporter(s *screen, w *os.File) *barReporter {
+	return &barReporter{screen: s, console: &console{file: w}, bars: map[string]*bar{}}
+}
+
+func (r *barReporter) show(p picture) {
+	if r.drawn == nil {
+		r.drawn = mpb.New(mpb.WithConsoleWriter(r.console), mpb.WithAutoRefresh(), mpb.WithWidth(barWidth))
+		r.screen.draw(r.drawn)
 	}
-	r.bar.SetTotal(p.total, false)
-	r.bar.SetCurrent(p.done)
+	p = p.cut(r.console.size())
+	for label, b := range r.bars {
+		if !slices.ContainsFunc(p.bars, func(p progress) bool { return p.label == label }) {
+			b.Abort(true)
+			delete(r.bars, label)
+		}
+	}
+	for i, one := range p.bars {
+		var below []string
+		if i == len(p.bars)-1 {
+			below = p.below
+		}
+		r.showBar(i, one, below)
+	}
 }
 
-// start gives the bar no total of its own: it would end itself there, and work
+// showBar gives a bar no total of its own: it would end itself there, and work
 // that goes on gets more rows.
-func (r *barReporter) start() {
-	console := cupwriter.New(lineStart{r.w}, false)
-	console.SetTermFd(int(r.w.Fd()))
-	r.drawn = mpb.New(mpb.WithConsoleWriter(console), mpb.WithAutoRefresh(), mpb.WithWidth(barWidth))
-	below := make([]mpb.BarFiller, paceLines)
-	for i := range below {
-		below[i] = mpb.BarFillerFunc(func(w io.Writer, s decor.Statistics) error { return r.paceLine(w, i, s.AvailableWidth) })
+func (r *barReporter) showBar(i int, p progress, below []string) {
+	b, ok := r.bars[p.label]
+	if !ok {
+		b = &bar{r: r}
 	}
-	r.bar = r.drawn.New(0, mpb.BarStyle(), mpb.PrependDecorators(decor.Any(r.left)),
-		mpb.AppendDecorators(decor.Any(r.right)), mpb.BarBtmExtender(below...))
-	r.screen.draw(r.drawn)
+	r.mu.Lock()
+	b.p, b.below = p, below
+	r.mu.Unlock()
+	if !ok {
+		b.start(i)
+		r.bars[p.label] = b
+	}
+	b.SetPriority(i)
+	b.SetTotal(p.total, false)
+	b.SetCurrent(p.done)
 }
 
-func (r *barReporter) left(decor.Statistics) string {
-	p := r.now()
-	return fmt.Sprintf("%s  %s/%s %s", p.label, report.Number(p.done), report.Number(p.total), p.unit())
+func (b *bar) start(priority int) {
+	lines := make([]mpb.BarFiller, detailLines+maxBelow*belowLines)
+	for i := range lines {
+		lines[i] = mpb.BarFillerFunc(func(w io.Writer, s decor.Statistics) error { return b.writeLine(w, i, s.AvailableWidth) })
+	}
+	b.Bar = b.r.drawn.New(0, mpb.BarStyle(), mpb.BarPriority(priority),
+		mpb.PrependDecorators(decor.Any(b.title, decor.WCSyncSpaceR), decor.Any(b.counts, decor.WCSyncSpace)),
+		mpb.AppendDecorators(decor.Any(b.percent)), mpb.BarBtmExtender(lines...))
 }
 
-func (r *barReporter) right(decor.Statistics) string {
-	p := r.now()
+func (b *bar) title(s decor.Statistics) string {
+	p, _ := b.now()
+	return p.title(s.AvailableWidth - len(p.counts()) - shortestBar - 2*percentWidth)
+}
+
+func (b *bar) counts(decor.Statistics) string {
+	p, _ := b.now()
+	return p.counts()
+}
+
+func (b *bar) percent(decor.Statistics) string {
+	p, _ := b.now()
 	if p.total == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" %d %%", 100*p.done/p.total)
+	return fmt.Sprintf("%3d %%", 100*p.done/p.total)
 }
 
-func (r *barReporter) paceLine(w io.Writer, i, width int) error {
-	lines := wrap(r.now().pace(), width, paceLines)
+func (b *bar) writeLine(w io.Writer, i, width int) error {
+	p, below := b.now()
+	lines := p.text(width)
+	lines = append(lines, textBelow(below, width)...)
 	if i >= len(lines) {
 		return nil
 	}
@@ -86,62 +142,21 @@ func (r *barReporter) paceLine(w io.Writer, i, width int) error {
 	return err
 }
 
-func (r *barReporter) now() progress {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.p
+func (b *bar) now() (p progress, below []string) {
+	b.r.mu.Lock()
+	defer b.r.mu.Unlock()
+	return b.p, b.below
 }
 
-// end leaves the bar as it was last.
+// end leaves the bars as they were last.
 func (r *barReporter) end() {
-	if r.bar == nil {
+	if r.drawn == nil {
 		return
 	}
 	r.screen.ended(func() {
-		r.bar.Abort(false)
+		for _, b := range r.bars {
+			b.Abort(false)
+		}
 		r.drawn.Wait()
 	})
-}
-
-// lineStart begins each drawing at the left edge: the terminal itself may have
-// written there, such as ^C.
-type lineStart struct{ io.Writer }
-
-// Write implements io.Writer.
-func (l lineStart) Write(b []byte) (int, error) {
-	n, err := l.Writer.Write(append([]byte{'\r'}, b...))
-	return max(n-1, 0), err
-}
-
-// wrap lays items out in lines of a width, commas between them, and breaks
-// between items where it can, else between words. What does not fit is cut.
-func wrap(items []string, width, limit int) []string {
-	var lines []string
-	for i, item := range items {
-		if i < len(items)-1 {
-			item += ","
-		}
-		if n := len(lines) - 1; n >= 0 && runewidth.StringWidth(lines[n]+" "+item) <= width {
-			lines[n] += " " + item
-			continue
-		}
-		lines = append(lines, wrapWords(item, width)...)
-	}
-	if len(lines) > limit {
-		lines = lines[:limit]
-		lines[limit-1] = runewidth.Truncate(lines[limit-1]+" …", width, "…")
-	}
-	return lines
-}
-
-func wrapWords(text string, width int) (lines []string) {
-	for _, word := range strings.Fields(text) {
-		word = runewidth.Truncate(word, width, "…")
-		if n := len(lines) - 1; n >= 0 && runewidth.StringWidth(lines[n]+" "+word) <= width {
-			lines[n] += " " + word
-			continue
-		}
-		lines = append(lines, word)
-	}
-	return lines
 }

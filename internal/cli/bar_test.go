@@ -4,6 +4,7 @@ package cli
 
 import (
 	"io"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -19,20 +20,24 @@ import (
 	"relabel/internal/webflow/webflowtest"
 )
 
-// terminal is what a person sees: the few control sequences that the bar uses,
-// and lines that break at the edge.
+// terminal is what a person sees: the few control sequences that bars use, and
+// lines that break at the edge, anew when it gets another size.
 type terminal struct {
-	columns int
+	t      *testing.T
+	master *os.File
 
 	mu       sync.Mutex
-	lines    []string
-	row, col int
+	columns  int
+	lines    []string // as they were written; broken at the edge they may be several rows
+	row, col int      // row counts lines
 	wrapped  []string // lines that were wider than the terminal
+	torn     bool     // something began in the midst of a line
+	frames   int      // that were drawn
 	all      []byte   // that ever came
 	rest     string   // an escape sequence that is not whole yet
 }
 
-var upAndErase = regexp.MustCompile(`^\x1b\[(\d+)A\x1b\[J`)
+var upAndErase = regexp.MustCompile(`^(?:\x1b\[(\d+)A)?\x1b\[J`)
 
 func (s *terminal) Write(b []byte) (int, error) {
 	s.mu.Lock()
@@ -43,9 +48,10 @@ func (s *terminal) Write(b []byte) (int, error) {
 	for text != "" {
 		switch m := upAndErase.FindStringSubmatch(text); {
 		case m != nil:
-			n, _ := strconv.Atoi(m[1])
-			s.row = max(s.row-n, 0)
+			n, _ := strconv.Atoi(m[1]) // none is 0
+			s.up(n)
 			s.erase()
+			s.frames++
 			text = text[len(m[0]):]
 		case text[0] == '\x1b':
 			if len(text) > 12 {
@@ -88,6 +94,30 @@ func (s *terminal) print(text string) {
 	}
 }
 
+// up moves by rows, of which a line that is wider than the terminal has several.
+func (s *terminal) up(n int) {
+	for ; n > 0 && s.row > 0; n -= max((runewidth.StringWidth(s.lines[s.row])+s.columns-1)/s.columns, 1) {
+		s.row--
+	}
+	s.torn = s.torn || n < 0
+}
+
+// resize gives it another size, just after something was drawn.
+func (s *terminal) resize(columns, rows int) {
+	s.t.Helper()
+	drawn := func() int {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.frames
+	}
+	before := drawn()
+	require.Eventually(s.t, func() bool { return drawn() > before }, patience, time.Millisecond)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	require.NoError(s.t, pty.Setsize(s.master, &pty.Winsize{Rows: uint16(rows), Cols: uint16(columns)}))
+	s.columns = columns
+}
+
 // came tells whether a text ever came, erased since or not.
 func (s *terminal) came(text string) bool {
 	s.mu.Lock()
@@ -118,7 +148,7 @@ func (b *testBundle) watch(columns int, args ...string) (s *terminal, end func(s
 	master, slave, err := pty.Open()
 	require.NoError(b.t, err)
 	require.NoError(b.t, pty.Setsize(master, &pty.Winsize{Rows: 24, Cols: uint16(columns)}))
-	s = &terminal{columns: columns}
+	s = &terminal{t: b.t, master: master, columns: columns}
 	cmd := b.command(args...)
 	cmd.Stderr = slave
 	require.NoError(b.t, cmd.Start())
@@ -148,7 +178,7 @@ func (b *testBundle) sees(s *terminal, pattern string) string {
 	b.t.Helper()
 	re := regexp.MustCompile(pattern)
 	require.Eventually(b.t, func() bool { return re.MatchString(s.String()) }, patience, 20*time.Millisecond,
-		"waited for %s", pattern)
+		"waited for %s on\n%s", pattern, s)
 	return s.String()
 }
 
@@ -159,7 +189,7 @@ func TestBar(t *testing.T) {
 		columns int
 		running string
 	}{
-		{80, `(?m)^batch 1  20/60 rows \[=+>-+\]  33 %\n[0-9.]+ calls/s, 0 answered 429, 20 of 20 calls in 3 s, ends \S+ \(in \d+ s\)$`},
+		{80, `(?m)^batch 1 n\.csv  20/60 rows \[=+>-+\]  33 %\n[0-9.]+ calls/s, 0 answered 429, 20 of 20 calls in 3 s, ends \S+ \(in \d+ s\)$`},
 		{40, `(?m)^batch 1  20/60 rows \[=*>-+\]  33 %\n[0-9.]+ calls/s, 0 answered 429,\n20 of 20 calls in 3 s,\nends \S+ \(in \d+ s\)$`},
 	} {
 		t.Run(strconv.Itoa(c.columns), func(t *testing.T) {
@@ -168,11 +198,51 @@ func TestBar(t *testing.T) {
 			s, wait := b.watch(c.columns, "run", "n.csv")
 			b.sees(s, c.running)
 			require.Zero(t, wait(0))
-			require.Regexp(t, `(?m)^batch 1 is loaded\nbatch 1  60/60 rows \[=+>\]  100 %\n`, s.String())
+			require.Regexp(t, `(?m)^batch 1 is loaded\nbatch 1( n\.csv)?  60/60 rows \[=+>\] 100 %\n`, s.String())
 			require.Equal(t, 1, strings.Count(s.String(), "rows ["), "one bar:\n%s", s)
 			require.Empty(t, s.wrapped)
 		})
 	}
+}
+
+// All running batches have a bar, in any size of the terminal, and each ends with
+// a line.
+func TestBars(t *testing.T) {
+	b := setup(t, webflowtest.Config{Assets: 60}).with("WEBFLOW_RATE_LIMIT", "10/2s")
+	b.enqueue(names(40), "--name", "first")
+	gone := "asset_id,display_name\n"
+	for i := range 20 {
+		gone += webflowtest.AssetID(100+i) + ",gone.jpg\n"
+	}
+	b.enqueue(gone, "--name", "second")
+	s, wait := b.watch(80, "status", "--watch")
+	b.sees(s, `(?m)^batch 1 first +0/40 rows \[-+\]   0 %\n`+
+		`batch 2 second +0/20 rows \[-+\]   0 %\n  40 rows of other batches come first\n`+
+		"site default: no worker is running; `relabel work` sends it$")
+	work := b.start("", "work", "--until-done")
+	b.sees(s, `(?m)^batch 1 first +[1-9]\d/40 rows`)
+	s.resize(40, 24)
+	b.sees(s, `(?m)^batch 1  +\d+/40 rows \[.+\n  [0-9.]+ calls/s, 0 answered 429,( ends .*)?\n(.*\n)+batch 2`)
+	s.resize(100, 5)
+	b.sees(s, `(?m)^batch 1 first .*\n  [0-9.]+ calls/s.*\nand 1 more batch: relabel status\nsite default: `)
+	s.resize(100, 30)
+	b.sees(s, `(?m)^batch 2 second  +[1-9]\d?/20 rows .*\n(.*\n)*.* \d+ failed(.*\n)+lately \d+ × HTTP 404 (.*\n)?.*line\s+\d+,\s+asset`)
+	require.Zero(t, wait(0))
+	require.Equal(t, exitTrouble, work.wait().code)
+	require.Regexp(t, `(?m)^Batch 1 "first" on site default is done after .*: 40 succeeded\n`, s)
+	require.Regexp(t, `(?m)^Batch 2 "second" on site default is done after .*: 20 failed\nbatch 2 second  20/20 rows \[=+>\] 100 %`, s)
+	require.Equal(t, 1, strings.Count(s.String(), "rows ["), "one bar is left:\n%s", s)
+	require.False(t, s.torn)
+}
+
+// A terminal that can't move its cursor gets lines.
+func TestDumbTerminal(t *testing.T) {
+	b := setup(t, webflowtest.Config{Assets: 20}).with("TERM", "dumb").with("WEBFLOW_RATE_LIMIT", "10/1s")
+	b.file("n.csv", names(20))
+	s, wait := b.watch(80, "run", "n.csv")
+	require.Zero(t, wait(0))
+	require.Contains(t, s.String(), "batch 1 n.csv: ")
+	require.NotContains(t, string(s.all), "\x1b")
 }
 
 // Log lines go above the bar, and none is lost at its end.
@@ -195,7 +265,7 @@ func TestWorkBar(t *testing.T) {
 	s, wait := b.watch(80, "work")
 	b.sees(s, `site default  0/0 rows`)
 	b.enqueue(names(40))
-	b.sees(s, `(?m)^site default  40/40 rows \[=+>\]  100 %\n`)
+	b.sees(s, `(?m)^site default  40/40 rows \[=+>\] 100 %\n`)
 	b.enqueue("asset_id,display_name\n" + webflowtest.AssetID(0) + ",other\n")
 	b.sees(s, `site default  41/41 rows`)
 	require.Zero(t, wait(syscall.SIGTERM))
@@ -203,6 +273,27 @@ func TestWorkBar(t *testing.T) {
 	require.NotContains(t, s.String(), "^C")
 	require.Regexp(t, `stopped; 0 rows are left to send\s*$`, s.String())
 	require.Empty(t, s.wrapped)
+}
+
+// What a terminal has no room for is left out, and said so.
+func TestCut(t *testing.T) {
+	t.Parallel()
+	bars := []progress{{label: "a", details: []string{"one"}}, {label: "b", details: []string{"two"}}, {label: "c"}}
+	for _, c := range []struct {
+		height int
+		bars   int
+		below  []string
+	}{
+		{24, 3, []string{"site"}},
+		{6, 3, []string{"site"}},
+		{5, 1, []string{"and 2 more batches: relabel status", "site"}},
+		{4, 1, []string{"and 2 more batches: relabel status", "site"}},
+		{1, 1, []string{"and 2 more batches: relabel status", "site"}},
+	} {
+		got := picture{bars: bars, below: []string{"site"}}.cut(80, c.height)
+		require.Len(t, got.bars, c.bars, "%d rows", c.height)
+		require.Equal(t, c.below, got.below, "%d rows", c.height)
+	}
 }
 
 func TestWrap(t *testing.T) {

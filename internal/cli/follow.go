@@ -10,96 +10,39 @@ import (
 	"relabel/internal/report"
 )
 
-// pollEvery is how often progress is read: one indexed query.
-const pollEvery = 500 * time.Millisecond
+const (
+	// pollEvery is how often progress is read: a few indexed queries.
+	pollEvery = 500 * time.Millisecond
 
-// follow shows a batch's progress until it ends, stop says so, or ctx ends. A
-// database that is away for a moment is
-// waited for.
+	// shownErrors is how many causes are told of while a batch runs; `status BATCH`
+	// has more.
+	shownErrors = 3
+)
+
+// follow shows a batch's progress, and below it all others that run, until it
+// ends, stop says so, or ctx ends.
 func (a *app) follow(ctx context.Context, s *session, id int64, stop func(report.Batch) bool) error {
-	rep := a.newReporter()
-	defer rep.end()
-	var meter rateMeter
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
-	for {
+	return a.watchBatches(ctx, s, func() (list []report.Batch, end bool, err error) {
 		v, err := s.view(ctx, id)
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil && !db.Transient(err):
-			return err
-		case err == nil:
-			p := progressOf(v, meter.add(v.Now, v.Calls, v.Lane.Window))
-			beside, err := besides(ctx, s, v)
-			if err != nil && !db.Transient(err) && ctx.Err() == nil {
-				return err
-			}
-			p.details = append(p.details, beside...)
-			rep.show(p)
-			if v.Left() == 0 || stop(v) {
-				return nil
+		if err != nil {
+			return nil, false, err
+		}
+		list, end = []report.Batch{v}, v.Left() == 0 || stop(v)
+		if end {
+			return list, end, nil
+		}
+		open, err := report.OpenBatches(ctx, s.DB, listedBatches)
+		for _, o := range open {
+			if o.Batch != id {
+				list = append(list, o)
 			}
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
-}
-
-// besides tells what else matters to a running batch: the last error, and the
-// batches of its site that share the limit with it.
-func besides(ctx context.Context, s *session, v report.Batch) (texts []string, err error) {
-	if v.Left() == 0 {
-		return nil, nil
-	}
-	open, err := report.OpenBatches(ctx, s.DB, listedBatches, v.Site)
-	if err != nil {
-		return nil, err
-	}
-	for _, o := range open {
-		if o.Batch != v.Batch {
-			texts = append(texts, "also "+shortly(o))
-		}
-	}
-	last, err := lastError(ctx, s, v.Batch)
-	if last != "" {
-		texts = append(texts, last)
-	}
-	return texts, err
-}
-
-// shortly is "batch 7 names.csv 120/500, ends 14:02:10 (in 3 min)".
-func shortly(v report.Batch) string {
-	text := fmt.Sprintf("batch %d %s %s/%s", v.Batch, report.Cut(v.Name, 20), report.Number(v.Done()), report.Number(v.Total))
-	if why := v.Waiting(); why != "" {
-		return text + " " + why
-	}
-	if e := v.Ends(); e != "" {
-		return text + " " + e
-	}
-	return text
-}
-
-// lastError is the newest cause for which a call of some batches failed lately,
-// with an example.
-func lastError(ctx context.Context, s *session, batches ...int64) (string, error) {
-	list, err := s.RecentErrors(ctx, batches)
-	if err != nil || len(list) == 0 {
-		return "", err
-	}
-	e := list[0]
-	what := e.Error
-	if e.HTTPStatus != nil {
-		what = fmt.Sprintf("HTTP %d %s", *e.HTTPStatus, what)
-	}
-	return fmt.Sprintf("last error: %s (line %d, asset %s)", report.Cut(what, 80), e.Line, e.AssetID), nil
+		return list, end, err
+	})
 }
 
 // watchAll shows all running batches, of one site or with an empty name of all,
-// until none is left or ctx ends.
+// until none is left or ctx ends; then it lists the newest.
 func (a *app) watchAll(ctx context.Context, s *session, site string) error {
 	var sites []string
 	if site != "" {
@@ -108,77 +51,191 @@ func (a *app) watchAll(ctx context.Context, s *session, site string) error {
 		}
 		sites = []string{site}
 	}
+	w := runningBatches{a: a, s: s, sites: sites}
+	if err := a.watchBatches(ctx, s, func() ([]report.Batch, bool, error) { return w.read(ctx) }); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return a.statusList(context.WithoutCancel(ctx), s, site)
+}
+
+// runningBatches reads them again and again, and tells of those that have ended
+// since.
+type runningBatches struct {
+	a      *app
+	s      *session
+	sites  []string // none: all
+	before []report.Batch
+}
+
+// read gives those that run, or when none is left those that were the last.
+func (w *runningBatches) read(ctx context.Context) (list []report.Batch, end bool, err error) {
+	open, err := report.OpenBatches(ctx, w.s.DB, listedBatches, w.sites...)
+	if err != nil {
+		return nil, false, err
+	}
+	ended, err := w.ended(ctx, open)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, v := range ended {
+		w.a.note("%s: %s", headline(v), v.Counts())
+	}
+	if w.before = open; len(open) == 0 {
+		return ended, true, nil
+	}
+	return open, false, nil
+}
+
+func (w *runningBatches) ended(ctx context.Context, open []report.Batch) (ended []report.Batch, err error) {
+	for _, b := range w.before {
+		if slices.ContainsFunc(open, func(o report.Batch) bool { return o.Batch == b.Batch }) {
+			continue
+		}
+		v, err := w.s.view(ctx, b.Batch)
+		if err != nil {
+			return nil, err
+		}
+		if v.FinishedAt != nil { // others are beyond the list's end
+			ended = append(ended, v)
+		}
+	}
+	return ended, nil
+}
+
+// watchBatches shows what read gives, until it says that this is the end, or ctx
+// ends. A database that is away for a moment is waited for.
+func (a *app) watchBatches(ctx context.Context, s *session, read func() (list []report.Batch, end bool, err error)) error {
 	rep := a.newReporter()
-	var shown gallery
+	defer rep.end()
+	g := gallery{meters: map[int64]*rateMeter{}}
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
-		open, err := report.OpenBatches(ctx, s.DB, listedBatches, sites...)
-		if err == nil && len(open) > 0 {
-			err = shown.show(ctx, s, rep, open)
+		list, end, err := read()
+		if err == nil && len(list) > 0 {
+			err = g.show(ctx, s, rep, list)
 		}
-		if ctx.Err() != nil || err == nil && len(open) == 0 || err != nil && !db.Transient(err) {
-			rep.end()
-			if err != nil && ctx.Err() == nil {
-				return err
-			}
-			return a.statusList(context.WithoutCancel(ctx), s, site)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil && !db.Transient(err):
+			return err
+		case err == nil && end:
+			return nil
 		}
 		select {
 		case <-ctx.Done():
+			return ctx.Err()
 		case <-tick.C:
 		}
 	}
 }
 
-// gallery shows several batches at once.
+// gallery makes pictures of batches, each of which needs the ones before for its
+// calls a second.
 type gallery struct {
-	meter rateMeter
-	ids   []int64 // of the batches that it measures
+	meters map[int64]*rateMeter // by batch
 }
 
-func (g *gallery) show(ctx context.Context, s *session, rep reporter, open []report.Batch) error {
-	p := progress{label: report.Plural(int64(len(open)), "running batch", "running batches"), now: open[0].Now}
-	ids := make([]int64, len(open))
-	var calls int64
-	lanes := map[string]bool{}
-	for i, v := range open {
+func (g *gallery) show(ctx context.Context, s *session, rep reporter, list []report.Batch) error {
+	p := picture{now: list[0].Now}
+	ids := make([]int64, len(list))
+	rates := map[string]float64{} // by site
+	for i, v := range list {
 		ids[i] = v.Batch
-		p.done, p.total, p.rateLimited = p.done+v.Done(), p.total+v.Total, p.rateLimited+v.RateLimited
-		calls += v.Calls
-		if !lanes[v.Site] {
-			lanes[v.Site] = true
-			p.details = append(p.details, "site "+v.Site+": "+report.Rate(v.Lane))
+		rate := g.rate(v)
+		rates[v.Site] += rate
+		if len(list) == 1 {
+			p.bars = append(p.bars, aloneProgress(v, rate))
+		} else {
+			p.bars = append(p.bars, batchProgress(v, rate))
 		}
-		p.details = append(p.details, shortly(v))
 	}
-	if !slices.Equal(ids, g.ids) { // the calls of other batches
-		g.meter, g.ids = rateMeter{}, ids
+	if len(list) > 1 {
+		p.below = siteLines(list, rates)
 	}
-	p.rate = g.meter.add(p.now, calls, open[0].Lane.Window)
-	last, err := lastError(ctx, s, ids...)
-	if last != "" {
-		p.details = append(p.details, last)
-	}
+	last, err := lastErrors(ctx, s, ids)
+	p.below = append(p.below, last...)
 	rep.show(p)
 	return err
 }
 
-func progressOf(v report.Batch, rate float64) progress {
-	p := progress{
-		label: fmt.Sprintf("batch %d", v.Batch), done: v.Done(), total: v.Total,
-		rate: rate, rateLimited: v.RateLimited, now: v.Now,
+func (g *gallery) rate(v report.Batch) float64 {
+	if g.meters[v.Batch] == nil {
+		g.meters[v.Batch] = &rateMeter{}
 	}
-	if why := v.Waiting(); why != "" && v.Left() > 0 {
-		p.details = append(p.details, why)
-	} else {
-		p.details = append(p.details, report.Rate(v.Lane))
+	return g.meters[v.Batch].add(v.Now, v.Calls, v.Lane.Window)
+}
+
+// aloneProgress shows a batch with what becomes of its site's limit, or why
+// nothing is sent.
+func aloneProgress(v report.Batch, rate float64) progress {
+	why := v.Waiting()
+	if why == "" || v.Left() == 0 {
+		why = report.Rate(v.Lane)
 	}
+	return newProgress(v, ratePerSecond(rate), answered429(v.RateLimited), why)
+}
+
+// batchProgress shows a batch among others: what its site waits for is told of
+// the site.
+func batchProgress(v report.Batch, rate float64) progress {
+	var details []string
+	if v.Calls > 0 {
+		details = append(details, ratePerSecond(rate), answered429(v.RateLimited))
+	}
+	if why := v.OwnWaiting(); why != "" && v.Left() > 0 {
+		details = append(details, why)
+	}
+	p := newProgress(v, details...)
+	p.indent = "  "
+	return p
+}
+
+func newProgress(v report.Batch, details ...string) progress {
 	if v.Failed > 0 {
-		p.details = append(p.details, report.Number(v.Failed)+" failed")
+		details = append(details, report.Number(v.Failed)+" failed")
 	}
 	if e := v.Ends(); e != "" {
-		p.details = append(p.details, e)
+		details = append(details, e)
 	}
-	return p
+	return progress{
+		label: fmt.Sprintf("batch %d", v.Batch), name: report.Line(v.Name), done: v.Done(), total: v.Total, unit: "rows",
+		details: details,
+	}
+}
+
+// siteLines tell of each site how much of its limit is used, or why nothing is.
+func siteLines(list []report.Batch, rates map[string]float64) (lines []string) {
+	told := map[string]bool{}
+	for _, v := range list {
+		if told[v.Site] {
+			continue
+		}
+		told[v.Site] = true
+		why := v.SiteWaiting()
+		if why == "" {
+			why = ratePerSecond(rates[v.Site]) + ", " + report.Rate(v.Lane)
+		}
+		lines = append(lines, "site "+v.Site+": "+why)
+	}
+	return lines
+}
+
+// lastErrors are the newest causes for which calls of some batches failed lately,
+// each with an example.
+func lastErrors(ctx context.Context, s *session, batches []int64) (lines []string, err error) {
+	list, err := s.RecentErrors(ctx, batches)
+	for _, e := range list[:min(len(list), shownErrors)] {
+		what := e.Error
+		if e.HTTPStatus != nil {
+			what = fmt.Sprintf("HTTP %d %s", *e.HTTPStatus, what)
+		}
+		where := fmt.Sprintf("line %d, asset %s", e.Line, e.AssetID)
+		if len(batches) > 1 {
+			where = fmt.Sprintf("batch %d, %s", e.Batch, where)
+		}
+		lines = append(lines, fmt.Sprintf("lately %s × %s (%s)", report.Number(e.Calls), report.Cut(report.Line(what), 80), where))
+	}
+	return lines, err
 }

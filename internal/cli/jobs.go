@@ -62,11 +62,9 @@ func (j *jobFlags) check(cmd *cobra.Command, a *app, statuses []string, now time
 		f.Site = a.site
 	}
 	if changed("locale") {
-		id := strings.ToLower(j.locale)
-		if id == primaryLocale {
-			id = ""
+		if f.Locale, err = localeID(j.locale); err != nil {
+			return f, err
 		}
-		f.Locale = &id
 	}
 	if changed("max-attempts") {
 		f.MaxAttempts = &j.maxAttempts
@@ -108,6 +106,20 @@ func assetID(s string) (string, error) {
 		return "", usageError("%q is no asset id: those have 24 hexadecimal digits", s)
 	}
 	return id, nil
+}
+
+// localeID takes a locale's id as it may be copied. What tag an id has only
+// Webflow knows; a load asks for it and keeps the ids.
+func localeID(s string) (*string, error) {
+	id := strings.ToLower(strings.TrimSpace(s))
+	switch {
+	case id == primaryLocale:
+		id = ""
+	case len(id) != 24 || strings.Trim(id, "0123456789abcdef") != "":
+		return nil, usageError("--locale takes a locale's id, or %s, not %q: relabel keeps ids and no tags; `relabel jobs list --csv` shows each row's",
+			primaryLocale, s)
+	}
+	return &id, nil
 }
 
 // moment reads a time as people write it: how long ago, a time of today, a day,

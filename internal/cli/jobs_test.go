@@ -130,6 +130,8 @@ func TestJobsUsage(t *testing.T) {
 		"jobs list --status gone":                     `--status: not "gone" here, but pending, `,
 		"jobs list --state gone":                      `there is no job state "gone"`,
 		"jobs list --asset 12":                        `"12" is no asset id: those have 24 hexadecimal digits`,
+		"jobs list --locale fr-FR":                    `--locale takes a locale's id, or primary, not "fr-FR": relabel keeps ids and no tags`,
+		"why 9f4a7f85b42ea4c6374f11ca --locale fr-FR": "--locale takes a locale's id, or primary",
 		"jobs list --http 4":                          "an HTTP status has three digits, not 4",
 		"jobs list --since yesterday":                 "--since takes how long ago (90s, 2h, 3d) or a time",
 		"jobs list --since 1h --until 2h":             "since is not before until",

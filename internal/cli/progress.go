@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,48 +12,52 @@ import (
 	"relabel/internal/report"
 )
 
-// lineEvery is how often a line is printed where there is no terminal.
+// lineEvery is how often lines are printed where there is no terminal.
 const lineEvery = 10 * time.Second
 
-// progress is how far something is, ready to be shown.
+// progress is how far one thing is, ready to be shown: a batch, the work at a
+// site, a reading.
 type progress struct {
 	label       string // batch 7
+	name        string // of the batch
 	done, total int64
-	rate        float64 // calls a second, now
-	rateLimited int64
-	details     []string // why nothing is sent, the lane, the estimated end
-	reading     bool     // done and total are calls that read, and that is all there is to tell
-	now         time.Time
+	unit        string   // rows or calls
+	details     []string // calls a second, 429s, why nothing is sent, the estimated end
+	indent      string   // of the details below the bar
 }
 
-// rows is "60 of 600 rows done".
-func (p progress) rows() string {
-	return fmt.Sprintf("%s of %s %s done", report.Number(p.done), report.Number(p.total), p.unit())
+// picture is all that is shown at a moment.
+type picture struct {
+	now   time.Time
+	bars  []progress
+	below []string // what is of them all, each a line: sites' limits, the last error
 }
 
-func (p progress) unit() string {
-	if p.reading {
-		return "calls"
+// title is "batch 7 spring names", with no more of the name than a number of
+// columns holds.
+func (p progress) title(columns int) string {
+	room := columns - len(p.label) - len(" ")
+	if p.name == "" || room < shortestName {
+		return p.label
 	}
-	return "rows"
+	return p.label + " " + fit(p.name, room)
 }
 
-// pace is how it goes, below the bar or after the rows.
-func (p progress) pace() []string {
-	if p.reading {
-		return nil
-	}
-	return append([]string{fmt.Sprintf("%.1f calls/s", p.rate), report.Number(p.rateLimited) + " answered 429"}, p.details...)
+// counts is "180/600 rows".
+func (p progress) counts() string {
+	return report.Number(p.done) + "/" + report.Number(p.total) + " " + p.unit
 }
 
+// line is all of it in one line.
 func (p progress) line() string {
-	return p.label + ": " + strings.Join(append([]string{p.rows()}, p.pace()...), ", ")
+	rows := fmt.Sprintf("%s of %s %s done", report.Number(p.done), report.Number(p.total), p.unit)
+	return p.title(lineName) + ": " + strings.Join(append([]string{rows}, p.details...), ", ")
 }
 
-// reporter shows progress: a bar on a terminal, lines elsewhere, nothing when
+// reporter shows progress: bars on a terminal, lines elsewhere, nothing when
 // quiet.
 type reporter interface {
-	show(p progress)
+	show(p picture)
 	end()
 }
 
@@ -61,31 +66,49 @@ func (a *app) newReporter() reporter {
 	switch {
 	case a.quiet:
 		return noReporter{}
-	case ok && term.IsTerminal(int(f.Fd())):
-		return &barReporter{screen: a.screen, w: f}
+	case ok && term.IsTerminal(int(f.Fd())) && a.canDraw(f):
+		return newBarReporter(a.screen, f)
 	}
-	return &lineReporter{w: a.Err}
+	return &lineReporter{w: a.Err, done: map[string]int64{}}
+}
+
+// canDraw tells whether a terminal's cursor can be moved.
+func (a *app) canDraw(f fder) bool {
+	name, _ := a.LookupEnv("TERM")
+	return name != "dumb" && enableDrawing(f) == nil
 }
 
 type noReporter struct{}
 
-func (noReporter) show(progress) {}
-func (noReporter) end()          {}
+func (noReporter) show(picture) {}
+func (noReporter) end()         {}
 
-// lineReporter prints a plain line every ten seconds.
+// lineReporter prints plain lines every ten seconds.
 type lineReporter struct {
-	w    io.Writer
-	last time.Time
-	done int64
+	w     io.Writer
+	last  time.Time
+	done  map[string]int64 // by label
+	below []string
 }
 
-func (r *lineReporter) show(p progress) {
-	idle := p.done == p.total && p.done == r.done // a worker without work is silent
-	if p.now.Sub(r.last) < lineEvery || idle {
+func (r *lineReporter) show(p picture) {
+	if p.now.Sub(r.last) < lineEvery {
 		return
 	}
-	r.last, r.done = p.now, p.done
-	fmt.Fprintln(r.w, p.line())
+	r.last = p.now
+	for _, b := range p.bars {
+		if b.done == b.total && b.done == r.done[b.label] { // a worker without work is silent
+			continue
+		}
+		r.done[b.label] = b.done
+		fmt.Fprintln(r.w, b.line())
+	}
+	for _, line := range p.below {
+		if !slices.Contains(r.below, line) {
+			fmt.Fprintln(r.w, line)
+		}
+	}
+	r.below = p.below
 }
 
 func (r *lineReporter) end() {}
@@ -116,3 +139,7 @@ func (m *rateMeter) add(now time.Time, calls int64, window time.Duration) float6
 	}
 	return float64(calls-m.calls[0]) / d.Seconds()
 }
+
+func ratePerSecond(rate float64) string { return fmt.Sprintf("%.1f calls/s", rate) }
+
+func answered429(n int64) string { return report.Number(n) + " answered 429" }

@@ -10,7 +10,8 @@ type readProgress struct {
 func (a *app) newReadProgress() readProgress { return readProgress{a.newReporter()} }
 
 func (r readProgress) show(calls, total int) {
-	r.reporter.show(progress{
-		label: "reading the site", reading: true, done: int64(calls), total: int64(total), now: time.Now(),
+	r.reporter.show(picture{
+		now:  time.Now(),
+		bars: []progress{{label: "reading the site", done: int64(calls), total: int64(total), unit: "calls"}},
 	})
 }

@@ -106,14 +106,18 @@ func (a *app) scheduleList(ctx context.Context, s *session) error {
 		a.note("no schedules; `relabel schedule add NAME SOURCE --cron @daily` makes one")
 		return nil
 	}
-	t := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "SCHEDULE\tSITE\tWHEN\tNEXT THREE\tSTATE\tLAST RUN")
+	t := table{columns: []column{
+		{name: "SCHEDULE", need: 1},
+		{name: "STATE", need: 2},
+		{name: "SITE", need: 6},
+		{name: "WHEN", need: 4},
+		{name: "NEXT THREE", need: 5},
+		{name: "LAST RUN", rest: true},
+	}}
 	for _, v := range views {
-		fmt.Fprintf(t, "%s\t%s\t%s (%s)\t%s\t%s\t%s\n", v.Name, v.Site, v.Cron, v.TimeZone, v.nextText(), v.stateText(), lastText(v))
+		t.rows = append(t.rows, []string{v.Name, v.stateText(), v.Site, v.Cron + " (" + v.TimeZone + ")", v.nextText(), lastText(v)})
 	}
-	if err := t.Flush(); err != nil {
-		return fmt.Errorf("error writing the list: %w", err)
-	}
+	t.print(a.Out, a.width())
 	return nil
 }
 
@@ -162,7 +166,8 @@ func (a *app) scheduleShowCommand() *cobra.Command {
 		if len(runs) > 0 {
 			fmt.Fprintln(a.Out)
 		}
-		return printRuns(a.Out, runs)
+		a.printRuns(runs)
+		return nil
 	})
 }
 
@@ -236,7 +241,8 @@ func (a *app) scheduleHistoryCommand() *cobra.Command {
 			return err
 		}
 		if !a.json {
-			return printRuns(a.Out, runs)
+			a.printRuns(runs)
+			return nil
 		}
 		notices, err := s.Notices(ctx, sched.ID, limit)
 		if err != nil {
@@ -259,12 +265,19 @@ type runView struct {
 	Seconds   float64 `json:"duration_seconds"`
 }
 
-func printRuns(w io.Writer, runs []db.ScheduleRun) error {
+func (a *app) printRuns(runs []db.ScheduleRun) {
 	if len(runs) == 0 {
-		return nil
+		return
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "RUN\tDUE\tBATCH\tWHAT CAME OF IT\tCALLS\tTOOK\tWHY")
+	t := table{columns: []column{
+		{name: "RUN", need: 1, right: true},
+		{name: "DUE", need: 2},
+		{name: "BATCH", need: 5, right: true},
+		{name: "WHAT CAME OF IT", need: 3},
+		{name: "CALLS", need: 6, right: true},
+		{name: "TOOK", need: 7, right: true},
+		{name: "WHY", rest: true},
+	}}
 	for _, r := range runs {
 		batch, took := "-", "-"
 		if r.Batch != nil {
@@ -273,12 +286,11 @@ func printRuns(w io.Writer, runs []db.ScheduleRun) error {
 		if r.StartedAt != nil {
 			took = report.Span(r.Duration())
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Run, report.Clock(r.DueAt, r.Now), batch, schedule.RunText(r), report.Number(r.Calls()), took, why(r))
+		t.rows = append(t.rows, []string{
+			fmt.Sprint(r.Run), report.Clock(r.DueAt, r.Now), batch, schedule.RunText(r), report.Number(r.Calls()), took, report.Line(why(r)),
+		})
 	}
-	if err := t.Flush(); err != nil {
-		return fmt.Errorf("error writing the list: %w", err)
-	}
-	return nil
+	t.print(a.Out, a.width())
 }
 
 func why(r db.ScheduleRun) string {

@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -103,14 +101,11 @@ func (a *app) siteList(ctx context.Context, s *session) error {
 	if a.json {
 		return a.result.print(map[string]any{"sites": views})
 	}
-	t := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "SITE\tTOKEN FROM\tLIMIT\tSTATE")
+	t := table{columns: []column{{name: "SITE", need: 1}, {name: "LIMIT", need: 2}, {name: "TOKEN FROM", need: 4}, {name: "STATE", rest: true}}}
 	for _, v := range views {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", v.Name, tokenFrom(v), v.limit, v.State)
+		t.rows = append(t.rows, []string{v.Name, v.limit, tokenFrom(v), v.State})
 	}
-	if err := t.Flush(); err != nil {
-		return fmt.Errorf("error writing the list: %w", err)
-	}
+	t.print(a.Out, a.width())
 	return nil
 }
 

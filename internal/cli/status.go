@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -140,14 +139,21 @@ func (a *app) statusList(ctx context.Context, s *session, site string) error {
 		fmt.Fprintln(a.Out, "no batches yet: relabel run FILE.csv makes the first")
 		return nil
 	}
-	t := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "BATCH\tNAME\tSITE\tSTATUS\tDONE\tFAILED\tENDS")
+	t := table{columns: []column{
+		{name: "BATCH", need: 1, right: true},
+		{name: "STATUS", need: 2},
+		{name: "DONE", need: 3, right: true},
+		{name: "FAILED", need: 4, right: true},
+		{name: "ENDS", need: 5},
+		{name: "SITE", need: 6},
+		{name: "NAME", rest: true},
+	}}
 	for _, v := range views {
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s/%s\t%s\t%s\n", v.Batch, report.Cut(v.Name, 30), v.Site, v.StatusWord(),
-			report.Number(v.Done()), report.Number(v.Total), report.Number(v.Failed+v.Conflict+v.Invalid), v.EndsWord())
+		t.rows = append(t.rows, []string{
+			strconv.FormatInt(v.Batch, 10), v.StatusWord(), report.Number(v.Done()) + "/" + report.Number(v.Total),
+			report.Number(v.Bad()), v.EndsWord(), v.Site, report.Line(v.Name),
+		})
 	}
-	if err := t.Flush(); err != nil {
-		return fmt.Errorf("error writing the list: %w", err)
-	}
+	t.print(a.Out, a.width())
 	return nil
 }

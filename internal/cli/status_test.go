@@ -18,7 +18,7 @@ func TestStatus(t *testing.T) {
 	b.enqueue(names(3), "--site", "shop", "--name", "second")
 
 	list := b.ok("status").stdout
-	require.Regexp(t, `BATCH +NAME +SITE +STATUS +DONE +FAILED +ENDS\n2 +second +shop +active +0/3 +0 +-\n1 +first +default`, list)
+	require.Regexp(t, `BATCH +STATUS +DONE +FAILED +ENDS +SITE +NAME\n +2 +active +0/3 +0 +- +shop +second\n +1 .* default +first\n`, list)
 	require.Len(t, b.ok("status", "--json").json()["batches"], 2)
 	only := b.ok("status", "--json", "--site", "shop").json()["batches"].([]any)
 	require.Len(t, only, 1)
@@ -36,7 +36,7 @@ func TestWatch(t *testing.T) {
 	b := setup(t, webflowtest.Config{Assets: 40}).with("WEBFLOW_RATE_LIMIT", "20/1s")
 	id := b.enqueue(names(40))
 	w := b.start("", "status", id, "--watch")
-	w.says("batch " + id + ": 0 of 40 rows done, 0.0 calls/s, 0 answered 429")
+	w.says("batch " + id + " standard input: 0 of 40 rows done, 0.0 calls/s, 0 answered 429")
 	b.ok("work", "--until-done")
 	r := w.wait().exits(exitOK)
 	require.Contains(t, r.stdout, "40 rows: 40 succeeded")
@@ -52,13 +52,15 @@ func TestWatchAll(t *testing.T) {
 	b.enqueue("asset_id,display_name\n"+webflowtest.AssetID(30)+",second.jpg\n"+webflowtest.AssetID(99)+",gone.jpg\n", "--name", "second")
 	b.run("status", "--watch", "--site", "nope").fails(exitError, "no such site: nope")
 	all := b.start("", "status", "--watch")
-	all.says("2 running batches: 0 of 22 rows done, 0.0 calls/s, 0 answered 429")
-	all.says("batch 1 first 0/20")
-	all.says("batch 2 second 0/2")
+	all.says("batch 1 first: 0 of 20 rows done")
+	all.says("batch 2 second: 0 of 2 rows done, 20 rows of other batches come first")
+	all.says("site default: no worker is running; `relabel work` sends it")
 	one := b.start("", "status", "2", "--watch")
-	one.says("also batch 1 first 0/20")
+	one.says("batch 2 second: 0 of 2 rows done")
+	one.says("batch 1 first: 0 of 20 rows done")
 	require.Equal(t, exitTrouble, b.run("work", "--until-done").code)
-	require.Regexp(t, `2 +second +default +done +2/2 +1`, all.wait().exits(exitOK).stdout)
+	all.says(`Batch 1 "first" on site default is done`)
+	require.Regexp(t, `2 +done +2/2 +1 .* default +second\n`, all.wait().exits(exitOK).stdout)
 	one.wait().exits(exitOK)
 }
 
@@ -94,7 +96,7 @@ func TestSites(t *testing.T) {
 	v = b.ok("site", "set", "--site", "shop", "--rate", "", "--json").json()
 	require.Nil(t, v["rate_limit"], "back to the default")
 	require.Equal(t, "SHOP_TOKEN", v["token_env"], "not given, not changed")
-	require.Regexp(t, `default +WEBFLOW_TOKEN or WEBFLOW_TOKEN_FILE +not known yet +ready\nshop +SHOP_TOKEN +`, b.ok("site", "list").stdout)
+	require.Regexp(t, `default +not known yet +WEBFLOW_TOKEN or WEBFLOW_TOKEN_FILE +ready\nshop +not known yet +SHOP_TOKEN +`, b.ok("site", "list").stdout)
 	for _, site := range b.ok("site", "list", "--json").json()["sites"].([]any) {
 		for key := range site.(map[string]any) {
 			require.Regexp(t, `^[a-z_]+$`, key)

@@ -39,10 +39,9 @@ all sites unless --site is given.`,
 				p.Site = a.site
 			}
 			if cmd.Flags().Changed("locale") {
-				if locale = strings.ToLower(locale); locale == primaryLocale {
-					locale = ""
+				if p.Locale, err = localeID(locale); err != nil {
+					return err
 				}
-				p.Locale = &locale
 			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error { return a.story(ctx, s, p) })
 		},

@@ -216,8 +216,8 @@ func (w *watch) show(ctx context.Context, rep reporter) error {
 		return err
 	}
 	p := progress{
-		label: w.label, done: at.Ended, total: at.Total, rateLimited: at.RateLimited, now: at.Now,
-		rate: w.meter.add(at.Now, at.Calls, lane.Window),
+		label: w.label, done: at.Ended, total: at.Total, unit: "rows",
+		details: []string{ratePerSecond(w.meter.add(at.Now, at.Calls, lane.Window)), answered429(at.RateLimited)},
 	}
 	if len(w.sites) == 1 {
 		p.details = append(p.details, report.Rate(lane))
@@ -225,7 +225,7 @@ func (w *watch) show(ctx context.Context, rep reporter) error {
 	if at.Failed > 0 {
 		p.details = append(p.details, report.Number(at.Failed)+" failed")
 	}
-	rep.show(p)
+	rep.show(picture{now: at.Now, bars: []progress{p}})
 	return nil
 }
 
