@@ -51,10 +51,16 @@ func testJobPlans(t *testing.T, analyze bool) {
 		"events":      {SQL: db.EventsSQL, Args: pgx.NamedArgs{"ids": ids}},
 	}
 	for name, q := range jobQueries(batch, b.site.Name, manyRows) {
-		found, err := b.JobStatements(t.Context(), q)
-		require.NoError(t, err)
-		for kind, s := range found {
-			statements[name+", "+kind] = s
+		for _, sort := range append(db.JobSorts(), "") {
+			q.Sort = db.JobSort(sort)
+			found, err := b.JobStatements(t.Context(), q)
+			require.NoError(t, err)
+			for kind, s := range found {
+				if kind != "errors" { // which have one order
+					kind = sort + ", " + kind
+				}
+				statements[name+", "+kind] = s
+			}
 		}
 	}
 	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/db"
+	"relabel/internal/webflow"
 )
 
 func (a *app) jobsCommand() *cobra.Command {
@@ -115,7 +116,7 @@ func localeID(s string) (*string, error) {
 	switch {
 	case id == primaryLocale:
 		id = ""
-	case len(id) != 24 || strings.Trim(id, "0123456789abcdef") != "":
+	case !webflow.IsObjectID(id):
 		return nil, usageError("--locale takes a locale's id, or %s, not %q: relabel keeps ids and no tags; `relabel jobs list --csv` shows each row's",
 			primaryLocale, s)
 	}
