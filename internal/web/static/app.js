@@ -63,7 +63,12 @@
     const stale = document.getElementById("stale");
     const source = new EventSource(main.dataset.live);
     source.onopen = () => { stale.hidden = true; };
-    source.onerror = () => { stale.hidden = false; }; // the browser tries again by itself
+    source.onerror = () => {
+      stale.textContent = source.readyState === EventSource.CLOSED
+        ? "These figures are old: load this page again."
+        : "The connection is lost, and these figures are old. This page asks for it again."; // by itself
+      stale.hidden = false;
+    };
     source.onmessage = (event) => {
       const box = document.createElement("template");
       box.innerHTML = event.data;
