@@ -152,8 +152,8 @@ func TestCompare(t *testing.T) {
 		"on no page":                    {wish{target: "d", name: "new.jpg"}, false, "failed", "-|-", "the site has no such asset"},
 		"the locale on no page":         {wish{target: "b/fr", name: "new.jpg"}, false, "failed", "-|-", "the site has no such asset"},
 		"as expected":                   {wish{"a", "new.jpg", "", "old.jpg"}, false, "pending", "old.jpg|old text", ""},
-		"not as expected":               {wish{"a", "new.jpg", "", "x"}, false, "conflict", "old.jpg|old text", `the name is "old.jpg", not "x" as expected`},
-		"not as expected, forced":       {wish{"a", "new.jpg", "", "x"}, true, "conflict", "old.jpg|old text", `the name is "old.jpg", not "x" as expected`},
+		"not as expected":               {wish{"a", "new.jpg", "", "x"}, false, "conflict", "old.jpg|old text", `the name is not as expected: it is "old.jpg", not "x"`},
+		"not as expected, forced":       {wish{"a", "new.jpg", "", "x"}, true, "conflict", "old.jpg|old text", `the name is not as expected: it is "old.jpg", not "x"`},
 		"not as expected, but as asked": {wish{"a", "old.jpg", "", "x"}, false, "unchanged", "old.jpg|old text", ""},
 	}
 	for name, tt := range tests {

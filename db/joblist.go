@@ -279,10 +279,9 @@ func (db *DB) jobErrors(ctx context.Context, f JobFilter, limit int, look int64)
 }
 
 // causeSQL is why rename r did not succeed, without what is another one for
-// each row: the names that a conflict is about.
-const causeSQL = `CASE WHEN r.status <> 'conflict' THEN r.error
-	WHEN starts_with(r.error, 'the name is "') THEN 'the name is not as expected'
-	ELSE split_part(r.error, ' was "', 1) END`
+// each row: the names that a conflict is about. It is a part of the error, so that
+// a filter finds the rows of a cause.
+const causeSQL = `CASE WHEN r.status = 'conflict' THEN regexp_replace(r.error, '(: it is| was) ".*', '') ELSE r.error END`
 
 // causesSQL groups the hits of one chunk; a row without a cause tells how many
 // rows were looked through when there is no hit among them.

@@ -256,7 +256,7 @@ func TestConflictsHaveOneCause(t *testing.T) {
 	l := b.load(t, "a", "b", "c", "d")
 	for i, text := range []string{
 		`changed by somebody else: the name was "1" and is "2"`, `changed by somebody else: the name was "3" and is "4"`,
-		`the name is "5", not "6" as expected`, `the name is "7", not "8" as expected`,
+		`the name is not as expected: it is "5", not "6"`, `the name is not as expected: it is "7", not "8"`,
 	} {
 		b.settle(t, l.ids[i], "conflict")
 		b.exec(t, `UPDATE rename SET error = $2 WHERE id = $1`, l.ids[i], text)
@@ -268,6 +268,9 @@ func TestConflictsHaveOneCause(t *testing.T) {
 	var causes, same []string
 	for _, c := range got.Causes {
 		causes = append(causes, fmt.Sprint(c.Rows, " ", c.Error))
+		page, err := b.Jobs(t.Context(), db.JobQuery{JobFilter: db.JobFilter{Batch: l.batch, Error: c.Error}})
+		require.NoError(t, err)
+		require.Len(t, page.Jobs, int(c.Rows), "a cause is a filter for its rows")
 	}
 	for _, c := range troubles {
 		same = append(same, fmt.Sprint(c.Rows, " ", c.Error))

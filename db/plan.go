@@ -154,7 +154,7 @@ WITH judged AS (
 		error = CASE s.status
 			WHEN 'failed' THEN 'the site has no such asset'
 			WHEN 'conflict' THEN CASE s.conflict
-				WHEN 'expected' THEN format('the name is "%s", not "%s" as expected', left(s.display_name, 200), left(r.expected_name, 200))
+				WHEN 'expected' THEN format('the name is not as expected: it is "%s", not "%s"', left(s.display_name, 200), left(r.expected_name, 200))
 				WHEN 'name' THEN format('changed by %s: the name was "%s" and is "%s"',
 					coalesce('batch ' || ` + nameSentAfter + `r.before_at` + newestOfSent + `, 'somebody else'), left(r.before_name, 200), left(s.display_name, 200))
 				ELSE format('changed by %s: the alt text was "%s" and is "%s"',

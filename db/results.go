@@ -83,7 +83,8 @@ type Trouble struct {
 }
 
 // Troubles groups the failed, conflicting and invalid rows of a batch by cause,
-// most frequent first. Served by rename_trouble_idx.
+// most frequent first; a row that is the only one of its cause with its whole
+// error. Served by rename_trouble_idx.
 func (db *DB) Troubles(ctx context.Context, batch int64, limit int) ([]Trouble, error) {
 	return collect[Trouble](ctx, db.pool, "grouping errors", `
 		WITH causes AS (
@@ -93,7 +94,7 @@ func (db *DB) Troubles(ctx context.Context, batch int64, limit int) ([]Trouble, 
 			GROUP BY 1, 2, 3
 			ORDER BY count(*) DESC, min(r.id) LIMIT @limit
 		)
-		SELECT c.status, c.http_status::int AS http_status, c.error, c.rows,
+		SELECT c.status, c.http_status::int AS http_status, CASE WHEN c.rows = 1 THEN r.error ELSE c.error END AS error, c.rows,
 			r.line, r.asset_id, r.display_name AS name
 		FROM causes c JOIN rename r ON r.id = c.example
 		ORDER BY c.rows DESC, r.id`, pgx.NamedArgs{"batch": batch, "limit": limit})

@@ -140,7 +140,7 @@ func TestExpectedName(t *testing.T) {
 	))
 	r := b.run("run", "names.csv").exits(exitTrouble)
 	require.Contains(t, r.stderr, "expected_name is heeded: reading the site first")
-	require.Contains(t, r.stdout, `the name is "asset-000002.jpg", not "another.jpg" as expected`)
+	require.Contains(t, r.stdout, `the name is not as expected: it is "asset-000002.jpg", not "another.jpg"`)
 	require.Equal(t, 2, b.patches())
 	require.Equal(t, "asset-000002.jpg", b.api.Name(webflowtest.AssetID(1), ""))
 	b.ok("batch", "retry", "1", "--status", "conflict")
