@@ -154,9 +154,7 @@ const (
 )
 
 func (f JobFilter) walkName(sort JobSort) string {
-	has := func(statuses ...string) bool {
-		return len(f.Statuses) > 0 && !slices.ContainsFunc(f.Statuses, func(s string) bool { return !slices.Contains(statuses, s) })
-	}
+	has := func(statuses ...string) bool { return onlyOf(f.Statuses, statuses...) }
 	switch {
 	case f.AssetID != "" || f.State != "":
 		return walkFew
@@ -170,6 +168,11 @@ func (f JobFilter) walkName(sort JobSort) string {
 		return walkTrouble
 	}
 	return walkAll
+}
+
+// onlyOf tells that statuses are asked for, and none but some of these.
+func onlyOf(asked []string, statuses ...string) bool {
+	return len(asked) > 0 && !slices.ContainsFunc(asked, func(s string) bool { return !slices.Contains(statuses, s) })
 }
 
 // walk begins at a place; nil is the front.
@@ -303,7 +306,8 @@ func (db *DB) newSearch(ctx context.Context, q querier, f JobFilter, sort JobSor
 			return nil, err
 		}
 	}
-	s.done = s.scope.Matching == 0
+	// In the order of their end there are no open rows.
+	s.done = s.scope.Matching == 0 || sort == SortEnded && onlyOf(f.Statuses, Cancellable()...)
 	if s.at.Walk == walkOpen && !s.done {
 		return s, s.readOpen(ctx)
 	}

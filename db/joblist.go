@@ -127,14 +127,16 @@ func (db *DB) jobsByID(ctx context.Context, ids []int64) ([]Job, error) {
 // jobStatesSQL reads the live jobs of some queues, and picks those of some
 // renames. It reads all of a queue's, which are no more than the feed's window
 // has: River's index of arguments may hold a long list of what it has still to
-// take in, which each single look-up would read.
+// take in, which each single look-up would read. A join, as = ANY compares each
+// with each.
 const jobStatesSQL = `
 WITH live AS MATERIALIZED (
 	SELECT j.id, (j.args->>'rename_id')::bigint AS rename_id, j.state::text AS state FROM river_job j
 	WHERE j.state IN ('available', 'running', 'retryable', 'scheduled', 'pending') AND j.queue = ANY (@queues) AND j.kind = @kind
 	LIMIT @most
 )
-SELECT DISTINCT ON (rename_id) rename_id, state FROM live WHERE rename_id = ANY (@ids) ORDER BY rename_id, id DESC`
+SELECT DISTINCT ON (rename_id) rename_id, state FROM live JOIN unnest(@ids::bigint[]) AS wanted (rename) ON wanted.rename = rename_id
+ORDER BY rename_id, live.id DESC`
 
 // addStates asks for the jobs of the rows that are open: others have none that
 // matters.

@@ -48,7 +48,7 @@ func testJobPlans(t *testing.T, analyze bool) {
 		"cancel":      {SQL: db.CancelJobsSQL, Args: pgx.NamedArgs{"ids": open, "statuses": []string{"pending"}, "quarantine": quarantine}},
 		"retry":       {SQL: db.RetrySQL, Args: pgx.NamedArgs{"batch": batch, "ids": ids, "statuses": []string{"failed"}}},
 		"retry older": {SQL: db.RetryOlderSQL, Args: pgx.NamedArgs{"batch": batch, "ids": ids, "statuses": []string{"failed"}}},
-		"events":      {SQL: db.EventsSQL, Args: pgx.NamedArgs{"ids": ids}},
+		"events":      {SQL: db.EventsSQL, Args: pgx.NamedArgs{"ids": ids, "quarantine": quarantine}},
 	}
 	for name, q := range jobQueries(batch, b.site.Name, manyRows) {
 		for _, sort := range append(db.JobSorts(), "") {

@@ -73,6 +73,7 @@ func attemptsOf(id int64, all []db.Attempt) []db.Attempt {
 type span struct {
 	from, to time.Time
 	text     string
+	unknown  bool // another call for the asset might land
 }
 
 // spansOf pairs what stopped a row with what let it go on.
@@ -82,8 +83,8 @@ func spansOf(id int64, events []db.Event, now time.Time) (spans []span) {
 		if e.RenameID != id {
 			continue
 		}
-		if e.Kind == "lane stopped" {
-			spans = append(spans, span{e.At, *e.Until, stopText(e)})
+		if e.Until != nil { // a stopped lane, or a call whose outcome is unknown
+			spans = append(spans, span{from: e.At, to: *e.Until, text: stopText(e), unknown: e.Kind == db.CallUnknown})
 			continue
 		}
 		if s, ok := begun[e.Kind]; ok {
@@ -173,8 +174,18 @@ func (t *teller) called(a db.Attempt) {
 	})
 	t.from = end
 	if a.Delay != nil {
-		t.spans = append(t.spans, span{end, end.Add(*a.Delay), "for its next try, after a failure"})
+		t.spans = append(t.spans, span{from: end, to: end.Add(*a.Delay), text: "for its next try, after a failure"})
 	}
+}
+
+// unknownUntil is until when another call for the asset might land.
+func (t *teller) unknownUntil() (until time.Time) {
+	for _, s := range t.spans {
+		if s.unknown {
+			until = later(until, s.to)
+		}
+	}
+	return until
 }
 
 // lost tells of claims that came to no end.
@@ -195,7 +206,7 @@ func (t *teller) end(fence int, called bool) {
 			t.lost(r.Fence-fence, t.now)
 			t.waited(t.now)
 		}
-		t.add(StoryEvent{At: t.now, Kind: "now", Text: nowText(r, t.now)})
+		t.add(StoryEvent{At: t.now, Kind: "now", Text: nowText(r, t.now, t.unknownUntil())})
 		return
 	}
 	if called && (r.Status == "succeeded" || r.Status == "failed") {
@@ -215,7 +226,10 @@ func (t *teller) waited(to time.Time) {
 	if to.Sub(from) < shortWait {
 		return
 	}
-	spans := slices.DeleteFunc(slices.Clone(t.spans), func(s span) bool { return !s.from.Before(to) || !s.to.After(from) })
+	const told = 100 * time.Millisecond // less is how exact two processes' times are
+	spans := slices.DeleteFunc(slices.Clone(t.spans), func(s span) bool {
+		return earlier(s.to, to).Sub(later(s.from, from)) < told
+	})
 	slices.SortFunc(spans, func(a, b span) int { return a.from.Compare(b.from) })
 	for _, s := range spans {
 		t.turn(from, earlier(s.from, to))

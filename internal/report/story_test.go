@@ -159,6 +159,33 @@ func TestStory(t *testing.T) {
 			db.Facts{Renames: []db.ToldRename{told(func(r *db.ToldRename) { r.Status, r.FinishedAt = "unchanged", ptr(at(5)) })}},
 			[]string{asked, "5 ended: unchanged: the asset had the value already, so no call was made"},
 		},
+		"behind a call that might land": {
+			db.Facts{
+				Renames: []db.ToldRename{told(func(r *db.ToldRename) {
+					r.Status, r.FinishedAt, r.AppliedName = "succeeded", ptr(at(31)), ptr("new.jpg")
+				})},
+				Attempts: []db.Attempt{call(1, 30, 1, "succeeded", 200)},
+				Events: []db.Event{
+					{RenameID: 7, At: at(-30), Kind: db.CallUnknown, Until: ptr(at(25))},
+					{RenameID: 7, At: at(29.95), Kind: "lane stopped", Until: ptr(at(30.5))}, // by this very call: clocks differ a little
+				},
+			},
+			[]string{
+				asked, "0 waited: waited 25 s as an earlier call for the asset had no clear outcome and might still land",
+				"25 waited: waited 5 s for its turn: rows before it, within the limit", "30 called: call 1, HTTP 200 after 1 s; stored as asked",
+			},
+		},
+		"behind a call that might land yet": {
+			db.Facts{
+				Renames: []db.ToldRename{told(nil)},
+				Events:  []db.Event{{RenameID: 7, At: at(999.5), Kind: db.CallUnknown, Until: ptr(at(1020))}},
+			},
+			[]string{
+				asked, "0 waited: waited 16 min 40 s for its turn: rows before it, within the limit",
+				"999.5 waited: waited 500 ms as an earlier call for the asset had no clear outcome and might still land",
+				"1000 now: waits 20 s: an earlier call for the asset had no clear outcome and might still land",
+			},
+		},
 		"refused": {
 			db.Facts{Renames: []db.ToldRename{told(func(r *db.ToldRename) {
 				r.Status, r.FinishedAt, r.Error = "invalid", ptr(at(0)), ptr("no asset id\x1b[31m")

@@ -62,6 +62,8 @@ func stopText(e db.Event) string {
 	switch e.Kind {
 	case "lane stopped":
 		return "as the API had answered 429, for so long as it said"
+	case db.CallUnknown:
+		return "as an earlier call for the asset had no clear outcome and might still land"
 	case "batch paused":
 		return "as its batch was paused" + why
 	case "site paused":
@@ -171,7 +173,7 @@ func byText(r db.ToldRename) string {
 }
 
 // nowText says what an open row waits for. The order is that of the claim.
-func nowText(r db.ToldRename, now time.Time) string {
+func nowText(r db.ToldRename, now, unknownUntil time.Time) string {
 	batch := fmt.Sprint(r.Batch)
 	switch {
 	case r.Planned:
@@ -192,6 +194,8 @@ func nowText(r db.ToldRename, now time.Time) string {
 		return "waits: no worker is running; `relabel work --until-done" + SiteFlag(r.Site) + "` sends it"
 	case r.NotBefore != nil && r.NotBefore.After(now):
 		return "waits for its next try in " + Span(r.NotBefore.Sub(now))
+	case unknownUntil.After(now):
+		return "waits " + Span(unknownUntil.Sub(now)) + ": an earlier call for the asset had no clear outcome and might still land"
 	case r.BreakerError != nil:
 		return "waits: the API fails (" + Line(*r.BreakerError) + "), one call every " + Span(db.ProbeEvery) + " finds out when it is well again"
 	case r.LaneUntil != nil:
