@@ -1,6 +1,9 @@
 package db_test
 
 import (
+	"os"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -46,7 +49,30 @@ func TestViewColumns(t *testing.T) {
 			WHERE a.attrelid = ('relabel.' || $1)::regclass AND a.attnum > 0 AND col_description(a.attrelid, a.attnum) IS NULL`, view),
 			"columns of %s without a comment", view)
 		require.NotEmpty(t, value[string](t, b, `SELECT coalesce(obj_description(('relabel.' || $1)::regclass), '')`, view), view)
+		var names []string
+		for _, column := range want {
+			names = append(names, strings.Fields(column)[0])
+		}
+		require.ElementsMatch(t, names, columnsInDocs(t, view), "docs/views.md, %s", view)
 	}
+}
+
+// columnsInDocs are those that the section of a view names, in the first cell of its table's lines.
+func columnsInDocs(t *testing.T, view string) (names []string) {
+	t.Helper()
+	page, err := os.ReadFile("../docs/views.md")
+	require.NoError(t, err)
+	_, section, found := strings.Cut(string(page), "\n## "+view+"\n")
+	require.True(t, found, "there is no section %s", view)
+	section, _, _ = strings.Cut(section, "\n## ")
+	for _, line := range strings.Split(section, "\n") {
+		if cells := strings.Split(line, "|"); len(cells) > 2 {
+			for _, name := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(cells[1], -1) {
+				names = append(names, name[1])
+			}
+		}
+	}
+	return names
 }
 
 // batch_progress has the figures that every command shows, and ends_at is that of the lane.
