@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,6 +21,9 @@ type Deed struct {
 	Rows    *int64    `json:"rows"`
 	Result  *string   `json:"result"` // nil: it has not ended, or its process was killed
 }
+
+// BatchSubject is how a batch is called as the subject of a deed.
+func BatchSubject(id int64) string { return "batch " + strconv.FormatInt(id, 10) }
 
 // Audit runs an action of a person between two writes of its row, so that none
 // happens without one. The action tells how many rows it touched, or a negative

@@ -14,7 +14,7 @@ CREATE TABLE audit (
 );
 
 COMMENT ON COLUMN audit.who IS 'name, role and address, as far as they are known';
-COMMENT ON COLUMN audit.via IS 'dashboard, river ui';
+COMMENT ON COLUMN audit.via IS 'dashboard, river ui, command line';
 COMMENT ON COLUMN audit.subject IS 'what was changed: batch 7, site shop, schedule nightly';
 COMMENT ON COLUMN audit.rows IS 'how many rows or jobs it touched, where that is known';
 COMMENT ON COLUMN audit.result IS 'done, or what went wrong; NULL: it has not ended';

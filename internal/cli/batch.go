@@ -30,13 +30,13 @@ func (a *app) batchChange(use, short, status string) *cobra.Command {
 		Use: use + " BATCH", Short: short, Args: batchArg(true), ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
-				return a.setBatch(ctx, s, args[0], status)
+				return a.setBatch(ctx, s, args[0], use, status)
 			})
 		},
 	}
 }
 
-func (a *app) setBatch(ctx context.Context, s *session, arg, status string) error {
+func (a *app) setBatch(ctx context.Context, s *session, arg, use, status string) error {
 	id, err := batchNumber(arg)
 	if err != nil {
 		return err
@@ -48,21 +48,15 @@ func (a *app) setBatch(ctx context.Context, s *session, arg, status string) erro
 	if st.Status == "planned" {
 		return a.setPlan(ctx, s, st, status)
 	}
-	changed, err := s.SetBatchStatus(ctx, id, status, nil)
+	err = a.audited(ctx, s, db.Deed{Action: use, Subject: db.BatchSubject(id)}, func(ctx context.Context) (int64, error) {
+		return st.Left(), s.changeBatch(ctx, id, status)
+	})
 	if err != nil {
 		return err
-	}
-	if changed && status == "cancelled" {
-		if err := s.endCancelled(ctx, id); err != nil {
-			return err
-		}
 	}
 	v, err := s.view(ctx, id)
 	if err != nil {
 		return err
-	}
-	if !changed && v.Status != status {
-		return fmt.Errorf("batch %d is %s: it can't become %s", id, v.Status, status)
 	}
 	if a.json {
 		return a.result.print(v)
@@ -71,13 +65,34 @@ func (a *app) setBatch(ctx context.Context, s *session, arg, status string) erro
 	return nil
 }
 
+// changeBatch does nothing to a batch that has the status already.
+func (s *session) changeBatch(ctx context.Context, id int64, status string) error {
+	changed, err := s.SetBatchStatus(ctx, id, status, nil)
+	switch {
+	case err != nil:
+		return err
+	case changed && status == "cancelled":
+		return s.endCancelled(ctx, id)
+	case changed:
+		return nil
+	}
+	now, err := s.BatchStatus(ctx, id)
+	if err == nil && now.Status != status {
+		err = fmt.Errorf("batch %d is %s: it can't become %s", id, now.Status, status)
+	}
+	return err
+}
+
 // setPlan drops a plan: nothing else can be done with it but apply it.
 func (a *app) setPlan(ctx context.Context, s *session, st db.BatchStatus, status string) error {
 	if status != "cancelled" {
 		return fmt.Errorf("batch %d is a plan, of which nothing is sent: `relabel apply %d` sends it, `relabel batch cancel %d` drops it",
 			st.Batch, st.Batch, st.Batch)
 	}
-	if err := s.Discard(ctx, st.Batch); err != nil {
+	err := a.audited(ctx, s, db.Deed{Action: "discard", Subject: db.BatchSubject(st.Batch)}, func(ctx context.Context) (int64, error) {
+		return st.Total, s.Discard(ctx, st.Batch)
+	})
+	if err != nil {
 		return err
 	}
 	v, err := s.view(ctx, st.Batch)

@@ -43,7 +43,7 @@ type jobsAction struct {
 	question                  string
 	statuses                  []string
 	choose                    func(db.JobFilter) (db.JobFilter, bool)
-	do                        func(context.Context, *session, db.JobFilter) error
+	do                        func(context.Context, *session, db.JobFilter, db.Deed) error
 }
 
 func (a *app) jobsAction(p jobsAction) *cobra.Command {
@@ -63,13 +63,21 @@ func (a *app) jobsAction(p jobsAction) *cobra.Command {
 				if ok, err := a.confirmJobs(ctx, s, chosen, p.question, yes); err != nil || !ok {
 					return usage(err)
 				}
-				return usage(p.do(ctx, s, f))
+				return usage(p.do(ctx, s, f, db.Deed{Action: p.use, Subject: subjectOf(f), Detail: optionsOf(cmd)}))
 			})
 		},
 	}
 	j.add(cmd, p.statuses)
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "don't ask")
 	return cmd
+}
+
+// subjectOf is what a filter is about.
+func subjectOf(f db.JobFilter) string {
+	if f.Batch != 0 {
+		return db.BatchSubject(f.Batch)
+	}
+	return "rows"
 }
 
 // confirmJobs counts what would change, and asks.
@@ -110,9 +118,13 @@ func (a *app) counter(done string) func(n int64) {
 	}
 }
 
-func (a *app) jobsRetry(ctx context.Context, s *session, f db.JobFilter) error {
+func (a *app) jobsRetry(ctx context.Context, s *session, f db.JobFilter, d db.Deed) error {
 	tell := a.counter("looked at")
-	got, err := s.RetryJobs(ctx, f, func(r db.Retried) { tell(r.Pending + r.Superseded) })
+	var got db.Retried
+	err := a.audited(ctx, s, d, func(ctx context.Context) (_ int64, err error) {
+		got, err = s.RetryJobs(ctx, f, func(r db.Retried) { tell(r.Pending + r.Superseded) })
+		return got.Pending + got.Superseded, err
+	})
 	if err != nil {
 		return a.partly(err, got.Pending+got.Superseded)
 	}
@@ -126,9 +138,13 @@ func (a *app) jobsRetry(ctx context.Context, s *session, f db.JobFilter) error {
 	return nil
 }
 
-func (a *app) jobsCancel(ctx context.Context, s *session, f db.JobFilter) error {
+func (a *app) jobsCancel(ctx context.Context, s *session, f db.JobFilter, d db.Deed) error {
 	tell := a.counter("cancelled")
-	got, err := s.CancelJobs(ctx, f, func(c db.Cancelled) { tell(c.Cancelled + c.Sending) })
+	var got db.Cancelled
+	err := a.audited(ctx, s, d, func(ctx context.Context) (_ int64, err error) {
+		got, err = s.CancelJobs(ctx, f, func(c db.Cancelled) { tell(c.Cancelled + c.Sending) })
+		return got.Cancelled + got.Sending, err
+	})
 	if err != nil {
 		return a.partly(err, got.Cancelled+got.Sending)
 	}

@@ -328,7 +328,17 @@ func (a *app) accept(ctx context.Context, s *session, site db.Site, id, replaces
 	if err != nil {
 		return err
 	}
-	return plan.Accept(ctx, plan.AcceptParams{DB: s.DB, Client: client, Site: site, BatchID: id, Replaces: replaces})
+	d := db.Deed{Action: "apply", Subject: db.BatchSubject(id)}
+	if replaces != 0 {
+		d.Detail = "in place of " + db.BatchSubject(replaces)
+	}
+	return a.audited(ctx, s, d, func(ctx context.Context) (int64, error) {
+		b, err := s.BatchStatus(ctx, id)
+		if err != nil {
+			return -1, err
+		}
+		return b.Pending, plan.Accept(ctx, plan.AcceptParams{DB: s.DB, Client: client, Site: site, BatchID: id, Replaces: replaces})
+	})
 }
 
 // loadQueued loads a source and queues it. Where the state before is wanted, or

@@ -30,8 +30,12 @@ newer name since becomes superseded instead: a late retry never overwrites it.`,
 					return usageError("--status: a row that is %q can't be retried; failed, conflict and cancelled can", s)
 				}
 			}
+			id, err := batchNumber(args[0])
+			if err != nil {
+				return err
+			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
-				return a.batchRetry(ctx, s, args[0], statuses, errorText)
+				return a.batchRetry(ctx, s, db.RetryParams{BatchID: id, Statuses: statuses, Error: errorText}, optionsOf(cmd))
 			})
 		},
 	}
@@ -40,20 +44,21 @@ newer name since becomes superseded instead: a late retry never overwrites it.`,
 	return cmd
 }
 
-func (a *app) batchRetry(ctx context.Context, s *session, arg string, statuses []string, errorText string) error {
-	id, err := batchNumber(arg)
-	if err != nil {
+func (a *app) batchRetry(ctx context.Context, s *session, p db.RetryParams, options string) error {
+	if _, err := s.BatchStatus(ctx, p.BatchID); err != nil {
 		return err
 	}
-	if _, err := s.BatchStatus(ctx, id); err != nil {
-		return err
-	}
-	got, err := s.RetryBatch(ctx, db.RetryParams{BatchID: id, Statuses: statuses, Error: errorText})
+	var got db.Retried
+	d := db.Deed{Action: "retry", Subject: db.BatchSubject(p.BatchID), Detail: options}
+	err := a.audited(ctx, s, d, func(ctx context.Context) (_ int64, err error) {
+		got, err = s.RetryBatch(ctx, p)
+		return got.Pending + got.Superseded, err
+	})
 	if err != nil {
 		return err
 	}
 	if a.json {
-		return a.result.print(map[string]int64{"batch": id, "pending": got.Pending, "superseded": got.Superseded})
+		return a.result.print(map[string]int64{"batch": p.BatchID, "pending": got.Pending, "superseded": got.Superseded})
 	}
 	fmt.Fprintf(a.Out, "%s will be sent again\n", report.Plural(got.Pending, "row", "rows"))
 	if got.Superseded > 0 {

@@ -68,7 +68,11 @@ a running relabel work.`
 }
 
 func (a *app) scheduleRun(ctx context.Context, s *session, sched db.Schedule) error {
-	run, err := s.RunNow(ctx, sched.ID)
+	var run db.ScheduleRun
+	err := a.auditedSchedule(ctx, s, "run", sched.Name, func(ctx context.Context) (err error) {
+		run, err = s.RunNow(ctx, sched.ID)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -90,7 +94,11 @@ func (a *app) scheduleRun(ctx context.Context, s *session, sched db.Schedule) er
 func (a *app) schedulePauseCommand() *cobra.Command {
 	var note string
 	cmd := a.onSchedule("pause", "Start no more runs until it is resumed", func(ctx context.Context, s *session, sched db.Schedule) error {
-		if _, err := s.PauseSchedule(ctx, sched.ID, schedule.Told(note)); err != nil {
+		err := a.auditedSchedule(ctx, s, "pause", sched.Name, func(ctx context.Context) error {
+			_, err := s.PauseSchedule(ctx, sched.ID, schedule.Told(note))
+			return err
+		})
+		if err != nil {
 			return err
 		}
 		return a.printSchedule(ctx, s, sched.Name, fmt.Sprintf("%s is paused; what is due meanwhile is left out", sched.Name))
@@ -105,7 +113,11 @@ func (a *app) scheduleResumeCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if _, err := s.ResumeSchedule(ctx, sched.ID, next[0]); err != nil {
+		err = a.auditedSchedule(ctx, s, "resume", sched.Name, func(ctx context.Context) error {
+			_, err := s.ResumeSchedule(ctx, sched.ID, next[0])
+			return err
+		})
+		if err != nil {
 			return err
 		}
 		return a.printSchedule(ctx, s, sched.Name, fmt.Sprintf("%s goes on", sched.Name))
@@ -114,7 +126,8 @@ func (a *app) scheduleResumeCommand() *cobra.Command {
 
 func (a *app) scheduleRemoveCommand() *cobra.Command {
 	cmd := a.onSchedule("remove", "Remove it and its history", func(ctx context.Context, s *session, sched db.Schedule) error {
-		if err := s.RemoveSchedule(ctx, sched.ID); err != nil {
+		err := a.auditedSchedule(ctx, s, "remove", sched.Name, func(ctx context.Context) error { return s.RemoveSchedule(ctx, sched.ID) })
+		if err != nil {
 			return err
 		}
 		if a.json {
@@ -126,4 +139,11 @@ func (a *app) scheduleRemoveCommand() *cobra.Command {
 	cmd.Long = `Removes a schedule and the history of its runs. The batches of its runs stay, and what is
 being sent goes on (relabel batch cancel ends that); plans that wait to be applied are discarded.`
 	return cmd
+}
+
+// auditedSchedule changes a schedule, with its row in the log.
+func (a *app) auditedSchedule(ctx context.Context, s *session, action, schedule string, act func(context.Context) error) error {
+	return a.audited(ctx, s, db.Deed{Action: action, Subject: "schedule " + schedule}, func(ctx context.Context) (int64, error) {
+		return -1, act(ctx)
+	})
 }

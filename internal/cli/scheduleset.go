@@ -112,7 +112,7 @@ func (a *app) scheduleAdd(ctx context.Context, s *session, sched db.Schedule) er
 		return err
 	}
 	sched.NextRunAt = &next[0]
-	if err := s.AddSchedule(ctx, sched); err != nil {
+	if err := a.auditedSchedule(ctx, s, "add", sched.Name, func(ctx context.Context) error { return s.AddSchedule(ctx, sched) }); err != nil {
 		return err
 	}
 	a.noteMissingFile(sched)
@@ -164,7 +164,7 @@ func (a *app) scheduleEdit(ctx context.Context, s *session, name string, f *sche
 		}
 		sched.NextRunAt = &next[0]
 	}
-	if err := s.EditSchedule(ctx, sched); err != nil {
+	if err := a.auditedSchedule(ctx, s, "edit", sched.Name, func(ctx context.Context) error { return s.EditSchedule(ctx, sched) }); err != nil {
 		return err
 	}
 	return a.printSchedule(ctx, s, name, "schedule "+name+" is changed")

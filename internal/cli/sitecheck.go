@@ -86,7 +86,11 @@ func (a *app) sitePause(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.PauseSite(ctx, site.ID, true); err != nil {
+	err = a.auditedSite(ctx, s, "pause", func(ctx context.Context) error {
+		_, err := s.PauseSite(ctx, site.ID, true)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	return a.printSite(ctx, s, fmt.Sprintf("site %s is paused; `relabel site resume%s` goes on", a.site, report.SiteFlag(a.site)))
@@ -98,11 +102,13 @@ func (a *app) siteResume(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	wasParked, err := s.UnparkSite(ctx, site.ID)
-	if err != nil {
+	var wasParked, wasPaused bool
+	err = a.auditedSite(ctx, s, "resume", func(ctx context.Context) (err error) {
+		if wasParked, err = s.UnparkSite(ctx, site.ID); err == nil {
+			wasPaused, err = s.PauseSite(ctx, site.ID, false)
+		}
 		return err
-	}
-	wasPaused, err := s.PauseSite(ctx, site.ID, false)
+	})
 	if err != nil {
 		return err
 	}
@@ -111,6 +117,13 @@ func (a *app) siteResume(ctx context.Context, s *session) error {
 		text = fmt.Sprintf("site %s was neither parked nor paused", a.site)
 	}
 	return a.printSite(ctx, s, text)
+}
+
+// auditedSite changes the site that --site names, with its row in the log.
+func (a *app) auditedSite(ctx context.Context, s *session, action string, act func(context.Context) error) error {
+	return a.audited(ctx, s, db.Deed{Action: action, Subject: "site " + a.site}, func(ctx context.Context) (int64, error) {
+		return -1, act(ctx)
+	})
 }
 
 func siteState(s db.Site) string {

@@ -127,7 +127,7 @@ func (a *app) siteSet(ctx context.Context, s *session, cmd *cobra.Command, o sit
 			*set.target = nilIfEmpty(set.value)
 		}
 	}
-	if err := s.SaveSite(ctx, site); err != nil {
+	if err := a.auditedSite(ctx, s, "set", func(ctx context.Context) error { return s.SaveSite(ctx, site) }); err != nil {
 		return err
 	}
 	return a.printSite(ctx, s, fmt.Sprintf("site %s is set", a.site))

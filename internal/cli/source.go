@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -117,7 +118,7 @@ func (a *app) load(ctx context.Context, s *session, site db.Site, f sourceFlags,
 		return load.Result{}, err
 	}
 	problems, warnings := &problemList{app: a}, 0
-	res, err := load.Load(ctx, load.Params{
+	res, err := a.auditedLoad(ctx, s, load.Params{
 		DB: s.DB, Client: client, Site: site, Source: src,
 		Name: f.name, Priority: f.priority, SkipInvalid: f.skipInvalid, Force: f.force, Planned: f.planned, Blind: f.blind,
 		Locales: func(ctx context.Context) (intake.LocaleResolver, error) { return a.locales(ctx, s.DB, site) },
@@ -202,4 +203,19 @@ func problemText(pr intake.Problem) string {
 		where += fmt.Sprintf(" %q", pr.Value)
 	}
 	return where + ": " + pr.Message
+}
+
+func (a *app) auditedLoad(ctx context.Context, s *session, p load.Params) (res load.Result, err error) {
+	d := db.Deed{Action: "load", Subject: "site " + p.Site.Name, Detail: report.Cut(cmp.Or(p.Name, p.Source.Name()), 200)}
+	if p.Planned {
+		d.Action = "plan"
+	}
+	err = a.audited(ctx, s, d, func(ctx context.Context) (int64, error) {
+		if res, err = load.Load(ctx, p); err != nil {
+			return -1, err
+		}
+		b, err := s.BatchStatus(ctx, res.BatchID)
+		return b.Total, err
+	})
+	return res, err
 }

@@ -57,7 +57,7 @@ func (s *Server) changeBatch(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	s.act(w, r, db.Deed{Action: name, Subject: batchSubject(id), Detail: filterOf(r.PostForm).Query()}, batchPath(id),
+	s.act(w, r, db.Deed{Action: name, Subject: db.BatchSubject(id), Detail: filterOf(r.PostForm).Query()}, batchPath(id),
 		func(ctx context.Context) (done, error) { return act(ctx, r, b) })
 	s.forget(id)
 }

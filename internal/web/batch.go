@@ -127,8 +127,6 @@ func (s *Server) batchData(r *http.Request, f batchFigures) (d batchData, err er
 	if d.Rows, err = s.rows(ctx, f.Batch.Batch, r.URL.Query()); err != nil {
 		return d, err
 	}
-	d.Deeds, err = s.cfg.DB.Deeds(ctx, batchSubject(f.Batch.Batch), 0, shownDeeds)
+	d.Deeds, err = s.cfg.DB.Deeds(ctx, db.BatchSubject(f.Batch.Batch), 0, shownDeeds)
 	return d, err
 }
-
-func batchSubject(id int64) string { return fmt.Sprintf("batch %d", id) }
