@@ -162,6 +162,8 @@ func (r *randomRun) troubles() []trouble {
 		{"resume", func() { r.setBatch("active", "paused") }},
 		{"cancel", func() { r.setBatch("cancelled", "active") }},
 		{"retry", r.retryBatch},
+		{"cancel rows", r.cancelRows},
+		{"retry rows", r.retryRows},
 		{"pause site", func() { r.pauseSite(true) }},
 		{"resume site", func() { r.pauseSite(false) }},
 	}
@@ -244,6 +246,28 @@ func (r *randomRun) retryBatch() {
 	id := r.anyBatch(`finished_at IS NOT NULL AND failed + cancelled + conflict > 0`)
 	r.retried[id] = true
 	_, err := r.db.RetryBatch(r.Context(), db.RetryParams{BatchID: id, Statuses: []string{"failed", "conflict", "cancelled"}})
+	require.NoError(r, err)
+}
+
+// someRows are about a tenth of the rows of an open batch, or of all batches.
+func (r *randomRun) someRows() db.JobFilter {
+	return db.JobFilter{Batch: r.anyBatch(`status IN ('active', 'paused')`), Name: strconv.Itoa(r.rnd.IntN(100))}
+}
+
+// cancelRows ends rows by themselves, some while they are sent.
+func (r *randomRun) cancelRows() {
+	_, err := r.db.CancelJobs(r.Context(), r.someRows(), nil)
+	require.NoError(r, err)
+}
+
+// retryRows sends rows of a batch again that may still be at work.
+func (r *randomRun) retryRows() {
+	f := r.someRows()
+	if f.Batch = r.anyBatch(`failed + cancelled + conflict > 0`); f.Batch == 0 {
+		return
+	}
+	r.retried[f.Batch] = true
+	_, err := r.db.RetryJobs(r.Context(), f, nil)
 	require.NoError(r, err)
 }
 
