@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"context"
 	"encoding/csv"
+	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -152,6 +155,21 @@ func TestJobsUsage(t *testing.T) {
 			b.t = t
 			b.run(strings.Fields(args)...).fails(exitUsage, want)
 		})
+	}
+}
+
+// An action that is interrupted says how far it came.
+func TestPartly(t *testing.T) {
+	t.Parallel()
+	canceled := fmt.Errorf("error retrying rows: %w", context.Canceled)
+	for want, err := range map[string]error{
+		"interrupted": new(app).partly(canceled, 0),
+		"interrupted after 2,000 rows; the same command goes on with the rest":    new(app).partly(canceled, 2000),
+		"stopped after 2,000 rows; the same command goes on with the rest: broke": new(app).partly(errors.New("broke"), 2000),
+	} {
+		code, text := endOf(err)
+		require.Equal(t, exitError, code)
+		require.Equal(t, want, text)
 	}
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -164,5 +165,9 @@ func (a *app) partly(err error, rows int64) error {
 	if rows == 0 {
 		return err
 	}
-	return fmt.Errorf("stopped after %s; the same command goes on with the rest: %w", report.Plural(rows, "row", "rows"), err)
+	done := report.Plural(rows, "row", "rows")
+	if errors.Is(err, context.Canceled) {
+		return exitErr{exitError, "interrupted after " + done + "; the same command goes on with the rest"}
+	}
+	return fmt.Errorf("stopped after %s; the same command goes on with the rest: %w", done, err)
 }
