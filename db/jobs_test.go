@@ -293,7 +293,7 @@ func TestJobErrorsSince(t *testing.T) {
 	require.NoError(t, err)
 	got, err := b.JobErrors(t.Context(), db.JobFilter{Since: now.Add(-time.Hour)}, 10)
 	require.NoError(t, err)
-	require.EqualValues(t, []int64{1, 1}, []int64{got.Looked, got.Causes[0].Rows})
+	require.Equal(t, []int64{1, 1}, []int64{got.Looked, got.Causes[0].Rows})
 	require.Equal(t, l.ids[0], got.Causes[0].ID)
 }
 
