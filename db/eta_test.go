@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -81,6 +82,27 @@ func TestEstimatedEnd(t *testing.T) {
 	b.requireEnd(t, last.batch, -1, "the site is parked")
 	b.exec(t, `UPDATE site SET parked_at = NULL; UPDATE lane SET call_limit = NULL`)
 	b.requireEnd(t, last.batch, -1, "no limit to go by")
+}
+
+// One call in ten is for later priorities, so these end sooner than behind all
+// others, and the first one later.
+func TestEstimatedEndOfPriorities(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.limit(t, 2)
+	b.works(t)
+	var values []string
+	for i := range 20 {
+		values = append(values, fmt.Sprint("urgent", i))
+	}
+	p := b.params(rowsOf(values...))
+	p.Priority = 1
+	urgent := b.loadWith(t, p)
+	b.requireEnd(t, urgent.batch, 9*window, "twenty calls")
+	small, rest := b.load(t, "a"), b.load(t, "b", "c")
+	b.requireEnd(t, small.batch, 4*window, "the tenth call")
+	b.requireEnd(t, rest.batch, 11*window, "after all 22 others")
+	b.requireEnd(t, urgent.batch, 10*window, "two of its calls give way")
 }
 
 // A plan has no end of its own and holds up no other batch.

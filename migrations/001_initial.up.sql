@@ -251,8 +251,8 @@ BEGIN ATOMIC
 END;
 
 -- When a batch ends: what is left of it and of the batches before it goes out
--- one after the other; sites with the same token get equal shares of its
--- limit. A few rows left may wait to be tried again. NULL: it has ended, waits
+-- one after the other, but one call in ten is for later priorities; sites with
+-- the same token get equal shares of its limit. A few rows left may wait to be tried again. NULL: it has ended, waits
 -- for somebody, or has no limit to go by.
 CREATE FUNCTION ends_at(which bigint) RETURNS timestamptz LANGUAGE sql SECURITY DEFINER
 BEGIN ATOMIC
@@ -261,8 +261,16 @@ BEGIN ATOMIC
     ) END)
     FROM batch b JOIN site s ON s.id = b.site_id JOIN breaker k ON k.site_id = s.id
     CROSS JOIN LATERAL (
-        SELECT coalesce(sum(o.total - o.ended - o.sending), 0)::bigint AS calls FROM batch o
-        WHERE o.site_id = b.site_id AND o.status = 'active' AND (o.priority, o.acceptance) <= (b.priority, b.acceptance)
+        SELECT min(o.priority) AS priority FROM batch o WHERE o.site_id = b.site_id AND o.status = 'active' AND o.ended + o.sending < o.total
+    ) first CROSS JOIN LATERAL (
+        SELECT coalesce(sum(n.calls) FILTER (WHERE o.priority <= first.priority AND b.priority > first.priority), 0)::bigint AS before,
+            coalesce(sum(n.calls) FILTER (WHERE (o.priority > first.priority OR b.priority <= first.priority)
+                AND (o.priority, o.acceptance) <= (b.priority, b.acceptance)), 0)::bigint AS own,
+            coalesce(sum(n.calls) FILTER (WHERE o.priority > b.priority), 0)::bigint AS later
+        FROM batch o CROSS JOIN LATERAL (SELECT o.total - o.ended - o.sending AS calls) n
+        WHERE o.site_id = b.site_id AND o.status = 'active'
+    ) c CROSS JOIN LATERAL (
+        SELECT CASE WHEN b.priority > first.priority THEN least(c.before + c.own, c.own * 10) ELSE c.own + least(c.later, c.own / 9) END AS calls
     ) own CROSS JOIN LATERAL (
         SELECT coalesce(sum(least(n.calls, own.calls)), 0)::bigint AS calls
         FROM site os JOIN breaker ok ON ok.site_id = os.id CROSS JOIN LATERAL (
