@@ -1,9 +1,11 @@
 package db_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
@@ -72,4 +74,28 @@ func TestScheduleSettings(t *testing.T) {
 	list, err = b.Schedules(t.Context(), "")
 	require.NoError(t, err)
 	require.Empty(t, list)
+}
+
+// The history of a schedule that runs for years stays small.
+func TestOldRunsAreForgotten(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	due := time.Date(2030, 1, 2, 2, 0, 0, 0, time.UTC)
+	s := b.addSchedule(t, "often", due, nil)
+	next := due.Add(time.Hour)
+	b.exec(t, `
+		INSERT INTO schedule_run (schedule_id, due_at, status, finished_at)
+		SELECT $1, now(), 'done', now() FROM generate_series(1, 1005)`, s.ID)
+	first := value[int64](t, b, `SELECT min(id) FROM schedule_run WHERE schedule_id = $1`, s.ID)
+	b.exec(t, `UPDATE schedule_run SET drops_plan = true WHERE id = $1`, first)
+	n, err := b.StartDue(t.Context(), db.StartDueParams{
+		SiteIDs: []int{b.site.ID}, Now: due,
+		Judge: func(db.Schedule, time.Time) db.Occurrence { return db.Occurrence{Next: &next, Run: &due} },
+		Queue: func(context.Context, pgx.Tx, []db.QueueRun) error { return nil },
+	})
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	require.EqualValues(t, 1002, value[int64](t, b, `SELECT count(*) FROM schedule_run WHERE schedule_id = $1`, s.ID),
+		"1,000, the one that still has to drop its plan, and the new one")
+	require.Equal(t, first+5, value[int64](t, b, `SELECT min(id) FROM schedule_run WHERE schedule_id = $1 AND NOT drops_plan`, s.ID))
 }

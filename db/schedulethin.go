@@ -7,8 +7,14 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// thinChunk is how many rows go in one statement.
-const thinChunk = 10_000
+const (
+	// thinChunk is how many rows go in one statement.
+	thinChunk = 10_000
+
+	// keptRuns is how many runs of a schedule its history has: of a nightly one
+	// nearly three years, of one every five minutes three days.
+	keptRuns = 1_000
+)
 
 // thinRuns deletes the rows of earlier runs that were as the source wanted them,
 // once a newer run has looked at all of them again: a night of 150,000 rows with
@@ -64,4 +70,19 @@ func (db *DB) thinBatch(ctx context.Context, batchID int64) error {
 		}
 		after = *last
 	}
+}
+
+// forgetRuns deletes the oldest runs of a schedule that is due, a few more than
+// come at once. Their batches stay. Served by schedule_run_history_idx.
+func forgetRuns(ctx context.Context, tx pgx.Tx, s Schedule) error {
+	_, err := tx.Exec(ctx, `
+		DELETE FROM schedule_run WHERE id = ANY (ARRAY(
+			SELECT o.id FROM schedule_run o
+			WHERE o.schedule_id = @schedule AND o.finished_at IS NOT NULL AND (o.batch_id IS NULL OR o.thinned) AND NOT o.drops_plan
+				AND o.id < (SELECT n.id FROM schedule_run n WHERE n.schedule_id = @schedule ORDER BY n.id DESC OFFSET @kept LIMIT 1)
+			ORDER BY o.id LIMIT 10))`, pgx.NamedArgs{"schedule": s.ID, "kept": keptRuns - 1})
+	if err != nil {
+		return fmt.Errorf("error forgetting old runs of %s: %w", s.Name, err)
+	}
+	return nil
 }

@@ -87,6 +87,9 @@ func startDue(ctx context.Context, tx pgx.Tx, s Schedule, o Occurrence) (run int
 	if _, err := tx.Exec(ctx, `UPDATE schedule SET next_run_at = $2 WHERE id = $1`, s.ID, o.Next); err != nil {
 		return 0, fmt.Errorf("error setting the next time of %s: %w", s.Name, err)
 	}
+	if err := forgetRuns(ctx, tx, s); err != nil {
+		return 0, err
+	}
 	if o.Missed > 0 {
 		if err := recordMissed(ctx, tx, s, o); err != nil {
 			return 0, err
