@@ -16,7 +16,8 @@ type JobFilter struct {
 	Site        string    // its name; empty: of all
 	Statuses    []string  // none: any
 	State       string    // the state of a River job of it, such as running
-	Locale      *string   // "" is the primary locale; nil: any
+	Locale      *string   // its id; "" is the primary locale; nil: any
+	LocaleTag   string    // its tag, as KeepLocales has it; empty: any
 	AssetID     string    // the whole id
 	Name        string    // part of the name, wanted or stored; upper and lower case are the same
 	Error       string    // part of the error, likewise
@@ -121,7 +122,7 @@ func (f JobFilter) among(statuses []string) (_ JobFilter, ok bool) {
 
 // counted tells that the batches' counters know how many rows there are.
 func (f JobFilter) counted() bool {
-	return f.State == "" && f.Locale == nil && f.AssetID == "" && f.Name == "" && f.Error == "" && f.HTTPStatus == 0 &&
+	return f.State == "" && f.Locale == nil && f.LocaleTag == "" && f.AssetID == "" && f.Name == "" && f.Error == "" && f.HTTPStatus == 0 &&
 		f.MinAttempts == 0 && f.MaxAttempts == nil && f.Since.IsZero() && f.Until.IsZero()
 }
 
@@ -139,6 +140,7 @@ func (f JobFilter) hit(args pgx.NamedArgs) string {
 	and(f.Site != "", "r.site_id = @site", "site", args["site"])
 	and(len(f.Statuses) > 0, "r.status = ANY (@statuses)", "statuses", f.Statuses)
 	and(f.Locale != nil, "r.locale_id = @locale", "locale", f.Locale)
+	and(f.LocaleTag != "", taggedSQL, "tag", f.LocaleTag)
 	and(f.AssetID != "", "r.asset_id = @asset", "asset", f.AssetID)
 	and(f.Name != "", "(position(@name IN lower(r.display_name)) > 0 OR position(@name IN lower(r.applied_name)) > 0)",
 		"name", strings.ToLower(f.Name))

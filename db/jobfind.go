@@ -288,6 +288,9 @@ func (db *DB) newSearch(ctx context.Context, q querier, f JobFilter, sort JobSor
 		}
 		s.site = site.ID
 	}
+	if err := checkTag(ctx, q, f.LocaleTag); err != nil {
+		return nil, err
+	}
 	if s.scope, err = db.scope(ctx, q, f, s.site); err != nil {
 		return nil, err
 	}

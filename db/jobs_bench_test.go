@@ -41,6 +41,7 @@ func (b *testBundle) fillJobs(t tb, rows int) (batch int64) {
 		INSERT INTO river_job (args, kind, max_attempts, queue, state)
 		SELECT jsonb_build_object('rename_id', id), 'rename', 25, $2, 'available' FROM rename
 		WHERE batch_id = $1 AND finished_at IS NULL ORDER BY line LIMIT least(10000, $3::int / 10)`, batch, b.site.Queue(), rows)
+	require.NoError(t, b.KeepLocales(t.Context(), b.site.ID, []db.SiteLocale{{ID: "fr", Tag: "fr-FR"}}))
 	return batch
 }
 
@@ -72,6 +73,7 @@ func jobQueries(batch int64, site string, rows int) map[string]db.JobQuery {
 		"attempts":          {JobFilter: db.JobFilter{MinAttempts: 5}},
 		"never sent":        {JobFilter: db.JobFilter{MaxAttempts: ptr(0)}},
 		"locale":            {JobFilter: db.JobFilter{Locale: ptr("fr")}},
+		"locale's tag":      {JobFilter: db.JobFilter{LocaleTag: "fr-FR"}},
 		"locale nowhere":    {JobFilter: db.JobFilter{Locale: ptr("de")}},
 		"last hour":         {JobFilter: db.JobFilter{Since: time.Now().Add(-time.Hour)}, Sort: db.SortEnded},
 		"last hour, newest": {JobFilter: db.JobFilter{Since: time.Now().Add(-time.Hour)}},

@@ -113,6 +113,10 @@ func TestJobFilters(t *testing.T) {
 	b.addJobs(t, "available", l.ids[6])
 	b.addJobs(t, "running", l.ids[3])
 	b.addJobs(t, "completed", l.ids[0], l.ids[0], l.ids[1])
+	require.NoError(t, b.KeepLocales(t.Context(), b.site.ID, []db.SiteLocale{{ID: "", Tag: "de"}, {ID: "fr", Tag: "fr-FR"}, {ID: "es", Tag: "es"}}))
+	require.NoError(t, b.KeepLocales(t.Context(), b.site.ID, []db.SiteLocale{{ID: "", Tag: "en"}, {ID: "fr", Tag: "fr-FR"}}))
+	_, err := b.CountJobs(t.Context(), db.JobFilter{LocaleTag: "de"}, 0)
+	require.ErrorAs(t, err, new(db.FilterError), "it has another tag now")
 	now, err := b.Now(t.Context())
 	require.NoError(t, err)
 	for name, tt := range map[string]struct {
@@ -133,6 +137,9 @@ func TestJobFilters(t *testing.T) {
 		"never sent":        {db.JobFilter{MaxAttempts: ptr(0)}, []int{3, 4, 5, 6}},
 		"primary locale":    {db.JobFilter{Locale: ptr(""), Statuses: []string{"pending"}}, []int{2, 6}},
 		"locale":            {db.JobFilter{Locale: ptr("fr")}, []int{4}},
+		"locale's tag":      {db.JobFilter{LocaleTag: "FR-fr"}, []int{4}},
+		"primary's tag":     {db.JobFilter{LocaleTag: "en", Statuses: []string{"pending"}}, []int{2, 6}},
+		"no longer a tag":   {db.JobFilter{LocaleTag: "es"}, nil},
 		"available":         {db.JobFilter{State: "available"}, []int{6}},
 		"running":           {db.JobFilter{State: "running", Site: b.site.Name}, []int{3}},
 		"completed, once":   {db.JobFilter{State: "completed"}, []int{0, 1}},

@@ -16,7 +16,8 @@ var ErrNoRename = errors.New("no such row")
 type StoryParams struct {
 	Site     string // of AssetID; empty: all
 	AssetID  string
-	Locale   *string // nil: all
+	Locale   *string // its id; nil: all
+	Tag      string  // the locale's tag; empty: all
 	RenameID int64   // instead of the others
 }
 
@@ -121,19 +122,23 @@ ORDER BY r.id`
 // Facts reads an asset's story, or a rename's. The error is ErrNoRename when
 // relabel knows nothing of it.
 func (db *DB) Facts(ctx context.Context, p StoryParams) (out Facts, err error) {
-	args := pgx.NamedArgs{"id": p.RenameID, "asset": p.AssetID, "locale": p.Locale, "limit": maxTold + 1, "ahead": MaxAhead}
+	args := pgx.NamedArgs{"id": p.RenameID, "asset": p.AssetID, "locale": p.Locale, "tag": p.Tag, "limit": maxTold + 1, "ahead": MaxAhead}
 	told := `WITH told AS MATERIALIZED (SELECT @id::bigint AS id)`
 	if p.RenameID == 0 {
+		if err := checkTag(ctx, db.pool, p.Tag); err != nil {
+			return out, err
+		}
 		onSite := ""
 		if p.Site != "" {
 			site, err := db.SiteByName(ctx, p.Site)
 			if err != nil {
 				return out, err
 			}
-			onSite, args["site"] = " AND site_id = @site", site.ID
+			onSite, args["site"] = " AND r.site_id = @site", site.ID
 		}
 		told = `WITH own AS MATERIALIZED (
-			SELECT id FROM rename WHERE asset_id = @asset AND (@locale::text IS NULL OR locale_id = @locale)` + onSite + `
+			SELECT r.id FROM rename r WHERE r.asset_id = @asset AND (@locale::text IS NULL OR r.locale_id = @locale)
+				AND (@tag::text = '' OR ` + taggedSQL + `)` + onSite + `
 		), told AS MATERIALIZED (SELECT id FROM own ORDER BY id DESC LIMIT @limit)`
 	}
 	if out.Now, err = db.Now(ctx); err != nil {

@@ -8,4 +8,5 @@ DROP TABLE lane_grant;
 DROP TABLE lane;
 DROP TABLE process;
 DROP TABLE breaker;
+DROP TABLE site_locale;
 DROP TABLE site;

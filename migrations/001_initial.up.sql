@@ -29,6 +29,16 @@ COMMENT ON COLUMN site.lane IS 'the fingerprint of the token it was last worked 
 
 INSERT INTO site (name) VALUES ('default');
 
+-- What tags the ids of locales have, as the site told last.
+CREATE TABLE site_locale (
+    site_id   integer NOT NULL REFERENCES site ON DELETE CASCADE,
+    locale_id text NOT NULL,
+    tag       text NOT NULL,
+    PRIMARY KEY (site_id, locale_id)
+);
+
+CREATE INDEX site_locale_tag_idx ON site_locale (lower(tag));
+
 -- Whether a site's API is well. failures counts transient failures in a row;
 -- at the limit the breaker opens, and one call every few seconds probes. A table
 -- of its own, as finishes must not wait for the site's lock.

@@ -40,7 +40,7 @@ func (j *jobFlags) add(cmd *cobra.Command, statuses []string) {
 	f.Int64Var(&j.f.Batch, "batch", 0, "rows of this `BATCH`")
 	f.StringSliceVar(&j.f.Statuses, "status", nil, "rows of these `STATUSES`: "+strings.Join(statuses, ", "))
 	f.StringVar(&j.f.State, "state", "", "rows with a River job in this `STATE`: "+strings.Join(db.JobStates(), ", "))
-	f.StringVar(&j.locale, "locale", "", "rows of this locale's `ID`; "+primaryLocale+" for the primary one")
+	f.StringVar(&j.locale, "locale", "", "rows of this `LOCALE`: a tag such as fr-FR, an id, or "+primaryLocale)
 	f.StringVar(&j.f.AssetID, "asset", "", "rows of this asset's `ID`")
 	f.StringVar(&j.f.Name, "name", "", "rows whose name, wanted or stored, holds this `TEXT`")
 	f.StringVar(&j.f.Error, "error", "", "rows whose error holds this `TEXT`")
@@ -63,7 +63,7 @@ func (j *jobFlags) check(cmd *cobra.Command, a *app, statuses []string, now time
 		f.Site = a.site
 	}
 	if changed("locale") {
-		if f.Locale, err = localeID(j.locale); err != nil {
+		if f.Locale, f.LocaleTag, err = localeOf(j.locale); err != nil {
 			return f, err
 		}
 	}
@@ -109,18 +109,18 @@ func assetID(s string) (string, error) {
 	return id, nil
 }
 
-// localeID takes a locale's id as it may be copied. What tag an id has only
-// Webflow knows; a load asks for it and keeps the ids.
-func localeID(s string) (*string, error) {
-	id := strings.ToLower(strings.TrimSpace(s))
+// localeOf takes a locale's id as it may be copied, or else its tag.
+func localeOf(s string) (id *string, tag string, err error) {
+	text := strings.ToLower(strings.TrimSpace(s))
 	switch {
-	case id == primaryLocale:
-		id = ""
-	case !webflow.IsObjectID(id):
-		return nil, usageError("--locale takes a locale's id, or %s, not %q: relabel keeps ids and no tags; `relabel jobs list --csv` shows each row's",
-			primaryLocale, s)
+	case text == primaryLocale:
+		text = ""
+	case text == "":
+		return nil, "", usageError("--locale takes a tag such as fr-FR, a locale's id, or %s", primaryLocale)
+	case !webflow.IsObjectID(text):
+		return nil, text, nil
 	}
-	return &id, nil
+	return &text, "", nil
 }
 
 // moment reads a time as people write it: how long ago, a time of today, a day,

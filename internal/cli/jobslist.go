@@ -16,8 +16,8 @@ import (
 	"relabel/internal/report"
 )
 
-// maxListed is the longest page.
-const maxListed = 10_000
+// maxListed is the longest page that comes within 150 ms.
+const maxListed = 5_000
 
 type listFlags struct {
 	sort, cursor string

@@ -325,6 +325,12 @@ func TestPull(t *testing.T) {
 		require.Equal(t, 0., b.ok("plan", "all.csv", "--json", "--quiet").json()["calls"])
 		require.Equal(t, b.ok("pull", "--locales", "fr-FR").stdout, b.ok("pull", "--locales", "fr,fr-FR").stdout)
 		b.run("pull", "--locales", "es-MX").fails(exitError, "--locales es-MX", "en, fr-FR, de-DE")
+		lines := strings.Count(b.ok("jobs", "list", "--locale", "FR-fr", "--batch", "2", "--csv").stdout, webflowtest.FrenchLocale)
+		require.Positive(t, lines, "tags that were read are kept")
+		require.Equal(t, lines, strings.Count(b.ok("jobs", "list", "--locale", webflowtest.FrenchLocale, "--batch", "2", "--csv").stdout, webflowtest.FrenchLocale))
+		require.Contains(t, b.ok("why", webflowtest.AssetID(0), "--locale", "fr-FR").stdout, "fr ")
+		b.run("jobs", "list", "--locale", "es-MX").fails(exitUsage, `no locale "es-mx" is known`)
+		b.run("why", webflowtest.AssetID(0), "--locale", "es-MX").fails(exitUsage, "a locale's id always works")
 	})
 	t.Run("edited", func(t *testing.T) {
 		text := strings.Replace(b.read("assets.csv"), "asset-000200.jpg", "edited.jpg", 1) // the name: it comes before the file's

@@ -100,7 +100,7 @@ func pulledLocales(ctx context.Context, p *plan.Planner, wanted []string) ([]str
 	if len(wanted) == 0 {
 		return []string{""}, nil
 	}
-	locales, err := load.ReadLocales(ctx, p.Reader)
+	locales, err := load.ReadLocales(ctx, p.DB, p.Reader)
 	if err != nil {
 		return nil, err
 	}

@@ -163,7 +163,7 @@ func (a *app) locales(ctx context.Context, d *db.DB, site db.Site) (intake.Local
 		return nil, err
 	}
 	defer reader.Close()
-	locales, err := load.ReadLocales(ctx, reader)
+	locales, err := load.ReadLocales(ctx, d, reader)
 	if err != nil {
 		return nil, err
 	}

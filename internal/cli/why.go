@@ -39,14 +39,14 @@ all sites unless --site is given.`,
 				p.Site = a.site
 			}
 			if cmd.Flags().Changed("locale") {
-				if p.Locale, err = localeID(locale); err != nil {
+				if p.Locale, p.Tag, err = localeOf(locale); err != nil {
 					return err
 				}
 			}
-			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error { return a.story(ctx, s, p) })
+			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error { return usage(a.story(ctx, s, p)) })
 		},
 	}
-	cmd.Flags().StringVar(&locale, "locale", "", "only this locale's `ID`; "+primaryLocale+" for the primary one")
+	cmd.Flags().StringVar(&locale, "locale", "", "only this `LOCALE`: a tag such as fr-FR, an id, or "+primaryLocale)
 	return cmd
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"relabel/db"
 	"relabel/internal/intake"
 	"relabel/internal/report"
 	"relabel/internal/webflow"
@@ -15,15 +16,14 @@ import (
 
 // Locales are a site's locales, by whatever a cell may call them.
 type Locales struct {
-	ids  map[string]string // in lower case: tag, subdirectory or id; empty: the primary locale
-	cms  map[string]string // cmsLocaleId: the tag it belongs to
-	tags []string
-	all  []string // ids, the primary locale's empty one first
+	ids map[string]string // in lower case: tag, subdirectory or id; empty: the primary locale
+	cms map[string]string // cmsLocaleId: the tag it belongs to
+	all []db.SiteLocale   // the primary one first
 }
 
 // ReadLocales asks for the site's locales: one Get Site call through the
-// throttle.
-func ReadLocales(ctx context.Context, reader *jobs.Reader) (*Locales, error) {
+// throttle. Their tags are kept.
+func ReadLocales(ctx context.Context, d *db.DB, reader *jobs.Reader) (*Locales, error) {
 	site := reader.Site()
 	if site.WebflowSiteID == nil {
 		return nil, fmt.Errorf("the site's locales are asked for by its id: say which site it is with `relabel site set%s --site-id ID`, or give locale_id instead of locale",
@@ -33,7 +33,8 @@ func ReadLocales(ctx context.Context, reader *jobs.Reader) (*Locales, error) {
 	if err != nil {
 		return nil, fmt.Errorf("error reading the locales of site %s: %w", site.Name, err)
 	}
-	return newLocales(answer), nil
+	locales := newLocales(answer)
+	return locales, d.KeepLocales(ctx, site.ID, locales.all)
 }
 
 // InventedLocale makes up an id for any locale: a rehearsal does not ask Webflow
@@ -67,11 +68,16 @@ func (l *Locales) add(from webflow.Locale, id string) {
 	if from.CMSLocaleID != "" {
 		l.cms[strings.ToLower(from.CMSLocaleID)] = from.Tag
 	}
-	l.tags, l.all = append(l.tags, from.Tag), append(l.all, id)
+	l.all = append(l.all, db.SiteLocale{ID: id, Tag: from.Tag})
 }
 
 // All are the ids of all locales; empty for the primary one, which comes first.
-func (l *Locales) All() []string { return l.all }
+func (l *Locales) All() (ids []string) {
+	for _, one := range l.all {
+		ids = append(ids, one.ID)
+	}
+	return ids
+}
 
 var _ intake.LocaleResolver = (*Locales)(nil).Resolve
 
@@ -85,5 +91,9 @@ func (l *Locales) Resolve(cell string) (string, error) {
 	if tag, ok := l.cms[key]; ok {
 		return "", fmt.Errorf("this is the cmsLocaleId of %s, which the API takes for no locale: write %s", tag, tag)
 	}
-	return "", fmt.Errorf("the site has no such locale; it has %s", strings.Join(l.tags, ", "))
+	var tags []string
+	for _, one := range l.all {
+		tags = append(tags, one.Tag)
+	}
+	return "", fmt.Errorf("the site has no such locale; it has %s", strings.Join(tags, ", "))
 }

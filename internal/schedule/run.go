@@ -133,7 +133,7 @@ func (n *run) locales(ctx context.Context) (intake.LocaleResolver, error) {
 		return nil, err
 	}
 	defer reader.Close()
-	locales, err := load.ReadLocales(ctx, reader)
+	locales, err := load.ReadLocales(ctx, n.cfg.DB, reader)
 	if e := (*webflow.Error)(nil); errors.As(err, &e) && e.Kind == webflow.KindForbidden {
 		return nil, fmt.Errorf("%w: the token needs the scope sites:read to look up locales by their tags; the column locale_id, and no --locales, needs no looking up", err)
 	}

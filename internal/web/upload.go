@@ -196,7 +196,7 @@ func (s *Server) locales(ctx context.Context, site db.Site) (intake.LocaleResolv
 		return nil, fmt.Errorf("the column locale needs the site's locales: %w", err)
 	}
 	defer reader.Close()
-	locales, err := load.ReadLocales(ctx, reader)
+	locales, err := load.ReadLocales(ctx, s.cfg.DB, reader)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,53 @@
+package db
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// SiteLocale is a locale that a site has, or had.
+type SiteLocale struct {
+	ID  string // empty: the primary locale
+	Tag string // such as fr-FR
+}
+
+// KeepLocales remembers the tags of a site's locales, for people who look for
+// rows by them. A locale that the site no longer has keeps its tag: rows name it.
+func (db *DB) KeepLocales(ctx context.Context, siteID int, list []SiteLocale) error {
+	ids, tags := make([]string, len(list)), make([]string, len(list))
+	for i, l := range list {
+		ids[i], tags[i] = l.ID, l.Tag
+	}
+	_, err := db.pool.Exec(ctx, `
+		INSERT INTO site_locale (site_id, locale_id, tag)
+		SELECT @site, l.id, l.tag FROM unnest(@ids::text[], @tags::text[]) AS l (id, tag)
+		ON CONFLICT (site_id, locale_id) DO UPDATE SET tag = excluded.tag`,
+		pgx.NamedArgs{"site": siteID, "ids": ids, "tags": tags})
+	if err != nil {
+		return fmt.Errorf("error keeping the site's locales: %w", err)
+	}
+	return nil
+}
+
+// taggedSQL chooses the renames r of the locales with a tag. Served by
+// site_locale_tag_idx.
+const taggedSQL = `(r.site_id, r.locale_id) IN (SELECT l.site_id, l.locale_id FROM site_locale l WHERE lower(l.tag) = lower(@tag))`
+
+// checkTag refuses a tag that is no locale's; an empty one is none.
+func checkTag(ctx context.Context, q querier, tag string) error {
+	if tag == "" {
+		return nil
+	}
+	type locale struct{ SiteID int }
+	known, err := collect[locale](ctx, q, "looking for a locale", `
+		SELECT site_id FROM site_locale WHERE lower(tag) = lower(@tag) LIMIT 1`, pgx.NamedArgs{"tag": tag})
+	if err != nil {
+		return err
+	}
+	if len(known) == 0 {
+		return badFilter("no locale %q is known: tags are learned when a load with a column locale, a schedule or `relabel pull --locales` asks the site; a locale's id always works", tag)
+	}
+	return nil
+}
