@@ -127,10 +127,10 @@ func TestLoadInterrupted(t *testing.T) {
 			_, err = io.WriteString(w, start)
 			require.NoError(t, err)
 			d := b.db()
-			require.Eventually(t, func() bool { // until it has read the site: the source is next
+			require.Eventually(t, func() bool { // until it has recorded who loads: the source is next
 				var n int
 				err := d.Pool().QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity
-					WHERE datname = current_database() AND pid <> pg_backend_pid() AND (query LIKE '%FROM site%' OR query ILIKE 'copy %')`).Scan(&n)
+					WHERE datname = current_database() AND pid <> pg_backend_pid() AND (query LIKE '%INTO audit%' OR query ILIKE 'copy %')`).Scan(&n)
 				return err == nil && n > 0
 			}, patience, 20*time.Millisecond)
 			p.signal(syscall.SIGTERM)
