@@ -204,7 +204,7 @@ func (db *DB) CountJobs(ctx context.Context, f JobFilter, look int64) (JobCount,
 	return JobCount{Rows: s.hits, Exact: s.done, Looked: s.looked}, nil
 }
 
-// Cause is why some rows did not succeed, with the newest of them as an example.
+// Cause is why some rows did not succeed, with the first of them as an example.
 type Cause struct {
 	Status     string  `json:"status"`
 	HTTPStatus *int    `json:"http_status"`
@@ -285,21 +285,23 @@ func (db *DB) jobErrors(ctx context.Context, f JobFilter, limit int, look int64)
 // a filter finds the rows of a cause.
 const causeSQL = `CASE WHEN r.status = 'conflict' THEN regexp_replace(r.error, '(: it is| was) ".*', '') ELSE r.error END`
 
-// causesSQL groups the hits of one chunk; a row without a cause tells how many
+// causesSQL groups the hits of one chunk, and tells the whole error of a hit that
+// is the only one of its cause; a row without a cause tells how many
 // rows were looked through when there is no hit among them.
 func causesSQL(w walk, hit string) string {
 	return `WITH ` + w.before + ` looked AS MATERIALIZED (
 	SELECT r.id, r.status, r.http_status, ` + causeSQL + ` AS error, ` + hit + ` AS hit
 	FROM ` + w.from + ` ORDER BY ` + w.inOrder() + ` LIMIT @look
 ), causes AS (
-	SELECT status, http_status, coalesce(error, '') AS error, count(*) AS rows, max(id) AS example FROM looked WHERE hit
-	GROUP BY status, http_status, coalesce(error, '') ORDER BY count(*) DESC, max(id) DESC LIMIT @limit
+	SELECT status, http_status, coalesce(error, '') AS error, count(*) AS rows, min(id) AS example FROM looked WHERE hit
+	GROUP BY status, http_status, coalesce(error, '') ORDER BY count(*) DESC, min(id) LIMIT @limit
 ), span AS (
 	SELECT count(*) AS looked FROM looked
 )
-SELECT coalesce(c.status, '') AS status, c.http_status::int AS http_status, coalesce(c.error, '') AS error,
+SELECT coalesce(c.status, '') AS status, c.http_status::int AS http_status,
+	CASE WHEN c.rows = 1 THEN r.error ELSE coalesce(c.error, '') END AS error,
 	coalesce(c.rows, 0) AS rows, coalesce(c.example, 0) AS id, coalesce(r.batch_id, 0) AS batch, coalesce(r.line, 0) AS line,
 	coalesce(r.asset_id, '') AS asset_id, r.display_name AS name, s.looked
 FROM span s LEFT JOIN causes c ON true LEFT JOIN rename r ON r.id = c.example
-ORDER BY c.rows DESC NULLS LAST, c.example DESC`
+ORDER BY c.rows DESC NULLS LAST, c.example`
 }

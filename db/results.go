@@ -71,35 +71,6 @@ func (db *DB) Results(ctx context.Context, batch int64, statuses []string) iter.
 	}
 }
 
-// Trouble is a cause for which rows of a batch did not succeed, with an example.
-type Trouble struct {
-	Status     string  `json:"status"`
-	HTTPStatus *int    `json:"http_status"`
-	Error      string  `json:"error"`
-	Rows       int64   `json:"rows"`
-	Line       int64   `json:"example_line"`
-	AssetID    string  `json:"example_asset_id"`
-	Name       *string `json:"example_display_name"`
-}
-
-// Troubles groups the failed, conflicting and invalid rows of a batch by cause,
-// most frequent first; a row that is the only one of its cause with its whole
-// error. Served by rename_trouble_idx.
-func (db *DB) Troubles(ctx context.Context, batch int64, limit int) ([]Trouble, error) {
-	return collect[Trouble](ctx, db.pool, "grouping errors", `
-		WITH causes AS (
-			SELECT r.status, r.http_status, `+causeSQL+` AS error, count(*) AS rows, min(r.id) AS example
-			FROM batch b JOIN rename r ON r.id BETWEEN b.first_id AND b.last_id AND r.batch_id = b.id
-			WHERE b.id = @batch AND r.error IS NOT NULL AND r.status IN ('failed', 'conflict', 'invalid')
-			GROUP BY 1, 2, 3
-			ORDER BY count(*) DESC, min(r.id) LIMIT @limit
-		)
-		SELECT c.status, c.http_status::int AS http_status, CASE WHEN c.rows = 1 THEN r.error ELSE c.error END AS error, c.rows,
-			r.line, r.asset_id, r.display_name AS name
-		FROM causes c JOIN rename r ON r.id = c.example
-		ORDER BY c.rows DESC, r.id`, pgx.NamedArgs{"batch": batch, "limit": limit})
-}
-
 // Normalised counts the rows that succeeded with another name than asked for:
 // the server changed it. It reads the whole batch.
 func (db *DB) Normalised(ctx context.Context, batch int64) (n int64, err error) {

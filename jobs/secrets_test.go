@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"relabel/db"
 	"relabel/internal/webflow/webflowtest"
 )
 
@@ -84,7 +85,7 @@ func (b *testBundle) requireUnseen(t testing.TB, batch int64) {
 		require.NoError(t, err)
 		shown = append(shown, r)
 	}
-	troubles, err := b.Troubles(t.Context(), batch, 100)
+	troubles, err := b.JobErrors(t.Context(), db.JobFilter{Batch: batch}, 100)
 	require.NoError(t, err)
 	sites, err := b.Sites(t.Context())
 	require.NoError(t, err)

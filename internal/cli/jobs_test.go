@@ -67,7 +67,7 @@ func TestJobsErrors(t *testing.T) {
 	b := setupJobs(t)
 	r := b.ok("jobs", "errors")
 	require.Contains(t, r.stdout, "2 × failed, HTTP 404: resource_not_found: ")
-	require.Contains(t, r.stdout, "such as row 5: line 6 of batch 1, asset "+webflowtest.AssetID(4)+` → "name 4.jpg"`)
+	require.Contains(t, r.stdout, "such as row 4: line 5 of batch 1, asset "+webflowtest.AssetID(3)+` → "name 3.jpg"`)
 	v := b.ok("jobs", "errors", "--batch", "1", "--json").json()
 	require.Equal(t, true, v["complete"])
 	require.EqualValues(t, 2, v["causes"].([]any)[0].(map[string]any)["rows"])

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"relabel/db"
 	"relabel/internal/report"
 )
 
@@ -59,8 +60,8 @@ func (a *app) printNormalised(ctx context.Context, s *session, v report.Batch) e
 }
 
 func printTroubles(ctx context.Context, w io.Writer, s *session, v report.Batch) error {
-	list, err := s.Troubles(ctx, v.Batch, shownCauses)
-	if err != nil || len(list) == 0 {
+	got, err := s.JobErrors(ctx, db.JobFilter{Batch: v.Batch}, shownCauses)
+	if err != nil || len(got.Causes) == 0 {
 		return err
 	}
 	what := "what did not succeed"
@@ -68,7 +69,7 @@ func printTroubles(ctx context.Context, w io.Writer, s *session, v report.Batch)
 		what = "what would not be sent"
 	}
 	fmt.Fprintf(w, "  %s, by cause:\n", what)
-	for _, t := range list {
+	for _, t := range got.Causes {
 		status := t.Status
 		if t.HTTPStatus != nil {
 			status = fmt.Sprintf("%s, HTTP %d", t.Status, *t.HTTPStatus)
@@ -78,6 +79,10 @@ func printTroubles(ctx context.Context, w io.Writer, s *session, v report.Batch)
 			example += fmt.Sprintf(" → %q", report.Cut(*t.Name, 40))
 		}
 		fmt.Fprintf(w, "    %s × %s (%s), such as %s\n", report.Number(t.Rows), t.Error, status, example)
+	}
+	if !got.Complete {
+		fmt.Fprintf(w, "    of the last %s; relabel jobs errors --batch %d --all counts all %s\n",
+			report.Number(got.Looked), v.Batch, report.Number(got.Of))
 	}
 	return nil
 }
