@@ -119,6 +119,31 @@ func (db *DB) SetBatchStatus(ctx context.Context, id int64, status string, reaso
 	return tag.RowsAffected() > 0, nil
 }
 
+// ChangeBatch sets a batch's status as a person wants it: paused, active or
+// cancelled. One that has it already stays as it is; the error says why another
+// can't have it. Of a cancelled batch all ends here and now, as there may be no
+// worker that does.
+func (db *DB) ChangeBatch(ctx context.Context, id int64, status string) error {
+	changed, err := db.SetBatchStatus(ctx, id, status, nil)
+	if err != nil || changed && status != "cancelled" {
+		return err
+	}
+	now, err := db.BatchStatus(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case !changed && now.Status != status:
+		return fmt.Errorf("batch %d is %s: it can't become %s", id, now.Status, status)
+	case !changed:
+		return nil
+	}
+	site, err := db.SiteByName(ctx, now.Site)
+	if err != nil {
+		return err
+	}
+	return db.EndCancelled(ctx, site.ID)
+}
+
 // Workload is what a site has to do: its batches that are neither planned nor
 // at their end.
 type Workload struct {

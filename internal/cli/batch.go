@@ -49,7 +49,7 @@ func (a *app) setBatch(ctx context.Context, s *session, arg, use, status string)
 		return a.setPlan(ctx, s, st, status)
 	}
 	err = a.audited(ctx, s, db.Deed{Action: use, Subject: db.BatchSubject(id)}, func(ctx context.Context) (int64, error) {
-		return st.Left(), s.changeBatch(ctx, id, status)
+		return st.Left(), s.ChangeBatch(ctx, id, status)
 	})
 	if err != nil {
 		return err
@@ -63,24 +63,6 @@ func (a *app) setBatch(ctx context.Context, s *session, arg, use, status string)
 	}
 	printBatch(a.Out, v)
 	return nil
-}
-
-// changeBatch does nothing to a batch that has the status already.
-func (s *session) changeBatch(ctx context.Context, id int64, status string) error {
-	changed, err := s.SetBatchStatus(ctx, id, status, nil)
-	switch {
-	case err != nil:
-		return err
-	case changed && status == "cancelled":
-		return s.endCancelled(ctx, id)
-	case changed:
-		return nil
-	}
-	now, err := s.BatchStatus(ctx, id)
-	if err == nil && now.Status != status {
-		err = fmt.Errorf("batch %d is %s: it can't become %s", id, now.Status, status)
-	}
-	return err
 }
 
 // setPlan drops a plan: nothing else can be done with it but apply it.
@@ -104,18 +86,4 @@ func (a *app) setPlan(ctx context.Context, s *session, st db.BatchStatus, status
 	}
 	printBatch(a.Out, v)
 	return nil
-}
-
-// endCancelled ends a cancelled batch's rows here and now: there may be no
-// worker that does.
-func (s *session) endCancelled(ctx context.Context, id int64) error {
-	st, err := s.BatchStatus(ctx, id)
-	if err != nil {
-		return err
-	}
-	site, err := s.SiteByName(ctx, st.Site)
-	if err != nil {
-		return err
-	}
-	return s.EndCancelled(ctx, site.ID)
 }

@@ -27,7 +27,7 @@ func (s *Server) batchActions() map[string]actionOn {
 	return map[string]actionOn{
 		"pause":   s.setStatus("paused", "Paused: no new calls begin."),
 		"resume":  s.setStatus("active", "It goes on."),
-		"cancel":  s.cancelBatch,
+		"cancel":  s.setStatus("cancelled", "Cancelled: what was not sent never will be."),
 		"retry":   s.retryRows,
 		"apply":   s.applyPlan,
 		"undo":    s.undoBatch,
@@ -93,30 +93,11 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request, d db.Deed, next str
 
 func (s *Server) setStatus(status, text string) actionOn {
 	return func(ctx context.Context, _ *http.Request, b db.BatchStatus) (done, error) {
-		changed, err := s.cfg.DB.SetBatchStatus(ctx, b.Batch, status, nil)
-		if err != nil {
+		if err := s.cfg.DB.ChangeBatch(ctx, b.Batch, status); err != nil {
 			return nothingDone(), err
-		}
-		if !changed {
-			return nothingDone(), fmt.Errorf("batch %d is %s: it can't become %s", b.Batch, b.Status, status)
 		}
 		return done{text: text, rows: b.Left()}, nil
 	}
-}
-
-func (s *Server) cancelBatch(ctx context.Context, r *http.Request, b db.BatchStatus) (done, error) {
-	if _, err := s.setStatus("cancelled", "")(ctx, r, b); err != nil {
-		return nothingDone(), err
-	}
-	site, err := s.cfg.DB.SiteByName(ctx, b.Site)
-	if err != nil {
-		return nothingDone(), err
-	}
-	// Here and now: there may be no worker that does.
-	if err := s.cfg.DB.EndCancelled(ctx, site.ID); err != nil {
-		return nothingDone(), err
-	}
-	return done{text: "Cancelled: what was not sent never will be.", rows: b.Left()}, nil
 }
 
 func (s *Server) retryRows(ctx context.Context, r *http.Request, b db.BatchStatus) (done, error) {
