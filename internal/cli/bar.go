@@ -39,7 +39,7 @@ const (
 //
 //	batch 7 names.csv  180/600 rows [===========>-------------------]  30 %
 //	30.0 calls/s, 0 answered 429, 60 of 60 calls in 2 s, ends 22:18:18 (in 14 s)
-//	last error: HTTP 404 resource_not_found: … (line 12, asset 63f1…)
+//	lately 3 × HTTP 404 resource_not_found: … (line 12, asset 63f1…)
 type barReporter struct {
 	screen  *screen
 	console *console
@@ -55,8 +55,12 @@ type bar struct {
 	r *barReporter
 
 	// Guarded by r.mu.
-	p     progress
+	next  progress
 	below []string // of the last bar
+
+	// Of the frame that is drawn, which mpb does piece by piece from the title on.
+	p     progress
+	lines []string
 }
 
 func newBarReporter(s *screen, w *os.File) *barReporter {
@@ -92,7 +96,7 @@ func (r *barReporter) showBar(i int, p progress, below []string) {
 		b = &bar{r: r}
 	}
 	r.mu.Lock()
-	b.p, b.below = p, below
+	b.next, b.below = p, below
 	r.mu.Unlock()
 	if !ok {
 		b.start(i)
@@ -106,46 +110,36 @@ func (r *barReporter) showBar(i int, p progress, below []string) {
 func (b *bar) start(priority int) {
 	lines := make([]mpb.BarFiller, detailLines+maxBelow*belowLines)
 	for i := range lines {
-		lines[i] = mpb.BarFillerFunc(func(w io.Writer, s decor.Statistics) error { return b.writeLine(w, i, s.AvailableWidth) })
+		lines[i] = mpb.BarFillerFunc(func(w io.Writer, _ decor.Statistics) error { return b.writeLine(w, i) })
 	}
 	b.Bar = b.r.drawn.New(0, mpb.BarStyle(), mpb.BarPriority(priority),
 		mpb.PrependDecorators(decor.Any(b.title, decor.WCSyncSpaceR), decor.Any(b.counts, decor.WCSyncSpace)),
 		mpb.AppendDecorators(decor.Any(b.percent)), mpb.BarBtmExtender(lines...))
 }
 
+// title begins a frame: all its pieces tell of one moment.
 func (b *bar) title(s decor.Statistics) string {
-	p, _ := b.now()
-	return p.title(s.AvailableWidth - len(p.counts()) - shortestBar - 2*percentWidth)
+	b.r.mu.Lock()
+	b.p, b.lines = b.next, append(b.next.text(s.AvailableWidth), textBelow(b.below, s.AvailableWidth)...)
+	b.r.mu.Unlock()
+	return b.p.title(s.AvailableWidth - len(b.p.counts()) - shortestBar - 2*percentWidth)
 }
 
-func (b *bar) counts(decor.Statistics) string {
-	p, _ := b.now()
-	return p.counts()
-}
+func (b *bar) counts(decor.Statistics) string { return b.p.counts() }
 
 func (b *bar) percent(decor.Statistics) string {
-	p, _ := b.now()
-	if p.total == 0 {
+	if b.p.total == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%3d %%", 100*p.done/p.total)
+	return fmt.Sprintf("%3d %%", 100*b.p.done/b.p.total)
 }
 
-func (b *bar) writeLine(w io.Writer, i, width int) error {
-	p, below := b.now()
-	lines := p.text(width)
-	lines = append(lines, textBelow(below, width)...)
-	if i >= len(lines) {
+func (b *bar) writeLine(w io.Writer, i int) error {
+	if i >= len(b.lines) {
 		return nil
 	}
-	_, err := fmt.Fprintln(w, lines[i])
+	_, err := fmt.Fprintln(w, b.lines[i])
 	return err
-}
-
-func (b *bar) now() (p progress, below []string) {
-	b.r.mu.Lock()
-	defer b.r.mu.Unlock()
-	return b.p, b.below
 }
 
 // end leaves the bars as they were last.

@@ -30,7 +30,7 @@ type progress struct {
 type picture struct {
 	now   time.Time
 	bars  []progress
-	below []string // what is of them all, each a line: sites' limits, the last error
+	below []string // what is of them all, each a text: sites' limits, the last errors
 }
 
 // title is "batch 7 spring names", with no more of the name than a number of
