@@ -235,6 +235,17 @@ func TestBars(t *testing.T) {
 	require.False(t, s.torn)
 }
 
+// A batch that is cancelled while it is watched is told of.
+func TestBarOfCancelled(t *testing.T) {
+	b := setup(t, webflowtest.Config{Assets: 10})
+	id := b.enqueue(names(10), "--name", "first")
+	s, wait := b.watch(80, "status", "--watch")
+	b.sees(s, `(?m)^batch 1 first  0/10 rows`)
+	b.ok("batch", "cancel", id)
+	require.Zero(t, wait(0))
+	require.Regexp(t, `Batch 1 "first" on site default is cancelled after \d+ s: 10 cancelled`, s)
+}
+
 // A terminal that can't move its cursor gets lines.
 func TestDumbTerminal(t *testing.T) {
 	b := setup(t, webflowtest.Config{Assets: 20}).with("TERM", "dumb").with("WEBFLOW_RATE_LIMIT", "10/1s")

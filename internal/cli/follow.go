@@ -95,7 +95,7 @@ func (w *runningBatches) ended(ctx context.Context, open []report.Batch) (ended 
 		if err != nil {
 			return nil, err
 		}
-		if v.FinishedAt != nil { // others are beyond the list's end
+		if v.Status != "active" && v.Status != "paused" { // others are beyond the list's end
 			ended = append(ended, v)
 		}
 	}
