@@ -3,7 +3,6 @@
 package embedpg
 
 import (
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -89,21 +88,17 @@ func TestUserWithoutName(t *testing.T) {
 	require.Contains(t, startHelper(t, state, as).line(t, "error"), "/etc/passwd")
 }
 
-// copyOfTestBinary is one that every user may run: go test keeps the original in a folder of its own.
+// copyOfTestBinary is one that every user may run: go test keeps the original in a folder of its own. cp makes it: a file
+// that this process writes stays busy in processes that other tests start meanwhile, and a busy file can't be run.
 func copyOfTestBinary(t *testing.T, dir string) string {
 	t.Helper()
 	exe, err := os.Executable()
 	require.NoError(t, err)
-	from, err := os.Open(exe)
-	require.NoError(t, err)
-	defer func() { _ = from.Close() }()
-	to, err := os.OpenFile(filepath.Join(dir, "embedpg.test"), os.O_CREATE|os.O_WRONLY, 0o755)
-	require.NoError(t, err)
-	_, err = io.Copy(to, from)
-	require.NoError(t, err)
-	require.NoError(t, to.Chmod(0o755)) // whatever the umask
-	require.NoError(t, to.Close())
-	return to.Name()
+	made := filepath.Join(dir, "embedpg.test")
+	out, err := exec.Command("cp", exe, made).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.NoError(t, os.Chmod(made, 0o755))
+	return made
 }
 
 func TestDataFolderKeepsItsAccount(t *testing.T) {
