@@ -100,13 +100,21 @@ func (db *DB) Batches(ctx context.Context, site string, limit int) ([]BatchStatu
 		pgx.NamedArgs{"site": site, "limit": limit})
 }
 
-// SetBatchStatus moves a batch that has not ended to active, paused or
-// cancelled; it tells whether there was one to move. Workers see it at their
-// next claim.
+// SetBatchStatus moves a batch that has not ended to active or paused; it tells
+// whether there was one to move. Workers see it at their next claim. (CancelBatch
+// cancels: it also ends the rows.)
 func (db *DB) SetBatchStatus(ctx context.Context, id int64, status string, reason *string) (bool, error) {
-	tag, err := db.pool.Exec(ctx, `
+	return setBatchStatus(ctx, db.pool, id, status, reason)
+}
+
+func setBatchStatus(ctx context.Context, q execer, id int64, status string, reason *string) (bool, error) {
+	set := `status = @status`
+	if status == "cancelled" {
+		set = cancelling
+	}
+	tag, err := q.Exec(ctx, `
 		WITH changed AS (
-			UPDATE batch SET status = @status, status_reason = @reason
+			UPDATE batch SET `+set+`, status_reason = @reason
 			WHERE id = @id AND status IN ('active', 'paused') AND status <> @status
 			RETURNING id, site_id
 		)
@@ -120,21 +128,23 @@ func (db *DB) SetBatchStatus(ctx context.Context, id int64, status string, reaso
 }
 
 // ChangeBatch sets a batch's status as a person wants it: paused, active or
-// cancelled. One that has it already stays as it is; the error says why another
-// can't have it. Of a cancelled batch all ends here and now, as there may be no
-// worker that does.
+// cancelled. One that has it already stays as it is, but what is still open of a
+// cancelled one ends; the error says why another can't have it.
 func (db *DB) ChangeBatch(ctx context.Context, id int64, status string) error {
-	changed, err := db.SetBatchStatus(ctx, id, status, nil)
-	if err != nil || changed && status != "cancelled" {
+	change := func() (bool, error) { return db.SetBatchStatus(ctx, id, status, nil) }
+	if status == "cancelled" {
+		change = func() (bool, error) { return db.CancelBatch(ctx, id, nil) }
+	}
+	if changed, err := change(); err != nil || changed {
 		return err
 	}
 	now, err := db.BatchStatus(ctx, id)
 	switch {
 	case err != nil:
 		return err
-	case !changed && now.Status != status:
+	case now.Status != status:
 		return fmt.Errorf("batch %d is %s: it can't become %s", id, now.Status, status)
-	case !changed:
+	case status != "cancelled":
 		return nil
 	}
 	site, err := db.SiteByName(ctx, now.Site)

@@ -297,6 +297,7 @@ func (b *testBundle) requireCountsAddUp(t tb) {
 	require.Len(t, batches, len(counted))
 	for _, s := range batches {
 		requireCounts(t, s, counted[s.Batch])
+		requireEnd(t, s)
 	}
 }
 
@@ -310,6 +311,11 @@ func requireCounts(t tb, s db.BatchStatus, counted map[string]int64) {
 	for status, n := range shown {
 		require.Equal(t, counted[status], n, "batch %d: %s", s.Batch, status)
 	}
+}
+
+// requireEnd checks that a batch, whose rows are all accepted, has ended with its last row.
+func requireEnd(t tb, s db.BatchStatus) {
+	t.Helper()
 	if s.Status == "planned" {
 		require.Nil(t, s.FinishedAt, "batch %d", s.Batch)
 		return

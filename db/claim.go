@@ -56,10 +56,14 @@ const lockRenames = `SELECT FROM rename WHERE id = ANY (@rename_ids) ORDER BY id
 // claimSQL re-reads the truth of each rename under its row's lock and decides
 // in one place.
 //
-// One call in flight a target: accepting a batch supersedes all older open
-// renames of its targets (acceptBatch), so only a call sent before that can
+// One call in flight a target: a row that may be claimed has superseded all older
+// open renames of its target, so only a call sent before that can
 // still be in flight or unknown, and "busy" waits for it. A lease that ended
 // without a finish (its process died) leaves an unknown outcome too.
+//
+// A batch is accepted at once, and its rows supersede older ones in chunks
+// (acceptBatch). What is not accepted yet is held. An older rename that a later
+// chunk will supersede ends here.
 //
 // An open breaker lets one claim of the site through every few seconds; its row
 // is locked, and so serialises claims, only while it is open.
@@ -71,13 +75,17 @@ WITH wanted AS (
 ), open_breaker AS MATERIALIZED (
 	SELECT site_id, next_probe_at FROM breaker
 	WHERE opened_at IS NOT NULL AND site_id IN (SELECT site_id FROM wanted) FOR NO KEY UPDATE
+), accepting AS MATERIALIZED (
+	SELECT id, site_id, acceptance, accepted_to FROM batch
+	WHERE site_id IN (SELECT site_id FROM wanted) AND status IN ('active', 'paused') AND accepted_to IS NOT NULL
 ), judged AS (
-	SELECT w.id, w.site_id, CASE
+	SELECT w.id, w.site_id, newer.id AS newer, CASE
 		WHEN w.finished_at IS NOT NULL THEN 'final'
 		WHEN w.lease_until > clock_timestamp() THEN 'wait'
 		WHEN w.superseded_by IS NOT NULL THEN 'superseded'
 		WHEN b.status = 'cancelled' OR w.cancelled_at IS NOT NULL THEN 'cancelled'
-		WHEN b.status <> 'active' OR s.parked_at IS NOT NULL OR s.paused_at IS NOT NULL THEN 'held'
+		WHEN newer.id IS NOT NULL THEN 'superseded'
+		WHEN b.status <> 'active' OR b.accepted_to < w.id OR s.parked_at IS NOT NULL OR s.paused_at IS NOT NULL THEN 'held'
 		WHEN w.not_before > clock_timestamp() OR busy.until IS NOT NULL THEN 'wait'
 		ELSE 'claimed' END AS verdict,
 		greatest(w.lease_until, w.not_before, busy.until) AS until
@@ -89,8 +97,14 @@ WITH wanted AS (
 		WHERE o.asset_id = w.asset_id AND o.locale_id = w.locale_id AND o.site_id = w.site_id AND o.id <> w.id
 			AND (o.lease_until + @quarantine::interval > clock_timestamp() OR o.unknown_until > clock_timestamp())
 	) busy ON true
+	LEFT JOIN LATERAL (
+		SELECT n.id FROM accepting a JOIN rename n ON n.batch_id = a.id AND n.id > a.accepted_to
+		WHERE a.site_id = w.site_id AND a.acceptance > b.acceptance AND n.status IN ('pending', 'unchanged')
+			AND n.asset_id = w.asset_id AND n.locale_id = w.locale_id AND n.site_id = w.site_id
+		ORDER BY a.acceptance DESC LIMIT 1
+	) newer ON true
 ), settled AS (
-	SELECT j.id, j.site_id, o.site_id IS NOT NULL AND j.verdict = 'claimed' AS probe,
+	SELECT j.id, j.site_id, j.newer, o.site_id IS NOT NULL AND j.verdict = 'claimed' AS probe,
 		CASE WHEN j.verdict = 'claimed' AND o.site_id IS NOT NULL AND (o.next_probe_at > clock_timestamp()
 			OR row_number() OVER (PARTITION BY j.site_id, j.verdict ORDER BY j.id) > 1) THEN 'wait'
 			ELSE j.verdict END AS verdict,
@@ -101,6 +115,7 @@ WITH wanted AS (
 		status = CASE j.verdict WHEN 'claimed' THEN 'sending' ELSE j.verdict END,
 		fence = r.fence + (j.verdict = 'claimed')::int,
 		process_id = @process_id,
+		superseded_by = CASE j.verdict WHEN 'superseded' THEN coalesce(r.superseded_by, j.newer) ELSE r.superseded_by END,
 		not_before = NULL,
 		lease_until = CASE j.verdict WHEN 'claimed' THEN clock_timestamp() + @lease::interval END,
 		unknown_until = greatest(r.unknown_until, r.lease_until + @quarantine::interval),

@@ -47,6 +47,8 @@ type Config struct {
 // DB is a pool of connections whose search_path is relabel's schema.
 type DB struct {
 	pool *pgxpool.Pool
+
+	acceptChunk int // rows
 }
 
 // Open connects, and fails at once when the database can't be reached. Its
@@ -68,7 +70,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		pool.Close()
 		return nil, unreachable(pc.ConnConfig, err)
 	}
-	return &DB{pool: pool}, nil
+	return &DB{pool: pool, acceptChunk: acceptChunk}, nil
 }
 
 // Pool is for River's driver.

@@ -48,7 +48,7 @@ const (
 	JobStatesSQL  = jobStatesSQL
 	CancelJobsSQL = cancelJobsSQL
 	RetrySQL      = retrySQL
-	RetryOlderSQL = retryOlderSQL
+	OlderOpenSQL  = olderOpenSQL
 	EventsSQL     = eventsSQL
 	MaxJobs       = maxJobs
 )

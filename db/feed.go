@@ -48,15 +48,20 @@ const jobSoon = 10 * time.Second
 // completion that never arrived, leave jobs that say "running" until River
 // rescues them 20 minutes later.
 //
+// It also names the waiting jobs whose rename is not among those due: few or none,
+// unless something has changed (deadHintsSQL).
+//
 // Behind a batch that fills the window, later priorities keep a share of it each,
 // so that there are jobs to promote (promoteSQL).
 //
 // Served by batch_open_idx, rename_open_idx (a batch's ids rise with its lines)
 // and River's
 // river_job_prioritized_fetching_index (state, queue, ...).
+// Rows of a batch that is accepted in chunks (acceptBatch) are fed as far as that has come.
 const feedSQL = `
 WITH live AS MATERIALIZED (
-	SELECT (j.args->>'rename_id')::bigint AS rename_id FROM river_job j
+	SELECT (j.args->>'rename_id')::bigint AS rename_id, CASE j.state WHEN 'available' THEN j.id END AS waiting
+	FROM river_job j
 	WHERE j.queue = @queue AND j.kind = @kind AND (
 		j.state = 'available' AND j.scheduled_at < clock_timestamp() + @soon::interval
 		OR j.state IN ('retryable', 'scheduled')
@@ -68,9 +73,9 @@ WITH live AS MATERIALIZED (
 				AND (p.id <> @process_id OR j.id = ANY (@running) OR j.attempted_at > clock_timestamp() - @soon::interval)))
 ), due AS MATERIALIZED (
 	SELECT r.id, b.priority, b.acceptance
-	FROM batch b CROSS JOIN LATERAL (
+	FROM batch b CROSS JOIN LATERAL (` + acceptedLine + `) a CROSS JOIN LATERAL (
 		SELECT r.id FROM rename r
-		WHERE r.batch_id = b.id AND r.finished_at IS NULL
+		WHERE r.batch_id = b.id AND r.finished_at IS NULL AND r.line <= a.line
 			AND (r.not_before IS NULL OR r.not_before <= clock_timestamp())
 			AND (r.lease_until IS NULL OR r.lease_until <= clock_timestamp())
 		ORDER BY r.line LIMIT @window
@@ -81,9 +86,9 @@ WITH live AS MATERIALIZED (
 	SELECT r.id, p.priority, r.acceptance
 	FROM generate_series((SELECT min(priority) + 1 FROM due), 4) AS p (priority) CROSS JOIN LATERAL (
 		SELECT r.id, b.acceptance
-		FROM batch b CROSS JOIN LATERAL (
+		FROM batch b CROSS JOIN LATERAL (` + acceptedLine + `) a CROSS JOIN LATERAL (
 			SELECT r.id FROM rename r
-			WHERE r.batch_id = b.id AND r.finished_at IS NULL
+			WHERE r.batch_id = b.id AND r.finished_at IS NULL AND r.line <= a.line
 				AND (r.not_before IS NULL OR r.not_before <= clock_timestamp())
 				AND (r.lease_until IS NULL OR r.lease_until <= clock_timestamp())
 			ORDER BY r.line LIMIT @share
@@ -92,12 +97,39 @@ WITH live AS MATERIALIZED (
 		ORDER BY b.acceptance, r.id LIMIT @share
 	) r
 )
-SELECT d.id AS rename_id, d.priority::int AS priority
-FROM (SELECT * FROM due UNION SELECT * FROM behind) d
-WHERE d.id NOT IN (SELECT l.rename_id FROM live l WHERE l.rename_id IS NOT NULL)
-ORDER BY d.priority, d.acceptance, d.id`
+SELECT * FROM (
+	SELECT d.id AS rename_id, d.priority::int AS priority, NULL::bigint AS job_id, d.acceptance
+	FROM (SELECT * FROM due UNION SELECT * FROM behind) d
+	WHERE d.id NOT IN (SELECT l.rename_id FROM live l WHERE l.rename_id IS NOT NULL)
+	UNION ALL
+	SELECT NULL, NULL, l.waiting, NULL FROM live l
+	WHERE l.waiting IS NOT NULL AND coalesce(l.rename_id NOT IN (SELECT id FROM due UNION ALL SELECT id FROM behind), true)
+) f
+ORDER BY f.priority, f.acceptance, f.rename_id`
 
-// Feed tells which renames need a job. Only one process feeds a site at a
+// deadHintsSQL deletes waiting jobs whose rename is not due: it has ended, its batch
+// was paused or cancelled, or it waits for its next try. Without it 10,000 of them
+// would be worked off one by one before the next batch has its turn. A job that a
+// process is fetching is left to it.
+//
+// Served by the primary keys.
+const deadHintsSQL = `
+WITH dead AS (
+	SELECT j.id FROM river_job j
+	LEFT JOIN rename r ON r.id = (j.args->>'rename_id')::bigint LEFT JOIN batch b ON b.id = r.batch_id
+	WHERE j.id = ANY (@jobs) AND j.state = 'available' AND NOT coalesce(
+		r.finished_at IS NULL AND b.status = 'active'
+		AND coalesce(r.not_before <= clock_timestamp(), true) AND coalesce(r.lease_until <= clock_timestamp(), true), false)
+	ORDER BY j.id FOR UPDATE OF j SKIP LOCKED
+)
+DELETE FROM river_job WHERE id = ANY (ARRAY(SELECT id FROM dead))`
+
+// acceptedLine is the last line of batch b that is accepted.
+const acceptedLine = `SELECT CASE WHEN b.accepted_to IS NULL THEN 9223372036854775807
+	ELSE (SELECT l.line FROM rename l WHERE l.id = b.accepted_to AND l.batch_id = b.id) END AS line`
+
+// Feed tells which renames need a job, and deletes waiting jobs that came to
+// nothing. Only one process feeds a site at a
 // time; ok is false when another one is at it. The lock lasts until tx ends.
 func Feed(ctx context.Context, tx pgx.Tx, p FeedParams) (rows []FeedRow, ok bool, err error) {
 	var broken bool
@@ -113,11 +145,40 @@ func Feed(ctx context.Context, tx pgx.Tx, p FeedParams) (rows []FeedRow, ok bool
 	if !ok {
 		return nil, false, nil
 	}
-	rows, err = collect[FeedRow](ctx, tx, "reading renames to feed", feedSQL, pgx.NamedArgs{
+	found, err := collect[feedItem](ctx, tx, "reading renames to feed", feedSQL, pgx.NamedArgs{
 		"site_id": p.SiteID, "queue": p.Queue, "kind": p.Kind, "window": p.Window, "stale": processStale,
 		"process_id": p.ProcessID, "running": append([]int64{}, p.Running...), "soon": jobSoon, "share": p.Window / ShareOf,
 	})
-	return rows, true, err
+	if err != nil {
+		return nil, false, err
+	}
+	var waiting []int64
+	for _, f := range found {
+		if f.JobID != nil {
+			waiting = append(waiting, *f.JobID)
+			continue
+		}
+		rows = append(rows, FeedRow{*f.RenameID, *f.Priority})
+	}
+	return rows, true, dropDead(ctx, tx, waiting)
+}
+
+// feedItem is a rename that needs a job, or a waiting job that may be dead.
+type feedItem struct {
+	RenameID   *int64
+	Priority   *int
+	JobID      *int64
+	Acceptance *int64
+}
+
+func dropDead(ctx context.Context, tx pgx.Tx, jobs []int64) error {
+	if len(jobs) == 0 {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, deadHintsSQL, pgx.NamedArgs{"jobs": jobs}); err != nil {
+		return fmt.Errorf("error deleting jobs whose renames are not due: %w", err)
+	}
+	return nil
 }
 
 // ShareOf is of how many calls one goes to renames of later priorities, while an
@@ -176,42 +237,4 @@ func MakeDue(ctx context.Context, tx pgx.Tx, jobIDs []int64) error {
 		return fmt.Errorf("error making %d jobs due: %w", len(jobIDs), err)
 	}
 	return nil
-}
-
-// cancelOpenSQL reads the open rows of each batch by line, like feedSQL, and
-// locks those that it has chosen by id, like all statements.
-const cancelOpenSQL = `
-WITH open AS (
-	SELECT r.id, r.status FROM rename r
-	WHERE r.id = ANY (ARRAY(
-		SELECT o.id FROM batch b CROSS JOIN LATERAL (
-			SELECT o.id FROM rename o
-			WHERE o.batch_id = b.id AND o.finished_at IS NULL
-				AND (o.lease_until IS NULL OR o.lease_until < clock_timestamp())
-			ORDER BY o.line LIMIT @limit
-		) o
-		WHERE b.site_id = @site_id AND b.status = 'cancelled' AND b.finished_at IS NULL
-		ORDER BY b.id, o.id LIMIT @limit
-	)) AND r.finished_at IS NULL AND (r.lease_until IS NULL OR r.lease_until < clock_timestamp())
-	ORDER BY r.id FOR NO KEY UPDATE
-), moved AS (
-	UPDATE rename r SET status = 'cancelled', finished_at = clock_timestamp(),
-		unknown_until = greatest(r.unknown_until, r.lease_until + @quarantine::interval),
-		lease_until = NULL, not_before = NULL
-	FROM open WHERE r.id = open.id
-	RETURNING r.batch_id, open.status AS was, r.status
-), ` + movesSQL + `, tally AS (
-	UPDATE batch b SET ` + addMoves + ` FROM moves m WHERE b.id = m.batch_id
-)
-SELECT count(*) FROM moved`
-
-// CancelOpen ends what is left open of cancelled batches, at most limit rows
-// at a time, and tells how many. Calls in flight end by themselves.
-func (db *DB) CancelOpen(ctx context.Context, siteID, limit int) (n int, err error) {
-	err = db.pool.QueryRow(ctx, cancelOpenSQL,
-		pgx.NamedArgs{"site_id": siteID, "limit": limit, "quarantine": MaxCallTime}).Scan(&n)
-	if err != nil {
-		return 0, fmt.Errorf("error cancelling renames: %w", err)
-	}
-	return n, nil
 }

@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -29,9 +28,13 @@ func (db *DB) RetryJobs(ctx context.Context, f JobFilter, progress func(Retried)
 	if !ok {
 		return sum, nil
 	}
+	began, err := db.Now(ctx)
+	if err != nil {
+		return sum, err
+	}
 	err = db.actOn(ctx, f, func(batch int64, ids []int64) error {
-		got, err := db.retryChunk(ctx, batch, ids, f.Statuses)
-		sum.Pending, sum.Superseded = sum.Pending+got.Pending, sum.Superseded+got.Superseded
+		got, err := db.retryChunk(ctx, batch, ids, f.Statuses, began)
+		sum = Retried{sum.Pending + got.Pending, sum.Superseded + got.Superseded, sum.LeftOut + got.LeftOut}
 		if progress != nil {
 			progress(sum)
 		}
@@ -122,28 +125,3 @@ WITH chosen AS (
 )
 SELECT count(*) FILTER (WHERE status = 'cancelled') AS cancelled, count(*) FILTER (WHERE status <> 'cancelled') AS sending
 FROM changed`
-
-// retryChunk makes rows of one batch pending again, under the site's lock, so
-// that no newer batch is accepted meanwhile. A row whose target has a newer
-// rename that was or will be sent becomes superseded: a late retry never
-// overwrites a newer name. Older renames of its target that are open are
-// superseded by it in turn, as when a batch is loaded. The rows' failures are
-// forgotten, so each has all its attempts.
-func (db *DB) retryChunk(ctx context.Context, batch int64, ids []int64, statuses []string) (out Retried, err error) {
-	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `
-			SELECT FROM site WHERE id = (SELECT site_id FROM batch WHERE id = $1) FOR UPDATE`, batch); err != nil {
-			return fmt.Errorf("error locking the site: %w", err)
-		}
-		args := pgx.NamedArgs{"batch": batch, "ids": ids, "statuses": statuses}
-		if _, err := tx.Exec(ctx, retryOlderSQL, args); err != nil {
-			return fmt.Errorf("error superseding older renames: %w", err)
-		}
-		list, err := collect[Retried](ctx, tx, "retrying rows", retrySQL, args)
-		if err == nil && len(list) == 1 {
-			out = list[0]
-		}
-		return err
-	})
-	return out, err
-}

@@ -49,8 +49,12 @@ func JobStates() []string {
 	return []string{"available", "cancelled", "completed", "discarded", "pending", "retryable", "running", "scheduled"}
 }
 
-// Retryable are the statuses that a retry can begin from.
+// Retryable are the statuses that a retry begins from, unless others are asked for.
 func Retryable() []string { return []string{"failed", "conflict", "cancelled"} }
+
+// MayRetry are all statuses that a retry can begin from. A superseded row has a
+// newer one instead; it is sent only if that one was cancelled unsent.
+func MayRetry() []string { return append(Retryable(), "superseded") }
 
 // Cancellable are the statuses that a cancel can begin from.
 func Cancellable() []string { return []string{"pending", "sending"} }
@@ -101,7 +105,10 @@ func (f JobFilter) Check() error {
 // none.
 func (f JobFilter) ForRetry() (_ JobFilter, ok bool) {
 	f.batchIs = mayRetry
-	return f.among(Retryable())
+	if len(f.Statuses) == 0 {
+		return f.among(Retryable())
+	}
+	return f.among(MayRetry())
 }
 
 // ForCancel chooses the rows of f that a cancel takes, which leaves plans alone;

@@ -32,7 +32,7 @@ func testJobPlans(t *testing.T, analyze bool) {
 	other := b.elsewhere(t)
 	batch := other.fillJobs(t, manyRows)
 	other.exec(t, `UPDATE rename SET error = NULL, status = 'pending', finished_at = NULL, http_status = NULL WHERE batch_id = $1`, batch)
-	b.exec(t, `UPDATE site SET last_acceptance = 5000`)
+	b.exec(t, `UPDATE acceptance SET last = 5000`)
 	batch = b.fillNext(t, 5001, manyRows)
 	if analyze {
 		b.exec(t, `ANALYZE`)
@@ -46,8 +46,8 @@ func testJobPlans(t *testing.T, analyze bool) {
 		"rows":        {SQL: db.JobSQL, Args: pgx.NamedArgs{"ids": ids}},
 		"states":      {SQL: db.JobStatesSQL, Args: pgx.NamedArgs{"ids": open, "queues": []string{b.site.Queue()}, "kind": jobKind, "most": db.MaxJobs}},
 		"cancel":      {SQL: db.CancelJobsSQL, Args: pgx.NamedArgs{"ids": open, "statuses": []string{"pending"}, "quarantine": quarantine}},
-		"retry":       {SQL: db.RetrySQL, Args: pgx.NamedArgs{"batch": batch, "ids": ids, "statuses": []string{"failed"}}},
-		"retry older": {SQL: db.RetryOlderSQL, Args: pgx.NamedArgs{"batch": batch, "ids": ids, "statuses": []string{"failed"}}},
+		"retry":       {SQL: db.RetrySQL, Args: pgx.NamedArgs{"batch": batch, "ids": ids, "statuses": []string{"failed"}, "began": time.Now()}},
+		"retry older": {SQL: db.OlderOpenSQL, Args: pgx.NamedArgs{"ids": ids}},
 		"events":      {SQL: db.EventsSQL, Args: pgx.NamedArgs{"ids": ids, "quarantine": quarantine}},
 	}
 	for name, q := range jobQueries(batch, b.site.Name, manyRows) {

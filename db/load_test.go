@@ -47,7 +47,7 @@ func (b *testBundle) requireNothingLoaded(t tb) {
 		value[int](t, b, `SELECT count(*)::int FROM batch WHERE site_id = $1`, b.site.ID),
 		value[int](t, b, `SELECT count(*)::int FROM rename WHERE site_id = $1`, b.site.ID),
 	}, "batches and renames")
-	require.Zero(t, value[int64](t, b, `SELECT last_acceptance FROM site WHERE id = $1`, b.site.ID))
+	require.Zero(t, value[int64](t, b, `SELECT last FROM acceptance WHERE site_id = $1`, b.site.ID))
 }
 
 func TestLoadKeepsRows(t *testing.T) {

@@ -16,6 +16,7 @@ type model struct {
 	parked  bool
 	paused  bool
 	jobs    map[*modelRow]bool
+	chunk   int // rows of a batch that are accepted together
 }
 
 type modelBatch struct {
@@ -26,7 +27,9 @@ type modelBatch struct {
 	calls      int64
 	rows       []*modelRow
 	forced     bool
-	byRecord   bool // as a plan, it was compared with our own record
+	read       bool // as a plan, it was compared with the site
+	replacedBy *modelBatch
+	accepted   int // so many of its rows have superseded older ones
 }
 
 type modelRow struct {
@@ -84,11 +87,23 @@ func newest(rows []*modelRow) (last *modelRow) {
 	return last
 }
 
+// accepting tells whether rows are left that have not superseded older ones.
+func (b *modelBatch) accepting() bool {
+	return b.accepted <= len(b.rows) && (b.status == "active" || b.status == "paused")
+}
+
+// waits tells whether a row may not be sent yet, as it has not superseded older ones.
+func (r *modelRow) waits() bool {
+	return r.batch.accepting() && slices.Index(r.batch.rows, r) >= r.batch.accepted
+}
+
 // count brings the batches' own status up to date after rows have changed.
 func (m *model) count() {
 	for _, b := range m.batches {
 		b.finished = !slices.ContainsFunc(b.rows, (*modelRow).open)
 		switch {
+		case b.accepting():
+			b.finished = false
 		case b.finished && (b.status == "active" || b.status == "paused"):
 			b.status = "done"
 		case !b.finished && b.status == "done":
@@ -106,7 +121,7 @@ func (m *model) endOlder(newer *modelRow) {
 		o.supersededBy, o.delayed = newer, false
 		switch {
 		case o.status != "pending":
-		case o.batch.status == "cancelled":
+		case o.batch.status == "cancelled" && o.batch.replacedBy != newer.batch:
 			o.status = "cancelled"
 		default:
 			o.status = "superseded"
@@ -115,13 +130,16 @@ func (m *model) endOlder(newer *modelRow) {
 }
 
 // load accepts a batch whose rows have their ids, targets and names; "!" marks a refused one.
-func (m *model) load(b *modelBatch, force bool) {
-	b.acceptance, b.status = len(m.batches)+1, "active"
-	m.batches = append(m.batches, b)
+func (m *model) load(b *modelBatch) {
+	b.supersedeWithin()
+	m.accept(b)
+}
+
+// supersedeWithin lets the last row of a target win over earlier ones.
+func (b *modelBatch) supersedeWithin() {
 	last := map[string]*modelRow{}
 	for _, r := range b.rows {
-		r.status = "pending"
-		if strings.HasPrefix(r.target, "!") {
+		if r.status = "pending"; strings.HasPrefix(r.target, "!") {
 			r.status = "invalid"
 			continue
 		}
@@ -135,15 +153,67 @@ func (m *model) load(b *modelBatch, force bool) {
 			r.supersededBy = last[r.target]
 		}
 	}
-	for _, r := range last {
+}
+
+// accept gives a batch its place, and accepts its first rows; of the first batch of a site all.
+func (m *model) accept(b *modelBatch) {
+	b.acceptance, b.status = len(m.batches)+1, "active"
+	m.batches = append(m.batches, b)
+	if b.acceptance == 1 {
+		b.accepted = len(b.rows) + 1
+	}
+	m.acceptRows(b)
+	m.count()
+}
+
+// acceptRows accepts the next rows of a batch.
+func (m *model) acceptRows(b *modelBatch) {
+	if !b.accepting() {
+		return
+	}
+	rows := b.rows[b.accepted:min(b.accepted+m.chunk, len(b.rows))]
+	b.accepted += len(rows)
+	if b.accepted == len(b.rows) {
+		b.accepted++
+	}
+	rows = slices.DeleteFunc(slices.Clone(rows), func(r *modelRow) bool { return r.status != "pending" && r.status != "unchanged" })
+	status := map[*modelRow]string{}
+	for _, r := range rows {
+		status[r] = m.accepted(r)
+	}
+	for _, r := range rows {
 		m.endOlder(r)
 	}
-	for _, r := range last {
-		if !force && m.isThere(r) {
-			r.status = "unchanged"
-		}
+	for r, s := range status {
+		r.status = s
 	}
 	m.count()
+}
+
+// accepted is the status of a row that is accepted: whether its value is there already.
+func (m *model) accepted(r *modelRow) string {
+	switch {
+	case r.batch.forced:
+		return "pending"
+	case !r.batch.read && m.isThere(r):
+		return "unchanged"
+	case r.batch.read && r.status == "unchanged" && !slices.ContainsFunc(m.others(r), func(o *modelRow) bool {
+		return o.batch != r.batch && (o.open() || o.fence > 0 && o.unknown)
+	}):
+		return "unchanged"
+	}
+	return "pending"
+}
+
+// acceptMore tells whether there is more.
+func (m *model) acceptMore() bool {
+	for _, b := range m.batches {
+		if b.accepting() {
+			m.acceptRows(b)
+			return b.accepting()
+		}
+	}
+	return false
 }
 
 // isThere tells whether a row's target has its value by our own record.
@@ -174,6 +244,9 @@ func (m *model) claim(rows []*modelRow) map[int64]string {
 		if v != "claimed" && v != "superseded" && v != "cancelled" {
 			continue
 		}
+		if newer := m.waiting(r); v == "superseded" && r.supersededBy == nil {
+			r.supersededBy = newer
+		}
 		r.unknown = r.unknown || r.lease == leaseOut
 		r.delayed, r.lease, r.status = false, noLease, v
 		if v == "claimed" {
@@ -195,12 +268,26 @@ func (m *model) judge(r *modelRow) string {
 		return "superseded"
 	case r.batch.status == "cancelled" || r.cancelled:
 		return "cancelled"
-	case r.batch.status != "active" || m.parked || m.paused:
+	case m.willEnd(r):
+		return "superseded"
+	case r.batch.status != "active" || r.waits() || m.parked || m.paused:
 		return "held"
 	case r.delayed || m.busy(r):
 		return "wait"
 	}
 	return "claimed"
+}
+
+// willEnd tells whether a newer row, which is not accepted yet, is about to supersede r.
+func (m *model) willEnd(r *modelRow) bool { return m.waiting(r) != nil }
+
+func (m *model) waiting(r *modelRow) *modelRow {
+	if r.batch.acceptance == 0 {
+		return nil // a plan's row is not older than anything
+	}
+	return newest(slices.DeleteFunc(m.others(r), func(o *modelRow) bool {
+		return !o.waits() || o.batch.acceptance <= r.batch.acceptance || o.status != "pending" && o.status != "unchanged"
+	}))
 }
 
 // outcome is the end of a call as a process reports it.
@@ -245,7 +332,10 @@ func (m *model) setBatch(b *modelBatch, status string) bool {
 	if b.status != "active" && b.status != "paused" || b.status == status {
 		return false
 	}
-	b.status = status
+	if b.status = status; status == "cancelled" {
+		b.accepted = len(b.rows) + 1
+	}
+	m.count()
 	return true
 }
 
@@ -254,6 +344,9 @@ func (m *model) cancelOpen(limit int) (n int) {
 	rows := m.rows()
 	slices.SortFunc(rows, func(a, b *modelRow) int { return cmp.Compare(a.id, b.id) })
 	for _, r := range rows {
+		if by := r.batch.replacedBy; by != nil && by.accepting() {
+			continue // its rows are superseded first
+		}
 		if n == limit || r.batch.status != "cancelled" || !r.open() || r.lease == leaseRuns {
 			continue
 		}
@@ -289,12 +382,11 @@ func (m *model) retry(b *modelBatch, match func(*modelRow) bool) (pending, super
 		return 0, 0
 	}
 	for _, r := range b.rows {
-		if !slices.Contains(db.Retryable(), r.status) || !match(r) {
+		if !slices.Contains(db.MayRetry(), r.status) || !match(r) {
 			continue
 		}
-		m.endOlder(r)
 		newer := newest(slices.DeleteFunc(m.others(r), func(o *modelRow) bool {
-			return !o.newer(r) || o.fence == 0 && !o.open() && o.status != "unchanged"
+			return !o.newer(r) || o.fence == 0 && !o.open() && o.status != "unchanged" && o.batch != r.batch
 		}))
 		r.supersededBy, r.failures, r.delayed, r.cancelled = newer, 0, false, false
 		if newer != nil {
@@ -302,6 +394,7 @@ func (m *model) retry(b *modelBatch, match func(*modelRow) bool) (pending, super
 			superseded++
 			continue
 		}
+		m.endOlder(r)
 		r.status = "pending"
 		pending++
 	}
@@ -317,9 +410,12 @@ func (m *model) feed(window int) (ids []int64) {
 	if m.parked || m.paused {
 		return nil
 	}
-	due := slices.DeleteFunc(m.rows(), func(r *modelRow) bool {
-		return !r.open() || r.batch.status != "active" || r.delayed || r.lease == leaseRuns
-	})
+	due := slices.DeleteFunc(m.rows(), func(r *modelRow) bool { return !r.due() || r.waits() })
+	for r := range m.jobs {
+		if !r.due() {
+			delete(m.jobs, r)
+		}
+	}
 	for _, r := range due[:min(window, len(due))] {
 		if !m.jobs[r] {
 			m.jobs[r] = true
@@ -327,4 +423,9 @@ func (m *model) feed(window int) (ids []int64) {
 		}
 	}
 	return ids
+}
+
+// due tells whether there is anything to be done about a row now.
+func (r *modelRow) due() bool {
+	return r.open() && r.batch.status == "active" && !r.delayed && r.lease != leaseRuns
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // CompareParams says with what a planned batch is compared: the states of its
@@ -171,54 +170,54 @@ type ApplyParams struct {
 	Queue    func(context.Context, pgx.Tx) error // gives the first renames their jobs, in the same transaction
 }
 
-// Apply accepts a planned batch in its site's order, as Load does with others:
-// in one transaction older open renames of its targets are superseded and its
-// first renames get their jobs.
+// Apply accepts a planned batch in its site's order, as Load does with others
+// (acceptBatch), and its first renames get their jobs in the same transaction.
 //
 // A row that was unchanged when the plan was made is sent after all if relabel
 // itself has sent, or is about to send, something else to its target since.
-//
-// Two transactions that change the counters of the same batches may meet in a
-// deadlock, which PostgreSQL ends at the cost of one: that is tried again.
-func (db *DB) Apply(ctx context.Context, p ApplyParams) (err error) {
-	for range applyTries {
-		if err = db.apply(ctx, p); !isDeadlock(err) {
+func (db *DB) Apply(ctx context.Context, p ApplyParams) error {
+	var site int
+	err := retryDeadlock(func() error {
+		return db.inTx(ctx, func(tx pgx.Tx) (err error) {
+			site, err = db.apply(ctx, tx, p)
 			return err
+		})
+	})
+	if err != nil {
+		return err
+	}
+	db.acceptAll(ctx, site)
+	return nil
+}
+
+func (db *DB) apply(ctx context.Context, tx pgx.Tx, p ApplyParams) (site int, err error) {
+	if site, err = siteOfPlan(ctx, tx, p.BatchID); err != nil {
+		return 0, err
+	}
+	acceptance, err := nextAcceptance(ctx, tx, site)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := lockPlan(ctx, tx, p.BatchID); err != nil {
+		return 0, err
+	}
+	if err := startBatch(ctx, tx, p.BatchID, acceptance); err != nil {
+		return 0, err
+	}
+	if acceptance > 1 {
+		if _, err := db.acceptRows(ctx, tx, p.BatchID); err != nil {
+			return 0, err
 		}
 	}
-	return err
+	if p.Replaces != 0 { // after its rows: batches are locked last
+		if err := replaceBatch(ctx, tx, p.Replaces, p.BatchID); err != nil {
+			return 0, err
+		}
+	}
+	return site, p.Queue(ctx, tx)
 }
 
-// applyTries bounds the deadlocks that one plan is likely to meet.
-const applyTries = 5
-
-func isDeadlock(err error) bool {
-	pgErr, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && pgErr.Code == "40P01"
-}
-
-func (db *DB) apply(ctx context.Context, p ApplyParams) error {
-	return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SET LOCAL work_mem = '`+loadMemory+`'`); err != nil {
-			return fmt.Errorf("error preparing to apply: %w", err)
-		}
-		b, err := siteOfPlan(ctx, tx, p.BatchID)
-		if err != nil {
-			return err
-		}
-		acceptance, err := nextAcceptance(ctx, tx, b)
-		if err != nil {
-			return err
-		}
-		plan, err := lockPlan(ctx, tx, p.BatchID)
-		if err != nil {
-			return err
-		}
-		return applyBatch(ctx, tx, p, plan, acceptance)
-	})
-}
-
-// siteOfPlan finds the site to lock: the order of locks is site, renames, batches.
+// siteOfPlan finds the site whose acceptance lock comes first.
 func siteOfPlan(ctx context.Context, tx pgx.Tx, batchID int64) (siteID int, err error) {
 	err = tx.QueryRow(ctx, `SELECT site_id FROM batch WHERE id = $1`, batchID).Scan(&siteID)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -230,53 +229,13 @@ func siteOfPlan(ctx context.Context, tx pgx.Tx, batchID int64) (siteID int, err 
 	return siteID, nil
 }
 
-func applyBatch(ctx context.Context, tx pgx.Tx, p ApplyParams, plan plannedBatch, acceptance int64) error {
-	if _, err := tx.Exec(ctx, staleUnchangedSQL, pgx.NamedArgs{"batch": p.BatchID}); err != nil {
-		return fmt.Errorf("error looking for what was sent since the plan: %w", err)
-	}
-	if err := supersedeOlder(ctx, tx, plan.SiteID, p.BatchID, plan.Pending); err != nil {
-		return err
-	}
-	if p.Replaces != 0 {
-		if err := replaceBatch(ctx, tx, p.Replaces, p.BatchID); err != nil {
-			return err
-		}
-	}
-	if plan.ByRecord && !plan.Forced { // older renames that were open are superseded by now
-		if err := markUnchanged(ctx, tx, p.BatchID); err != nil {
-			return err
-		}
-	}
-	if err := startBatch(ctx, tx, p.BatchID, acceptance); err != nil {
-		return err
-	}
-	return p.Queue(ctx, tx)
-}
-
-// staleUnchangedSQL makes those rows pending again that an accepted rename of
-// their target makes doubtful: one that is open, or whose call may have landed
-// after the value was read.
-const staleUnchangedSQL = `
-WITH moved AS (
-	UPDATE rename r SET status = 'pending', finished_at = NULL
-	FROM batch b
-	WHERE b.id = @batch AND r.id BETWEEN b.first_id AND b.last_id AND r.batch_id = b.id AND r.status = 'unchanged'
-		AND EXISTS (
-			SELECT FROM rename o JOIN batch ob ON ob.id = o.batch_id
-			WHERE o.asset_id = r.asset_id AND o.locale_id = r.locale_id AND o.site_id = r.site_id AND o.id <> r.id
-				AND ob.acceptance IS NOT NULL
-				AND (o.finished_at IS NULL
-					OR o.fence > 0 AND (o.finished_at > coalesce(r.before_at, b.planned_at) OR o.unknown_until > coalesce(r.before_at, b.planned_at))))
-	RETURNING r.batch_id, 'unchanged' AS was, r.status
-), ` + countMoves
-
 // replaceBatch cancels what is left of a batch: the newer one takes its place.
-// Its open rows end as those of any cancelled batch, in the feed; those whose
-// target the newer one names are superseded already.
+// Its open rows whose target the newer one names are superseded; then the others
+// end as those of any cancelled batch.
 func replaceBatch(ctx context.Context, tx pgx.Tx, old, by int64) error {
 	_, err := tx.Exec(ctx, `
 		WITH changed AS (
-			UPDATE batch SET status = 'cancelled', status_reason = format('replaced by batch %s', $2::bigint)
+			UPDATE batch SET `+cancelling+`, status_reason = format('replaced by batch %s', $2::bigint), replaced_by = $2
 			WHERE id = $1 AND status IN ('active', 'paused') RETURNING id, site_id, status_reason
 		)
 		INSERT INTO event (kind, site_id, batch_id, detail) SELECT 'batch cancelled', site_id, id, status_reason FROM changed`, old, by)

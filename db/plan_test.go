@@ -116,8 +116,8 @@ func testPlans(t *testing.T, statistics string) {
 		INSERT INTO river_job (kind, queue, priority, max_attempts, args)
 		SELECT $1, $2, 2 + (i > 5000)::int, 25, jsonb_build_object('rename_id', -i) FROM generate_series(1, 10000) i`, jobKind, b.site.Queue())
 	cancelled := b.elsewhere(t)
-	ending, _, _ := cancelled.fill(t)
-	cancelled.setBatch(t, ending, "cancelled")
+	dropped, ending, _ := cancelled.fill(t)
+	cancelled.setBatch(t, dropped, "cancelled")
 	finishes := make([]db.Finish, len(flying))
 	for i, id := range flying {
 		finishes[i] = answer(db.Claim{RenameID: id, Fence: 2}, "succeeded")
@@ -147,7 +147,14 @@ func testPlans(t *testing.T, statistics string) {
 		"observe": {db.ObserveSQL, pgx.NamedArgs{
 			"lane": b.lane, "observations": []db.Observation{{Limit: 60, Remaining: 1}}, "shared": time.Minute,
 		}, 6000},
-		"cancel":       {db.CancelOpenSQL, pgx.NamedArgs{"site_id": cancelled.site.ID, "limit": 100, "quarantine": quarantine}, 4000},
+		"open of cancelled": {db.OpenOfCancelledSQL, pgx.NamedArgs{"site_id": cancelled.site.ID, "limit": 100}, 500},
+		"end cancelled":     {db.EndCancelledSQL, pgx.NamedArgs{"rename_ids": ending, "quarantine": quarantine}, 4000},
+		"touched by a chunk": {db.TouchedSQL, pgx.NamedArgs{
+			"batch": batch, "acceptance": 2001, "after": due[0] - 1, "upto": due[0] + 499,
+		}, 5000},
+		"supersede": {db.SupersedeSQL, pgx.NamedArgs{
+			"batch": batch, "own": due[:8], "older": due[8:], "newer": due[8:],
+		}, 2000},
 		"batch status": {db.OneBatchSQL, pgx.NamedArgs{"id": batch}, 500}, // the lane's 4,990 grants among them
 	}
 	conn, err := b.Pool().Acquire(t.Context())

@@ -3,7 +3,6 @@ package db_test
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -33,7 +32,7 @@ func (m *model) open() []*modelBatch {
 
 // compare judges a plan's rows by what the site holds: names by target.
 func (m *model) compare(p *modelBatch, holds map[string]string, takeOver bool) {
-	p.byRecord = false
+	p.read = true
 	for _, r := range p.rows {
 		if r.status == "invalid" || r.status == "superseded" {
 			continue
@@ -56,7 +55,7 @@ func (m *model) compare(p *modelBatch, holds map[string]string, takeOver bool) {
 }
 
 func (m *model) compareWithRecord(p *modelBatch) {
-	p.byRecord = true
+	p.read = false
 	for _, r := range p.rows {
 		if !p.forced && r.status == "pending" && m.isThere(r) {
 			r.status = "unchanged"
@@ -67,28 +66,10 @@ func (m *model) compareWithRecord(p *modelBatch) {
 // apply accepts a plan that was compared a moment ago.
 func (m *model) apply(p, replaces *modelBatch) {
 	m.plans = slices.DeleteFunc(m.plans, func(o *modelBatch) bool { return o == p })
-	p.acceptance, p.status = len(m.batches)+1, "active"
-	m.batches = append(m.batches, p)
-	for _, r := range p.rows {
-		if r.status == "unchanged" && slices.ContainsFunc(m.others(r), func(o *modelRow) bool {
-			return o.batch != p && (o.open() || o.fence > 0 && o.unknown)
-		}) {
-			r.status = "pending"
-		}
-	}
-	for _, r := range p.rows {
-		if r.status == "pending" {
-			m.endOlder(r)
-		}
-	}
-	m.count()
+	m.accept(p)
 	if replaces != nil && (replaces.status == "active" || replaces.status == "paused") {
-		replaces.status = "cancelled"
-	}
-	for _, r := range p.rows {
-		if p.byRecord && !p.forced && r.status == "pending" && m.isThere(r) {
-			r.status = "unchanged"
-		}
+		replaces.status, replaces.replacedBy = "cancelled", p
+		replaces.accepted = len(replaces.rows) + 1
 	}
 	m.count()
 }
@@ -97,22 +78,7 @@ func (m *machine) stepPlan(t *rapid.T) {
 	b, p := m.draw(t)
 	p.Planned, b.status = true, "planned"
 	m.store(t, b, p)
-	last := map[string]*modelRow{}
-	for _, r := range b.rows {
-		if r.status = "pending"; strings.HasPrefix(r.target, "!") {
-			r.status = "invalid"
-			continue
-		}
-		if o := last[r.target]; o != nil {
-			o.status = "superseded"
-		}
-		last[r.target] = r
-	}
-	for _, r := range b.rows {
-		if r.status == "superseded" {
-			r.supersededBy = last[r.target]
-		}
-	}
+	b.supersedeWithin()
 	m.plans = append(m.plans, b)
 }
 
@@ -145,7 +111,7 @@ func (m *machine) stepApply(t *rapid.T) {
 		replaces = oneOf(t, m.batches)
 		params.Replaces = replaces.id
 	}
-	require.NoError(t, m.Apply(t.Context(), params))
+	require.NoError(t, m.ApplyFirst(t.Context(), params))
 	m.model.apply(p, replaces)
 }
 

@@ -31,10 +31,13 @@ func TestRenamesProperty(t *testing.T) {
 	}
 	all := setup(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		m := &machine{testBundle: all.elsewhere(rt), model: model{jobs: map[*modelRow]bool{}}, sent: map[string]*modelRow{}}
+		chunk := rapid.SampledFrom([]int{1, 2, 100}).Draw(rt, "chunk")
+		all.AcceptInChunksOf(chunk)
+		m := &machine{testBundle: all.elsewhere(rt), model: model{jobs: map[*modelRow]bool{}, chunk: chunk}, sent: map[string]*modelRow{}}
 		rt.Repeat(map[string]func(*rapid.T){
 			"":                m.check,
 			"load":            m.stepLoad,
+			"accept more":     m.stepAccept,
 			"plan":            m.stepPlan,
 			"compare":         m.stepCompare,
 			"apply":           m.stepApply,
@@ -75,7 +78,13 @@ type machine struct {
 func (m *machine) stepLoad(t *rapid.T) {
 	b, p := m.draw(t)
 	m.store(t, b, p)
-	m.load(b, p.Force)
+	m.load(b)
+}
+
+func (m *machine) stepAccept(t *rapid.T) {
+	more, err := m.AcceptMore(t.Context(), m.site.ID)
+	require.NoError(t, err)
+	require.Equal(t, m.acceptMore(), more)
 }
 
 // draw makes a batch.
@@ -105,15 +114,17 @@ func (m *machine) draw(t *rapid.T) (*modelBatch, db.LoadParams) {
 }
 
 func (m *machine) store(t *rapid.T, b *modelBatch, p db.LoadParams) {
-	l := m.loadWith(t, p)
-	b.id = l.batch
+	id, err := m.LoadFirst(t.Context(), p)
+	require.NoError(t, err)
+	b.id = id
+	ids := list[int64](t, m.testBundle, `SELECT id FROM rename WHERE batch_id = $1 ORDER BY id`, id)
 	for i, r := range b.rows {
-		r.id = l.ids[i]
+		r.id = ids[i]
 	}
 }
 
 // load is the model's: the bundle's has no use here.
-func (m *machine) load(b *modelBatch, force bool) { m.model.load(b, force) }
+func (m *machine) load(b *modelBatch) { m.model.load(b) }
 
 func (m *machine) stepClaim(t *rapid.T) {
 	from := m.all()
@@ -228,7 +239,7 @@ func (m *machine) stepCancel(t *rapid.T) {
 
 func (m *machine) stepRetry(t *rapid.T) {
 	b := oneOf(t, m.batches)
-	statuses := someOf(t, []string{"failed", "conflict", "cancelled", "cancelled"}, 4)
+	statuses := someOf(t, []string{"failed", "conflict", "cancelled", "cancelled", "superseded"}, 4)
 	got, err := m.RetryBatch(t.Context(), db.RetryParams{BatchID: b.id, Statuses: statuses})
 	require.NoError(t, err)
 	pending, superseded := m.retry(b, func(r *modelRow) bool { return slices.Contains(statuses, r.status) })
@@ -276,7 +287,11 @@ func (m *machine) countAs(t *rapid.T, choose func(db.JobFilter) (db.JobFilter, b
 
 // stepRetryJobs goes from the oldest batch on, so that of two rows of a target the newer one is sent.
 func (m *machine) stepRetryJobs(t *rapid.T) {
-	f, match := m.filter(t, "failed", "conflict", "cancelled")
+	f, match := m.filter(t, db.MayRetry()...)
+	if len(f.Statuses) == 0 {
+		all := match
+		match = func(r *modelRow) bool { return slices.Contains(db.Retryable(), r.status) && all(r) }
+	}
 	count := m.countAs(t, db.JobFilter.ForRetry, f)
 	got, err := m.RetryJobs(t.Context(), f, nil)
 	require.NoError(t, err)
@@ -375,7 +390,7 @@ func (m *machine) check(t *rapid.T) {
 		r := want[got.ID]
 		require.Equal(t, r.view(), viewOf(got))
 		counted[got.BatchID][got.Status]++
-		if got.Finished && r.batch.acceptance > 0 {
+		if got.Finished && r.batch.acceptance > 0 && !r.waits() { // until then it is as in a plan
 			finals[r.id] = got.Status
 		}
 		if r.lease == leaseRuns {
@@ -397,6 +412,9 @@ func (m *machine) check(t *rapid.T) {
 		b := batches[s.Batch]
 		require.Equal(t, []any{b.id, b.status, b.finished, b.calls}, []any{s.Batch, s.Status, s.FinishedAt != nil, s.Calls})
 		requireCounts(t, s, counted[b.id])
+		if !b.accepting() {
+			requireEnd(t, s)
+		}
 	}
 }
 

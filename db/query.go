@@ -30,7 +30,8 @@ func collect[T any](ctx context.Context, q querier, what, sql string, args pgx.N
 // movesSQL and addMoves keep the batches' counters. A statement that changes
 // renames' statuses names them in a CTE "moved" (batch_id, was, status), appends
 // movesSQL, and updates batch b with addMoves from moves m. A batch ends with
-// its last row, and begins again when one is retried.
+// its last row, once all its rows are accepted. It begins again when a row is
+// retried after its end; one that is being cancelled stays cancelled.
 //
 // All statements lock renames by id first and batches after, by id too, so that
 // none waits in a circle.
@@ -56,10 +57,10 @@ const addMoves = `
 	superseded = b.superseded + m.superseded, unchanged = b.unchanged + m.unchanged,
 	conflict = b.conflict + m.conflict, cancelled = b.cancelled + m.cancelled,
 	status = CASE
-		WHEN b.ended + m.ended = b.total AND b.status IN ('active', 'paused') THEN 'done'
-		WHEN m.ended < 0 AND b.status IN ('done', 'cancelled') THEN 'active'
+		WHEN b.ended + m.ended = b.total AND b.status IN ('active', 'paused') AND b.accepted_to IS NULL THEN 'done'
+		WHEN m.ended < 0 AND b.status IN ('done', 'cancelled') AND b.finished_at IS NOT NULL THEN 'active'
 		ELSE b.status END,
-	finished_at = CASE WHEN b.ended + m.ended = b.total AND b.status <> 'planned' THEN coalesce(b.finished_at, clock_timestamp()) END`
+	finished_at = CASE WHEN b.ended + m.ended = b.total AND b.status <> 'planned' AND b.accepted_to IS NULL THEN coalesce(b.finished_at, clock_timestamp()) END`
 
 // countMoves is the end of a statement that does nothing but move renames.
 const countMoves = movesSQL + `

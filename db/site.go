@@ -83,7 +83,10 @@ func (db *DB) SaveSite(ctx context.Context, s Site) error {
 			webflow_site_id = excluded.webflow_site_id, token_env = excluded.token_env,
 			token_file = excluded.token_file, api_url = excluded.api_url,
 			rate_limit = excluded.rate_limit, locale_in = excluded.locale_in
-		RETURNING id)
+		RETURNING id
+		), accepting AS (
+			INSERT INTO acceptance (site_id) SELECT id FROM s ON CONFLICT DO NOTHING
+		)
 		INSERT INTO breaker (site_id) SELECT id FROM s ON CONFLICT DO NOTHING`,
 		pgx.NamedArgs{
 			"name": s.Name, "webflow_site_id": s.WebflowSiteID, "token_env": s.TokenEnv,

@@ -28,27 +28,13 @@ func (db *DB) TryHold(ctx context.Context, name string) (release func(), ok bool
 	}, true, nil
 }
 
-// abandonChunk is how many renames end in one statement.
-const abandonChunk = 10_000
-
 // Abandon cancels what is open of a site, whose API is gone, and ends its rows.
 func (db *DB) Abandon(ctx context.Context, siteID int, reason string) error {
 	_, err := db.pool.Exec(ctx, `
-		UPDATE batch SET status = 'cancelled', status_reason = $2
+		UPDATE batch SET `+cancelling+`, status_reason = $2
 		WHERE site_id = $1 AND status IN ('active', 'paused')`, siteID, reason)
 	if err != nil {
 		return fmt.Errorf("error cancelling what is open: %w", err)
 	}
 	return db.EndCancelled(ctx, siteID)
-}
-
-// EndCancelled ends all open rows of a site's cancelled batches but those whose
-// call is in flight. Workers do it too; this is for when none runs.
-func (db *DB) EndCancelled(ctx context.Context, siteID int) error {
-	for {
-		n, err := db.CancelOpen(ctx, siteID, abandonChunk)
-		if err != nil || n == 0 {
-			return err
-		}
-	}
 }

@@ -131,7 +131,7 @@ func TestViewPlans(t *testing.T) {
 	b := setup(t)
 	b.fillOld(t)
 	batch, _, _ := b.fill(t)
-	b.exec(t, `UPDATE site SET last_acceptance = 3000`)
+	b.exec(t, `UPDATE acceptance SET last = 3000`)
 	small := b.load(t, "x", "y", "z")
 	b.settle(t, small.ids[0], "succeeded")
 	b.exec(t, `ANALYZE`)

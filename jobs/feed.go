@@ -27,6 +27,10 @@ const (
 	// cancelChunk is how many renames of a cancelled batch end in one statement.
 	cancelChunk = 10_000
 
+	// acceptChunks is how many chunks of a batch are accepted in one turn: a second
+	// or so, as the feed waits for it.
+	acceptChunks = 10
+
 	// DefaultWindow is how many renames of a site have a job at most (for each
 	// priority that pushes in front, and a tenth for each that waits behind): enough for minutes of work at any limit,
 	// and river_job stays small.
@@ -168,6 +172,9 @@ func (f *feeder) sleep(ctx context.Context) {
 }
 
 func (f *feeder) feed(ctx context.Context) error {
+	if err := f.accept(ctx); err != nil {
+		return err
+	}
 	if _, err := f.db.CancelOpen(ctx, f.site.ID, cancelChunk); err != nil {
 		return err
 	}
@@ -182,6 +189,18 @@ func (f *feeder) feed(ctx context.Context) error {
 	})
 	failpoint.Hit("fed")
 	return err
+}
+
+// accept goes on with a batch whose loading process is gone, some chunks a turn:
+// what is accepted may be fed.
+func (f *feeder) accept(ctx context.Context) error {
+	for range acceptChunks {
+		if more, err := f.db.AcceptMore(ctx, f.site.ID); err != nil || !more {
+			return err
+		}
+	}
+	f.wakeIn(0)
+	return nil
 }
 
 // share lets renames of later priorities go first, one for every so many calls

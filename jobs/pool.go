@@ -73,13 +73,16 @@ type Pool struct {
 	stopOnce   sync.Once
 }
 
-// siteRun is what working one site takes.
+// siteRun is what working one site takes. Each site has its own groups: a
+// statement that waits for a lock on one site's rows keeps no other site waiting.
 type siteRun struct {
 	site        db.Site
 	fingerprint string // of its token
 	client      *webflow.Client
 	lane        *throttle.Lane
 	feeder      *feeder
+	claims      *group[int64, db.Claim]
+	finishes    *group[db.Finish, string] // answers the status that the rename got; empty: the lease was lost
 }
 
 // NewPool wires a pool; Start runs it. It asks the database for its clock.
@@ -128,29 +131,30 @@ func orDefault(n, otherwise int) int {
 }
 
 func (p *Pool) newWorker() *renameWorker {
-	w := &renameWorker{
+	return &renameWorker{
 		log: p.cfg.Logger, processID: p.process.ID, callTimeout: p.cfg.CallTimeout,
 		sites: map[string]*siteRun{}, db: p.cfg.DB, watch: newFailureWatch(p.cfg.Limits.SameFailure),
 		running: newJobsAtWork(),
 	}
-	w.claims = newGroup(func(ctx context.Context, ids []int64) ([]db.Claim, error) {
-		claims, err := p.cfg.DB.Claim(ctx, db.ClaimParams{
-			ProcessID: p.process.ID, RenameIDs: ids, Lease: w.lease(), Quarantine: p.cfg.CallTimeout,
-		})
-		return inOrder(ids, claims), err
+}
+
+func (p *Pool) claim(ctx context.Context, ids []int64) ([]db.Claim, error) {
+	claims, err := p.cfg.DB.Claim(ctx, db.ClaimParams{
+		ProcessID: p.process.ID, RenameIDs: ids, Lease: p.worker.lease(), Quarantine: p.cfg.CallTimeout,
 	})
-	w.finishes = newGroup(func(ctx context.Context, fs []db.Finish) ([]string, error) {
-		statuses, err := p.cfg.DB.Finish(ctx, db.FinishParams{
-			ProcessID: p.process.ID, Finishes: fs,
-			BreakerLimit: p.cfg.Limits.Breaker, Quarantine: p.cfg.CallTimeout,
-		})
-		out := make([]string, len(fs))
-		for i, f := range fs {
-			out[i] = statuses[f.RenameID]
-		}
-		return out, err
+	return inOrder(ids, claims), err
+}
+
+func (p *Pool) finish(ctx context.Context, fs []db.Finish) ([]string, error) {
+	statuses, err := p.cfg.DB.Finish(ctx, db.FinishParams{
+		ProcessID: p.process.ID, Finishes: fs,
+		BreakerLimit: p.cfg.Limits.Breaker, Quarantine: p.cfg.CallTimeout,
 	})
-	return w
+	out := make([]string, len(fs))
+	for i, f := range fs {
+		out[i] = statuses[f.RenameID]
+	}
+	return out, err
 }
 
 // inOrder gives each id its claim. One that the database does not know is
@@ -181,10 +185,14 @@ func (p *Pool) newSiteRun(s SiteConfig) *siteRun {
 		})
 		p.lanes[s.Lane.Fingerprint] = lane
 	}
-	return &siteRun{site: s.Site, fingerprint: s.Lane.Fingerprint, client: s.Client, lane: lane, feeder: newFeeder(feederConfig{
-		db: p.cfg.DB, client: p.client, site: s.Site, window: p.cfg.Window,
-		process: p.process.ID, running: p.worker.running, log: p.cfg.Logger,
-	})}
+	return &siteRun{
+		site: s.Site, fingerprint: s.Lane.Fingerprint, client: s.Client, lane: lane,
+		claims: newGroup(p.claim), finishes: newGroup(p.finish),
+		feeder: newFeeder(feederConfig{
+			db: p.cfg.DB, client: p.client, site: s.Site, window: p.cfg.Window,
+			process: p.process.ID, running: p.worker.running, log: p.cfg.Logger,
+		}),
+	}
 }
 
 // Client is the pool's River client, to load with.
@@ -218,12 +226,12 @@ func (p *Pool) Start(ctx context.Context) error {
 }
 
 func (p *Pool) startBackground(ctx context.Context) {
-	p.background.Go(func() { p.worker.claims.run(ctx) })
-	p.background.Go(func() { p.worker.finishes.run(ctx) })
 	for _, lane := range p.lanes {
 		p.background.Go(func() { lane.Run(ctx) })
 	}
 	for _, s := range p.worker.sites {
+		p.background.Go(func() { s.claims.run(ctx) })
+		p.background.Go(func() { s.finishes.run(ctx) })
 		p.background.Go(func() { s.feeder.run(ctx) })
 	}
 	p.background.Go(func() { p.beat(ctx) })

@@ -46,8 +46,6 @@ type renameWorker struct {
 	processID   string
 	callTimeout time.Duration
 	sites       map[string]*siteRun // by River queue
-	claims      *group[int64, db.Claim]
-	finishes    *group[db.Finish, string] // answers the status that the rename got; empty: the lease was lost
 	watch       *failureWatch
 	running     *jobsAtWork
 	db          *db.DB
@@ -73,7 +71,7 @@ func (w *renameWorker) Work(ctx context.Context, job *river.Job[RenameArgs]) (er
 		return nil
 	}
 	failpoint.Hit("granted")
-	claim, deadline, err := w.claim(ctx, job.Args.RenameID)
+	claim, deadline, err := w.claim(ctx, site, job.Args.RenameID)
 	failpoint.Hit("claimed")
 	if err != nil || claim.Verdict != db.Claimed {
 		site.lane.Release(grant)
@@ -84,7 +82,7 @@ func (w *renameWorker) Work(ctx context.Context, job *river.Job[RenameArgs]) (er
 	}
 	if claim.SiteID != site.site.ID {
 		site.lane.Release(grant)
-		return w.giveBack(ctx, claim)
+		return giveBack(ctx, site, claim)
 	}
 	if deadline = deadline.Sooner(grant.Deadline); deadline.Passed() {
 		site.lane.Release(grant) // we slept: others may have the rename by now
@@ -106,9 +104,9 @@ func (w *renameWorker) grant(ctx context.Context, site *siteRun) (throttle.Grant
 
 // claim returns until when the lease is ours for certain: by our clock from
 // before the database was asked.
-func (w *renameWorker) claim(ctx context.Context, id int64) (db.Claim, throttle.Deadline, error) {
+func (w *renameWorker) claim(ctx context.Context, site *siteRun, id int64) (db.Claim, throttle.Deadline, error) {
 	deadline := throttle.DeadlineIn(w.lease())
-	c, err := w.claims.do(ctx, id)
+	c, err := site.claims.do(ctx, id)
 	switch {
 	case errors.Is(err, errGroupStopped), errors.Is(err, context.Canceled):
 		c.Verdict = db.Held // the feed brings it back
@@ -121,8 +119,8 @@ func (w *renameWorker) claim(ctx context.Context, id int64) (db.Claim, throttle.
 
 // giveBack ends a claim without a call. Its job was in another site's queue,
 // where somebody has put it: the rename must not go out with that site's token.
-func (w *renameWorker) giveBack(ctx context.Context, c db.Claim) error {
-	_, err := w.finishes.do(context.WithoutCancel(ctx), db.Finish{RenameID: c.RenameID, Fence: c.Fence, Status: statusPending})
+func giveBack(ctx context.Context, site *siteRun, c db.Claim) error {
+	_, err := site.finishes.do(context.WithoutCancel(ctx), db.Finish{RenameID: c.RenameID, Fence: c.Fence, Status: statusPending})
 	if err != nil {
 		return fmt.Errorf("error giving back rename %d: %w", c.RenameID, err)
 	}
@@ -178,7 +176,7 @@ func (w *renameWorker) heed(ctx context.Context, site *siteRun, o outcome) {
 func (w *renameWorker) finish(ctx context.Context, site *siteRun, f *db.Finish, sent, answered time.Time) error {
 	now := time.Now()
 	f.SentAgo, f.AnsweredAgo = now.Sub(sent).Seconds(), now.Sub(answered).Seconds()
-	status, err := w.finishes.do(context.WithoutCancel(ctx), *f)
+	status, err := site.finishes.do(context.WithoutCancel(ctx), *f)
 	if err != nil {
 		return fmt.Errorf("error recording the outcome of rename %d: %w", f.RenameID, err)
 	}

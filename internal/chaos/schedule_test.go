@@ -49,7 +49,7 @@ func (s *stage) checkNight(runs int) {
 	s.Helper()
 	require.Equal(s, runs, ask[int](s, `SELECT count(*) FROM schedule_run`), "each run is started once")
 	require.Equal(s, runs, ask[int](s, `SELECT count(*) FROM schedule_run WHERE status = 'done' AND missed = 0`))
-	require.Equal(s, runs, ask[int](s, `SELECT last_acceptance FROM site WHERE name = 'default'`), "and sent once")
+	require.Equal(s, runs, ask[int](s, `SELECT a.last FROM acceptance a JOIN site s ON s.id = a.site_id WHERE s.name = 'default'`), "and sent once")
 	require.Zero(s, ask[int](s, `SELECT count(*) FROM batch WHERE status NOT IN ('done', 'cancelled')`))
 	for _, r := range renames(scheduled, "night") {
 		require.Equal(s, r.name, s.api.Name(r.asset, ""))

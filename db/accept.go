@@ -1,0 +1,297 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// acceptChunk is how many rows of a batch supersede older ones in one transaction:
+// some 100 ms, so that neither the acceptance lock nor a lock on the counters of
+// an older batch is held for longer.
+const acceptChunk = 2000
+
+// acceptBatch gives a batch its place in the site's order, under the site's
+// acceptance lock: from here on its rows are newer than all rows accepted before.
+//
+// Its rows supersede the older ones in chunks, in the order of their ids. The
+// first chunk is part of tx, so a small batch is accepted as a whole. The others
+// follow in transactions of their own (AcceptMore), so that the lock is held for
+// moments whatever the batch's size. A row is sent only after its chunk.
+func (db *DB) acceptBatch(ctx context.Context, tx pgx.Tx, siteID int, batchID int64) error {
+	acceptance, err := nextAcceptance(ctx, tx, siteID)
+	if err != nil {
+		return err
+	}
+	if err := startBatch(ctx, tx, batchID, acceptance); err != nil || acceptance == 1 {
+		return err
+	}
+	_, err = db.acceptRows(ctx, tx, batchID)
+	return err
+}
+
+// nextAcceptance takes the site's acceptance lock, until tx ends, and the next
+// place in its order.
+func nextAcceptance(ctx context.Context, tx pgx.Tx, siteID int) (n int64, err error) {
+	err = tx.QueryRow(ctx, `UPDATE acceptance SET last = last + 1 WHERE site_id = $1 RETURNING last`, siteID).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("error accepting the batch: %w", err)
+	}
+	return n, nil
+}
+
+// startBatch makes an accepted batch active. The first of a site has no older
+// rows to supersede: it is done at once when it holds nothing to send.
+func startBatch(ctx context.Context, tx pgx.Tx, batchID, acceptance int64) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE batch SET acceptance = @acceptance, started_at = clock_timestamp(),
+			accepted_to = CASE WHEN NOT @first THEN greatest(first_id - 1, 0) END,
+			status = CASE WHEN @first AND total = ended THEN 'done' ELSE 'active' END,
+			finished_at = CASE WHEN @first AND total = ended THEN clock_timestamp() END
+		WHERE id = @batch`,
+		pgx.NamedArgs{"batch": batchID, "acceptance": acceptance, "first": acceptance == 1})
+	if err != nil {
+		return fmt.Errorf("error accepting the batch: %w", err)
+	}
+	return nil
+}
+
+// AcceptMore lets the next chunk of rows of the site's accepted batches supersede
+// older ones. It reports whether there may be more; false also while another
+// process is at it. Whoever loads a batch calls it to the end; workers do too, so
+// a killed load is finished by them.
+func (db *DB) AcceptMore(ctx context.Context, siteID int) (more bool, err error) {
+	var batchID int64
+	err = db.pool.QueryRow(ctx, `
+		SELECT id FROM batch WHERE site_id = $1 AND status IN ('active', 'paused') AND accepted_to IS NOT NULL
+		ORDER BY acceptance LIMIT 1`, siteID).Scan(&batchID)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("error looking for batches to accept: %w", err)
+	}
+	err = retryDeadlock(func() error {
+		return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+			err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtextextended('relabel accept', $1))`, batchID).Scan(&more)
+			if err != nil || !more {
+				return err
+			}
+			more, err = db.acceptRows(ctx, tx, batchID)
+			return err
+		})
+	})
+	if err != nil {
+		return false, fmt.Errorf("error accepting rows of batch %d: %w", batchID, err)
+	}
+	return more, nil
+}
+
+// acceptAll goes on until nothing of the site is left to accept here. What fails
+// is left to the workers: the batch is accepted, whatever happens now.
+func (db *DB) acceptAll(ctx context.Context, siteID int) {
+	for more := true; more; {
+		var err error
+		if more, err = db.AcceptMore(ctx, siteID); err != nil {
+			return
+		}
+	}
+}
+
+// chunk is some rows of a batch that are accepted together: those with ids above
+// After, up to Upto.
+type chunk struct {
+	Batch      int64
+	Acceptance int64
+	After      int64
+	Upto       int64
+	Last       bool // no rows come after it
+}
+
+// acceptRows accepts the next chunk of a batch. All rows that it may change are
+// locked first, by id, then all batches that they are of, by id; then what is true
+// is read again, for it may have changed while it waited.
+func (db *DB) acceptRows(ctx context.Context, tx pgx.Tx, batchID int64) (more bool, err error) {
+	c, ok, err := db.nextChunk(ctx, tx, batchID)
+	if err != nil || !ok {
+		return false, err
+	}
+	t, err := readTouched(ctx, tx, c)
+	if err != nil {
+		return false, err
+	}
+	if err := lockRows(ctx, tx, append(t.own, t.older...), append(t.batches, batchID)); err != nil {
+		return false, err
+	}
+	tag, err := tx.Exec(ctx, `
+		UPDATE batch SET accepted_to = CASE WHEN NOT @last THEN @upto::bigint END
+		WHERE id = @batch AND accepted_to = @after AND status IN ('active', 'paused')`,
+		pgx.NamedArgs{"batch": c.Batch, "after": c.After, "upto": c.Upto, "last": c.Last})
+	if err != nil {
+		return false, fmt.Errorf("error recording how far the batch is accepted: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return false, nil // it was cancelled while this waited
+	}
+	return !c.Last, t.supersede(ctx, tx, c)
+}
+
+// nextChunk is served by rename's primary key.
+func (db *DB) nextChunk(ctx context.Context, tx pgx.Tx, batchID int64) (c chunk, ok bool, err error) {
+	list, err := collect[chunk](ctx, tx, "reading which rows to accept", `
+		SELECT b.id AS batch, b.acceptance, b.accepted_to AS after, coalesce(c.upto, b.accepted_to) AS upto, c.n <= @limit AS last
+		FROM batch b CROSS JOIN LATERAL (
+			SELECT max(r.id) FILTER (WHERE r.place <= @limit) AS upto, count(*) AS n FROM (
+				SELECT r.id, row_number() OVER (ORDER BY r.id) AS place FROM rename r
+				WHERE r.id > b.accepted_to AND r.id <= b.last_id AND r.batch_id = b.id
+				ORDER BY r.id LIMIT @limit + 1
+			) r
+		) c
+		WHERE b.id = @batch AND b.accepted_to IS NOT NULL AND b.status IN ('active', 'paused')`,
+		pgx.NamedArgs{"batch": batchID, "limit": db.acceptChunk})
+	if err != nil || len(list) == 0 {
+		return chunk{}, false, err
+	}
+	return list[0], true, nil
+}
+
+// touched are the renames that accepting a chunk may change.
+type touched struct {
+	own     []int64 // rows of the chunk whose target older renames have
+	older   []int64 // open renames of these targets
+	newer   []int64 // for each of older, the row that supersedes it
+	batches []int64 // those of older
+}
+
+// touchedSQL looks up each row of a chunk in rename_target_idx. (The status and
+// not finished_at is asked for, to keep rename_open_idx out of it.)
+const touchedSQL = `
+SELECT m.id, coalesce(x.older, '{}') AS older, coalesce(x.batches, '{}') AS batches
+FROM rename m CROSS JOIN LATERAL (
+	SELECT count(*) AS n, array_agg(o.id) FILTER (WHERE o.status IN ('pending', 'sending')) AS older,
+		array_agg(o.batch_id) FILTER (WHERE o.status IN ('pending', 'sending')) AS batches
+	FROM rename o JOIN batch ob ON ob.id = o.batch_id
+	WHERE o.asset_id = m.asset_id AND o.locale_id = m.locale_id AND o.site_id = m.site_id AND o.id <> m.id
+		AND (o.fence > 0 OR o.status IN ('pending', 'sending')) AND ob.acceptance < @acceptance
+) x
+WHERE m.id > @after AND m.id <= @upto AND m.batch_id = @batch AND m.status IN ('pending', 'unchanged') AND x.n > 0`
+
+type touchedRow struct {
+	ID      int64
+	Older   []int64
+	Batches []int64
+}
+
+func readTouched(ctx context.Context, tx pgx.Tx, c chunk) (touched, error) {
+	t := touched{own: []int64{}, older: []int64{}, newer: []int64{}}
+	rows, err := collect[touchedRow](ctx, tx, "looking for older renames", touchedSQL, pgx.NamedArgs{
+		"batch": c.Batch, "acceptance": c.Acceptance, "after": c.After, "upto": c.Upto,
+	})
+	for _, r := range rows {
+		t.own = append(t.own, r.ID)
+		t.older = append(t.older, r.Older...)
+		t.batches = append(t.batches, r.Batches...)
+		for range r.Older {
+			t.newer = append(t.newer, r.ID)
+		}
+	}
+	return t, err
+}
+
+// lockRows takes the locks of a statement that moves renames, in the order that
+// all of them keep.
+func lockRows(ctx context.Context, tx pgx.Tx, renames, batches []int64) error {
+	batch := &pgx.Batch{}
+	batch.Queue(lockRenames, pgx.NamedArgs{"rename_ids": renames})
+	batch.Queue(`SELECT FROM batch WHERE id = ANY (@batches) ORDER BY id FOR NO KEY UPDATE`, pgx.NamedArgs{"batches": batches})
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("error locking %d renames: %w", len(renames), err)
+	}
+	return nil
+}
+
+// lastSent, followed by the condition that ties o to a row, is the last rename of a
+// target that was ever claimed, in the order of acceptance.
+const lastSent = `
+	SELECT o.status, o.display_name, o.alt_text
+	FROM rename o JOIN batch ob ON ob.id = o.batch_id
+	WHERE o.asset_id = m.asset_id AND o.locale_id = m.locale_id AND o.site_id = m.site_id
+		AND o.id <> m.id AND o.fence > 0
+	ORDER BY ob.acceptance DESC, o.id DESC LIMIT 1`
+
+// hasLast tells whether a target has what row m wants by our own record: the last
+// rename of it that was sent succeeded with these values. Anything else since (a
+// failure, a call in flight, one of unknown outcome, a claim whose process is
+// gone) and it is not known.
+const hasLast = `(last.status = 'succeeded'
+	AND (m.display_name IS NULL OR m.display_name = last.display_name)
+	AND (m.alt_text IS NULL OR m.alt_text = last.alt_text))`
+
+// sentSince tells whether an accepted rename of row m's target is open, or its call
+// may have landed after the site was read for the plan.
+const sentSince = `EXISTS (
+	SELECT FROM rename o JOIN batch ob ON ob.id = o.batch_id
+	WHERE o.asset_id = m.asset_id AND o.locale_id = m.locale_id AND o.site_id = m.site_id AND o.id <> m.id
+		AND ob.acceptance IS NOT NULL
+		AND (o.finished_at IS NULL
+			OR o.fence > 0 AND (o.finished_at > coalesce(m.before_at, b.planned_at) OR o.unknown_until > coalesce(m.before_at, b.planned_at))))`
+
+// supersedeSQL ends the older open renames of a chunk's targets. One whose call is
+// in flight stays sending, marked, until its answer; finishSQL then ends it. Those
+// of a batch that was cancelled by itself end as cancelled.
+//
+// It also says which rows of the chunk need no call: by our own record where no
+// plan has read the site; a row that a plan found unchanged is sent after all when
+// relabel itself has sent something to its target since.
+const supersedeSQL = `
+WITH own AS (
+	SELECT m.id, m.status AS was, CASE
+		WHEN b.forced THEN 'pending'
+		WHEN b.planned_at IS NULL OR b.read_by = 'record' THEN CASE WHEN ` + hasLast + ` THEN 'unchanged' ELSE 'pending' END
+		WHEN m.status = 'unchanged' AND NOT ` + sentSince + ` THEN 'unchanged'
+		ELSE 'pending' END AS status
+	FROM rename m JOIN batch b ON b.id = m.batch_id
+	LEFT JOIN LATERAL (` + lastSent + `) last ON true
+	WHERE m.id = ANY (@own) AND m.status IN ('pending', 'unchanged')
+), marked AS (
+	UPDATE rename r SET status = o.status, finished_at = CASE o.status WHEN 'unchanged' THEN clock_timestamp() END
+	FROM own o WHERE r.id = o.id AND r.id = ANY (@own) AND o.status <> o.was
+	RETURNING r.batch_id, o.was, r.status
+), older AS (
+	SELECT o.id, o.status, p.newer, ob.status = 'cancelled' AND ob.replaced_by IS DISTINCT FROM @batch AS cancelled
+	FROM rename o JOIN unnest(@older::bigint[], @newer::bigint[]) AS p (id, newer) USING (id) JOIN batch ob ON ob.id = o.batch_id
+	WHERE o.id = ANY (@older)
+), ` + endOlder + `, moved AS (
+	SELECT batch_id, was, status FROM marked UNION ALL SELECT batch_id, was, status FROM ended
+), ` + countMoves
+
+// endOlder ends open renames, which a CTE "older" names (id, status, newer: what
+// supersedes it, cancelled: whether its batch is).
+const endOlder = `ended AS (
+	UPDATE rename r SET superseded_by = o.newer, not_before = NULL,
+		status = CASE WHEN r.status <> 'pending' THEN r.status WHEN o.cancelled THEN 'cancelled' ELSE 'superseded' END,
+		finished_at = CASE r.status WHEN 'pending' THEN clock_timestamp() END
+	FROM older o WHERE r.id = o.id AND r.finished_at IS NULL
+	RETURNING r.batch_id, o.status AS was, r.status
+)`
+
+func (t touched) supersede(ctx context.Context, tx pgx.Tx, c chunk) error {
+	if len(t.own) > 0 {
+		args := pgx.NamedArgs{"batch": c.Batch, "own": t.own, "older": t.older, "newer": t.newer}
+		if _, err := tx.Exec(ctx, supersedeSQL, args); err != nil {
+			return fmt.Errorf("error superseding older renames: %w", err)
+		}
+	}
+	if !c.Last {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `
+		UPDATE batch SET status = 'done', finished_at = clock_timestamp()
+		WHERE id = $1 AND status IN ('active', 'paused') AND total = ended`, c.Batch)
+	if err != nil {
+		return fmt.Errorf("error ending the batch: %w", err)
+	}
+	return nil
+}

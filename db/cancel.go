@@ -1,0 +1,164 @@
+package db
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// cancelChunk is how many rows of cancelled batches end in one transaction.
+const cancelChunk = 10_000
+
+// cancelling is what cancelling a batch sets, beside the reason. Rows that were not
+// accepted yet never will be, so it may have ended by that.
+const cancelling = `status = 'cancelled', cancelled_at = clock_timestamp(), accepted_to = NULL,
+	finished_at = CASE WHEN ended = total THEN clock_timestamp() END`
+
+// CancelBatch cancels a batch that has not ended, and ends its rows but those whose
+// call is in flight: of a small batch in the same transaction, of a large one in
+// chunks after it. It reports whether there was one to cancel.
+func (db *DB) CancelBatch(ctx context.Context, id int64, reason *string) (changed bool, err error) {
+	var site int
+	err = retryDeadlock(func() error {
+		return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+			changed, site, err = cancelBatch(ctx, tx, id, reason)
+			return err
+		})
+	})
+	if err != nil || !changed {
+		return false, err
+	}
+	return true, db.EndCancelled(ctx, site)
+}
+
+// cancelBatch locks the rows that it ends before the batch, as all do.
+func cancelBatch(ctx context.Context, tx pgx.Tx, id int64, reason *string) (changed bool, site int, err error) {
+	open, err := collect[renameID](ctx, tx, "reading the batch's open rows", `
+		SELECT id FROM rename WHERE batch_id = @id AND finished_at IS NULL
+			AND (lease_until IS NULL OR lease_until < clock_timestamp())
+		ORDER BY line LIMIT @limit`, pgx.NamedArgs{"id": id, "limit": cancelChunk})
+	if err != nil {
+		return false, 0, err
+	}
+	rows := ids(open)
+	if err := lockRows(ctx, tx, rows, []int64{id}); err != nil {
+		return false, 0, err
+	}
+	changed, err = setBatchStatus(ctx, tx, id, "cancelled", reason)
+	if err != nil || !changed {
+		return false, 0, err
+	}
+	if _, err := tx.Exec(ctx, endCancelledSQL, endCancelledArgs(rows)); err != nil {
+		return false, 0, fmt.Errorf("error cancelling renames: %w", err)
+	}
+	if err := tx.QueryRow(ctx, `SELECT site_id FROM batch WHERE id = $1`, id).Scan(&site); err != nil {
+		return false, 0, fmt.Errorf("error reading the batch's site: %w", err)
+	}
+	return true, site, nil
+}
+
+type renameID struct{ ID int64 }
+
+func ids(list []renameID) []int64 {
+	out := make([]int64, len(list))
+	for i, r := range list {
+		out[i] = r.ID
+	}
+	return out
+}
+
+// openOfCancelledSQL reads the open rows of each batch by line, like feedSQL. Rows
+// of a batch that is being replaced wait for the new one's rows to supersede them.
+const openOfCancelledSQL = `
+SELECT o.id FROM batch b CROSS JOIN LATERAL (
+	SELECT o.id FROM rename o
+	WHERE o.batch_id = b.id AND o.finished_at IS NULL
+		AND (o.lease_until IS NULL OR o.lease_until < clock_timestamp())
+	ORDER BY o.line LIMIT @limit
+) o
+WHERE b.site_id = @site_id AND b.status = 'cancelled' AND b.finished_at IS NULL
+	AND NOT EXISTS (SELECT FROM batch n WHERE n.id = b.replaced_by AND n.accepted_to IS NOT NULL)
+ORDER BY b.id, o.id LIMIT @limit`
+
+// endCancelledSQL ends those of some rows, which are locked, that are still open
+// and of a cancelled batch: a retry may have been quicker.
+const endCancelledSQL = `
+WITH open AS (
+	SELECT r.id, r.status FROM rename r JOIN batch b ON b.id = r.batch_id
+	WHERE r.id = ANY (@rename_ids) AND b.status = 'cancelled' AND r.finished_at IS NULL
+		AND (r.lease_until IS NULL OR r.lease_until < clock_timestamp())
+), moved AS (
+	UPDATE rename r SET status = 'cancelled', finished_at = clock_timestamp(),
+		unknown_until = greatest(r.unknown_until, r.lease_until + @quarantine::interval),
+		lease_until = NULL, not_before = NULL
+	FROM open WHERE r.id = open.id AND r.id = ANY (@rename_ids)
+	RETURNING r.batch_id, open.status AS was, r.status
+), ` + movesSQL + `, tally AS (
+	UPDATE batch b SET ` + addMoves + ` FROM moves m WHERE b.id = m.batch_id
+)
+SELECT count(*) FROM moved`
+
+func endCancelledArgs(rows []int64) pgx.NamedArgs {
+	return pgx.NamedArgs{"rename_ids": rows, "quarantine": MaxCallTime}
+}
+
+// CancelOpen ends what is left open of cancelled batches, at most limit rows
+// at a time, and tells how many. Calls in flight end by themselves.
+func (db *DB) CancelOpen(ctx context.Context, siteID, limit int) (n int, err error) {
+	open, err := collect[renameID](ctx, db.pool, "reading rows of cancelled batches", openOfCancelledSQL,
+		pgx.NamedArgs{"site_id": siteID, "limit": limit})
+	if err != nil || len(open) == 0 {
+		return 0, err
+	}
+	args := endCancelledArgs(ids(open))
+	batch := &pgx.Batch{}
+	batch.Queue(lockRenames, args)
+	batch.Queue(endCancelledSQL, args).QueryRow(func(row pgx.Row) error { return row.Scan(&n) })
+	if err := db.pool.SendBatch(ctx, batch).Close(); err != nil {
+		return 0, fmt.Errorf("error cancelling renames: %w", err)
+	}
+	return n, nil
+}
+
+// EndCancelled ends all open rows of a site's cancelled batches but those whose
+// call is in flight. Workers do it too; this is for when none runs.
+func (db *DB) EndCancelled(ctx context.Context, siteID int) error {
+	for {
+		n, err := db.CancelOpen(ctx, siteID, cancelChunk)
+		if err != nil || n == 0 {
+			return err
+		}
+	}
+}
+
+// Stranded counts the rows of one batch that another one had superseded, which was
+// then cancelled before it sent anything for their targets: nothing was sent for
+// them, and nothing will be unless they are retried.
+type Stranded struct {
+	Batch int64 `json:"batch"`
+	Rows  int64 `json:"rows"`
+}
+
+// strandedLook is how many rows of a cancelled batch are looked at, some seconds'
+// worth. What lies beyond is not counted.
+const strandedLook = 200_000
+
+// Stranded finds such rows of other batches for a cancelled one, one look-up in
+// rename_target_idx a row. Where no older batch has superseded rows it looks at none.
+func (db *DB) Stranded(ctx context.Context, batchID int64) ([]Stranded, error) {
+	return collect[Stranded](ctx, db.pool, "counting rows that the batch had superseded", `
+		SELECT o.batch_id AS batch, count(*) AS rows
+		FROM (
+			SELECT r.id, r.asset_id, r.locale_id, r.site_id, b.acceptance
+			FROM batch b JOIN rename r ON r.id BETWEEN b.first_id AND b.last_id AND r.batch_id = b.id
+			WHERE b.id = @batch AND b.status = 'cancelled' AND r.status = 'cancelled' AND r.fence = 0 AND EXISTS (
+				SELECT FROM batch o WHERE o.site_id = b.site_id AND o.acceptance < b.acceptance AND o.superseded > 0)
+			ORDER BY r.id LIMIT @look
+		) c JOIN LATERAL (
+			SELECT o.batch_id FROM rename o JOIN batch ob ON ob.id = o.batch_id
+			WHERE o.asset_id = c.asset_id AND o.locale_id = c.locale_id AND o.site_id = c.site_id
+				AND o.status = 'superseded' AND o.superseded_by = c.id AND o.fence = 0 AND ob.acceptance < c.acceptance
+		) o ON true
+		GROUP BY o.batch_id ORDER BY o.batch_id`, pgx.NamedArgs{"batch": batchID, "look": strandedLook})
+}

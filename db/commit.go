@@ -1,0 +1,95 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	// commitKnown bounds the asking whether a transaction was committed: longer
+	// than a restart of the database takes.
+	commitKnown = 20 * time.Second
+
+	// commitAskEvery is the pause between two tries.
+	commitAskEvery = 200 * time.Millisecond
+)
+
+// ErrCommitUnknown reports that the connection broke at COMMIT, and that the
+// database did not answer afterwards: what was written may be there or not.
+var ErrCommitUnknown = errors.New("the database did not say whether it was stored")
+
+// inTx runs fn in a transaction. When the connection breaks before COMMIT is
+// acknowledged, it asks the database what became of the transaction; so its error
+// means that nothing was written, but for ErrCommitUnknown.
+func (db *DB) inTx(ctx context.Context, fn func(pgx.Tx) error) error {
+	tx, err := db.pool.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("error beginning a transaction: %w", err)
+	}
+	defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // it says so too where there is nothing to undo
+	if err := fn(tx); err != nil {
+		return err
+	}
+	var id string
+	if err := tx.QueryRow(ctx, `SELECT pg_current_xact_id()::text`).Scan(&id); err != nil {
+		return fmt.Errorf("error before the commit: %w", err)
+	}
+	err = tx.Commit(ctx)
+	if err == nil || answered(err) {
+		return err
+	}
+	return db.askCommit(context.WithoutCancel(ctx), id, err)
+}
+
+// answered tells whether an error of COMMIT is the server's own word.
+func answered(err error) bool {
+	_, said := errors.AsType[*pgconn.PgError](err)
+	return said || errors.Is(err, pgx.ErrTxCommitRollback)
+}
+
+// askCommit finds out what became of a transaction. It may still be in progress:
+// the server has perhaps not noticed that its client is gone.
+func (db *DB) askCommit(ctx context.Context, id string, broken error) error {
+	ctx, cancel := context.WithTimeout(ctx, commitKnown)
+	defer cancel()
+	for {
+		var status *string
+		err := db.pool.QueryRow(ctx, `SELECT pg_xact_status($1::text::xid8)`, id).Scan(&status)
+		switch {
+		case err == nil && status != nil && *status == "committed":
+			return nil
+		case err == nil && status != nil && *status == "aborted":
+			return fmt.Errorf("error committing: %w", broken)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ErrCommitUnknown, broken)
+		case <-time.After(commitAskEvery):
+		}
+	}
+}
+
+// deadlockTries bounds the deadlocks that one transaction is likely to meet.
+const deadlockTries = 5
+
+// retryDeadlock repeats a transaction that PostgreSQL ended to free another one.
+// The order of locks leaves none that we know of; one that we don't know must not
+// fail what a person asked for.
+func retryDeadlock(fn func() error) (err error) {
+	for range deadlockTries {
+		if err = fn(); !isDeadlock(err) {
+			return err
+		}
+	}
+	return err
+}
+
+func isDeadlock(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pgErr.Code == "40P01"
+}
