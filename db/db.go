@@ -102,6 +102,14 @@ func parseURL(url string) (*pgxpool.Config, error) {
 	set["enable_seqscan"] = "off"
 	set["enable_bitmapscan"] = "off"
 	set["jit"] = "off"
+	for name, v := range serverSettings() { // the URL may say otherwise
+		if set[name] == "" {
+			set[name] = v
+		}
+	}
+	NoticeDead(&cc.Config)
+	cc.Tracer = fetchDeadline{}
+	pc.PingTimeout = pingTime
 	return pc, nil
 }
 
@@ -152,9 +160,10 @@ func Transient(err error) bool {
 }
 
 // transientCode knows PostgreSQL's classes 08 (connection), 40 (rollback:
-// deadlock, serialization), 53 (resources) and 57P (shutdown, crash).
+// deadlock, serialization), 53 (resources) and 57P (shutdown, crash), and the end of
+// a transaction that stood still.
 func transientCode(code string) bool {
-	for _, class := range []string{"08", "40", "53", "57P"} {
+	for _, class := range []string{"08", "40", "53", "57P", stoodStill} {
 		if strings.HasPrefix(code, class) {
 			return true
 		}

@@ -7,6 +7,7 @@ import (
 	"iter"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"relabel/internal/failpoint"
 )
@@ -62,6 +63,9 @@ func (db *DB) Load(ctx context.Context, p LoadParams) (batchID int64, err error)
 		return err
 	})
 	failpoint.Hit("load-committed")
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == stoodStill || pgconn.SafeToRetry(err) {
+		err = fmt.Errorf("the load lost its connection, and was undone (one that stands still for %s does, so that it holds nobody up): load it again", standstill)
+	}
 	return batchID, err
 }
 

@@ -27,6 +27,10 @@ const (
 	// cancelChunk is how many renames of a cancelled batch end in one statement.
 	cancelChunk = 10_000
 
+	// feedTime bounds a chunk of the cancelled and one feed, each. Thousands of rows
+	// take a second or two: after that the connection is dead.
+	feedTime = 30 * time.Second
+
 	// DefaultWindow is how many renames of a site have a job at most (for each
 	// priority that pushes in front, and a tenth for each that waits behind): enough for minutes of work at any limit,
 	// and river_job stays small.
@@ -168,9 +172,11 @@ func (f *feeder) sleep(ctx context.Context) {
 }
 
 func (f *feeder) feed(ctx context.Context) error {
-	if _, err := f.db.CancelOpen(ctx, f.site.ID, cancelChunk); err != nil {
+	if err := f.endCancelled(ctx); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, feedTime)
+	defer cancel()
 	err := pgx.BeginFunc(ctx, f.db.Pool(), func(tx pgx.Tx) error {
 		p := feedParams(f.site, f.window)
 		p.ProcessID, p.Running = f.process, f.running.list()
@@ -181,6 +187,13 @@ func (f *feeder) feed(ctx context.Context) error {
 		return f.share(ctx, tx, p)
 	})
 	failpoint.Hit("fed")
+	return err
+}
+
+func (f *feeder) endCancelled(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, feedTime)
+	defer cancel()
+	_, err := f.db.CancelOpen(ctx, f.site.ID, cancelChunk)
 	return err
 }
 

@@ -185,10 +185,7 @@ func (a *app) watchWork(ctx context.Context, w *watch, untilDone bool) error {
 			return nil
 		case <-tick.C:
 		}
-		load, err := w.workload(ctx)
-		if err == nil {
-			err = w.show(ctx, rep)
-		}
+		load, err := w.next(ctx, rep)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -204,6 +201,17 @@ func (a *app) watchWork(ctx context.Context, w *watch, untilDone bool) error {
 		}
 		told = len(load.reasons)
 	}
+}
+
+// next reads and shows how far it is.
+func (w *watch) next(ctx context.Context, rep reporter) (workload, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
+	load, err := w.workload(ctx)
+	if err == nil {
+		err = w.show(ctx, rep)
+	}
+	return load, err
 }
 
 func (w *watch) show(ctx context.Context, rep reporter) error {
