@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strconv"
 	"strings"
@@ -41,12 +42,14 @@ const (
 // Config says which database, and how much of it.
 type Config struct {
 	URL      string
-	MaxConns int32 // 0: 12
+	MaxConns int32        // 0: 12
+	Logger   *slog.Logger // tells what a migration waits for; nil: nobody is told
 }
 
 // DB is a pool of connections whose search_path is relabel's schema.
 type DB struct {
 	pool *pgxpool.Pool
+	log  *slog.Logger
 }
 
 // Open connects, and fails at once when the database can't be reached. Its
@@ -68,7 +71,11 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		pool.Close()
 		return nil, unreachable(pc.ConnConfig, err)
 	}
-	return &DB{pool: pool}, nil
+	log := cfg.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &DB{pool: pool, log: log}, nil
 }
 
 // Pool is for River's driver.
