@@ -17,6 +17,13 @@ const (
 	ObserveSQL     = observeSQL
 	OneBatchSQL    = batchStatusSQL + `WHERE b.id = @id`
 	CancelOpenSQL  = cancelOpenSQL
+
+	WorkedSQL        = workedSQL
+	TroubledSQL      = troubledSQL
+	WorkloadSQL      = workloadSQL
+	OpenBatchesSQL   = openBatchesSQL
+	NewestBatchesSQL = newestBatchesSQL
+	SiteBatchesSQL   = siteBatchesSQL
 )
 
 // MigrateTo brings our own tables to a version, up or down.
