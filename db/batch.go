@@ -92,12 +92,29 @@ func (db *DB) BatchStatus(ctx context.Context, id int64) (BatchStatus, error) {
 	return list[0], nil
 }
 
+const (
+	newestBatchesSQL = batchStatusSQL + `ORDER BY b.id DESC LIMIT @limit`
+
+	// siteBatchesSQL goes down batch_site_idx from the site's last id. Asked for by
+	// site_id = ..., PostgreSQL may take the primary key, and read all sites' batches.
+	siteBatchesSQL = batchStatusSQL + `
+		WHERE b.id = ANY (ARRAY(
+			SELECT n.id FROM site x CROSS JOIN LATERAL (
+				SELECT o.id, o.site_id FROM batch o WHERE (o.site_id, o.id) < (x.id + 1, 0)
+				ORDER BY o.site_id DESC, o.id DESC LIMIT @limit
+			) n
+			WHERE x.name = @site AND n.site_id = x.id
+		)) ORDER BY b.id DESC`
+)
+
 // Batches lists the newest batches first, of one site or with an empty name of
 // all.
 func (db *DB) Batches(ctx context.Context, site string, limit int) ([]BatchStatus, error) {
-	return collect[BatchStatus](ctx, db.pool, "listing batches",
-		batchStatusSQL+`WHERE @site = '' OR s.name = @site ORDER BY b.id DESC LIMIT @limit`,
-		pgx.NamedArgs{"site": site, "limit": limit})
+	sql := newestBatchesSQL
+	if site != "" {
+		sql = siteBatchesSQL
+	}
+	return collect[BatchStatus](ctx, db.pool, "listing batches", sql, pgx.NamedArgs{"site": site, "limit": limit})
 }
 
 // SetBatchStatus moves a batch that has not ended to active or paused; it tells
@@ -159,7 +176,9 @@ func (db *DB) ChangeBatch(ctx context.Context, id int64, status string) error {
 type Workload struct {
 	Open         int64 // rows to send; those of paused batches are not among them
 	Paused       int64 // rows that wait because their batch is paused
-	Ended        int64 // rows of the same batches that have ended
+	Ending       int64 // rows of cancelled batches that have not ended yet
+	Flying       int64 // of all these, those with a call in flight, or one whose process died
+	Ended        int64 // rows of the batches that are open or paused that have ended
 	Calls        int64
 	RateLimited  int64
 	ParkedReason *string
@@ -168,18 +187,25 @@ type Workload struct {
 	Now          time.Time
 }
 
+// workloadSQL is served by batch_unfinished_idx.
+const workloadSQL = `
+SELECT coalesce(sum(b.total - b.ended) FILTER (WHERE b.status = 'active'), 0)::bigint AS open,
+	coalesce(sum(b.total - b.ended) FILTER (WHERE b.status = 'paused'), 0)::bigint AS paused,
+	coalesce(sum(b.sending), 0)::bigint AS flying,
+	coalesce(sum(b.total - b.ended) FILTER (WHERE b.status = 'cancelled'), 0)::bigint AS ending,
+	coalesce(sum(b.ended) FILTER (WHERE b.status <> 'cancelled'), 0)::bigint AS ended,
+	coalesce(sum(b.calls) FILTER (WHERE b.status <> 'cancelled'), 0)::bigint AS calls,
+	coalesce(sum(b.rate_limited) FILTER (WHERE b.status <> 'cancelled'), 0)::bigint AS rate_limited,
+	s.parked_reason, s.paused_at IS NOT NULL AS site_paused,
+	CASE WHEN k.opened_at IS NOT NULL THEN coalesce(k.last_error, 'no answer') END AS breaker_error,
+	clock_timestamp() AS now
+FROM site s JOIN breaker k ON k.site_id = s.id
+LEFT JOIN batch b ON b.site_id = s.id AND b.status IN ('active', 'paused', 'cancelled') AND b.finished_at IS NULL
+WHERE s.id = @site GROUP BY s.id, k.site_id`
+
 // Workload reads what a site has to do: one row a batch that is open.
 func (db *DB) Workload(ctx context.Context, siteID int) (Workload, error) {
-	list, err := collect[Workload](ctx, db.pool, "reading the workload", `
-		SELECT coalesce(sum(b.total - b.ended) FILTER (WHERE b.status = 'active'), 0)::bigint AS open,
-			coalesce(sum(b.total - b.ended) FILTER (WHERE b.status = 'paused'), 0)::bigint AS paused,
-			coalesce(sum(b.ended), 0)::bigint AS ended, coalesce(sum(b.calls), 0)::bigint AS calls,
-			coalesce(sum(b.rate_limited), 0)::bigint AS rate_limited,
-			s.parked_reason, s.paused_at IS NOT NULL AS site_paused,
-			CASE WHEN k.opened_at IS NOT NULL THEN coalesce(k.last_error, 'no answer') END AS breaker_error,
-			clock_timestamp() AS now
-		FROM site s JOIN breaker k ON k.site_id = s.id LEFT JOIN batch b ON b.site_id = s.id AND b.status IN ('active', 'paused')
-		WHERE s.id = @site GROUP BY s.id, k.site_id`, pgx.NamedArgs{"site": siteID})
+	list, err := collect[Workload](ctx, db.pool, "reading the workload", workloadSQL, pgx.NamedArgs{"site": siteID})
 	if err != nil {
 		return Workload{}, err
 	}
@@ -189,12 +215,16 @@ func (db *DB) Workload(ctx context.Context, siteID int) (Workload, error) {
 	return list[0], nil
 }
 
+// troubledSQL is served by batch_ended_idx.
+const troubledSQL = `
+SELECT coalesce(sum(failed + conflict + invalid), 0)::bigint FROM batch
+WHERE site_id = @site AND finished_at >= @since AND acceptance IS NOT NULL`
+
 // TroubledSince counts the rows that did not succeed in batches that ended
-// since then; a plan that was discarded is none.
+// since then. A plan that was discarded is none of them, nor is what somebody
+// cancelled.
 func (db *DB) TroubledSince(ctx context.Context, siteID int, since time.Time) (n int64, err error) {
-	err = db.pool.QueryRow(ctx, `
-		SELECT coalesce(sum(failed + conflict + invalid + cancelled), 0)::bigint FROM batch
-		WHERE site_id = $1 AND finished_at >= $2 AND acceptance IS NOT NULL`, siteID, since).Scan(&n)
+	err = db.pool.QueryRow(ctx, troubledSQL, pgx.NamedArgs{"site": siteID, "since": since}).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("error counting what did not succeed: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strconv"
 	"strings"
@@ -41,12 +42,14 @@ const (
 // Config says which database, and how much of it.
 type Config struct {
 	URL      string
-	MaxConns int32 // 0: 12
+	MaxConns int32        // 0: 12
+	Logger   *slog.Logger // tells what a migration waits for; nil: nobody is told
 }
 
 // DB is a pool of connections whose search_path is relabel's schema.
 type DB struct {
 	pool *pgxpool.Pool
+	log  *slog.Logger
 
 	acceptChunk int // rows
 }
@@ -70,7 +73,11 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		pool.Close()
 		return nil, unreachable(pc.ConnConfig, err)
 	}
-	return &DB{pool: pool, acceptChunk: acceptChunk}, nil
+	log := cfg.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &DB{pool: pool, log: log, acceptChunk: acceptChunk}, nil
 }
 
 // Pool is for River's driver.
@@ -104,6 +111,14 @@ func parseURL(url string) (*pgxpool.Config, error) {
 	set["enable_seqscan"] = "off"
 	set["enable_bitmapscan"] = "off"
 	set["jit"] = "off"
+	for name, v := range serverSettings() { // the URL may say otherwise
+		if set[name] == "" {
+			set[name] = v
+		}
+	}
+	NoticeDead(&cc.Config)
+	cc.Tracer = fetchDeadline{}
+	pc.PingTimeout = pingTime
 	return pc, nil
 }
 
@@ -154,9 +169,10 @@ func Transient(err error) bool {
 }
 
 // transientCode knows PostgreSQL's classes 08 (connection), 40 (rollback:
-// deadlock, serialization), 53 (resources) and 57P (shutdown, crash).
+// deadlock, serialization), 53 (resources) and 57P (shutdown, crash), and the end of
+// a transaction that stood still.
 func transientCode(code string) bool {
-	for _, class := range []string{"08", "40", "53", "57P"} {
+	for _, class := range []string{"08", "40", "53", "57P", stoodStill} {
 		if strings.HasPrefix(code, class) {
 			return true
 		}

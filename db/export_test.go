@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/tern/v2/migrate"
 )
 
 // Hot statements, for the tests of their plans.
@@ -20,7 +21,21 @@ const (
 	EndCancelledSQL    = endCancelledSQL
 	TouchedSQL         = touchedSQL
 	SupersedeSQL       = supersedeSQL
+
+	WorkedSQL        = workedSQL
+	TroubledSQL      = troubledSQL
+	WorkloadSQL      = workloadSQL
+	OpenBatchesSQL   = openBatchesSQL
+	NewestBatchesSQL = newestBatchesSQL
+	SiteBatchesSQL   = siteBatchesSQL
 )
+
+// MigrateTo brings our own tables to a version, up or down.
+func (db *DB) MigrateTo(ctx context.Context, version int32) error {
+	return db.withMigrator(ctx, func(m *migrator) error {
+		return m.ours(ctx, func(o *migrate.Migrator) error { return o.MigrateTo(ctx, version) })
+	})
+}
 
 // AcceptInChunksOf sets how many rows of a batch are accepted in one transaction.
 func (db *DB) AcceptInChunksOf(rows int) { db.acceptChunk = rows }

@@ -128,15 +128,24 @@ DELETE FROM river_job WHERE id = ANY (ARRAY(SELECT id FROM dead))`
 const acceptedLine = `SELECT CASE WHEN b.accepted_to IS NULL THEN 9223372036854775807
 	ELSE (SELECT l.line FROM rename l WHERE l.id = b.accepted_to AND l.batch_id = b.id) END AS line`
 
+// unreadTime is how long a feeder may leave unread what the server sends it.
+// Thousands of jobs come back from their insertion, more than a socket holds: a
+// process that is stopped in the midst of them is not idle to PostgreSQL, and
+// would keep the lock. Only for the feed: who reads results page by page takes
+// longer. It has no effect on a Unix socket.
+const unreadTime = 15 * time.Second
+
 // Feed tells which renames need a job, and deletes waiting jobs that came to
 // nothing. Only one process feeds a site at a
 // time; ok is false when another one is at it. The lock lasts until tx ends.
 func Feed(ctx context.Context, tx pgx.Tx, p FeedParams) (rows []FeedRow, ok bool, err error) {
 	var broken bool
+	var setting string
 	if err := tx.QueryRow(ctx, `
 		SELECT s.parked_at IS NULL AND s.paused_at IS NULL AND pg_try_advisory_xact_lock(hashtext('relabel feed'), s.id),
-			b.opened_at IS NOT NULL
-		FROM site s JOIN breaker b ON b.site_id = s.id WHERE s.id = $1`, p.SiteID).Scan(&ok, &broken); err != nil {
+			b.opened_at IS NOT NULL, set_config('tcp_user_timeout', $2, true)
+		FROM site s JOIN breaker b ON b.site_id = s.id WHERE s.id = $1`,
+		p.SiteID, milliseconds(unreadTime)).Scan(&ok, &broken, &setting); err != nil {
 		return nil, false, fmt.Errorf("error locking the feed: %w", err)
 	}
 	if broken {

@@ -7,6 +7,7 @@ import (
 	"iter"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"relabel/internal/failpoint"
 )
@@ -67,6 +68,9 @@ func (db *DB) Load(ctx context.Context, p LoadParams) (batchID int64, err error)
 	failpoint.Hit("load-committed")
 	if err == nil {
 		db.acceptAll(ctx, p.SiteID)
+	}
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == stoodStill || pgconn.SafeToRetry(err) {
+		err = fmt.Errorf("the load lost its connection, and was undone (one that stands still for %s does, so that it holds nobody up): load it again", standstill)
 	}
 	return batchID, err
 }

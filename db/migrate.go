@@ -6,8 +6,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/tern/v2/migrate"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivermigrate"
@@ -58,8 +60,10 @@ func (db *DB) MigrateDown(ctx context.Context) error {
 		if err := m.ours(ctx, func(o *migrate.Migrator) error { return o.MigrateTo(ctx, 0) }); err != nil {
 			return err
 		}
-		_, err := m.conn.Exec(ctx, "DROP SCHEMA "+Schema+" CASCADE")
-		return err
+		return m.patiently(ctx, func() error {
+			_, err := m.conn.Exec(ctx, "DROP SCHEMA "+Schema+" CASCADE")
+			return err
+		})
 	})
 }
 
@@ -71,7 +75,7 @@ func (db *DB) MigrationStatus(ctx context.Context) (MigrationStatus, error) {
 		return st, err
 	}
 	st.Latest = len(names)
-	rm, err := riverMigrator(db)
+	rm, err := riverMigrator(db.pool)
 	if err != nil {
 		return st, err
 	}
@@ -105,27 +109,32 @@ func (db *DB) readVersions(ctx context.Context, st *MigrationStatus) error {
 }
 
 type migrator struct {
-	db   *DB
-	conn *pgx.Conn
+	db      *DB
+	cfg     *pgx.ConnConfig
+	conn    *pgx.Conn
+	backend atomic.Uint32 // the PostgreSQL process that migrates now
 }
 
 // withMigrator holds the lock on a connection of its own while fn runs; not one
 // of the pool's, which those who wait for the lock could use up before River's
 // migrations get theirs.
 func (db *DB) withMigrator(ctx context.Context, fn func(*migrator) error) error {
-	conn, err := pgx.ConnectConfig(ctx, db.pool.Config().ConnConfig)
-	if err != nil {
+	m := &migrator{db: db, cfg: db.pool.Config().ConnConfig}
+	m.cfg.RuntimeParams["application_name"] = "relabel migrate"
+	m.cfg.RuntimeParams["lock_timeout"] = milliseconds(lockTime) // tern's RESET ALL brings it back
+	var err error
+	if m.conn, err = pgx.ConnectConfig(ctx, m.cfg); err != nil {
 		return fmt.Errorf("error getting a connection to migrate: %w", err)
 	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // its lock goes with it
-	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1)", int64(migrateLock)); err != nil {
-		return fmt.Errorf("error locking for migration: %w", err)
+	defer m.conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // its lock goes with it
+	if err := m.takeTurn(ctx); err != nil {
+		return err
 	}
 	// On the way down too: what counts the versions is made first, whatever there is.
-	if _, err := conn.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+Schema); err != nil {
+	if _, err := m.conn.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+Schema); err != nil {
 		return fmt.Errorf("error creating schema %s: %w", Schema, err)
 	}
-	return fn(&migrator{db: db, conn: conn})
+	return fn(m)
 }
 
 func (m *migrator) ours(ctx context.Context, run func(*migrate.Migrator) error) error {
@@ -144,14 +153,20 @@ func (m *migrator) ours(ctx context.Context, run func(*migrate.Migrator) error) 
 		}
 		o.AppendMigration(name, up, down)
 	}
-	if err := run(o); err != nil {
+	m.backend.Store(m.conn.PgConn().PID())
+	if err := m.patiently(ctx, func() error { return run(o) }); err != nil {
 		return fmt.Errorf("error migrating relabel's tables: %w", err)
 	}
 	return nil
 }
 
 func (m *migrator) river(ctx context.Context, dir rivermigrate.Direction) error {
-	rm, err := riverMigrator(m.db)
+	pool, err := m.riverPool(ctx)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	rm, err := riverMigrator(pool)
 	if err != nil {
 		return err
 	}
@@ -159,14 +174,33 @@ func (m *migrator) river(ctx context.Context, dir rivermigrate.Direction) error 
 	if dir == rivermigrate.DirectionDown {
 		opts.TargetVersion = -1 // all of them
 	}
-	if _, err := rm.Migrate(ctx, dir, opts); err != nil {
+	err = m.patiently(ctx, func() error {
+		_, err := rm.Migrate(ctx, dir, opts)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("error migrating River's tables: %w", err)
 	}
 	return nil
 }
 
-func riverMigrator(db *DB) (*rivermigrate.Migrator[pgx.Tx], error) {
-	rm, err := rivermigrate.New(riverpgxv5.New(db.pool), &rivermigrate.Config{
+// riverPool is one connection, as River wants a pool, with the migrator's settings.
+func (m *migrator) riverPool(ctx context.Context) (*pgxpool.Pool, error) {
+	cfg := m.db.pool.Config()
+	cfg.ConnConfig, cfg.MaxConns, cfg.MinConns, cfg.MinIdleConns = m.cfg.Copy(), 1, 0, 0
+	cfg.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		m.backend.Store(conn.PgConn().PID())
+		return nil
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("error getting a connection for River's migrations: %w", err)
+	}
+	return pool, nil
+}
+
+func riverMigrator(pool *pgxpool.Pool) (*rivermigrate.Migrator[pgx.Tx], error) {
+	rm, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{
 		Schema: Schema,
 		Logger: slog.New(slog.DiscardHandler), // one line a version is not news
 	})

@@ -6,12 +6,14 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+const openBatchesSQL = batchStatusSQL + `
+	WHERE b.status IN ('active', 'paused') AND (@sites::text[] = '{}' OR s.name = ANY (@sites))
+	ORDER BY b.site_id, b.priority, b.acceptance LIMIT @limit`
+
 // OpenBatches lists the batches that are active or paused, of some sites or when
 // none is named of all, in the order in which their rows are sent. Served by
 // batch_open_idx.
 func (db *DB) OpenBatches(ctx context.Context, limit int, sites ...string) ([]BatchStatus, error) {
-	return collect[BatchStatus](ctx, db.pool, "listing open batches", batchStatusSQL+`
-		WHERE b.status IN ('active', 'paused') AND (@sites::text[] = '{}' OR s.name = ANY (@sites))
-		ORDER BY b.site_id, b.priority, b.acceptance LIMIT @limit`,
+	return collect[BatchStatus](ctx, db.pool, "listing open batches", openBatchesSQL,
 		pgx.NamedArgs{"limit": limit, "sites": append([]string{}, sites...)})
 }

@@ -20,16 +20,25 @@ type Worked struct {
 	Now         time.Time
 }
 
+// workedSQL asks for the open ones and for those that have ended by an index each,
+// batch_open_idx and batch_ended_idx: a site keeps all of its batches.
+const workedSQL = `
+SELECT coalesce(sum(total), 0)::bigint AS total, coalesce(sum(ended), 0)::bigint AS ended,
+	coalesce(sum(failed), 0)::bigint AS failed, coalesce(sum(calls), 0)::bigint AS calls,
+	coalesce(sum(rate_limited), 0)::bigint AS rate_limited,
+	coalesce(sum(total - ended) FILTER (WHERE status = 'paused' AND status_reason IS NOT NULL), 0)::bigint AS held,
+	clock_timestamp() AS now
+FROM (
+	SELECT total, ended, failed, calls, rate_limited, status, status_reason FROM batch
+	WHERE site_id = ANY (@sites) AND status IN ('active', 'paused')
+	UNION ALL
+	SELECT total, ended, failed, calls, rate_limited, status, status_reason FROM batch
+	WHERE site_id = ANY (@sites) AND finished_at >= @since AND acceptance IS NOT NULL AND status NOT IN ('active', 'paused')
+) b`
+
 // WorkedSince reads how far sites are.
 func (db *DB) WorkedSince(ctx context.Context, siteIDs []int, since time.Time) (Worked, error) {
-	list, err := collect[Worked](ctx, db.pool, "reading the progress", `
-		SELECT coalesce(sum(total), 0)::bigint AS total, coalesce(sum(ended), 0)::bigint AS ended,
-			coalesce(sum(failed), 0)::bigint AS failed, coalesce(sum(calls), 0)::bigint AS calls,
-			coalesce(sum(rate_limited), 0)::bigint AS rate_limited,
-			coalesce(sum(total - ended) FILTER (WHERE status = 'paused' AND status_reason IS NOT NULL), 0)::bigint AS held,
-			clock_timestamp() AS now
-		FROM batch WHERE site_id = ANY (@sites) AND (status IN ('active', 'paused') OR finished_at >= @since AND acceptance IS NOT NULL)`,
-		pgx.NamedArgs{"sites": siteIDs, "since": since})
+	list, err := collect[Worked](ctx, db.pool, "reading the progress", workedSQL, pgx.NamedArgs{"sites": siteIDs, "since": since})
 	if err != nil {
 		return Worked{}, err
 	}

@@ -31,6 +31,10 @@ const (
 	// or so, as the feed waits for it.
 	acceptChunks = 10
 
+	// feedTime bounds a chunk of the cancelled and one feed, each. Thousands of rows
+	// take a second or two: after that the connection is dead.
+	feedTime = 30 * time.Second
+
 	// DefaultWindow is how many renames of a site have a job at most (for each
 	// priority that pushes in front, and a tenth for each that waits behind): enough for minutes of work at any limit,
 	// and river_job stays small.
@@ -172,12 +176,11 @@ func (f *feeder) sleep(ctx context.Context) {
 }
 
 func (f *feeder) feed(ctx context.Context) error {
-	if err := f.accept(ctx); err != nil {
+	if err := f.endCancelled(ctx); err != nil {
 		return err
 	}
-	if _, err := f.db.CancelOpen(ctx, f.site.ID, cancelChunk); err != nil {
-		return err
-	}
+	ctx, cancel := context.WithTimeout(ctx, feedTime)
+	defer cancel()
 	err := pgx.BeginFunc(ctx, f.db.Pool(), func(tx pgx.Tx) error {
 		p := feedParams(f.site, f.window)
 		p.ProcessID, p.Running = f.process, f.running.list()
@@ -194,6 +197,8 @@ func (f *feeder) feed(ctx context.Context) error {
 // accept goes on with a batch whose loading process is gone, some chunks a turn:
 // what is accepted may be fed.
 func (f *feeder) accept(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, feedTime)
+	defer cancel()
 	for range acceptChunks {
 		if more, err := f.db.AcceptMore(ctx, f.site.ID); err != nil || !more {
 			return err
@@ -201,6 +206,13 @@ func (f *feeder) accept(ctx context.Context) error {
 	}
 	f.wakeIn(0)
 	return nil
+}
+
+func (f *feeder) endCancelled(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, feedTime)
+	defer cancel()
+	_, err := f.db.CancelOpen(ctx, f.site.ID, cancelChunk)
+	return err
 }
 
 // share lets renames of later priorities go first, one for every so many calls

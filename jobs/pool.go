@@ -212,7 +212,7 @@ func (p *Pool) Start(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := p.cfg.DB.Beat(ctx, p.process); err != nil {
+	if err := p.beatOnce(ctx); err != nil {
 		return err
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -245,11 +245,18 @@ func (p *Pool) beat(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := p.cfg.DB.Beat(ctx, p.process); err != nil && ctx.Err() == nil {
+			if err := p.beatOnce(ctx); err != nil && ctx.Err() == nil {
 				p.cfg.Logger.Warn("the heartbeat waits for the database", "error", err)
 			}
 		}
 	}
+}
+
+// beatOnce does not wait for a dead connection: the next beat takes another one.
+func (p *Pool) beatOnce(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	return p.cfg.DB.Beat(ctx, p.process)
 }
 
 // Stop makes no new calls, waits for those in flight, and takes the process off

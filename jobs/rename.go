@@ -166,6 +166,8 @@ func (w *renameWorker) heed(ctx context.Context, site *siteRun, o outcome) {
 	if o.Park == "" {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
 	if err := w.db.ParkSite(ctx, site.site.ID, site.fingerprint, o.Park); err != nil {
 		w.log.Error("the site could not be parked", "site", site.site.Name, "error", err)
 	}
@@ -202,6 +204,8 @@ func (w *renameWorker) follow(ctx context.Context, site *siteRun, c db.Claim, f 
 	if reason == "" {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
 	if _, err := w.db.SetBatchStatus(ctx, c.BatchID, "paused", &reason); err != nil {
 		w.log.Error("the batch could not be paused", "batch", c.BatchID, "error", err)
 	}

@@ -12,6 +12,11 @@ const (
 	// watchedRows is how many of a batch's last rows are looked at.
 	watchedRows = 200
 
+	// watchedBatches is how many batches are looked at, those that had a row end
+	// last: rows go out batch by batch, so few are at work at a time. One takes 6 KB,
+	// and a process may run for months.
+	watchedBatches = 64
+
 	// sampleRows is how many examples a reason names.
 	sampleRows = 3
 )
@@ -25,6 +30,7 @@ type failureWatch struct {
 
 	mu      sync.Mutex
 	batches map[int64]*recentRows
+	rows    int64 // seen so far
 }
 
 // recentRows is a ring of the last rows' causes; empty for one that did well.
@@ -34,6 +40,7 @@ type recentRows struct {
 	next   int
 	full   bool
 	counts map[string]int
+	last   int64 // the number of its last row, of all that were seen
 }
 
 func newFailureWatch(share float64) *failureWatch {
@@ -48,11 +55,7 @@ func (w *failureWatch) ended(batch int64, assetID string, f db.Finish) string {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	r := w.batches[batch]
-	if r == nil {
-		r = &recentRows{counts: map[string]int{}}
-		w.batches[batch] = r
-	}
+	r := w.of(batch)
 	cause := r.add(assetID, f)
 	if cause == "" || !r.full || float64(r.counts[cause]) <= w.share*watchedRows {
 		return ""
@@ -60,6 +63,33 @@ func (w *failureWatch) ended(batch int64, assetID string, f db.Finish) string {
 	delete(w.batches, batch)
 	return fmt.Sprintf("%d of the last %d rows failed for the same cause: %s (such as assets %s)",
 		r.counts[cause], watchedRows, cause, strings.Join(r.samples(cause), ", "))
+}
+
+// of gives a batch's rows. For a new one the batch goes that has had none for the
+// longest time: it has ended, most likely.
+func (w *failureWatch) of(batch int64) *recentRows {
+	r := w.batches[batch]
+	if r == nil {
+		if len(w.batches) >= watchedBatches {
+			w.forget()
+		}
+		r = &recentRows{counts: map[string]int{}}
+		w.batches[batch] = r
+	}
+	w.rows++
+	r.last = w.rows
+	return r
+}
+
+func (w *failureWatch) forget() {
+	var oldest int64
+	last := w.rows + 1
+	for id, r := range w.batches {
+		if r.last < last {
+			oldest, last = id, r.last
+		}
+	}
+	delete(w.batches, oldest)
 }
 
 func (r *recentRows) add(assetID string, f db.Finish) (cause string) {

@@ -103,3 +103,34 @@ func TestFailureWatchConcurrently(t *testing.T) {
 	all.Wait()
 	require.Equal(t, 4, said, "once each 200 rows")
 }
+
+// A process that works for months keeps what it needs of batches that are at work,
+// and nothing of those that have ended.
+func TestFailureWatchForgets(t *testing.T) {
+	t.Parallel()
+
+	w := newFailureWatch(0.5)
+	for batch := range int64(1000) {
+		require.Empty(t, rowsEnded(w, 1000+batch, "f"))
+		if batch < 199 {
+			require.Empty(t, rowsEnded(w, 1, "f"), "one that goes on beside the others")
+		}
+	}
+	require.LessOrEqual(t, len(w.batches), watchedBatches)
+	require.Contains(t, w.batches, int64(1999))
+	require.NotContains(t, w.batches, int64(1), "no row for 800 batches")
+	require.Empty(t, rowsEnded(w, 1, strings.Repeat("f", 199)), "it begins anew")
+	require.Len(t, rowsEnded(w, 1, "f"), 1)
+}
+
+// Others that come and go do not keep a batch from being paused.
+func TestFailureWatchGoesOnBesideOthers(t *testing.T) {
+	t.Parallel()
+
+	w := newFailureWatch(0.5)
+	for row := range int64(199) {
+		require.Empty(t, rowsEnded(w, 1, "f"))
+		require.Empty(t, rowsEnded(w, 2+row, "s"))
+	}
+	require.Len(t, rowsEnded(w, 1, "f"), 1)
+}

@@ -77,3 +77,73 @@ func (s *stage) renameState() string {
 	s.Helper()
 	return strings.Join(ask[[]string](s, `SELECT array_agg(r::text ORDER BY id) FROM rename r`), "\n")
 }
+
+// heldUp is how long others may have to wait for one that stands still in a
+// transaction: PostgreSQL ends it after 10 s; the others look every 5 s, and do
+// their work.
+const heldUp = 20 * time.Second
+
+// Whoever stands still while it holds a lock that others need loses it: a worker
+// that feeds, a load at its end, a turn of the schedules.
+func TestStoppedHolder(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("that a process stands still is read from /proc")
+	}
+	for place, stop := range map[string]func(*stage) *process{
+		"feeding": (*stage).stopFeeding, "load-committing": (*stage).stopLoad, "due-claimed": (*stage).stopTurn,
+	} {
+		t.Run(place, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t, 0, 0)
+			holder := stop(s)
+			s.eventually(time.Minute, "it stands still", func() bool { return s.isStopped(holder) })
+			stopped := time.Now()
+			s.worker("other")
+			if place == "due-claimed" {
+				s.runEnds(1, stopped)
+			} else {
+				s.enqueue(renames(30, "new"))
+				s.eventually(time.Until(stopped.Add(heldUp)), "every row has ended", func() bool {
+					return s.open() == 0 && ask[int](s, `SELECT count(*) FROM batch WHERE status = 'done'`) > 0
+				})
+			}
+			s.Logf("%s: others were held up for %.1f s", place, time.Since(stopped).Seconds())
+			if place == "load-committing" {
+				holder.signal(syscall.SIGCONT)
+				require.Error(t, holder.wait())
+				require.Contains(t, holder.said(), "the load lost its connection, and was undone")
+			} else {
+				s.wakes(holder)
+			}
+			s.checkConserved()
+		})
+	}
+}
+
+// stopFeeding stops a worker in its first feed, with rows that have no job.
+func (s *stage) stopFeeding() *process {
+	s.enqueue(renames(30, "old"))
+	s.exec(`DELETE FROM river_job`)
+	return s.worker("feeder", failpoint("feeding:1:stop"))
+}
+
+func (s *stage) stopLoad() *process {
+	return s.spawn("load", []string{failpoint("load-committing:1:stop")}, "enqueue", s.csv(renames(30, "old")))
+}
+
+func (s *stage) stopTurn() *process {
+	s.newSchedule()
+	w := s.worker("turn", failpoint("due-claimed:1:stop"))
+	s.registered(w)
+	s.night()
+	return w
+}
+
+func (s *stage) runEnds(runs int, since time.Time) {
+	s.Helper()
+	s.eventually(time.Until(since.Add(heldUp)), "the run is done", func() bool {
+		return ask[int](s, `SELECT count(*) FROM schedule_run WHERE status = 'done'`) == runs
+	})
+	s.checkNight(runs)
+}

@@ -14,6 +14,10 @@ const (
 	// pollEvery is how often progress is read: a few indexed queries.
 	pollEvery = 500 * time.Millisecond
 
+	// readTime bounds one reading of the progress: after that the connection is dead,
+	// and the next reading takes another one.
+	readTime = 15 * time.Second
+
 	// shownErrors is how many causes are told of while a batch runs; `status BATCH`
 	// has more.
 	shownErrors = 3
@@ -22,7 +26,7 @@ const (
 // follow shows a batch's progress, and below it all others that run, until it
 // ends, stop says so, or ctx ends.
 func (a *app) follow(ctx context.Context, s *session, id int64, stop func(report.Batch) bool) error {
-	return a.watchBatches(ctx, s, func() (list []report.Batch, end bool, err error) {
+	return a.watchBatches(ctx, s, func(ctx context.Context) (list []report.Batch, end bool, err error) {
 		v, err := s.view(ctx, id)
 		if err != nil {
 			return nil, false, err
@@ -52,7 +56,7 @@ func (a *app) watchAll(ctx context.Context, s *session, site string) error {
 		sites = []string{site}
 	}
 	w := runningBatches{a: a, s: s, sites: sites}
-	if err := a.watchBatches(ctx, s, func() ([]report.Batch, bool, error) { return w.read(ctx) }); err != nil && ctx.Err() == nil {
+	if err := a.watchBatches(ctx, s, w.read); err != nil && ctx.Err() == nil {
 		return err
 	}
 	return a.statusList(context.WithoutCancel(ctx), s, site)
@@ -102,19 +106,19 @@ func (w *runningBatches) ended(ctx context.Context, open []report.Batch) (ended 
 	return ended, nil
 }
 
+// readBatches gives the batches to show, and whether this is the end.
+type readBatches func(context.Context) (list []report.Batch, end bool, err error)
+
 // watchBatches shows what read gives, until it says that this is the end, or ctx
 // ends. A database that is away for a moment is waited for.
-func (a *app) watchBatches(ctx context.Context, s *session, read func() (list []report.Batch, end bool, err error)) error {
+func (a *app) watchBatches(ctx context.Context, s *session, read readBatches) error {
 	rep := a.newReporter()
 	defer rep.end()
 	g := gallery{meters: map[int64]*rateMeter{}}
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
-		list, end, err := read()
-		if err == nil && len(list) > 0 {
-			err = g.show(ctx, s, rep, list)
-		}
+		end, err := g.next(ctx, s, rep, read)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -135,6 +139,17 @@ func (a *app) watchBatches(ctx context.Context, s *session, read func() (list []
 // calls a second.
 type gallery struct {
 	meters map[int64]*rateMeter // by batch
+}
+
+// next reads and shows one picture.
+func (g *gallery) next(ctx context.Context, s *session, rep reporter, read readBatches) (end bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
+	list, end, err := read(ctx)
+	if err == nil && len(list) > 0 {
+		err = g.show(ctx, s, rep, list)
+	}
+	return end, err
 }
 
 func (g *gallery) show(ctx context.Context, s *session, rep reporter, list []report.Batch) error {

@@ -79,7 +79,7 @@ func (a *app) openUnmigrated(ctx context.Context) (*session, error) {
 	if a.cfg.DatabaseURL == "" {
 		return a.openPrivate(ctx)
 	}
-	d, err := db.Open(ctx, db.Config{URL: a.cfg.DatabaseURL})
+	d, err := db.Open(ctx, db.Config{URL: a.cfg.DatabaseURL, Logger: a.log})
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -159,4 +161,48 @@ func TestRunPausedForFailing(t *testing.T) {
 	b.run("work", "--until-done").fails(exitError, "in batches that were paused for failing")
 	b.ok("batch", "resume", "1")
 	b.run("work", "--until-done", "--same-failure", "0").fails(exitTrouble, "400 rows did not succeed")
+}
+
+// What a person takes back is no failure of the workers.
+func TestWorkOnWhatIsCancelled(t *testing.T) {
+	for name, cancel := range map[string][]string{
+		"batch": {"batch", "cancel", "1"},
+		"rows":  {"jobs", "cancel", "--batch", "1", "--yes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := setup(t, webflowtest.Config{Assets: 3}).with("WEBFLOW_RATE_LIMIT", "1/1h")
+			b.enqueue(names(3))
+			p := b.start("", "work", "--until-done")
+			d := b.db()
+			require.Eventually(t, func() bool {
+				st, err := d.BatchStatus(t.Context(), 1)
+				return err == nil && st.Succeeded == 1
+			}, patience, 20*time.Millisecond)
+			b.ok(cancel...)
+			require.Contains(t, p.wait().exits(exitOK).stderr, "stopped; 0 rows are left to send\n")
+			require.Equal(t, 2., b.status("1")["cancelled"])
+		})
+	}
+}
+
+// Nothing is done while a call is in flight, in whatever process: its row's
+// outcome counts.
+func TestWorkWaitsForCallsInFlight(t *testing.T) {
+	for _, change := range []string{"pause", "cancel"} {
+		t.Run(change, func(t *testing.T) {
+			b := setup(t, webflowtest.Config{Assets: 1}) // the second one is not there
+			b.api.FailNext(webflowtest.Delay(4 * slow))
+			id := b.enqueue("asset_id,display_name\n" + webflowtest.AssetID(9) + ",x\n" + webflowtest.AssetID(0) + ",y\n")
+			other := b.start("", "work", "--concurrency", "1")
+			b.calls(1)
+			b.ok("batch", change, id)
+			require.Equal(t, 1., b.status(id)["sending"])
+			b.run("work", "--until-done")
+			v := b.status(id)
+			require.Equal(t, 0., v["sending"])
+			require.Equal(t, 1., v["failed"])
+			other.signal(syscall.SIGTERM)
+			other.wait().exits(exitOK)
+		})
+	}
 }

@@ -46,7 +46,7 @@ func (a *app) open(ctx context.Context) (*session, error) {
 }
 
 func (a *app) openNamed(ctx context.Context) (*session, error) {
-	d, err := db.Open(ctx, db.Config{URL: a.cfg.DatabaseURL})
+	d, err := db.Open(ctx, db.Config{URL: a.cfg.DatabaseURL, Logger: a.log})
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func (a *app) openPrivate(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := db.Open(ctx, db.Config{URL: server.URL()})
+	d, err := db.Open(ctx, db.Config{URL: server.URL(), Logger: a.log})
 	if err != nil {
 		_ = closeServer(server)
 		return nil, err

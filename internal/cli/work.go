@@ -29,8 +29,8 @@ The first SIGINT or SIGTERM makes no new calls, lets those in flight end, and ex
 A second one stops at once; what was in flight then is looked at again within a minute.
 
 Exit codes: 0 stopped or nothing left, 1 error, or a batch was paused because too many of its
-rows failed alike; with --until-done also 3 some rows did not succeed, 4 all that is left
-waits for a parked site (the API refused its token).`,
+rows failed alike; with --until-done also 3 some rows did not succeed (those that somebody
+cancelled don't count), 4 all that is left waits for a parked site (the API refused its token).`,
 		Example: `  relabel work
   relabel work --until-done --site shop,blog
   relabel work --site all
@@ -68,7 +68,7 @@ func (a *app) work(ctx context.Context, s *session, f workFlags, untilDone bool)
 	if err != nil {
 		return err
 	}
-	w := newWatch(s, sites, since)
+	w := newWatch(s, sites, since, a.cfg.CallTimeout+flightMargin)
 	a.note("working on %s; Ctrl-C stops", w.label)
 	var watchErr error
 	if untilDone { // what is due now belongs to what is to be done
@@ -121,10 +121,13 @@ type watch struct {
 	label string
 	since time.Time
 	meter rateMeter
+
+	flight time.Duration // the longest that a call in flight may take
+	idle   time.Time     // since when nothing is left but calls in flight
 }
 
-func newWatch(s *session, sites []jobs.SiteConfig, since time.Time) *watch {
-	w := &watch{s: s, since: since}
+func newWatch(s *session, sites []jobs.SiteConfig, since time.Time, flight time.Duration) *watch {
+	w := &watch{s: s, since: since, flight: flight}
 	var names []string
 	for _, c := range sites {
 		w.sites, w.ids = append(w.sites, c.Site), append(w.ids, c.Site.ID)
@@ -140,6 +143,8 @@ func newWatch(s *session, sites []jobs.SiteConfig, since time.Time) *watch {
 // workload is what all the watched sites have to do, together.
 type workload struct {
 	open, paused int64
+	ending       int64    // rows of cancelled batches that have not ended yet
+	flying       int64    // of all these, those whose call is in flight
 	runs         int64    // of schedules, that are to be brought on
 	parked       int64    // of open and runs, those of parked sites
 	reasons      []string // why sites are parked
@@ -157,6 +162,8 @@ func (w *watch) workload(ctx context.Context) (all workload, err error) {
 		}
 		all.open += one.Open
 		all.paused += one.Paused
+		all.flying += one.Flying
+		all.ending += one.Ending
 		all.runs += runs
 		if one.ParkedReason != nil {
 			all.parked += one.Open + runs
@@ -166,10 +173,32 @@ func (w *watch) workload(ctx context.Context) (all workload, err error) {
 	return all, nil
 }
 
-func (w workload) done() bool { return w.open+w.runs == 0 }
+func (w workload) done() bool { return w.open+w.runs+w.ending == 0 }
 
 // stuck tells that nothing can be sent until a person has done something.
-func (w workload) stuck() bool { return w.open+w.runs > 0 && w.open+w.runs == w.parked }
+func (w workload) stuck() bool {
+	return w.open+w.runs > 0 && w.ending == 0 && w.open+w.runs == w.parked
+}
+
+// flightMargin is what a claim's lease allows beyond its call.
+const flightMargin = 15 * time.Second
+
+// over tells that nothing is left to wait for. Of a batch that is paused, or a site
+// that is parked, calls of other processes may be in flight: their outcome counts,
+// and is there before their leases end. A killed process's rows stay in flight, as
+// far as anybody knows, until somebody may claim them again.
+func (w *watch) over(load workload, now time.Time) bool {
+	switch {
+	case !load.done() && !load.stuck():
+		w.idle = time.Time{}
+		return false
+	case load.flying == 0:
+		return true
+	case w.idle.IsZero():
+		w.idle = now
+	}
+	return now.Sub(w.idle) > w.flight
+}
 
 // watchWork shows progress until the end: a signal, or with untilDone nothing
 // left that can be sent. A database that is away for a moment is waited for.
@@ -185,10 +214,7 @@ func (a *app) watchWork(ctx context.Context, w *watch, untilDone bool) error {
 			return nil
 		case <-tick.C:
 		}
-		load, err := w.workload(ctx)
-		if err == nil {
-			err = w.show(ctx, rep)
-		}
+		load, err := w.next(ctx, rep)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -196,7 +222,7 @@ func (a *app) watchWork(ctx context.Context, w *watch, untilDone bool) error {
 			continue
 		case err != nil:
 			return err
-		case untilDone && (load.done() || load.stuck()):
+		case untilDone && w.over(load, time.Now()):
 			return nil
 		}
 		for ; told < len(load.reasons); told++ { // once
@@ -204,6 +230,17 @@ func (a *app) watchWork(ctx context.Context, w *watch, untilDone bool) error {
 		}
 		told = len(load.reasons)
 	}
+}
+
+// next reads and shows how far it is.
+func (w *watch) next(ctx context.Context, rep reporter) (workload, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
+	load, err := w.workload(ctx)
+	if err == nil {
+		err = w.show(ctx, rep)
+	}
+	return load, err
 }
 
 func (w *watch) show(ctx context.Context, rep reporter) error {
@@ -273,6 +310,7 @@ type workedJSON struct {
 	Sites       []string `json:"sites"`
 	Left        int64    `json:"left"`
 	Paused      int64    `json:"paused"`
+	InFlight    int64    `json:"in_flight"`
 	Ended       int64    `json:"ended"`
 	Calls       int64    `json:"calls"`
 	RateLimited int64    `json:"rate_limited"`
@@ -281,11 +319,15 @@ type workedJSON struct {
 
 func (a *app) printWorked(w *watch, load workload, at db.Worked) error {
 	if !a.json {
-		a.note("stopped; %s left to send", report.Plural(load.open, "row is", "rows are"))
+		text := fmt.Sprintf("stopped; %s left to send", report.Plural(load.open, "row is", "rows are"))
+		if load.flying > 0 {
+			text += ", " + report.Plural(load.flying, "call was", "calls were") + " in flight elsewhere"
+		}
+		a.note("%s", text)
 		return nil
 	}
 	out := workedJSON{
-		Sites: []string{}, Left: load.open, Paused: load.paused, Ended: at.Ended,
+		Sites: []string{}, Left: load.open, Paused: load.paused, InFlight: load.flying, Ended: at.Ended,
 		Calls: at.Calls, RateLimited: at.RateLimited, Parked: append([]string{}, load.reasons...),
 	}
 	for _, site := range w.sites {

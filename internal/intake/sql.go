@@ -11,6 +11,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"relabel/db"
 )
 
 const (
@@ -77,6 +79,7 @@ func connectSource(ctx context.Context, url string) (*pgx.Conn, error) {
 	}
 	cfg.ConnectTimeout = sqlConnectTimeout
 	cfg.RuntimeParams["application_name"] = "relabel source"
+	db.NoticeDead(&cfg.Config)
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err == nil {
 		return conn, nil

@@ -25,6 +25,10 @@ const (
 	// when they loaded the page.
 	maxStreams = 500
 
+	// readWithin bounds the reading of a topic: after that the connection is dead, and
+	// the next reading takes another one.
+	readWithin = 15 * time.Second
+
 	// sendWithin is how long a browser may take to accept figures.
 	sendWithin = 30 * time.Second
 )
@@ -47,6 +51,12 @@ type topic struct {
 }
 
 func newHub(log *slog.Logger) *hub { return &hub{log: log, topics: map[string]*topic{}} }
+
+func (t *topic) read(ctx context.Context) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, readWithin)
+	defer cancel()
+	return t.render(ctx)
+}
 
 // subscribe gives a channel of a topic's figures: the newest, those in between
 // may be missed. It is closed when the dashboard stops.
@@ -95,7 +105,7 @@ func (h *hub) run(ctx context.Context) {
 			return
 		case <-tick.C:
 			for name, t := range h.wanted() {
-				text, err := t.render(ctx)
+				text, err := t.read(ctx)
 				if err != nil {
 					if ctx.Err() == nil {
 						h.log.Warn("the dashboard's figures wait", "topic", name, "error", err)

@@ -1,0 +1,79 @@
+package db_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"relabel/db"
+)
+
+// fillBatches makes sites with a long past: 100,000 batches of the bundle's site
+// that have ended, and among them a few others of another.
+func (b *testBundle) fillBatches(t *testing.T) (other *testBundle) {
+	t.Helper()
+	b.exec(t, `ALTER TABLE batch SET (autovacuum_enabled = off)`)
+	other = b.elsewhere(t)
+	b.exec(t, `
+		INSERT INTO batch (site_id, name, source, status, acceptance, total, succeeded, finished_at)
+		SELECT CASE WHEN i % 10000 = 0 THEN $2::int ELSE $1::int END, 'old', 'test', CASE WHEN i % 3 = 0 THEN 'cancelled' ELSE 'done' END,
+			i, 1, 1, now() - (100000 - i) * interval '1 minute'
+		FROM generate_series(1, 100000) i`, b.site.ID, other.site.ID)
+	b.exec(t, `UPDATE site SET last_acceptance = 100000`)
+	b.limit(t, 60)
+	b.load(t, "a", "b")
+	b.setBatch(t, b.load(t, "c").batch, "paused")
+	b.setBatch(t, b.load(t, "d").batch, "cancelled")
+	return other
+}
+
+// What is asked all day long reads the batches that it is about, however many a
+// site has had, and whatever PostgreSQL knows of them.
+func TestBatchPlans(t *testing.T) {
+	t.Parallel()
+	for _, statistics := range []string{"none", "all"} {
+		t.Run(statistics, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			other := b.fillBatches(t)
+			if statistics == "all" {
+				b.exec(t, `ANALYZE`)
+			}
+			b.requirePages(t, other.site.Name)
+		})
+	}
+}
+
+func (b *testBundle) requirePages(t *testing.T, otherSite string) {
+	t.Helper()
+	const few = 1000 // 20 of them with their ends and what comes first; the table has 2,500, and with an index it is 5,600
+	conn, err := b.Pool().Acquire(t.Context())
+	require.NoError(t, err)
+	defer conn.Release()
+	since := pgx.NamedArgs{"site": b.site.ID, "sites": []int{b.site.ID}, "since": time.Now().Add(-20 * time.Minute)}
+	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
+		_, err := conn.Exec(t.Context(), `SET plan_cache_mode = `+mode)
+		require.NoError(t, err)
+		for name, q := range map[string]struct {
+			sql  string
+			args pgx.NamedArgs
+		}{
+			"worked":            {db.WorkedSQL, since},
+			"troubled":          {db.TroubledSQL, since},
+			"workload":          {db.WorkloadSQL, since},
+			"open":              {db.OpenBatchesSQL, pgx.NamedArgs{"limit": 20, "sites": []string{}}},
+			"open of a site":    {db.OpenBatchesSQL, pgx.NamedArgs{"limit": 20, "sites": []string{otherSite}}},
+			"newest":            {db.NewestBatchesSQL, pgx.NamedArgs{"limit": 20}},
+			"of a site":         {db.SiteBatchesSQL, pgx.NamedArgs{"limit": 20, "site": otherSite}},
+			"open of cancelled": {db.OpenOfCancelledSQL, pgx.NamedArgs{"site_id": b.site.ID, "limit": 100}},
+		} {
+			plan := explain(t, conn.Conn(), q.sql, q.args)
+			require.Less(t, plan.Hit+plan.Read, few, "pages of %s (%s)", name, mode)
+			plan.walk(func(n planNode) {
+				require.Less(t, n.Removed*n.Loops, 100., "rows that %s (%s) reads for nothing", name, mode)
+			})
+		}
+	}
+}

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package db
+
+import "syscall"
+
+// limitUnheard does nothing: only Linux has TCP_USER_TIMEOUT.
+func limitUnheard(string, string, syscall.RawConn) error { return nil }

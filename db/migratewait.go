@@ -1,0 +1,117 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	// lockTime is how long a migration waits for a table that others use. All who
+	// come after it wait as long, and no longer: then it gives up, lets them pass for
+	// lockPause, and tries again.
+	lockTime  = 3 * time.Second
+	lockPause = 3 * time.Second
+
+	// turnEvery is how often a process asks whether it is its turn to migrate, and
+	// lookEvery how often the one that migrates looks at what it waits for.
+	turnEvery = 200 * time.Millisecond
+	lookEvery = time.Second
+)
+
+// takeTurn waits until no other process migrates. It asks again and again: a
+// statement that waited for the lock would have a snapshot all the while, and
+// CREATE INDEX CONCURRENTLY waits until older ones are gone: in a circle.
+func (m *migrator) takeTurn(ctx context.Context) error {
+	for {
+		var ok bool
+		if err := m.conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", int64(migrateLock)).Scan(&ok); err != nil {
+			return fmt.Errorf("error locking for migration: %w", err)
+		}
+		if ok {
+			return nil
+		}
+		if err := pause(ctx, turnEvery); err != nil {
+			return err
+		}
+	}
+}
+
+// patiently does a step until it gets its locks. Meanwhile it tells what it waits
+// for.
+func (m *migrator) patiently(ctx context.Context, step func() error) error {
+	looks, stop := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		m.tellWaits(looks)
+	}()
+	defer func() {
+		stop()
+		<-ended
+	}()
+	for {
+		err := step()
+		if pgErr, ok := errors.AsType[*pgconn.PgError](err); !ok || !slices.Contains(noLock(), pgErr.Code) {
+			return err
+		}
+		if _, err := m.conn.Exec(ctx, "RESET ALL"); err != nil { // an interrupted migration's own settings
+			return fmt.Errorf("error before migrating again: %w", err)
+		}
+		if err := pause(ctx, lockPause); err != nil {
+			return err
+		}
+	}
+}
+
+// noLock are the codes of a lock that was not to be had in time, and of a deadlock.
+func noLock() []string { return []string{"55P03", "40P01"} }
+
+// tellWaits looks until ctx ends, and tells once of the same.
+func (m *migrator) tellWaits(ctx context.Context) {
+	var told []int32
+	for pause(ctx, lookEvery) == nil {
+		pids, text, err := m.waitsFor(ctx)
+		if err != nil || len(pids) == 0 || slices.Equal(pids, told) {
+			continue // it is only told; what is wrong shows in the migration itself
+		}
+		told = pids
+		m.db.log.Warn("the migration waits for others", "for", text)
+	}
+}
+
+// waiter is one that a migration waits for.
+type waiter struct {
+	PID  int32
+	Text string
+}
+
+func (m *migrator) waitsFor(ctx context.Context) (pids []int32, text string, err error) {
+	list, err := collect[waiter](ctx, m.db.pool, "looking at what the migration waits for", `
+		SELECT pid, format('%s (process %s%s)', coalesce(nullif(application_name, ''), 'a program without a name'), pid,
+			', ' || state || coalesce(' for ' || extract(epoch FROM clock_timestamp() - state_change)::bigint || ' s', '')) AS text
+		FROM pg_stat_activity WHERE pid = ANY (pg_blocking_pids(@pid)) ORDER BY pid`,
+		pgx.NamedArgs{"pid": int32(m.backend.Load())})
+	texts := make([]string, len(list))
+	for i, w := range list {
+		pids, texts[i] = append(pids, w.PID), w.Text
+	}
+	return pids, strings.Join(texts, ", "), err
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
