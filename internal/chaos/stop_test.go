@@ -20,7 +20,7 @@ func TestStoppedWorker(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("that a process stands still is read from /proc")
 	}
-	for _, place := range []string{"granted:3", "claimed:3", "sent:3", "answered:3", "finishing:3", "in-finish:1"} {
+	for _, place := range []string{"granted:3", "claimed:3", "sending:3", "sent:3", "answered:3", "finishing:3", "in-finish:1"} {
 		t.Run(place, func(t *testing.T) {
 			t.Parallel()
 			newStage(t, 20, time.Second).stopWorker(place)

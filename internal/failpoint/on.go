@@ -37,17 +37,19 @@ func Hit(name string) {
 	if hits.Add(1) != n {
 		return
 	}
-	signal := syscall.SIGKILL
 	if action == "stop" {
-		signal = syscall.SIGSTOP
+		stop()
+		return
 	}
-	_ = syscall.Kill(os.Getpid(), signal)
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 }
 
-// Trace adds the places inside an HTTP call: sent and headers.
+// Trace adds the places inside an HTTP call: sending, with the request in
+// net/http's buffer and not a byte written, and headers. (sent, after the write, is
+// hit where it is made.)
 func Trace(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		WroteRequest:         func(httptrace.WroteRequestInfo) { Hit("sent") },
+		WroteRequest:         func(httptrace.WroteRequestInfo) { Hit("sending") },
 		GotFirstResponseByte: func() { Hit("headers") },
 	})
 }
