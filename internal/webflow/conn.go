@@ -55,6 +55,9 @@ func (c *callConn) begin(p *progress) {
 	defer c.mu.Unlock()
 	c.call = p
 	c.linger(0)
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		giveUpAfter(tcp, p.timeLeft())
+	}
 }
 
 // end takes it back when the whole answer was read: nothing is left to be dropped, and

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http/httptrace"
 	"sync/atomic"
+	"time"
 )
 
 // progress knows how far a call got. It is what tells "not sent" from "may have
@@ -72,6 +73,12 @@ func (p *progress) putIdleConn(error) {
 	if p.conn != nil {
 		p.conn.end(p)
 	}
+}
+
+// timeLeft is how long the call may still take: all calls have an end.
+func (p *progress) timeLeft() time.Duration {
+	end, _ := p.ctx.Deadline()
+	return time.Until(end)
 }
 
 // over tells why nothing of the call may be written any more, and ends the call then:
