@@ -173,7 +173,7 @@ func TestGivenUpCallIsNotDelivered(t *testing.T) {
 }
 
 // giveUp makes a call whose packets are lost until it has ended; end may see to that.
-func (b *lostBundle) giveUp(t *testing.T, ctx context.Context, end func()) { //nolint:revive // t first, as everywhere in tests
+func (b *lostBundle) giveUp(t *testing.T, ctx context.Context, end func()) {
 	t.Helper()
 	client := b.client(t)
 	require.NoError(t, nameIt(t.Context(), client, "first"))
@@ -269,7 +269,9 @@ func TestMain(m *testing.M) {
 
 func (b *lostBundle) spawn(t *testing.T) *caller {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
+	exe, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.Command(exe)
 	cmd.Env = append(os.Environ(), callerURL+"="+b.url, callerPEM+"="+string(b.pem))
 	in, err := cmd.StdinPipe()
 	require.NoError(t, err)
