@@ -23,6 +23,7 @@ func crashPoints() []crashPoint {
 		{place: "fetched:1", after: true},
 		{place: "granted:3"},
 		{place: "claimed:3"},
+		{place: "sending:3"},
 		{place: "sent:3"},
 		{place: "sent:1", after: true},
 		{place: "headers:3"},

@@ -11,5 +11,5 @@ import "context"
 // Hit passes a named place.
 func Hit(string) {}
 
-// Trace adds the places inside an HTTP call: sent and headers.
+// Trace adds the places inside an HTTP call: sending and headers.
 func Trace(ctx context.Context) context.Context { return ctx }

@@ -41,19 +41,36 @@ func (d Deadline) Sooner(other Deadline) Deadline {
 
 // Context is for the HTTP call made with the right: it ends at the deadline.
 //
-// Its timer stands still while the machine sleeps, and a machine may fall
-// asleep, or a process be stopped, while a connection is being made. So the
-// deadline is looked at once more with the connection in hand, as the last
-// thing before a byte is written; closing the connection is what keeps a byte
-// from being written, for the cancelled context alone may be noticed later.
+// Its timer stands still while the machine sleeps, and fires some time after it,
+// or after a stopped process, has woken. So whoever is about to write asks for its
+// Err, which looks at both clocks: webflow's connections do, as the last thing before
+// each write. With any other transport the deadline is looked at when the connection is
+// in hand; closing it keeps a byte from being written, for the cancelled context
+// alone may be noticed later.
 func (d Deadline) Context(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithDeadline(ctx, d.mono)
+	ctx = lookingContext{ctx, d, cancel}
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
-			if d.Passed() {
-				cancel()
+			if ctx.Err() != nil {
 				_ = info.Conn.Close()
 			}
 		},
 	}), cancel
+}
+
+// lookingContext ends by its deadline's word when that is asked for first.
+type lookingContext struct {
+	context.Context
+
+	deadline Deadline
+	cancel   context.CancelFunc
+}
+
+// Err looks at both clocks. What it says holds for Done too, as it must.
+func (c lookingContext) Err() error {
+	if c.deadline.Passed() {
+		c.cancel()
+	}
+	return c.Context.Err()
 }

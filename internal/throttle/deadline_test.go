@@ -1,6 +1,7 @@
 package throttle
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
@@ -81,4 +82,23 @@ func TestNothingIsSentAfterTheDeadline(t *testing.T) {
 	require.NoError(t, call(DeadlineIn(time.Hour)))
 	require.Error(t, call(asleep()), "a kept one")
 	require.EqualValues(t, 1, arrived.Load())
+}
+
+// Who is about to write asks the context, whose timer does not know that the
+// machine slept.
+func TestDeadlineIsLookedAtWhenAsked(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := DeadlineIn(time.Hour).Context(t.Context())
+	require.NoError(t, ctx.Err())
+	cancel()
+	require.ErrorIs(t, ctx.Err(), context.Canceled)
+
+	ctx, cancel = asleep().Context(t.Context())
+	defer cancel()
+	below, stop := context.WithTimeout(ctx, time.Minute)
+	defer stop()
+	require.NoError(t, below.Err(), "nobody asked yet")
+	require.ErrorIs(t, ctx.Err(), context.Canceled)
+	<-ctx.Done()
+	<-below.Done()
 }

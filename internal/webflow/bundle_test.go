@@ -1,6 +1,7 @@
 package webflow_test
 
 import (
+	"context"
 	"io"
 	"log"
 	"net/http"
@@ -74,3 +75,15 @@ func asError(t *testing.T, err error) *webflow.Error {
 }
 
 func ptr(s string) *string { return &s }
+
+func nameIt(ctx context.Context, c *webflow.Client, name string) error {
+	_, err := c.UpdateAsset(ctx, webflow.UpdateAssetParams{AssetID: webflowtest.AssetID(0), DisplayName: &name})
+	return err
+}
+
+func scheme(secure bool) string {
+	if secure {
+		return "https"
+	}
+	return "http"
+}

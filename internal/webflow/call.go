@@ -23,20 +23,20 @@ type call struct {
 // It uses the transport without an http.Client around it: following redirects and
 // keeping cookies are the client's part, so here nothing can do either, and the token
 // arrives nowhere but where it was sent.
-func (c *Client) do(ctx context.Context, call call, answer any) (Meta, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+func (c *Client) do(caller context.Context, call call, answer any) (Meta, error) {
+	ctx, cancel := context.WithTimeout(caller, c.timeout)
 	defer cancel()
 
-	sent := &progress{once: call.body == nil, stop: cancel}
+	sent := &progress{once: call.body == nil, caller: caller, ctx: ctx, stop: cancel}
 	meta := Meta{SentAt: c.now()}
-	req, err := c.request(sent.watch(ctx), call)
+	req, err := c.request(sent.watch(), call)
 	if err != nil {
 		return meta, &Error{Kind: KindInvalid, Meta: meta, Message: c.clean(err.Error())}
 	}
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		meta.Duration = c.now().Sub(meta.SentAt)
-		return meta, c.unanswered(meta, sent, plainEnd(ctx, err))
+		return meta, c.unanswered(meta, sent, sent.plainEnd(err))
 	}
 	defer resp.Body.Close() //nolint:errcheck // it was read as far as it is wanted
 
@@ -47,7 +47,7 @@ func (c *Client) do(ctx context.Context, call call, answer any) (Meta, error) {
 		return meta, c.refused(meta, resp, body)
 	}
 	if err != nil {
-		return meta, c.unread(meta, plainEnd(ctx, err))
+		return meta, c.unread(meta, sent.plainEnd(err))
 	}
 	return meta, c.decode(meta, body, answer)
 }

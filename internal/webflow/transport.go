@@ -37,7 +37,7 @@ const (
 // HTTP/1.1 alone is spoken. With few calls in flight HTTP/2 would gain nothing, and a
 // connection for each call has two advantages: a dead one is thrown away with the call
 // that found it (of HTTP/2 all calls share one, and go on using it), and what was
-// written for a call is known.
+// written for a call is known, and may be refused or taken back (callConn).
 //
 // Certificates are verified as always in Go.
 func newTransport(idleConns int) *http.Transport {
@@ -46,7 +46,7 @@ func newTransport(idleConns int) *http.Transport {
 	dialer := &net.Dialer{Timeout: connectTimeout}
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            dialer.DialContext,
+		DialContext:            dialCalls(dialer.DialContext),
 		Protocols:              &protocols,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    handshakeTimeout,

@@ -1,0 +1,11 @@
+//go:build !linux
+
+package webflow
+
+import (
+	"net"
+	"time"
+)
+
+// giveUpAfter is Linux's alone.
+func giveUpAfter(*net.TCPConn, time.Duration) {}
