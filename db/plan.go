@@ -168,6 +168,7 @@ WITH judged AS (
 type ApplyParams struct {
 	BatchID  int64
 	Replaces int64                               // a batch whose rows that are still open are cancelled; 0: none
+	Run      *RunWork                            // the run whose plan it is; nil: a person's
 	Queue    func(context.Context, pgx.Tx) error // gives the first renames their jobs, in the same transaction
 }
 
@@ -202,6 +203,11 @@ func (db *DB) apply(ctx context.Context, p ApplyParams) error {
 		if _, err := tx.Exec(ctx, `SET LOCAL work_mem = '`+loadMemory+`'`); err != nil {
 			return fmt.Errorf("error preparing to apply: %w", err)
 		}
+		if p.Run != nil {
+			if err := lockRun(ctx, tx, *p.Run); err != nil {
+				return err
+			}
+		}
 		b, err := siteOfPlan(ctx, tx, p.BatchID)
 		if err != nil {
 			return err
@@ -218,7 +224,8 @@ func (db *DB) apply(ctx context.Context, p ApplyParams) error {
 	})
 }
 
-// siteOfPlan finds the site to lock: the order of locks is site, renames, batches.
+// siteOfPlan finds the site to lock: the order of locks is run, site, renames,
+// batches.
 func siteOfPlan(ctx context.Context, tx pgx.Tx, batchID int64) (siteID int, err error) {
 	err = tx.QueryRow(ctx, `SELECT site_id FROM batch WHERE id = $1`, batchID).Scan(&siteID)
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -254,7 +254,7 @@ func (n *run) checkpoint(ctx context.Context, pass plan.Pass) error {
 // transaction.
 func (n *run) apply(ctx context.Context) error {
 	err := n.cfg.DB.Apply(ctx, db.ApplyParams{
-		BatchID: *n.BatchID,
+		BatchID: *n.BatchID, Run: &n.RunWork,
 		Queue: func(ctx context.Context, tx pgx.Tx) error {
 			if err := db.RunApplied(ctx, tx, n.RunWork); err != nil {
 				return err
