@@ -88,13 +88,13 @@ func TestOldRunsAreForgotten(t *testing.T) {
 		SELECT $1, now(), 'done', now() FROM generate_series(1, 1005)`, s.ID)
 	first := value[int64](t, b, `SELECT min(id) FROM schedule_run WHERE schedule_id = $1`, s.ID)
 	b.exec(t, `UPDATE schedule_run SET drops_plan = true WHERE id = $1`, first)
-	n, err := b.StartDue(t.Context(), db.StartDueParams{
-		SiteIDs: []int{b.site.ID}, Now: due,
-		Judge: func(db.Schedule, time.Time) db.Occurrence { return db.Occurrence{Next: &next, Run: &due} },
+	started, err := b.StartDue(t.Context(), db.StartDueParams{
+		SiteID: b.site.ID, Now: due,
+		Judge: func(db.Schedule, time.Time) (db.Occurrence, error) { return db.Occurrence{Next: &next, Run: &due}, nil },
 		Queue: func(context.Context, pgx.Tx, []db.QueueRun) error { return nil },
 	})
 	require.NoError(t, err)
-	require.Equal(t, 1, n)
+	require.Equal(t, s.ID, started.ID)
 	require.EqualValues(t, 1002, value[int64](t, b, `SELECT count(*) FROM schedule_run WHERE schedule_id = $1`, s.ID),
 		"1,000, the one that still has to drop its plan, and the new one")
 	require.Equal(t, first+5, value[int64](t, b, `SELECT min(id) FROM schedule_run WHERE schedule_id = $1 AND NOT drops_plan`, s.ID))
