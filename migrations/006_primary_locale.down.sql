@@ -1,0 +1,3 @@
+-- Undoes 006_primary_locale.up.sql.
+COMMENT ON COLUMN schedule_run.thinned IS 'the rows of its batch that were as wanted are deleted: a newer run has looked at them again';
+ALTER TABLE site DROP COLUMN primary_locale_id;
