@@ -11,4 +11,5 @@ const (
 	ObserveSQL     = observeSQL
 	OneBatchSQL    = batchStatusSQL + `WHERE b.id = @id`
 	CancelOpenSQL  = cancelOpenSQL
+	ThinSQL        = thinChunkSQL
 )

@@ -50,13 +50,15 @@ type thickRun struct {
 	Run      int64
 	Schedule int
 	Batch    int64
+	First    int64 // with Last: the range of the batch's rows
+	Last     int64
 	Older    []int64 // the batches of its schedule whose rows it stands for
 }
 
 // thickSQL finds the oldest of them. A batch that was never accepted stands for
 // nothing, not even for itself.
 const thickSQL = `
-SELECT r.id AS run, r.schedule_id AS schedule, r.batch_id AS batch, ARRAY(
+SELECT r.id AS run, r.schedule_id AS schedule, r.batch_id AS batch, coalesce(b.first_id, 1) AS first, coalesce(b.last_id, 0) AS last, ARRAY(
 	SELECT o.batch_id FROM schedule_run o JOIN batch ob ON ob.id = o.batch_id
 	WHERE o.schedule_id = r.schedule_id AND (ob.acceptance < b.acceptance OR o.id = r.id AND b.acceptance IS NULL)) AS older
 FROM schedule c JOIN schedule_run r ON r.schedule_id = c.id AND r.batch_id IS NOT NULL AND NOT r.thinned
@@ -79,7 +81,7 @@ func thin(ctx context.Context, tx pgx.Tx, siteID int, at Thinning) (next Thinnin
 	}
 	r := runs[0]
 	if at.run != r.Run {
-		at = Thinning{run: r.Run}
+		at = Thinning{r.Run, r.First - 1}
 	}
 	if len(r.Older) > 0 {
 		last, err := thinChunkOf(ctx, tx, r, at.after)
@@ -102,8 +104,7 @@ func thin(ctx context.Context, tx pgx.Tx, siteID int, at Thinning) (next Thinnin
 const thinChunkSQL = `
 WITH newer AS MATERIALIZED (
 	SELECT r.id, r.asset_id, r.locale_id, r.site_id, r.fence > 0 OR r.status = 'unchanged' AS counts
-	FROM batch b JOIN rename r ON r.id BETWEEN b.first_id AND b.last_id AND r.batch_id = b.id
-	WHERE b.id = @batch AND r.id > @after ORDER BY r.id LIMIT @limit
+	FROM rename r WHERE r.id > @after AND r.id <= @last AND r.batch_id = @batch ORDER BY r.id LIMIT @limit
 ), old AS (
 	SELECT r.id FROM rename r WHERE r.id = ANY (ARRAY(
 		SELECT o.id FROM newer n CROSS JOIN LATERAL (
@@ -126,7 +127,7 @@ SELECT max(id) FROM newer`
 // thinChunkOf tells the last row looked at; nil when none is left.
 func thinChunkOf(ctx context.Context, tx pgx.Tx, r thickRun, after int64) (last *int64, err error) {
 	err = tx.QueryRow(ctx, thinChunkSQL, pgx.NamedArgs{
-		"batch": r.Batch, "older": r.Older, "after": after, "limit": thinChunk,
+		"batch": r.Batch, "last": r.Last, "older": r.Older, "after": after, "limit": thinChunk,
 	}).Scan(&last)
 	if err != nil {
 		return nil, fmt.Errorf("error deleting rows that run %d stands for: %w", r.Run, err)
