@@ -21,6 +21,7 @@ const (
 	EndCancelledSQL    = endCancelledSQL
 	TouchedSQL         = touchedSQL
 	SupersedeSQL       = supersedeSQL
+	ThinSQL            = thinChunkSQL
 
 	WorkedSQL        = workedSQL
 	TroubledSQL      = troubledSQL

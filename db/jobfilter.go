@@ -16,7 +16,7 @@ type JobFilter struct {
 	Site        string    // its name; empty: of all
 	Statuses    []string  // none: any
 	State       string    // the state of a River job of it, such as running
-	Locale      *string   // its id; "" is the primary locale; nil: any
+	Locale      *string   // its id; "" is the primary locale, which its own id finds too; nil: any
 	LocaleTag   string    // its tag, as KeepLocales has it; empty: any
 	AssetID     string    // the whole id
 	Name        string    // part of the name, wanted or stored; upper and lower case are the same
@@ -146,7 +146,7 @@ func (f JobFilter) hit(args pgx.NamedArgs) string {
 	and(f.Batch != 0, "r.batch_id = @batch", "batch", f.Batch)
 	and(f.Site != "", "r.site_id = @site", "site", args["site"])
 	and(len(f.Statuses) > 0, "r.status = ANY (@statuses)", "statuses", f.Statuses)
-	and(f.Locale != nil, "r.locale_id = @locale", "locale", f.Locale)
+	and(f.Locale != nil, inLocaleSQL, "locale", f.Locale)
 	and(f.LocaleTag != "", taggedSQL, "tag", f.LocaleTag)
 	and(f.AssetID != "", "r.asset_id = @asset", "asset", f.AssetID)
 	and(f.Name != "", "(position(@name IN lower(r.display_name)) > 0 OR position(@name IN lower(r.applied_name)) > 0)",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -114,7 +115,7 @@ func TestJobFilters(t *testing.T) {
 	b.addJobs(t, "running", l.ids[3])
 	b.addJobs(t, "completed", l.ids[0], l.ids[0], l.ids[1])
 	require.NoError(t, b.KeepLocales(t.Context(), b.site.ID, []db.SiteLocale{{ID: "", Tag: "de"}, {ID: "fr", Tag: "fr-FR"}, {ID: "es", Tag: "es"}}))
-	require.NoError(t, b.KeepLocales(t.Context(), b.site.ID, []db.SiteLocale{{ID: "", Tag: "en"}, {ID: "fr", Tag: "fr-FR"}}))
+	require.NoError(t, b.KeepLocales(t.Context(), b.site.ID, []db.SiteLocale{{ID: "", Tag: "en", OwnID: strings.Repeat("a", 24)}, {ID: "fr", Tag: "fr-FR"}}))
 	_, err := b.CountJobs(t.Context(), db.JobFilter{LocaleTag: "de"}, 0)
 	require.ErrorAs(t, err, new(db.FilterError), "it has another tag now")
 	now, err := b.Now(t.Context())
@@ -138,6 +139,8 @@ func TestJobFilters(t *testing.T) {
 		"primary locale":    {db.JobFilter{Locale: ptr(""), Statuses: []string{"pending"}}, []int{2, 6}},
 		"locale":            {db.JobFilter{Locale: ptr("fr")}, []int{4}},
 		"locale's tag":      {db.JobFilter{LocaleTag: "FR-fr"}, []int{4}},
+		"primary's own id":  {db.JobFilter{Locale: ptr(strings.Repeat("a", 24)), Statuses: []string{"pending"}}, []int{2, 6}},
+		"another's id":      {db.JobFilter{Locale: ptr(strings.Repeat("b", 24))}, nil},
 		"primary's tag":     {db.JobFilter{LocaleTag: "en", Statuses: []string{"pending"}}, []int{2, 6}},
 		"no longer a tag":   {db.JobFilter{LocaleTag: "es"}, nil},
 		"available":         {db.JobFilter{State: "available"}, []int{6}},

@@ -167,6 +167,7 @@ WITH judged AS (
 type ApplyParams struct {
 	BatchID  int64
 	Replaces int64                               // a batch whose rows that are still open are cancelled; 0: none
+	Run      *RunWork                            // the run whose plan it is; nil: a person's
 	Queue    func(context.Context, pgx.Tx) error // gives the first renames their jobs, in the same transaction
 }
 
@@ -191,6 +192,11 @@ func (db *DB) Apply(ctx context.Context, p ApplyParams) error {
 }
 
 func (db *DB) apply(ctx context.Context, tx pgx.Tx, p ApplyParams) (site int, err error) {
+	if p.Run != nil {
+		if err := lockRun(ctx, tx, *p.Run); err != nil {
+			return 0, err
+		}
+	}
 	if site, err = siteOfPlan(ctx, tx, p.BatchID); err != nil {
 		return 0, err
 	}
@@ -217,7 +223,7 @@ func (db *DB) apply(ctx context.Context, tx pgx.Tx, p ApplyParams) (site int, er
 	return site, p.Queue(ctx, tx)
 }
 
-// siteOfPlan finds the site whose acceptance lock comes first.
+// siteOfPlan finds the site whose acceptance lock comes first, after the run's.
 func siteOfPlan(ctx context.Context, tx pgx.Tx, batchID int64) (siteID int, err error) {
 	err = tx.QueryRow(ctx, `SELECT site_id FROM batch WHERE id = $1`, batchID).Scan(&siteID)
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -136,6 +136,10 @@ func testPlans(t *testing.T, statistics string) {
 			"finishes": finishes, "rename_ids": flying, "process_id": process, "breaker_limit": 20,
 			"quarantine": quarantine, "probe_every": time.Second,
 		}, 1000},
+		"thin": {db.ThinSQL, pgx.NamedArgs{
+			"batch": batch, "older": list[int64](t, b, `SELECT id FROM batch WHERE name = 'old' LIMIT 1000`),
+			"after": due[0], "last": due[0] + manyRows, "limit": 100,
+		}, 1000},
 		"feed": {db.FeedSQL, pgx.NamedArgs{
 			"site_id": b.site.ID, "queue": b.site.Queue(), "kind": jobKind, "window": 1000, "stale": time.Minute,
 			"process_id": process, "running": []int64{}, "soon": time.Minute, "share": 100,

@@ -76,6 +76,41 @@ func TestScheduleSettings(t *testing.T) {
 	require.Empty(t, list)
 }
 
+// A schedule whose times can't be worked out stays due, and is told beside the
+// error: who leaves it out comes to the next one.
+func TestStartDueBesideABrokenOne(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	due := time.Date(2030, 1, 2, 2, 0, 0, 0, time.UTC)
+	next := due.Add(time.Hour)
+	broken := b.addSchedule(t, "broken", due.Add(-time.Minute), nil)
+	well := b.addSchedule(t, "well", due, nil)
+	start := func(skip ...int) (db.Schedule, error) {
+		return b.StartDue(t.Context(), db.StartDueParams{
+			SiteID: b.site.ID, Skip: skip, Now: due,
+			Judge: func(s db.Schedule, _ time.Time) (db.Occurrence, error) {
+				if s.ID == broken.ID {
+					return db.Occurrence{}, db.ErrRunLost
+				}
+				return db.Occurrence{Next: &next, Run: &due}, nil
+			},
+			Queue: func(context.Context, pgx.Tx, []db.QueueRun) error { return nil },
+		})
+	}
+	s, err := start()
+	require.ErrorIs(t, err, db.ErrRunLost)
+	require.Equal(t, "broken", s.Name)
+	s, err = start(broken.ID)
+	require.NoError(t, err)
+	require.Equal(t, well.ID, s.ID)
+	s, err = start(broken.ID)
+	require.NoError(t, err)
+	require.Zero(t, s.ID, "nothing else is due")
+	at, err := b.NextDue(t.Context(), b.site.ID)
+	require.NoError(t, err)
+	require.True(t, broken.NextRunAt.Equal(*at), "it is due still")
+}
+
 // The history of a schedule that runs for years stays small.
 func TestOldRunsAreForgotten(t *testing.T) {
 	t.Parallel()
@@ -88,13 +123,13 @@ func TestOldRunsAreForgotten(t *testing.T) {
 		SELECT $1, now(), 'done', now() FROM generate_series(1, 1005)`, s.ID)
 	first := value[int64](t, b, `SELECT min(id) FROM schedule_run WHERE schedule_id = $1`, s.ID)
 	b.exec(t, `UPDATE schedule_run SET drops_plan = true WHERE id = $1`, first)
-	n, err := b.StartDue(t.Context(), db.StartDueParams{
-		SiteIDs: []int{b.site.ID}, Now: due,
-		Judge: func(db.Schedule, time.Time) db.Occurrence { return db.Occurrence{Next: &next, Run: &due} },
+	started, err := b.StartDue(t.Context(), db.StartDueParams{
+		SiteID: b.site.ID, Now: due,
+		Judge: func(db.Schedule, time.Time) (db.Occurrence, error) { return db.Occurrence{Next: &next, Run: &due}, nil },
 		Queue: func(context.Context, pgx.Tx, []db.QueueRun) error { return nil },
 	})
 	require.NoError(t, err)
-	require.Equal(t, 1, n)
+	require.Equal(t, s.ID, started.ID)
 	require.EqualValues(t, 1002, value[int64](t, b, `SELECT count(*) FROM schedule_run WHERE schedule_id = $1`, s.ID),
 		"1,000, the one that still has to drop its plan, and the new one")
 	require.Equal(t, first+5, value[int64](t, b, `SELECT min(id) FROM schedule_run WHERE schedule_id = $1 AND NOT drops_plan`, s.ID))

@@ -171,25 +171,39 @@ type openRun struct {
 	Status string
 }
 
-// cancelRuns ends the runs of a schedule that are under way: what their batches
-// have not sent is cancelled. Batches come before runs, as where plans are applied.
+type cancelledRun struct {
+	ID      int64
+	BatchID *int64
+}
+
+// cancelRuns ends the runs of a schedule that are under way, and after that what
+// their batches have not sent. In this order: a run that begins to send meanwhile
+// holds its row until it does (lockRun), so the second statement sees its batch.
 func cancelRuns(ctx context.Context, tx pgx.Tx, scheduleID int, why string) error {
-	_, err := tx.Exec(ctx, `
-		UPDATE batch b SET status = 'cancelled', status_reason = @why
-		FROM schedule_run r WHERE r.schedule_id = @id AND r.finished_at IS NULL AND r.status = 'sending'
-			AND b.id = r.batch_id AND b.status IN ('active', 'paused')`, pgx.NamedArgs{"id": scheduleID, "why": why})
+	runs, err := collect[cancelledRun](ctx, tx, "cancelling earlier runs", `
+		UPDATE schedule_run SET status = 'cancelled', finished_at = clock_timestamp(), process_id = NULL, note = @why,
+			drops_plan = batch_id IS NOT NULL
+		WHERE schedule_id = @id AND finished_at IS NULL AND status <> 'held'
+		RETURNING id, batch_id`, pgx.NamedArgs{"id": scheduleID, "why": why})
 	if err != nil {
-		return fmt.Errorf("error cancelling the batches of earlier runs: %w", err)
+		return err
+	}
+	var ids, batches []int64
+	for _, r := range runs {
+		if r.BatchID != nil {
+			ids, batches = append(ids, r.ID), append(batches, *r.BatchID)
+		}
 	}
 	_, err = tx.Exec(ctx, `
-		UPDATE schedule_run r SET status = 'cancelled', finished_at = clock_timestamp(), process_id = NULL, note = @why,
-			drops_plan = b.id IS NOT NULL,
-			renamed = coalesce(b.succeeded, 0), failed = coalesce(b.failed, 0), writes = coalesce(b.calls, 0)
-		FROM schedule_run o LEFT JOIN batch b ON b.id = o.batch_id
-		WHERE o.id = r.id AND r.schedule_id = @id AND r.finished_at IS NULL AND r.status <> 'held'`,
-		pgx.NamedArgs{"id": scheduleID, "why": why})
+		WITH open AS (
+			SELECT id FROM batch WHERE id = ANY (@batches) AND status IN ('active', 'paused') ORDER BY id FOR NO KEY UPDATE
+		), stopped AS (
+			UPDATE batch b SET `+cancelling+`, status_reason = @why FROM open WHERE b.id = open.id
+		)
+		UPDATE schedule_run r SET renamed = b.succeeded, failed = b.failed, writes = b.calls
+		FROM batch b WHERE r.id = ANY (@runs) AND b.id = r.batch_id`, pgx.NamedArgs{"runs": ids, "batches": batches, "why": why})
 	if err != nil {
-		return fmt.Errorf("error cancelling earlier runs: %w", err)
+		return fmt.Errorf("error cancelling the batches of earlier runs: %w", err)
 	}
 	return nil
 }

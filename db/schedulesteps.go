@@ -78,6 +78,21 @@ func lockSchedule(ctx context.Context, tx pgx.Tx, id int) error {
 	return nil
 }
 
+// lockRun takes a run before its plan is applied: runs come before batches, as
+// where a newer run cancels them.
+func lockRun(ctx context.Context, tx pgx.Tx, w RunWork) error {
+	tag, err := tx.Exec(ctx, `
+		SELECT FROM schedule_run WHERE id = @run AND fence = @fence AND status = 'reading' FOR NO KEY UPDATE`,
+		pgx.NamedArgs{"run": w.RunID, "fence": w.Fence})
+	if err != nil {
+		return fmt.Errorf("error locking the run: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return ErrRunLost
+	}
+	return nil
+}
+
 // RunLoaded records within the load's transaction which batch it made.
 func RunLoaded(ctx context.Context, tx pgx.Tx, w RunWork, batchID, reads int64, note string) error {
 	return step(ctx, tx, w, `batch_id = @batch, reads = reads + @reads, note = nullif(@note, '')`,
@@ -97,7 +112,8 @@ type ComparedParams struct {
 }
 
 // RunCompared records the comparison, and what the plan would change. Plans of
-// earlier runs that still wait for a person are outdated by it.
+// earlier runs that still wait for a person are outdated by it; one that has been
+// applied is followed by the next turn.
 func (db *DB) RunCompared(ctx context.Context, w RunWork, p ComparedParams) error {
 	return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		if err := lockSchedule(ctx, tx, w.ScheduleID); err != nil {
@@ -112,19 +128,30 @@ func (db *DB) RunCompared(ctx context.Context, w RunWork, p ComparedParams) erro
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `
-			UPDATE schedule_run SET status = 'cancelled', finished_at = clock_timestamp(), drops_plan = true,
-				note = format('replaced by run %s', @run::bigint)
-			WHERE schedule_id = @schedule AND status = 'held' AND finished_at IS NULL AND id <> @run`,
-			pgx.NamedArgs{"schedule": w.ScheduleID, "run": w.RunID})
-		if err != nil {
-			return fmt.Errorf("error replacing earlier plans: %w", err)
-		}
-		if p.Held == "" {
-			return nil
+		if err := replaceHeld(ctx, tx, w); err != nil || p.Held == "" {
+			return err
 		}
 		return tellState(ctx, tx, w.RunID, "held", p.Held)
 	})
+}
+
+// replaceHeld ends earlier runs whose plans wait for a person. One that somebody is
+// at work with at this moment is left: if it is applied a turn follows it, if not
+// the next run replaces it.
+func replaceHeld(ctx context.Context, tx pgx.Tx, w RunWork) error {
+	_, err := tx.Exec(ctx, `
+		WITH held AS MATERIALIZED (
+			SELECT r.id FROM schedule_run r JOIN batch b ON b.id = r.batch_id
+			WHERE r.schedule_id = @schedule AND r.status = 'held' AND r.finished_at IS NULL AND r.id <> @run AND b.status = 'planned'
+			FOR NO KEY UPDATE OF b SKIP LOCKED
+		)
+		UPDATE schedule_run r SET status = 'cancelled', finished_at = clock_timestamp(), drops_plan = true,
+			note = format('replaced by run %s', @run::bigint)
+		FROM held WHERE r.id = held.id`, pgx.NamedArgs{"schedule": w.ScheduleID, "run": w.RunID})
+	if err != nil {
+		return fmt.Errorf("error replacing earlier plans: %w", err)
+	}
+	return nil
 }
 
 // RunApplied records within the transaction that applies the plan that its batch

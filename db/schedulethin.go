@@ -16,60 +16,147 @@ const (
 	keptRuns = 1_000
 )
 
-// thinRuns deletes the rows of earlier runs that were as the source wanted them,
-// once a newer run has looked at all of them again: a night of 150,000 rows with
-// 200 differences would leave 55,000,000 rows a year. What was sent, or did not
-// succeed, stays; a batch of which nothing is left goes too.
-//
-// The newest run's stay, for they stand for what the site holds: a retry of an
-// older row looks for them.
-func (db *DB) thinRuns(ctx context.Context, siteID int) error {
-	runs, err := collect[droppedPlan](ctx, db.pool, "reading earlier runs", `
-		SELECT r.id AS run, r.batch_id AS batch FROM schedule c
-		JOIN schedule_run r ON r.schedule_id = c.id AND r.batch_id IS NOT NULL AND NOT r.thinned
-		WHERE c.site_id = @site AND r.finished_at IS NOT NULL AND NOT r.drops_plan AND EXISTS (
-			SELECT FROM schedule_run n
-			WHERE n.schedule_id = c.id AND n.batch_id IS NOT NULL AND NOT n.thinned AND n.id > r.id AND n.applied_at IS NOT NULL)
-		ORDER BY r.id LIMIT 100`, pgx.NamedArgs{"site": siteID})
-	if err != nil {
-		return err
-	}
-	for _, r := range runs {
-		if err := db.thinBatch(ctx, *r.Batch); err != nil {
-			return err
-		}
-		_, err := db.pool.Exec(ctx, `
-			WITH gone AS (DELETE FROM batch WHERE id = $2 AND total = 0 AND finished_at IS NOT NULL RETURNING id)
-			UPDATE schedule_run SET thinned = true, batch_id = CASE WHEN EXISTS (SELECT FROM gone) THEN NULL ELSE batch_id END
-			WHERE id = $1`, r.Run, *r.Batch)
-		if err != nil {
-			return fmt.Errorf("error recording that a run keeps only what differed: %w", err)
-		}
-	}
-	return nil
+// Thinning is where a look through a run's rows has come to. Its zero value
+// begins with the oldest run.
+type Thinning struct {
+	run   int64
+	after int64 // the last rename looked at
 }
 
-// thinBatch goes through a batch by the primary key of its rows.
-func (db *DB) thinBatch(ctx context.Context, batchID int64) error {
-	for after := int64(0); ; {
-		var last *int64
-		err := db.pool.QueryRow(ctx, `
-			WITH gone AS (
-				DELETE FROM rename r WHERE r.status = 'unchanged' AND r.id = ANY (ARRAY(
-					SELECT o.id FROM batch b JOIN rename o ON o.id BETWEEN b.first_id AND b.last_id AND o.batch_id = b.id
-					WHERE b.id = @batch AND o.id > @after AND o.status = 'unchanged' ORDER BY o.id LIMIT @limit))
-				RETURNING r.id
-			), n AS (SELECT count(*) AS rows, max(id) AS last FROM gone)
-			UPDATE batch b SET total = b.total - n.rows, unchanged = b.unchanged - n.rows FROM n WHERE b.id = @batch
-			RETURNING n.last`, pgx.NamedArgs{"batch": batchID, "after": after, "limit": thinChunk}).Scan(&last)
-		if err != nil {
-			return fmt.Errorf("error deleting rows of batch %d that were as wanted: %w", batchID, err)
-		}
-		if last == nil {
-			return nil
-		}
-		after = *last
+// TidyRuns does one piece of what earlier runs of a site leave to be done: it
+// cancels the plans of runs that ended without sending them, and deletes rows that
+// nobody needs any more, one process at a time. It tells whether more is left, and
+// from where it goes on.
+func (db *DB) TidyRuns(ctx context.Context, siteID int, at Thinning) (next Thinning, more bool, err error) {
+	if err := db.dropPlans(ctx, siteID); err != nil {
+		return Thinning{}, false, err
 	}
+	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		var ok bool
+		if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtext('relabel thinning'), $1)`, siteID).Scan(&ok); err != nil || !ok {
+			return err
+		}
+		next, more, err = thin(ctx, tx, siteID, at)
+		return err
+	})
+	if err != nil {
+		return Thinning{}, false, fmt.Errorf("error thinning earlier runs: %w", err)
+	}
+	return next, more, nil
+}
+
+// thickRun is a run that has ended, and whose rows stand for those of earlier runs.
+type thickRun struct {
+	Run      int64
+	Schedule int
+	Batch    int64
+	First    int64 // with Last: the range of the batch's rows
+	Last     int64
+	Older    []int64 // the batches of its schedule whose rows it stands for
+}
+
+// thickSQL finds the oldest of them. A batch that was never accepted stands for
+// nothing, not even for itself.
+const thickSQL = `
+SELECT r.id AS run, r.schedule_id AS schedule, r.batch_id AS batch, coalesce(b.first_id, 1) AS first, coalesce(b.last_id, 0) AS last, ARRAY(
+	SELECT o.batch_id FROM schedule_run o JOIN batch ob ON ob.id = o.batch_id
+	WHERE o.schedule_id = r.schedule_id AND (ob.acceptance < b.acceptance OR o.id = r.id AND b.acceptance IS NULL)) AS older
+FROM schedule c JOIN schedule_run r ON r.schedule_id = c.id AND r.batch_id IS NOT NULL AND NOT r.thinned
+JOIN batch b ON b.id = r.batch_id
+WHERE c.site_id = @site AND r.finished_at IS NOT NULL AND NOT r.drops_plan AND b.finished_at IS NOT NULL
+ORDER BY r.id LIMIT 1`
+
+// thin deletes rows of earlier runs that were as the source wanted them, where a
+// newer run has looked at the same target: a night of 150,000 rows with 200
+// differences would leave 55,000,000 rows a year. What was sent, or did not
+// succeed, stays; a batch of which nothing is left goes too.
+//
+// The newest of a target stays, for it stands for what the site holds: a retry of
+// an older row looks for it. So a night that does not name the target deletes
+// nothing of it.
+func thin(ctx context.Context, tx pgx.Tx, siteID int, at Thinning) (next Thinning, more bool, err error) {
+	runs, err := collect[thickRun](ctx, tx, "reading earlier runs", thickSQL, pgx.NamedArgs{"site": siteID})
+	if err != nil || len(runs) == 0 {
+		return Thinning{}, false, err
+	}
+	r := runs[0]
+	if at.run != r.Run {
+		at = Thinning{r.Run, r.First - 1}
+	}
+	if len(r.Older) > 0 {
+		last, err := thinChunkOf(ctx, tx, r, at.after)
+		if err != nil {
+			return Thinning{}, false, err
+		}
+		if last != nil {
+			return Thinning{r.Run, *last}, true, nil
+		}
+	}
+	return Thinning{}, true, endThinning(ctx, tx, r)
+}
+
+// thinChunkSQL goes through a run's batch by the primary key of its rows. Those
+// that count, as where rows are retried, stand for older ones of their target: but
+// not one that is open, which may yet be cancelled unsent.
+//
+// One look-up in rename_target_idx a row: the subquery with OFFSET keeps PostgreSQL
+// from reading the whole index instead.
+const thinChunkSQL = `
+WITH newer AS MATERIALIZED (
+	SELECT r.id, r.asset_id, r.locale_id, r.site_id, r.fence > 0 OR r.status = 'unchanged' AS counts
+	FROM rename r WHERE r.id > @after AND r.id <= @last AND r.batch_id = @batch ORDER BY r.id LIMIT @limit
+), old AS (
+	SELECT r.id FROM rename r WHERE r.id = ANY (ARRAY(
+		SELECT o.id FROM newer n CROSS JOIN LATERAL (
+			SELECT o.id FROM rename o
+			WHERE o.asset_id = n.asset_id AND o.locale_id = n.locale_id AND o.site_id = n.site_id
+				AND o.status = 'unchanged' AND o.batch_id = ANY (@older) OFFSET 0
+		) o WHERE n.counts))
+	ORDER BY r.id FOR UPDATE
+), gone AS (
+	DELETE FROM rename r USING old WHERE r.id = old.id RETURNING r.batch_id
+), locked AS MATERIALIZED (
+	SELECT id FROM batch WHERE id IN (SELECT batch_id FROM gone) ORDER BY id FOR NO KEY UPDATE
+), n AS (
+	SELECT locked.id, count(*) AS rows FROM gone JOIN locked ON locked.id = gone.batch_id GROUP BY 1
+), tally AS (
+	UPDATE batch b SET total = b.total - n.rows, unchanged = b.unchanged - n.rows FROM n WHERE b.id = n.id
+)
+SELECT max(id) FROM newer`
+
+// thinChunkOf tells the last row looked at; nil when none is left.
+func thinChunkOf(ctx context.Context, tx pgx.Tx, r thickRun, after int64) (last *int64, err error) {
+	err = tx.QueryRow(ctx, thinChunkSQL, pgx.NamedArgs{
+		"batch": r.Batch, "last": r.Last, "older": r.Older, "after": after, "limit": thinChunk,
+	}).Scan(&last)
+	if err != nil {
+		return nil, fmt.Errorf("error deleting rows that run %d stands for: %w", r.Run, err)
+	}
+	return last, nil
+}
+
+// endThinning records that a run is through, and drops the batches that are empty
+// by now.
+func endThinning(ctx context.Context, tx pgx.Tx, r thickRun) error {
+	empty, err := collect[planOf](ctx, tx, "recording that a run is thinned", `
+		WITH changed AS (
+			UPDATE schedule_run r SET thinned = true, batch_id = CASE WHEN b.total > 0 THEN r.batch_id END
+			FROM batch b WHERE b.id = r.batch_id AND r.schedule_id = @schedule
+				AND (r.id = @run OR b.id = ANY (@older) AND b.total = 0 AND b.finished_at IS NOT NULL)
+			RETURNING b.id, b.total
+		)
+		SELECT id FROM changed WHERE total = 0`, pgx.NamedArgs{"schedule": r.Schedule, "run": r.Run, "older": r.Older})
+	if err != nil || len(empty) == 0 {
+		return err
+	}
+	ids := make([]int64, len(empty))
+	for i, b := range empty {
+		ids[i] = b.ID
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM batch WHERE id = ANY ($1)`, ids); err != nil {
+		return fmt.Errorf("error deleting empty batches: %w", err)
+	}
+	return nil
 }
 
 // forgetRuns deletes the oldest runs of a schedule that is due, a few more than

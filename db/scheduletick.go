@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -19,12 +18,13 @@ type Occurrence struct {
 	MissedFrom time.Time  // the first of them
 }
 
-// StartDueParams say whose schedules to start, and by which clock.
+// StartDueParams say which site's schedule to start, and by which clock.
 type StartDueParams struct {
-	SiteIDs []int
-	Now     time.Time
-	Judge   func(s Schedule, due time.Time) Occurrence
-	Queue   func(ctx context.Context, tx pgx.Tx, runs []QueueRun) error // gives runs their jobs, in the same transaction
+	SiteID int
+	Skip   []int // schedules that could not be started a moment ago
+	Now    time.Time
+	Judge  func(s Schedule, due time.Time) (Occurrence, error)
+	Queue  func(ctx context.Context, tx pgx.Tx, runs []QueueRun) error // gives runs their jobs, in the same transaction
 }
 
 // QueueRun is a run that needs a job.
@@ -33,54 +33,57 @@ type QueueRun struct {
 	Site  string
 }
 
-// claimDueSQL takes the due schedules that nobody else is taking. What is due
-// after that is known only when their times are worked out, before the commit.
-// Served by schedule_due_idx.
+// claimDueSQL takes the schedule that has been due the longest, of those that
+// nobody else is taking. When it is due after that is known only when its times
+// are worked out, before the commit. Served by schedule_due_idx.
 const claimDueSQL = `
 WITH due AS (
 	SELECT id, next_run_at AS due_at FROM schedule
-	WHERE site_id = ANY (@sites) AND next_run_at <= @now
-	ORDER BY next_run_at LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED
-), claimed AS (
-	UPDATE schedule SET next_run_at = NULL FROM due WHERE schedule.id = due.id RETURNING due.id, due.due_at
+	WHERE site_id = @site AND next_run_at <= @now AND NOT id = ANY (@skip)
+	ORDER BY next_run_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
 )
-SELECT id, due_at FROM claimed ORDER BY due_at`
+UPDATE schedule SET next_run_at = NULL FROM due WHERE schedule.id = due.id RETURNING due.id, due.due_at`
 
 type claimedSchedule struct {
 	ID    int
 	DueAt time.Time
 }
 
-// StartDue starts the runs that are due, each exactly once over all processes:
-// schedules are claimed, their next times set, and runs and jobs inserted in one
-// transaction. It tells how many schedules were due.
-func (db *DB) StartDue(ctx context.Context, p StartDueParams) (n int, err error) {
+// StartDue starts the run of one schedule that is due, exactly once over all
+// processes: the schedule is claimed, its next time set, and run and job inserted
+// in one transaction. It tells which one; the zero Schedule when none is due. So
+// does it beside an error that is that schedule's: others may be started all the
+// same.
+func (db *DB) StartDue(ctx context.Context, p StartDueParams) (s Schedule, err error) {
 	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
-		claimed, err := collect[claimedSchedule](ctx, tx, "claiming due schedules", claimDueSQL,
-			pgx.NamedArgs{"sites": p.SiteIDs, "now": p.Now})
+		claimed, err := collect[claimedSchedule](ctx, tx, "claiming a due schedule", claimDueSQL,
+			pgx.NamedArgs{"site": p.SiteID, "now": p.Now, "skip": append([]int{}, p.Skip...)})
+		if err != nil || len(claimed) == 0 {
+			return err
+		}
+		list, err := collect[Schedule](ctx, tx, "reading the schedule", scheduleSQL+`WHERE c.id = @id`, pgx.NamedArgs{"id": claimed[0].ID})
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		s = list[0]
+		o, err := p.Judge(s, claimed[0].DueAt)
 		if err != nil {
 			return err
 		}
-		n = len(claimed)
-		var runs []QueueRun
-		for _, c := range claimed {
-			list, err := collect[Schedule](ctx, tx, "reading the schedule", scheduleSQL+`WHERE c.id = @id`, pgx.NamedArgs{"id": c.ID})
-			if err != nil || len(list) == 0 {
-				return err
-			}
-			run, err := startDue(ctx, tx, list[0], p.Judge(list[0], c.DueAt))
-			if err != nil {
-				return err
-			}
-			if run != 0 {
-				runs = append(runs, QueueRun{run, list[0].Site})
-			}
+		run, err := startDue(ctx, tx, s, o)
+		if err != nil {
+			return err
 		}
 		failpoint.Hit("due-claimed")
-		return p.Queue(ctx, tx, runs)
+		if run == 0 {
+			return nil
+		}
+		return p.Queue(ctx, tx, []QueueRun{{run, s.Site}})
 	})
-	failpoint.Hit("due-started")
-	return n, err
+	if s.ID != 0 {
+		failpoint.Hit("due-started")
+	}
+	return s, err
 }
 
 func startDue(ctx context.Context, tx pgx.Tx, s Schedule, o Occurrence) (run int64, err error) {
@@ -126,12 +129,11 @@ func recordMissed(ctx context.Context, tx pgx.Tx, s Schedule, o Occurrence) erro
 	return tellState(ctx, tx, id, "missed", note)
 }
 
-// NextDue is when the next schedule of these sites is due; nil when none is.
-func (db *DB) NextDue(ctx context.Context, siteIDs []int) (at *time.Time, err error) {
+// NextDue is when the next schedule of a site is due; nil when none is.
+func (db *DB) NextDue(ctx context.Context, siteID int) (at *time.Time, err error) {
 	err = db.pool.QueryRow(ctx, `
-		SELECT min(n.next_run_at) FROM unnest($1::int[]) AS s (id) CROSS JOIN LATERAL (
-			SELECT next_run_at FROM schedule WHERE site_id = s.id AND next_run_at IS NOT NULL ORDER BY next_run_at LIMIT 1
-		) n`, siteIDs).Scan(&at)
+		SELECT (SELECT next_run_at FROM schedule WHERE site_id = $1 AND next_run_at IS NOT NULL ORDER BY next_run_at LIMIT 1)`,
+		siteID).Scan(&at)
 	if err != nil {
 		return nil, fmt.Errorf("error reading when a schedule is due: %w", err)
 	}
@@ -176,13 +178,7 @@ func (db *DB) TendRuns(ctx context.Context, p TendParams) (busy bool, err error)
 		}
 		return p.Queue(ctx, tx, runs)
 	})
-	if err != nil {
-		return false, err
-	}
-	if err := db.dropPlans(ctx, p.SiteID); err != nil {
-		return false, err
-	}
-	return busy, db.thinRuns(ctx, p.SiteID)
+	return busy, err
 }
 
 // bringOn ends what has ended first: a run that waited for it then begins.
@@ -327,28 +323,25 @@ func lostRuns(ctx context.Context, tx pgx.Tx, p TendParams) ([]QueueRun, error) 
 	})
 }
 
-// dropPlans discards the plans of runs that ended without sending them.
+// dropPlans cancels the plans of runs that ended without sending them; their rows
+// end as those of any cancelled batch, in the feed. A plan that is being compared
+// or applied at the moment is left for the next time.
 func (db *DB) dropPlans(ctx context.Context, siteID int) error {
-	plans, err := collect[droppedPlan](ctx, db.pool, "reading plans to discard", `
-		SELECT r.id AS run, r.batch_id AS batch FROM schedule c JOIN schedule_run r ON r.schedule_id = c.id AND r.drops_plan
-		WHERE c.site_id = @site`, pgx.NamedArgs{"site": siteID})
+	_, err := db.pool.Exec(ctx, `
+		UPDATE batch SET `+cancelling+`
+		WHERE id = ANY (ARRAY(
+			SELECT b.id FROM schedule c JOIN schedule_run r ON r.schedule_id = c.id AND r.drops_plan
+			JOIN batch b ON b.id = r.batch_id AND b.status = 'planned'
+			WHERE c.site_id = $1 ORDER BY b.id FOR NO KEY UPDATE OF b SKIP LOCKED))`, siteID)
 	if err != nil {
-		return err
+		return fmt.Errorf("error discarding plans of runs: %w", err)
 	}
-	for _, p := range plans {
-		if p.Batch != nil {
-			if err := db.Discard(ctx, *p.Batch); err != nil && !errors.Is(err, ErrNotPlanned) {
-				return err
-			}
-		}
-		if _, err := db.pool.Exec(ctx, `UPDATE schedule_run SET drops_plan = false WHERE id = $1`, p.Run); err != nil {
-			return fmt.Errorf("error recording that a plan is discarded: %w", err)
-		}
+	_, err = db.pool.Exec(ctx, `
+		UPDATE schedule_run r SET drops_plan = false FROM schedule c
+		WHERE c.site_id = $1 AND r.schedule_id = c.id AND r.drops_plan
+			AND NOT EXISTS (SELECT FROM batch b WHERE b.id = r.batch_id AND b.status = 'planned')`, siteID)
+	if err != nil {
+		return fmt.Errorf("error recording that plans are discarded: %w", err)
 	}
 	return nil
-}
-
-type droppedPlan struct {
-	Run   int64
-	Batch *int64
 }

@@ -82,7 +82,8 @@ func (db *DB) SaveSite(ctx context.Context, s Site) error {
 		ON CONFLICT (name) DO UPDATE SET
 			webflow_site_id = excluded.webflow_site_id, token_env = excluded.token_env,
 			token_file = excluded.token_file, api_url = excluded.api_url,
-			rate_limit = excluded.rate_limit, locale_in = excluded.locale_in
+			rate_limit = excluded.rate_limit, locale_in = excluded.locale_in,
+			primary_locale_id = CASE WHEN site.webflow_site_id IS NOT DISTINCT FROM excluded.webflow_site_id THEN site.primary_locale_id END
 		RETURNING id
 		), accepting AS (
 			INSERT INTO acceptance (site_id) SELECT id FROM s ON CONFLICT DO NOTHING

@@ -9,27 +9,51 @@ import (
 
 // SiteLocale is a locale that a site has, or had.
 type SiteLocale struct {
-	ID  string // empty: the primary locale
-	Tag string // such as fr-FR
+	ID    string // empty: the primary locale
+	Tag   string // such as fr-FR
+	OwnID string // of the primary locale: Webflow's id of it, empty where it has none
 }
 
-// KeepLocales remembers the tags of a site's locales, for people who look for
-// rows by them. A locale that the site no longer has keeps its tag: rows name it.
+// KeepLocales remembers a site's locales: which id the primary one has, and their
+// tags, for people who look for rows by them. A locale that the site no longer has keeps its tag: rows name it.
 func (db *DB) KeepLocales(ctx context.Context, siteID int, list []SiteLocale) error {
-	ids, tags := make([]string, len(list)), make([]string, len(list))
+	ids, tags, primary := make([]string, len(list)), make([]string, len(list)), ""
 	for i, l := range list {
 		ids[i], tags[i] = l.ID, l.Tag
+		if l.ID == "" {
+			primary = l.OwnID
+		}
 	}
 	_, err := db.pool.Exec(ctx, `
 		INSERT INTO site_locale (site_id, locale_id, tag)
 		SELECT @site, l.id, l.tag FROM unnest(@ids::text[], @tags::text[]) AS l (id, tag)
 		ON CONFLICT (site_id, locale_id) DO UPDATE SET tag = excluded.tag`,
 		pgx.NamedArgs{"site": siteID, "ids": ids, "tags": tags})
+	if err == nil {
+		_, err = db.pool.Exec(ctx, `
+			UPDATE site SET primary_locale_id = nullif($2, '')
+			WHERE id = $1 AND primary_locale_id IS DISTINCT FROM nullif($2, '')`, siteID, primary)
+	}
 	if err != nil {
 		return fmt.Errorf("error keeping the site's locales: %w", err)
 	}
 	return nil
 }
+
+// PrimaryLocale is Webflow's id of a site's primary locale, empty where it is not
+// known, or has none.
+func (db *DB) PrimaryLocale(ctx context.Context, siteID int) (id string, err error) {
+	err = db.pool.QueryRow(ctx, `SELECT coalesce(primary_locale_id, '') FROM site WHERE id = $1`, siteID).Scan(&id)
+	if err != nil {
+		return "", fmt.Errorf("error reading the site's primary locale: %w", err)
+	}
+	return id, nil
+}
+
+// inLocaleSQL chooses the renames r of the locale with an id: those of the primary
+// one have none, and may be asked for by its own. Served by
+// site_primary_locale_idx.
+const inLocaleSQL = `(r.locale_id = @locale OR r.locale_id = '' AND r.site_id IN (SELECT p.id FROM site p WHERE p.primary_locale_id = nullif(@locale, '')))`
 
 // taggedSQL chooses the renames r of the locales with a tag. Served by
 // site_locale_tag_idx.

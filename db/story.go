@@ -137,7 +137,7 @@ func (db *DB) Facts(ctx context.Context, p StoryParams) (out Facts, err error) {
 			onSite, args["site"] = " AND r.site_id = @site", site.ID
 		}
 		told = `WITH own AS MATERIALIZED (
-			SELECT r.id FROM rename r WHERE r.asset_id = @asset AND (@locale::text IS NULL OR r.locale_id = @locale)
+			SELECT r.id FROM rename r WHERE r.asset_id = @asset AND (@locale::text IS NULL OR ` + inLocaleSQL + `)
 				AND (@tag::text = '' OR ` + taggedSQL + `)` + onSite + `
 		), told AS MATERIALIZED (SELECT id FROM own ORDER BY id DESC LIMIT @limit)`
 	}

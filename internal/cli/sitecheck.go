@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/db"
+	"relabel/internal/load"
 	"relabel/internal/report"
 	"relabel/internal/webflow"
 	"relabel/jobs"
@@ -31,7 +32,16 @@ func (a *app) siteCheck(ctx context.Context, s *session) error {
 		return err
 	}
 	defer reader.Close()
-	err = reader.Once(ctx, func(ctx context.Context) (webflow.Meta, error) { return readSomething(ctx, cfg) })
+	var read webflow.GetSiteResult
+	err = reader.Once(ctx, func(ctx context.Context) (_ webflow.Meta, err error) {
+		read, err = readSomething(ctx, cfg)
+		return read.Meta, err
+	})
+	if err == nil && read.Site.ID != "" {
+		if err := load.KeepSite(ctx, s.DB, cfg.Site.ID, read.Site); err != nil {
+			return err
+		}
+	}
 	verdict, err := checkVerdict(cfg.Site.Name, err)
 	if err != nil {
 		return err
@@ -48,13 +58,12 @@ func (a *app) siteCheck(ctx context.Context, s *session) error {
 
 // readSomething asks for the site when its id is known, else for an asset that
 // does not exist: a token that is taken is told 404.
-func readSomething(ctx context.Context, cfg jobs.SiteConfig) (webflow.Meta, error) {
+func readSomething(ctx context.Context, cfg jobs.SiteConfig) (webflow.GetSiteResult, error) {
 	if id := cfg.Site.WebflowSiteID; id != nil {
-		res, err := cfg.Client.GetSite(ctx, *id)
-		return res.Meta, err
+		return cfg.Client.GetSite(ctx, *id)
 	}
 	res, err := cfg.Client.GetAsset(ctx, webflow.GetAssetParams{AssetID: noAsset})
-	return res.Meta, err
+	return webflow.GetSiteResult{Meta: res.Meta}, err
 }
 
 // checkVerdict tells what the answer to a read says of the token.

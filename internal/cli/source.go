@@ -122,6 +122,7 @@ func (a *app) load(ctx context.Context, s *session, site db.Site, f sourceFlags,
 		DB: s.DB, Client: client, Site: site, Source: src,
 		Name: f.name, Priority: f.priority, SkipInvalid: f.skipInvalid, Force: f.force, Planned: f.planned, Blind: f.blind,
 		Locales: func(ctx context.Context) (intake.LocaleResolver, error) { return a.locales(ctx, s.DB, site) },
+		Primary: a.primaryOf(s.DB, site),
 		Opened: func(info intake.Info) {
 			a.noticeIgnored(info)
 			opened(info)
@@ -168,6 +169,21 @@ func (a *app) locales(ctx context.Context, d *db.DB, site db.Site) (intake.Local
 		return nil, err
 	}
 	return locales.Resolve, nil
+}
+
+// primaryOf finds out which locale is the primary one; a rehearsal asks nobody.
+func (a *app) primaryOf(d *db.DB, site db.Site) func(context.Context, []string) (string, error) {
+	if isStandIn(site.Name) {
+		return nil
+	}
+	return func(ctx context.Context, assets []string) (string, error) {
+		reader, err := a.reader(ctx, d, site)
+		if err != nil {
+			return "", err
+		}
+		defer reader.Close()
+		return load.ReadPrimary(ctx, d, reader, assets)
+	}
 }
 
 // problemList shows problems as they are found, so that a list of any length

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -70,18 +71,15 @@ func (a *app) work(ctx context.Context, s *session, f workFlags, untilDone bool)
 	}
 	w := newWatch(s, sites, since, a.cfg.CallTimeout+flightMargin)
 	a.note("working on %s; Ctrl-C stops", w.label)
-	var watchErr error
+	var turnErr error
 	if untilDone { // what is due now belongs to what is to be done
-		_, watchErr = working.schedules.Turn(ctx)
+		if _, turnErr = working.schedules.Turn(ctx); ctx.Err() != nil {
+			turnErr = nil
+		}
 	}
-	if watchErr == nil || ctx.Err() != nil {
-		watchErr = a.watchWork(ctx, w, untilDone)
-	}
-	if err := working.stop(); err != nil {
+	watchErr := a.watchWork(ctx, w, untilDone) // one site's trouble is no other one's
+	if err := cmp.Or(working.stop(), watchErr, turnErr); err != nil {
 		return err
-	}
-	if watchErr != nil {
-		return watchErr
 	}
 	return a.workEnd(context.WithoutCancel(ctx), w, ctx.Err() != nil)
 }

@@ -41,6 +41,11 @@ type Params struct {
 	// when the source has the column locale, or with Only.
 	Locales func(context.Context) (intake.LocaleResolver, error)
 
+	// Primary finds out the id of the primary locale, where it isn't known yet; it is
+	// called once, when a row names a locale by its id. The assets are some of the
+	// source's: they tell which site it is. nil: nobody is asked.
+	Primary func(ctx context.Context, assets []string) (string, error)
+
 	Opened  func(intake.Info)    // what the source looks like, before its rows are read
 	Problem func(intake.Problem) // why a row is refused, as it is found
 	Warning func(intake.Problem) // what a person should look at

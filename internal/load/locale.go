@@ -29,7 +29,12 @@ func ReadLocales(ctx context.Context, d *db.DB, reader *jobs.Reader) (*Locales, 
 		return nil, fmt.Errorf("the site's locales are asked for by its id: say which site it is with `relabel site set%s --site-id ID`, or give locale_id instead of locale",
 			report.SiteFlag(site.Name))
 	}
-	answer, err := reader.GetSite(ctx, *site.WebflowSiteID)
+	return readLocales(ctx, d, reader, *site.WebflowSiteID)
+}
+
+func readLocales(ctx context.Context, d *db.DB, reader *jobs.Reader, siteID string) (*Locales, error) {
+	site := reader.Site()
+	answer, err := reader.GetSite(ctx, siteID)
 	if err != nil {
 		return nil, fmt.Errorf("error reading the locales of site %s: %w", site.Name, err)
 	}
@@ -68,7 +73,26 @@ func (l *Locales) add(from webflow.Locale, id string) {
 	if from.CMSLocaleID != "" {
 		l.cms[strings.ToLower(from.CMSLocaleID)] = from.Tag
 	}
-	l.all = append(l.all, db.SiteLocale{ID: id, Tag: from.Tag})
+	one := db.SiteLocale{ID: id, Tag: from.Tag}
+	if own := strings.ToLower(from.ID); id == "" && webflow.IsObjectID(own) {
+		one.OwnID = own
+	}
+	l.all = append(l.all, one)
+}
+
+// primary is Webflow's id of the primary locale; empty on a site without any.
+func (l *Locales) primary() string {
+	for _, one := range l.all {
+		if one.ID == "" {
+			return one.OwnID
+		}
+	}
+	return ""
+}
+
+// KeepSite keeps what a site has told of its locales.
+func KeepSite(ctx context.Context, d *db.DB, siteID int, answer webflow.Site) error {
+	return d.KeepLocales(ctx, siteID, newLocales(answer).all)
 }
 
 // All are the ids of all locales; empty for the primary one, which comes first.

@@ -15,12 +15,17 @@ type loader struct {
 	refused int64
 	leftOut int64
 	only    map[string]bool // ids of locales; nil: all
+	primary primaryLocale
 }
 
-// useLocales finds out the site's locales where the source or Only asks for them.
+// useLocales finds out the site's locales where the source or Only asks for them,
+// and at least which one is the primary where it has ids.
 func (l *loader) useLocales(ctx context.Context, rows rowSource) error {
 	if len(l.Only) == 0 && !rows.Reads("locale") {
-		return nil
+		if !rows.Reads("locale_id") {
+			return nil
+		}
+		return l.usePrimary(ctx)
 	}
 	if len(l.Only) > 0 && !rows.Reads("locale") && !rows.Reads("locale_id") {
 		return fmt.Errorf("%s has no column locale or locale_id to choose the locales %s by: nothing was loaded",
@@ -56,6 +61,10 @@ func (l *loader) rows(ctx context.Context, source rowSource) iter.Seq2[*db.Row, 
 				return
 			}
 			for i := range chunk {
+				if err := l.mapPrimary(ctx, chunk[i:]); err != nil {
+					yield(nil, err)
+					return
+				}
 				if l.only != nil && !chunk[i].Refused() && !l.only[chunk[i].LocaleID] {
 					l.leftOut++
 					continue

@@ -76,6 +76,7 @@ type testBundle struct {
 	url    string
 	api    *webflowtest.Server
 	site   db.Site
+	sites  []db.Site // that its processes work
 	clock  *clock
 	runner *Runner
 	csv    string
@@ -99,12 +100,28 @@ func setup(t testing.TB, assets int) *testBundle {
 	require.NoError(t, b.SaveSite(t.Context(), db.Site{Name: db.DefaultSite, WebflowSiteID: &id}))
 	b.site, err = b.SiteByName(t.Context(), db.DefaultSite)
 	require.NoError(t, err)
+	b.sites = []db.Site{b.site}
 	b.runner = b.another()
 	return b
 }
 
-// another starts a process that works the site, with connections of its own.
+// addSite makes another site of the same stand-in, which processes work from now on.
+func (b *testBundle) addSite(name string) db.Site {
+	b.t.Helper()
+	require.NoError(b.t, b.SaveSite(b.t.Context(), db.Site{Name: name, WebflowSiteID: b.site.WebflowSiteID}))
+	site, err := b.SiteByName(b.t.Context(), name)
+	require.NoError(b.t, err)
+	b.sites = append(b.sites, site)
+	return site
+}
+
+// another starts a process that works the sites, with connections of its own.
 func (b *testBundle) another() *Runner {
+	b.t.Helper()
+	return b.anotherWith(func(*Config) {})
+}
+
+func (b *testBundle) anotherWith(change func(*Config)) *Runner {
 	b.t.Helper()
 	d := dbtest.Open(b.t, b.url)
 	token, err := webflow.NewToken("schedule-test-token")
@@ -112,15 +129,20 @@ func (b *testBundle) another() *Runner {
 	client, err := webflow.NewClient(webflow.Config{BaseURL: b.api.URL(), Token: token, Timeout: 20 * time.Second})
 	require.NoError(b.t, err)
 	b.t.Cleanup(client.CloseIdleConnections)
-	sites := []jobs.SiteConfig{{Site: b.site, Client: client, Lane: db.LaneSettings{
-		Fingerprint: token.Fingerprint(), Window: time.Minute, Fixed: true,
-	}}}
+	var sites []jobs.SiteConfig
+	for _, site := range b.sites {
+		sites = append(sites, jobs.SiteConfig{Site: site, Client: client, Lane: db.LaneSettings{
+			Fingerprint: token.Fingerprint(), Window: time.Minute, Fixed: true,
+		}})
+	}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	r := New(Config{
+	cfg := Config{
 		DB: d, Sites: sites, CallTimeout: 20 * time.Second, Logger: log, Now: b.clock.now,
 		LookupEnv: func(name string) (string, bool) { v, ok := b.env[name]; return v, ok },
 		maxSource: 1 << 20, sourceTimeout: sourceTimeout,
-	})
+	}
+	change(&cfg)
+	r := New(cfg)
 	pool, err := jobs.NewPool(b.t.Context(), jobs.Config{
 		DB: d, Sites: sites, CallTimeout: 20 * time.Second, Limits: jobs.DefaultLimits(), Command: "test", Logger: log,
 		Kinds: r.Kinds, Queues: r.Queues(),
@@ -196,10 +218,12 @@ func (b *testBundle) schedule() db.Schedule {
 	return s
 }
 
+// turn does what the loops of the process do, once.
 func (b *testBundle) turn() {
 	b.t.Helper()
 	_, err := b.runner.Turn(b.t.Context())
 	require.NoError(b.t, err)
+	require.NoError(b.t, b.runner.Tidy(b.t.Context()))
 }
 
 // runs are the schedule's, the oldest first.

@@ -66,34 +66,46 @@ func (r *Runner) notify(ctx context.Context) {
 	}
 }
 
-// Notify tries the notices that are due, each once.
+// Notify tries the notices that are due, each once. Where it can't be written what
+// came of one, that one is tried again in its time.
 func (r *Runner) Notify(ctx context.Context) error {
-	now, err := r.cfg.Now(ctx)
+	now, err := trip(ctx, r, r.cfg.Now)
 	if err != nil {
 		return err
 	}
-	list, err := r.cfg.DB.TakeNotices(ctx, db.NoticeParams{SiteIDs: r.ids, Now: now, Delays: notifyDelays()})
+	list, err := trip(ctx, r, func(ctx context.Context) ([]db.Notice, error) {
+		return r.cfg.DB.TakeNotices(ctx, db.NoticeParams{SiteIDs: r.ids, Now: now, Delays: notifyDelays()})
+	})
 	if err != nil {
 		return err
 	}
+	var errs error
 	for _, n := range list {
-		err := r.post(ctx, n, now)
+		posted := r.post(ctx, n, now)
 		failpoint.Hit("notice-posted")
-		if err == nil {
-			err = r.cfg.DB.NoticeSent(ctx, n.ID)
-		} else if ctx.Err() == nil {
-			level := slog.LevelWarn
-			if n.URL == "" { // somebody has taken it away
-				level = slog.LevelInfo
-			}
-			r.cfg.Logger.Log(ctx, level, "a notice was not taken", "schedule", n.Schedule, "event", n.Event, "try", n.Tries, "error", err)
-			err = r.cfg.DB.NoticeFailed(ctx, n.ID, told(err), n.URL == "")
-		}
-		if err != nil {
-			return err
-		}
+		errs = errors.Join(errs, r.recordNotice(ctx, n, posted))
 	}
-	return nil
+	return errs
+}
+
+// recordNotice writes down what came of a try.
+func (r *Runner) recordNotice(ctx context.Context, n db.Notice, posted error) error {
+	if posted != nil && ctx.Err() != nil {
+		return posted // stopped: it is tried again in its time
+	}
+	level := slog.LevelWarn
+	if n.URL == "" { // somebody has taken it away
+		level = slog.LevelInfo
+	}
+	if posted != nil {
+		r.cfg.Logger.Log(ctx, level, "a notice was not taken", "schedule", n.Schedule, "event", n.Event, "try", n.Tries, "error", posted)
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.tripTime)
+	defer cancel()
+	if posted != nil {
+		return r.cfg.DB.NoticeFailed(ctx, n.ID, told(posted), n.URL == "")
+	}
+	return r.cfg.DB.NoticeSent(ctx, n.ID)
 }
 
 // post sends one notice. Any 2xx takes it; a redirect does not.
@@ -106,7 +118,8 @@ func (r *Runner) post(ctx context.Context, n db.Notice, now time.Time) error {
 		return err
 	}
 	m := messageOf(n)
-	if run, err := r.cfg.DB.ScheduleRun(ctx, n.RunID); err == nil {
+	run, err := trip(ctx, r, func(ctx context.Context) (db.ScheduleRun, error) { return r.cfg.DB.ScheduleRun(ctx, n.RunID) })
+	if err == nil {
 		m.Run = &run
 	}
 	body, err := json.Marshal(m)

@@ -75,8 +75,7 @@ func (n *run) load(ctx context.Context) error {
 	}
 	defer done()
 	all := n.schedule.Mode == "all"
-	var problems []string
-	var columns []string
+	var problems, columns, notes []string
 	var reads int64
 	_, err = load.Load(ctx, load.Params{
 		DB: n.cfg.DB, Client: n.client, Site: n.site.Site, Source: src,
@@ -86,6 +85,11 @@ func (n *run) load(ctx context.Context) error {
 			reads++
 			return n.locales(ctx)
 		},
+		Primary: func(ctx context.Context, assets []string) (string, error) {
+			reads++
+			return n.primary(ctx, assets)
+		},
+		Notice: func(text string) { notes = append(notes, Told(text)) },
 		Opened: func(info intake.Info) { columns = info.Columns },
 		Problem: func(p intake.Problem) {
 			if len(problems) < shownProblems {
@@ -98,7 +102,7 @@ func (n *run) load(ctx context.Context) error {
 			}
 			n.BatchID = &res.BatchID
 			n.Reads += reads
-			return db.RunLoaded(ctx, tx, n.RunWork, res.BatchID, reads, leftOut(res.LeftOut))
+			return db.RunLoaded(ctx, tx, n.RunWork, res.BatchID, reads, strings.Join(append(notes, leftOut(res.LeftOut)...), "; "))
 		},
 	})
 	if errors.Is(err, load.ErrRefused) {
@@ -107,11 +111,11 @@ func (n *run) load(ctx context.Context) error {
 	return err
 }
 
-func leftOut(rows int64) string {
+func leftOut(rows int64) []string {
 	if rows == 0 {
-		return ""
+		return nil
 	}
-	return report.Plural(rows, "row", "rows") + " of other locales left out"
+	return []string{report.Plural(rows, "row", "rows") + " of other locales left out"}
 }
 
 // batchName is the schedule's and the moment it was due, by its own clock.
@@ -141,6 +145,15 @@ func (n *run) locales(ctx context.Context) (intake.LocaleResolver, error) {
 		return nil, err
 	}
 	return locales.Resolve, nil
+}
+
+func (n *run) primary(ctx context.Context, assets []string) (string, error) {
+	reader, err := n.reader(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer reader.Close()
+	return load.ReadPrimary(ctx, n.cfg.DB, reader, assets)
 }
 
 // outdated tells that the comparison, or the reading that was cut short, is too
@@ -254,7 +267,7 @@ func (n *run) checkpoint(ctx context.Context, pass plan.Pass) error {
 // transaction.
 func (n *run) apply(ctx context.Context) error {
 	err := n.cfg.DB.Apply(ctx, db.ApplyParams{
-		BatchID: *n.BatchID,
+		BatchID: *n.BatchID, Run: &n.RunWork,
 		Queue: func(ctx context.Context, tx pgx.Tx) error {
 			if err := db.RunApplied(ctx, tx, n.RunWork); err != nil {
 				return err

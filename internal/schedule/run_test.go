@@ -111,6 +111,32 @@ func TestLocales(t *testing.T) {
 	require.Contains(t, *b.run(at2(2), "failed").Error, "no column locale")
 }
 
+// The primary locale by its own id is the target that it is without one; who can't
+// be told which that is says so, and goes on.
+func TestPrimaryLocale(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 5)
+	b.writeRows("asset_id,display_name,locale_id", func(w io.Writer) {
+		for i := range 5 {
+			fmt.Fprintf(w, "%s,%s,%s\n", webflowtest.AssetID(i), wanted(i), webflowtest.PrimaryLocale)
+		}
+	})
+	b.add(nil)
+	b.api.FailNext(webflowtest.Status(403))
+	run := b.run(at2(1), "done")
+	require.Contains(t, *run.Note, "the primary locale's id is not known")
+	require.EqualValues(t, 2, run.Reads, "the site, and a page")
+	locales := func() (list []string) {
+		require.NoError(t, b.Pool().QueryRow(t.Context(), `SELECT array_agg(DISTINCT locale_id) FROM rename WHERE batch_id = $1`,
+			*b.last().Batch).Scan(&list))
+		return list
+	}
+	require.Equal(t, []string{webflowtest.PrimaryLocale}, locales())
+	require.Nil(t, b.run(at2(2), "done").Note)
+	require.Equal(t, []string{""}, locales())
+	require.EqualValues(t, 1, b.run(at2(3), "done").Reads, "a page: the locale is known by now")
+}
+
 func TestMaxChange(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 100)

@@ -23,25 +23,9 @@ import (
 	"relabel/jobs"
 )
 
-const (
-	// turnEvery bounds how late a run is started, ended or recovered; a turn is a
-	// few look-ups a site.
-	turnEvery = 5 * time.Second
-
-	// turnBusy is how soon the end of a run's batch is noticed.
-	turnBusy = time.Second
-
-	// turnAtOnce keeps a turn that another process is just taking from being asked
-	// for without end.
-	turnAtOnce = 250 * time.Millisecond
-
-	// runsAtOnce is how many runs of a site a process works at: they read in turn
-	// anyway, by the site's limit.
-	runsAtOnce = 4
-
-	// onTime is how late a run may start without being made up for.
-	onTime = time.Minute
-)
+// runsAtOnce is how many runs of a site a process works at: they read in turn
+// anyway, by the site's limit.
+const runsAtOnce = 4
 
 // Config of a Runner.
 type Config struct {
@@ -56,6 +40,7 @@ type Config struct {
 
 	maxSource     int64
 	sourceTimeout time.Duration
+	tripTime      time.Duration
 }
 
 // Runner runs the schedules of the sites that a process works.
@@ -63,13 +48,13 @@ type Runner struct {
 	cfg     Config
 	sites   map[int]jobs.SiteConfig
 	ids     []int
+	turns   []*siteTurns
 	client  *jobs.Client
 	process string // its id
 
 	mu      sync.Mutex
 	working map[int64]bool // runs
 
-	wake     chan struct{}
 	stopping context.Context //nolint:containedctx // ends the runs under way, each beside its job's context
 	stop     context.CancelFunc
 	loops    conc.WaitGroup
@@ -83,10 +68,15 @@ func New(cfg Config) *Runner {
 	if cfg.maxSource == 0 {
 		cfg.maxSource, cfg.sourceTimeout = maxSource, sourceTimeout
 	}
-	r := &Runner{cfg: cfg, sites: map[int]jobs.SiteConfig{}, working: map[int64]bool{}, wake: make(chan struct{}, 1)}
+	if cfg.tripTime == 0 {
+		cfg.tripTime = tripTime
+	}
+	r := &Runner{cfg: cfg, sites: map[int]jobs.SiteConfig{}, working: map[int64]bool{}}
+	atOnce, tidies := make(places, sitesAtOnce), make(places, tidyAtOnce)
 	for _, s := range cfg.Sites {
 		r.sites[s.Site.ID] = s
 		r.ids = append(r.ids, s.Site.ID)
+		r.turns = append(r.turns, &siteTurns{runner: r, site: s, wake: make(chan struct{}, 1), atOnce: atOnce, tidies: tidies})
 	}
 	r.stopping, r.stop = context.WithCancel(context.Background())
 	return r
@@ -128,7 +118,10 @@ func (r *Runner) Attach(pool *jobs.Pool) {
 func (r *Runner) Start(ctx context.Context) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	context.AfterFunc(r.stopping, cancel)
-	r.loops.Go(func() { r.takeTurns(ctx) })
+	for _, t := range r.turns {
+		r.loops.Go(func() { t.takeAll(ctx) })
+		r.loops.Go(func() { t.tidyAll(ctx) })
+	}
 	r.loops.Go(func() { r.notify(ctx) })
 }
 
@@ -137,92 +130,6 @@ func (r *Runner) Start(ctx context.Context) {
 func (r *Runner) Stop() {
 	r.stop()
 	r.loops.Wait()
-}
-
-func (r *Runner) takeTurns(ctx context.Context) {
-	for ctx.Err() == nil {
-		wait, err := r.Turn(ctx)
-		if err != nil && ctx.Err() == nil {
-			r.cfg.Logger.Warn("schedules wait for the database", "error", err)
-			wait = turnEvery
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-		case <-r.wake:
-		case <-timer.C:
-		}
-		timer.Stop()
-	}
-}
-
-// soon asks for a turn: something has become of a run.
-func (r *Runner) soon() {
-	select {
-	case r.wake <- struct{}{}:
-	default:
-	}
-}
-
-// Turn starts what is due and brings runs on; it tells how long the next turn may
-// wait.
-func (r *Runner) Turn(ctx context.Context) (time.Duration, error) {
-	now, err := r.cfg.Now(ctx)
-	if err != nil {
-		return 0, err
-	}
-	_, err = r.cfg.DB.StartDue(ctx, db.StartDueParams{
-		SiteIDs: r.ids, Now: now, Queue: r.insert,
-		Judge: func(s db.Schedule, due time.Time) db.Occurrence { return r.judge(s, due, now) },
-	})
-	if err != nil {
-		return 0, err
-	}
-	most := turnEvery
-	for _, s := range r.cfg.Sites {
-		busy, err := r.cfg.DB.TendRuns(ctx, db.TendParams{
-			SiteID: s.Site.ID, Now: now, ProcessID: r.process, Working: r.list(),
-			Kind: SyncArgs{}.Kind(), JobQueue: Queue(s.Site.Name), Queue: r.insert,
-		})
-		if err != nil {
-			return 0, err
-		}
-		if busy {
-			most = turnBusy
-		}
-	}
-	next, err := r.cfg.DB.NextDue(ctx, r.ids)
-	if err != nil || next == nil {
-		return most, err
-	}
-	return min(max(next.Sub(now), turnAtOnce), most), nil
-}
-
-func (r *Runner) judge(s db.Schedule, due, now time.Time) db.Occurrence {
-	times, err := ParseTimes(s.Cron, s.TimeZone)
-	if err != nil { // a zone that this machine's binary does not know
-		r.cfg.Logger.Error("the schedule can't go on; `relabel schedule edit` changes its times", "schedule", s.Name, "error", err)
-		return db.Occurrence{Missed: 1, MissedFrom: due}
-	}
-	return judge(times, s.CatchUp, due, now)
-}
-
-// judge decides what becomes of a schedule that has been due since a moment: its
-// last moment is run, if that is not too long ago, and all before it were missed.
-func judge(times *Times, catchUp time.Duration, due, now time.Time) db.Occurrence {
-	last, n := times.latest(due, now)
-	next := times.Next(now)
-	if times.every > 0 {
-		next = last.Add(times.every)
-	}
-	o := db.Occurrence{MissedFrom: due, Missed: n}
-	if !next.IsZero() {
-		o.Next = &next
-	}
-	if now.Sub(last) <= max(catchUp, onTime) {
-		o.Run, o.Missed = &last, n-1
-	}
-	return o
 }
 
 // insert gives runs their jobs, within tx.

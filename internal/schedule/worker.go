@@ -54,11 +54,11 @@ func (r *Runner) work(ctx context.Context, id int64) {
 	}
 	defer r.soon()
 	defer r.end(id)
-	now, err := r.cfg.Now(ctx)
+	now, err := trip(ctx, r, r.cfg.Now)
 	if err != nil {
 		return // the next turn comes back to it
 	}
-	w, s, ok, err := r.cfg.DB.ClaimRun(ctx, db.ClaimRunParams{RunID: id, ProcessID: r.process, Now: now})
+	w, s, ok, err := r.claim(ctx, id, now)
 	if err != nil || !ok {
 		return
 	}
@@ -72,6 +72,12 @@ func (r *Runner) work(ctx context.Context, id int64) {
 	if err != nil {
 		r.logged(id, one.explain(context.WithoutCancel(ctx), ctx.Err() != nil, now, err))
 	}
+}
+
+func (r *Runner) claim(ctx context.Context, id int64, now time.Time) (db.RunWork, db.Schedule, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.tripTime)
+	defer cancel()
+	return r.cfg.DB.ClaimRun(ctx, db.ClaimRunParams{RunID: id, ProcessID: r.process, Now: now})
 }
 
 // try does the steps; a panic is an error like others.

@@ -85,6 +85,22 @@ func TestUploadWithoutToken(t *testing.T) {
 	require.Zero(t, b.api.Calls())
 }
 
+// The primary locale may be named by its own id; where nobody can tell which that
+// is, the page says so.
+func TestUploadInPrimaryLocale(t *testing.T) {
+	t.Parallel()
+	csv := "asset_id,display_name,locale_id\n" + webflowtest.AssetID(1) + ",new.jpg," + webflowtest.PrimaryLocale + "\n"
+	for _, known := range []bool{true, false} {
+		b := setup(t, settings{noToken: !known, api: webflowtest.Config{Assets: 3}})
+		c := b.login(t, RoleChange)
+		require.Equal(t, http.StatusSeeOther, c.upload(csv).StatusCode)
+		var locale string
+		require.NoError(t, b.Pool().QueryRow(t.Context(), `SELECT locale_id FROM rename`).Scan(&locale))
+		says := strings.Contains(c.get("/batch/1").text, "locale&#39;s id is not known (there is no token)")
+		require.Equal(t, []any{known, !known}, []any{locale == "", says})
+	}
+}
+
 func TestUploadProblems(t *testing.T) {
 	t.Parallel()
 	b := setup(t, settings{noToken: true})

@@ -157,6 +157,8 @@ func (s *Server) loadUpload(r *http.Request, f *uploadForm, file *multipart.Part
 			DB: s.cfg.DB, Client: s.cfg.Client, Site: site, Source: load.Source{Input: file, InputName: name},
 			Name: f.Name, SkipInvalid: f.SkipInvalid, Force: f.Force, Planned: true,
 			Locales: func(ctx context.Context) (intake.LocaleResolver, error) { return s.locales(ctx, site) },
+			Primary: func(ctx context.Context, assets []string) (string, error) { return s.primary(ctx, site, assets) },
+			Notice:  func(text string) { current(r).tell(flash{Text: "About the file: " + text + "."}) },
 			Problem: f.addProblem,
 		})
 		if err != nil {
@@ -188,6 +190,15 @@ func (f *uploadForm) addProblem(p intake.Problem) {
 	} else {
 		f.More++
 	}
+}
+
+func (s *Server) primary(ctx context.Context, site db.Site, assets []string) (string, error) {
+	reader, err := s.reader(ctx, site)
+	if err != nil {
+		return "", err
+	}
+	defer reader.Close()
+	return load.ReadPrimary(ctx, s.cfg.DB, reader, assets)
 }
 
 func (s *Server) locales(ctx context.Context, site db.Site) (intake.LocaleResolver, error) {
