@@ -21,7 +21,7 @@ func (b *testBundle) fillBatches(t *testing.T) (other *testBundle) {
 		SELECT CASE WHEN i % 10000 = 0 THEN $2::int ELSE $1::int END, 'old', 'test', CASE WHEN i % 3 = 0 THEN 'cancelled' ELSE 'done' END,
 			i, 1, 1, now() - (100000 - i) * interval '1 minute'
 		FROM generate_series(1, 100000) i`, b.site.ID, other.site.ID)
-	b.exec(t, `UPDATE site SET last_acceptance = 100000`)
+	b.exec(t, `UPDATE acceptance SET last = 100000`)
 	b.limit(t, 60)
 	b.load(t, "a", "b")
 	b.setBatch(t, b.load(t, "c").batch, "paused")

@@ -55,7 +55,7 @@ func answered(err error) bool {
 // askCommit finds out what became of a transaction. It may still be in progress:
 // the server has perhaps not noticed that its client is gone.
 func (db *DB) askCommit(ctx context.Context, id string, broken error) error {
-	ctx, cancel := context.WithTimeout(ctx, commitKnown)
+	ctx, cancel := context.WithTimeout(ctx, db.commitKnown)
 	defer cancel()
 	for {
 		var status *string

@@ -52,6 +52,7 @@ type DB struct {
 	log  *slog.Logger
 
 	acceptChunk int // rows
+	commitKnown time.Duration
 }
 
 // Open connects, and fails at once when the database can't be reached. Its
@@ -77,7 +78,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &DB{pool: pool, log: log, acceptChunk: acceptChunk}, nil
+	return &DB{pool: pool, log: log, acceptChunk: acceptChunk, commitKnown: commitKnown}, nil
 }
 
 // Pool is for River's driver.

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/tern/v2/migrate"
@@ -40,6 +41,9 @@ func (db *DB) MigrateTo(ctx context.Context, version int32) error {
 
 // AcceptInChunksOf sets how many rows of a batch are accepted in one transaction.
 func (db *DB) AcceptInChunksOf(rows int) { db.acceptChunk = rows }
+
+// AskCommitFor bounds the asking what became of a commit.
+func (db *DB) AskCommitFor(d time.Duration) { db.commitKnown = d }
 
 // LoadFirst loads a batch as a process does that dies right after the commit: what
 // is not accepted yet is left to others.

@@ -66,13 +66,22 @@ func (db *DB) Load(ctx context.Context, p LoadParams) (batchID int64, err error)
 		return err
 	})
 	failpoint.Hit("load-committed")
-	if err == nil {
+	switch {
+	case err == nil:
 		db.acceptAll(ctx, p.SiteID)
-	}
-	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == stoodStill || pgconn.SafeToRetry(err) {
+	case errors.Is(err, ErrCommitUnknown):
+		err = fmt.Errorf("error loading batch %d: %w; `relabel status %d` shows it if it was", batchID, err, batchID)
+	case lostConnectionOf(err):
 		err = fmt.Errorf("the load lost its connection, and was undone (one that stands still for %s does, so that it holds nobody up): load it again", standstill)
 	}
 	return batchID, err
+}
+
+// lostConnectionOf tells of an error of a load whether the server has ended it, as
+// one that stands still, or was not reached any more.
+func lostConnectionOf(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pgErr.Code == stoodStill || pgconn.SafeToRetry(err)
 }
 
 func (db *DB) loadBatch(ctx context.Context, tx pgx.Tx, p LoadParams) (int64, error) {

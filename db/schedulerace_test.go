@@ -94,7 +94,7 @@ func TestCancellingAndApplyingMeet(t *testing.T) {
 	s := b.addSchedule(t, "nightly", time.Now().Add(time.Hour), func(s *db.Schedule) { s.Overlap = "cancel" })
 	w := b.atWork(t, s, "a")
 	site := begin(t, b.Pool())
-	_, err := site.Exec(t.Context(), `SELECT FROM site WHERE id = $1 FOR UPDATE`, b.site.ID)
+	_, err := site.Exec(t.Context(), `SELECT FROM acceptance WHERE site_id = $1 FOR UPDATE`, b.site.ID)
 	require.NoError(t, err)
 	both := pool.New().WithErrors()
 	both.Go(func() error { return b.applyRun(t.Context(), w, func() {}) })

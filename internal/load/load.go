@@ -145,6 +145,9 @@ func (l *loader) explain(err error) error {
 	case errors.Is(err, ErrNoRows), errors.Is(err, intake.ErrNoRows):
 		return fmt.Errorf("%s has a header and no rows: nothing was loaded%w", name, silent{ErrNoRows})
 	}
+	if errors.Is(err, db.ErrCommitUnknown) {
+		return err
+	}
 	return fmt.Errorf("nothing was loaded: %w", err)
 }
 
