@@ -73,9 +73,24 @@ func (db *DB) Sites(ctx context.Context) ([]Site, error) {
 	return sites, nil
 }
 
-// SaveSite creates the site or replaces its settings.
+// SaveSite creates the site or replaces its settings. The lane of the token that it
+// was last worked with follows.
 func (db *DB) SaveSite(ctx context.Context, s Site) error {
-	_, err := db.pool.Exec(ctx, `
+	err := db.setting(ctx, func(tx pgx.Tx) error {
+		lane, err := saveSite(ctx, tx, s)
+		if err != nil || lane == nil {
+			return err
+		}
+		return setLane(ctx, tx, LaneSettings{Fingerprint: *lane, Window: DefaultWindow})
+	})
+	if err != nil {
+		return fmt.Errorf("error saving site %s: %w", s.Name, err)
+	}
+	return nil
+}
+
+func saveSite(ctx context.Context, tx pgx.Tx, s Site) (lane *string, err error) {
+	rows, _ := tx.Query(ctx, `
 		WITH s AS (
 		INSERT INTO site (name, webflow_site_id, token_env, token_file, api_url, rate_limit, locale_in)
 		VALUES (@name, @webflow_site_id, @token_env, @token_file, @api_url, @rate_limit, @locale_in)
@@ -83,16 +98,16 @@ func (db *DB) SaveSite(ctx context.Context, s Site) error {
 			webflow_site_id = excluded.webflow_site_id, token_env = excluded.token_env,
 			token_file = excluded.token_file, api_url = excluded.api_url,
 			rate_limit = excluded.rate_limit, locale_in = excluded.locale_in
-		RETURNING id)
-		INSERT INTO breaker (site_id) SELECT id FROM s ON CONFLICT DO NOTHING`,
+		RETURNING id, lane
+		), b AS (
+			INSERT INTO breaker (site_id) SELECT id FROM s ON CONFLICT DO NOTHING
+		)
+		SELECT lane FROM s`,
 		pgx.NamedArgs{
 			"name": s.Name, "webflow_site_id": s.WebflowSiteID, "token_env": s.TokenEnv,
 			"token_file": s.TokenFile, "api_url": s.APIURL, "rate_limit": s.RateLimit, "locale_in": s.LocaleIn,
 		})
-	if err != nil {
-		return fmt.Errorf("error saving site %s: %w", s.Name, err)
-	}
-	return nil
+	return pgx.CollectExactlyOneRow(rows, pgx.RowTo[*string])
 }
 
 // ParkSite stops all calls of a site until it is unparked: the token with this

@@ -1,0 +1,3 @@
+ALTER TABLE lane_grant DROP COLUMN call_window;
+DROP INDEX site_lane_idx;
+ALTER TABLE site DROP COLUMN worked_rate;
