@@ -61,7 +61,7 @@ func (db *DB) LaneUsers(ctx context.Context) ([]LaneUser, error) {
 // LiveProcesses lists the processes whose heartbeat is fresh.
 func (db *DB) LiveProcesses(ctx context.Context) ([]Process, error) {
 	return collect[Process](ctx, db.pool, "listing processes", `
-		SELECT id, command, version, host, pid, sites FROM process
+		SELECT id, command, version, host, pid, sites, lanes FROM process
 		WHERE heartbeat_at > clock_timestamp() - @stale::interval ORDER BY host, pid`,
 		pgx.NamedArgs{"stale": processStale})
 }

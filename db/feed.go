@@ -16,6 +16,10 @@ type FeedParams struct {
 	Kind   string // of the River job; its args carry rename_id
 	Window int    // the first so many due renames have a live job
 
+	// Lane is the feeder's token: it feeds a site too that is parked for another
+	// one. Empty: whoever loads has none.
+	Lane string
+
 	// ProcessID feeds, and Running are the jobs it works at; both may be empty.
 	ProcessID string
 	Running   []int64
@@ -102,9 +106,9 @@ ORDER BY d.priority, d.acceptance, d.id`
 func Feed(ctx context.Context, tx pgx.Tx, p FeedParams) (rows []FeedRow, ok bool, err error) {
 	var broken bool
 	if err := tx.QueryRow(ctx, `
-		SELECT s.parked_at IS NULL AND s.paused_at IS NULL AND pg_try_advisory_xact_lock(hashtext('relabel feed'), s.id),
+		SELECT coalesce(s.parked_at IS NULL OR s.parked_lane <> nullif($2, ''), false) AND s.paused_at IS NULL AND pg_try_advisory_xact_lock(hashtext('relabel feed'), s.id),
 			b.opened_at IS NOT NULL
-		FROM site s JOIN breaker b ON b.site_id = s.id WHERE s.id = $1`, p.SiteID).Scan(&ok, &broken); err != nil {
+		FROM site s JOIN breaker b ON b.site_id = s.id WHERE s.id = $1`, p.SiteID, p.Lane).Scan(&ok, &broken); err != nil {
 		return nil, false, fmt.Errorf("error locking the feed: %w", err)
 	}
 	if broken {

@@ -1,3 +1,7 @@
+DROP FUNCTION refused_in;
+DROP FUNCTION holders;
+DROP TABLE site_refusal;
+ALTER TABLE process DROP COLUMN lanes;
 ALTER TABLE lane_grant DROP COLUMN call_window;
 DROP INDEX site_lane_idx;
 ALTER TABLE site DROP COLUMN worked_rate;

@@ -58,7 +58,7 @@ func (r *Runner) work(ctx context.Context, id int64) {
 	if err != nil {
 		return // the next turn comes back to it
 	}
-	w, s, ok, err := r.cfg.DB.ClaimRun(ctx, db.ClaimRunParams{RunID: id, ProcessID: r.process, Now: now})
+	w, s, ok, err := r.cfg.DB.ClaimRun(ctx, db.ClaimRunParams{RunID: id, ProcessID: r.process, Now: now, Lanes: r.tokens()})
 	if err != nil || !ok {
 		return
 	}
