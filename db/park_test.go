@@ -72,19 +72,27 @@ func TestParkingIsOfAToken(t *testing.T) {
 		refused string
 	}{
 		"nobody refused": {func(*testBundle) {}, db.Claimed, db.Claimed, [3]int{1, 1, 1}, "", ""},
-		"a, and nobody else is there": {func(s *testBundle) { s.refuse(t, "a") },
-			db.Held, db.Claimed, [3]int{0, 0, 1}, reason("a", 1), ""},
-		"a, b goes on": {func(s *testBundle) { s.live(t, "pb", "b", 2); s.refuse(t, "a") },
-			db.Refused, db.Claimed, [3]int{1, 1, 1}, "", "process 1 on web-1"},
+		"a, and nobody else is there": {
+			func(s *testBundle) { s.refuse(t, "a") },
+			db.Held, db.Claimed, [3]int{0, 0, 1}, reason("a", 1), "",
+		},
+		"a, b goes on": {
+			func(s *testBundle) { s.live(t, "pb", "b", 2); s.refuse(t, "a") },
+			db.Refused, db.Claimed, [3]int{1, 1, 1}, "", "process 1 on web-1",
+		},
 		"a, then b comes": {func(s *testBundle) {
 			s.refuse(t, "a")
 			s.live(t, "pb", "b", 2)
 			require.NoError(t, s.UnparkForToken(t.Context(), s.site.ID, "b"))
 		}, db.Refused, db.Claimed, [3]int{1, 1, 1}, "", "process 1 on web-1"},
-		"a, b goes on, then b too": {func(s *testBundle) { s.live(t, "pb", "b", 2); s.refuse(t, "a"); s.refuse(t, "b") },
-			db.Refused, db.Held, [3]int{0, 1, 0}, reason("b", 2), "process 1 on web-1"},
-		"a, then b that nobody saw": {func(s *testBundle) { s.refuse(t, "a"); s.refuse(t, "b") },
-			db.Held, db.Refused, [3]int{0, 0, 1}, reason("a", 1), ""},
+		"a, b goes on, then b too": {
+			func(s *testBundle) { s.live(t, "pb", "b", 2); s.refuse(t, "a"); s.refuse(t, "b") },
+			db.Refused, db.Held, [3]int{0, 1, 0}, reason("b", 2), "process 1 on web-1",
+		},
+		"a, then b that nobody saw": {
+			func(s *testBundle) { s.refuse(t, "a"); s.refuse(t, "b") },
+			db.Held, db.Refused, [3]int{0, 0, 1}, reason("a", 1), "",
+		},
 		"a, b has gone": {func(s *testBundle) {
 			s.live(t, "pb", "b", 2)
 			s.refuse(t, "a")
@@ -102,8 +110,10 @@ func TestParkingIsOfAToken(t *testing.T) {
 			s.refuse(t, "b")
 			require.NoError(t, s.UnparkForToken(t.Context(), s.site.ID, "a"))
 		}, db.Refused, db.Held, [3]int{0, 1, 0}, reason("b", 2), "process 1 on web-1"},
-		"looks again, and was resumed": {func(s *testBundle) { require.NoError(t, s.ParkSite(t.Context(), s.site.ID, "a", "")) },
-			db.Claimed, db.Claimed, [3]int{1, 1, 1}, "", ""},
+		"looks again, and was resumed": {
+			func(s *testBundle) { require.NoError(t, s.ParkSite(t.Context(), s.site.ID, "a", "")) },
+			db.Claimed, db.Claimed, [3]int{1, 1, 1}, "", "",
+		},
 		"resumed": {func(s *testBundle) {
 			s.live(t, "pb", "b", 2)
 			s.refuse(t, "a")
@@ -121,7 +131,8 @@ func TestParkingIsOfAToken(t *testing.T) {
 			tt.do(s)
 			require.Equal(t, tt.a, s.claimWith(t, "a", id))
 			require.Equal(t, tt.b, s.claimWith(t, "b", id))
-			require.Equal(t, tt.feeds, [3]int{s.feedWith(t, ""), s.feedWith(t, "a"), s.feedWith(t, "b")})
+			fed := [3]int{s.feedWith(t, ""), s.feedWith(t, "a"), s.feedWith(t, "b")}
+			require.Equal(t, tt.feeds, fed)
 			site := s.now(t)
 			require.Equal(t, tt.parked, deref(site.ParkedReason))
 			require.Equal(t, tt.refused, deref(site.RefusedIn))

@@ -93,11 +93,12 @@ func (w *renameWorker) Work(ctx context.Context, job *river.Job[RenameArgs]) (er
 
 // unclaimed sees to what an answer other than "claimed" makes necessary.
 func (s *siteRun) unclaimed(c db.Claim) {
-	switch {
-	case c.Verdict == db.Wait:
+	switch c.Verdict {
+	case db.Wait:
 		s.feeder.wakeIn(c.Wait)
-	case c.Verdict == db.Refused:
+	case db.Refused:
 		s.absence.begin()
+	case db.Claimed, db.Final, db.Held:
 	}
 }
 
