@@ -36,6 +36,7 @@ type BatchStatus struct {
 	ColumnMap    *string    `json:"column_map"` // as --map took it
 	Undoes       *int64     `json:"undoes"`     // the batch whose values before it puts back
 	ParkedReason *string    `json:"parked_reason"`
+	RefusedIn    *string    `json:"refused_in"` // the processes that still have a refused token
 	SitePaused   bool       `json:"site_paused"`
 	BreakerError *string    `json:"breaker_error"` // set while the breaker is open
 	ETA          *time.Time `db:"eta" json:"eta"`  // see the function ends_at
@@ -63,7 +64,7 @@ SELECT b.id AS batch, b.name, s.name AS site, b.source, b.status, b.status_reaso
 	b.total - b.ended - b.sending AS pending, b.sending,
 	b.succeeded, b.failed, b.superseded, b.unchanged, b.conflict, b.cancelled, b.invalid,
 	b.calls, b.rate_limited, b.created_at, b.started_at, b.finished_at,
-	b.planned_at, b.column_map, b.undoes, s.parked_reason,
+	b.planned_at, b.column_map, b.undoes, s.parked_reason, refused_in(s.id) AS refused_in,
 	s.paused_at IS NOT NULL AS site_paused,
 	CASE WHEN k.opened_at IS NOT NULL THEN coalesce(k.last_error, 'no answer') END AS breaker_error,
 	date_trunc('second', ends_at(b.id) + interval '0.5 s') AS eta, b.priority::int AS priority, a.ahead AS ahead,

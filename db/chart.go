@@ -53,7 +53,7 @@ type LaneUser struct {
 func (db *DB) LaneUsers(ctx context.Context) ([]LaneUser, error) {
 	return collect[LaneUser](ctx, db.pool, "reading who uses the limits", `
 		SELECT s.name AS site, coalesce(p.host, '') AS host, coalesce(p.pid, 0) AS pid, count(*)::int AS calls
-		FROM site s JOIN lane_grant g ON g.lane = s.lane AND g.expires_at > clock_timestamp()
+		FROM site s JOIN lane_grant g ON g.lane = s.lane AND g.expires_at > (SELECT clock_timestamp())
 		LEFT JOIN process p ON p.id = g.process_id
 		GROUP BY 1, 2, 3 ORDER BY 1, 4 DESC, 2, 3`, nil)
 }
@@ -61,7 +61,7 @@ func (db *DB) LaneUsers(ctx context.Context) ([]LaneUser, error) {
 // LiveProcesses lists the processes whose heartbeat is fresh.
 func (db *DB) LiveProcesses(ctx context.Context) ([]Process, error) {
 	return collect[Process](ctx, db.pool, "listing processes", `
-		SELECT id, command, version, host, pid, sites FROM process
+		SELECT id, command, version, host, pid, sites, lanes FROM process
 		WHERE heartbeat_at > clock_timestamp() - @stale::interval ORDER BY host, pid`,
 		pgx.NamedArgs{"stale": processStale})
 }

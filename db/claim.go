@@ -16,6 +16,7 @@ const (
 	Claimed Verdict = "claimed" // send it: the lease is yours
 	Final   Verdict = "final"   // nothing to do, now or ever
 	Held    Verdict = "held"    // batch paused or planned, site parked or paused: the feed brings it back
+	Refused Verdict = "refused" // the claimer's token was refused, and others go on with another one
 	Wait    Verdict = "wait"    // come again after Claim.Wait
 )
 
@@ -28,6 +29,10 @@ type ClaimParams struct {
 	RenameIDs  []int64
 	Lease      time.Duration
 	Quarantine time.Duration // how long a call of unknown outcome might still land
+
+	// Lanes are the tokens of the claimer's sites, by fingerprint: a site that is
+	// parked for another token is not parked for who has this one.
+	Lanes map[int]string
 }
 
 // Claim is the answer for one rename: what to send, under which fence.
@@ -85,13 +90,16 @@ WITH wanted AS (
 		WHEN w.superseded_by IS NOT NULL THEN 'superseded'
 		WHEN b.status = 'cancelled' OR w.cancelled_at IS NOT NULL THEN 'cancelled'
 		WHEN newer.id IS NOT NULL THEN 'superseded'
-		WHEN b.status <> 'active' OR b.accepted_to < w.id OR s.parked_at IS NOT NULL OR s.paused_at IS NOT NULL THEN 'held'
+		WHEN b.status <> 'active' OR b.accepted_to < w.id OR s.paused_at IS NOT NULL
+			OR s.parked_at IS NOT NULL AND coalesce(s.parked_lane = own.lane, true) THEN 'held'
+		WHEN EXISTS (SELECT FROM site_refusal f WHERE f.site_id = w.site_id AND f.lane = own.lane) THEN 'refused'
 		WHEN w.not_before > clock_timestamp() OR busy.until IS NOT NULL THEN 'wait'
 		ELSE 'claimed' END AS verdict,
 		greatest(w.lease_until, w.not_before, busy.until) AS until
 	FROM wanted w
 	JOIN batch b ON b.id = w.batch_id
 	JOIN site s ON s.id = w.site_id
+	LEFT JOIN unnest(@own_sites::int[], @own_lanes::text[]) AS own (site_id, lane) ON own.site_id = w.site_id
 	LEFT JOIN LATERAL (
 		SELECT max(greatest(o.lease_until + @quarantine::interval, o.unknown_until)) AS until FROM rename o
 		WHERE o.asset_id = w.asset_id AND o.locale_id = w.locale_id AND o.site_id = w.site_id AND o.id <> w.id
@@ -142,7 +150,9 @@ FROM wanted w JOIN settled j USING (id) LEFT JOIN changed c USING (id)`
 // Claim takes the leases it can, in one round trip. A rename that is not in the
 // answer does not exist.
 func (db *DB) Claim(ctx context.Context, p ClaimParams) (claims []Claim, err error) {
+	sites, lanes := ownLanes(p.Lanes)
 	args := pgx.NamedArgs{
+		"own_sites": sites, "own_lanes": lanes,
 		"rename_ids": p.RenameIDs, "process_id": p.ProcessID, "lease": p.Lease, "quarantine": p.Quarantine,
 		"probe_every": ProbeEvery,
 	}

@@ -181,6 +181,12 @@ func transientCode(code string) bool {
 	return false
 }
 
+// deadlocked tells that the statement met another one and lost.
+func deadlocked(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pgErr.Code == "40P01"
+}
+
 func lostConnection(err error) bool {
 	text := err.Error()
 	for _, part := range []string{"unexpected EOF", "conn closed", "connection reset", "broken pipe", "closed pool"} {

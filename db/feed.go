@@ -16,6 +16,10 @@ type FeedParams struct {
 	Kind   string // of the River job; its args carry rename_id
 	Window int    // the first so many due renames have a live job
 
+	// Lane is the feeder's token: it feeds a site too that is parked for another
+	// one. Empty: whoever loads has none.
+	Lane string
+
 	// ProcessID feeds, and Running are the jobs it works at; both may be empty.
 	ProcessID string
 	Running   []int64
@@ -142,10 +146,11 @@ func Feed(ctx context.Context, tx pgx.Tx, p FeedParams) (rows []FeedRow, ok bool
 	var broken bool
 	var setting string
 	if err := tx.QueryRow(ctx, `
-		SELECT s.parked_at IS NULL AND s.paused_at IS NULL AND pg_try_advisory_xact_lock(hashtext('relabel feed'), s.id),
+		SELECT coalesce(s.parked_at IS NULL OR s.parked_lane <> nullif($3, ''), false) AND s.paused_at IS NULL
+				AND pg_try_advisory_xact_lock(hashtext('relabel feed'), s.id),
 			b.opened_at IS NOT NULL, set_config('tcp_user_timeout', $2, true)
 		FROM site s JOIN breaker b ON b.site_id = s.id WHERE s.id = $1`,
-		p.SiteID, milliseconds(unreadTime)).Scan(&ok, &broken, &setting); err != nil {
+		p.SiteID, milliseconds(unreadTime), p.Lane).Scan(&ok, &broken, &setting); err != nil {
 		return nil, false, fmt.Errorf("error locking the feed: %w", err)
 	}
 	if broken {

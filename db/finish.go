@@ -113,8 +113,8 @@ WITH f AS MATERIALIZED (
 	ON CONFLICT DO NOTHING
 	RETURNING rename_id, http_status
 ), freed AS (
-	UPDATE lane_grant g SET expires_at = clock_timestamp() - f.answered_ago * interval '1 second' + l.call_window
-	FROM f, lane l WHERE g.id = f.grant_id AND l.fingerprint = g.lane
+	UPDATE lane_grant g SET expires_at = clock_timestamp() - f.answered_ago * interval '1 second' + g.call_window
+	FROM f WHERE g.id = f.grant_id
 ), health AS (
 	SELECT l.site_id, bool_or(f.health = 'well') AS well, count(*) FILTER (WHERE f.health = 'ill') AS ill,
 		max(f.message) FILTER (WHERE f.health = 'ill') AS last_error

@@ -16,30 +16,135 @@ type LaneSettings struct {
 	Fixed       bool // Limit is the user's ceiling; otherwise the API's headers decide
 }
 
-// EnsureLane creates the lane of a site, or brings its settings up to date. What
-// was learned from the API stays until the API says otherwise.
+func (s LaneSettings) rate() Rate { return Rate{Calls: s.Limit, Window: s.Window, Fixed: s.Fixed} }
+
+// EnsureLane is for a process that comes to work a site: it records the token and
+// the limit that the process brings from its environment, and sets the token's lane
+// by what its sites want. What was learned from the API stays until the API says
+// otherwise.
 func (db *DB) EnsureLane(ctx context.Context, siteID int, s LaneSettings) error {
-	_, err := db.pool.Exec(ctx, `
-		WITH known AS (
-			UPDATE site SET lane = @fingerprint
-			WHERE id = @site AND lane IS DISTINCT FROM @fingerprint
-		)
-		INSERT INTO lane AS l (fingerprint, call_limit, call_window, ceiling)
-		VALUES (@fingerprint, nullif(@limit::int, 0), @window, CASE WHEN @fixed THEN nullif(@limit::int, 0) END)
-		ON CONFLICT (fingerprint) DO UPDATE SET
-			call_limit = CASE
-				WHEN excluded.call_limit IS NULL OR l.call_limit IS NULL THEN excluded.call_limit
-				WHEN l.ceiling IS DISTINCT FROM excluded.ceiling AND excluded.ceiling IS NOT NULL THEN excluded.ceiling
-				ELSE l.call_limit END,
-			call_window = excluded.call_window,
-			ceiling = excluded.ceiling,
-			updated_at = clock_timestamp()`,
-		pgx.NamedArgs{"fingerprint": s.Fingerprint, "limit": s.Limit, "window": s.Window, "fixed": s.Fixed, "site": siteID})
+	err := db.setting(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			UPDATE site SET lane = @fingerprint, worked_rate = CASE WHEN rate_limit IS NULL THEN @rate ELSE worked_rate END
+			WHERE id = @site AND (lane IS DISTINCT FROM @fingerprint OR rate_limit IS NULL AND worked_rate IS DISTINCT FROM @rate)`,
+			pgx.NamedArgs{"fingerprint": s.Fingerprint, "rate": s.rate().String(), "site": siteID})
+		if err != nil {
+			return fmt.Errorf("error recording the site's token: %w", err)
+		}
+		return setLane(ctx, tx, s)
+	})
 	if err != nil {
 		return fmt.Errorf("error setting up the lane: %w", err)
 	}
+	return db.forgetGrants(ctx)
+}
+
+// forgetGrants clears away what tokens have left that nobody works with any more;
+// a lane in use sweeps its own.
+func (db *DB) forgetGrants(ctx context.Context) error {
+	_, err := db.pool.Exec(ctx, `
+		DELETE FROM lane_grant WHERE id = ANY (ARRAY(
+			SELECT g.id FROM lane l JOIN lane_grant g ON g.lane = l.fingerprint AND g.expires_at < (SELECT clock_timestamp() - @kept::interval)
+			FOR UPDATE OF g SKIP LOCKED))`, pgx.NamedArgs{"kept": grantsKept})
+	if err != nil {
+		return fmt.Errorf("error forgetting old grants: %w", err)
+	}
 	return nil
 }
+
+// FindLane is for who calls for a site and does not work it. It changes nothing but
+// where the site was never worked with that token.
+func (db *DB) FindLane(ctx context.Context, siteID int, s LaneSettings) (err error) {
+	var known bool
+	err = db.pool.QueryRow(ctx, `
+		SELECT EXISTS (SELECT FROM site s JOIN lane l ON l.fingerprint = s.lane WHERE s.id = $1 AND s.lane = $2)`,
+		siteID, s.Fingerprint).Scan(&known)
+	if err != nil {
+		return fmt.Errorf("error looking for the lane: %w", err)
+	}
+	if known {
+		return nil
+	}
+	return db.EnsureLane(ctx, siteID, s)
+}
+
+// settingTries is how often setting up a lane is tried: moving its grants may meet
+// finishes that settle some of them, in another order.
+const settingTries = 5
+
+func (db *DB) setting(ctx context.Context, fn func(pgx.Tx) error) (err error) {
+	for range settingTries {
+		if err = pgx.BeginFunc(ctx, db.pool, fn); !deadlocked(err) {
+			break
+		}
+	}
+	return err
+}
+
+// setLane derives a lane's limit from the sites of its token, under the lane's
+// lock: who sets one of those sites at the same time does it once more.
+func setLane(ctx context.Context, tx pgx.Tx, s LaneSettings) error {
+	args := pgx.NamedArgs{"lane": s.Fingerprint, "window": s.Window}
+	_, err := tx.Exec(ctx, `INSERT INTO lane (fingerprint, call_window) VALUES (@lane, @window) ON CONFLICT DO NOTHING`, args)
+	if err != nil {
+		return fmt.Errorf("error making it: %w", err)
+	}
+	if _, err := tx.Exec(ctx, lockLane, args); err != nil {
+		return fmt.Errorf("error locking it: %w", err)
+	}
+	rate, err := laneRate(ctx, tx, args)
+	if err != nil {
+		return err
+	}
+	args["limit"], args["window"], args["fixed"] = rate.Calls, rate.Window, rate.Fixed
+	if !rate.Fixed && s.Limit > 0 {
+		args["limit"] = s.Limit // where learning begins
+	}
+	for _, sql := range []string{setLaneSQL, setWindowSQL} {
+		if _, err := tx.Exec(ctx, sql, args); err != nil {
+			return fmt.Errorf("error setting its limit: %w", err)
+		}
+	}
+	return nil
+}
+
+// laneRate is what the sites of a token want together.
+func laneRate(ctx context.Context, tx pgx.Tx, args pgx.NamedArgs) (Rate, error) {
+	sites, err := collect[struct{ Name, Rate string }](ctx, tx, "reading the token's sites", `
+		SELECT name, coalesce(rate_limit, worked_rate, '') AS rate FROM site WHERE lane = @lane ORDER BY id`, args)
+	if err != nil {
+		return Rate{}, err
+	}
+	rates := make([]Rate, len(sites))
+	for i, s := range sites {
+		if rates[i], err = ParseRate(s.Rate); err != nil {
+			return Rate{}, fmt.Errorf("site %s: rate limit: %w", s.Name, err)
+		}
+	}
+	return CommonRate(rates), nil
+}
+
+// setLaneSQL lets the limit as it was learned be, unless the ceiling is another. A
+// lane without a limit keeps its window: there is nothing to count.
+const setLaneSQL = `
+UPDATE lane l SET
+	call_limit = CASE
+		WHEN n.call_limit IS NULL OR l.call_limit IS NULL THEN n.call_limit
+		WHEN l.ceiling IS DISTINCT FROM n.ceiling AND n.ceiling IS NOT NULL THEN n.ceiling
+		ELSE l.call_limit END,
+	call_window = CASE WHEN n.call_limit IS NULL THEN l.call_window ELSE @window::interval END,
+	ceiling = n.ceiling,
+	updated_at = clock_timestamp()
+FROM (SELECT nullif(@limit::int, 0) AS call_limit, CASE WHEN @fixed::boolean THEN nullif(@limit::int, 0) END AS ceiling) n
+WHERE l.fingerprint = @lane`
+
+// setWindowSQL lets all grants that are kept go by the lane's window: also those
+// that have expired, as calls of the last minute count again where the window has
+// become an hour. A finish at the same time goes by the grant's window, not by the
+// lane's, so that none of them is settled by the old one.
+const setWindowSQL = `
+UPDATE lane_grant g SET expires_at = g.expires_at + (l.call_window - g.call_window), call_window = l.call_window
+FROM lane l WHERE l.fingerprint = @lane AND g.lane = @lane AND g.call_window <> l.call_window`
 
 // LaneState is a lane as it stands now.
 type LaneState struct {
@@ -59,7 +164,7 @@ func (db *DB) Lane(ctx context.Context, site string) (state LaneState, known boo
 			greatest(coalesce(l.blocked_until, clock_timestamp()) - clock_timestamp(), interval '0') AS blocked
 		FROM site s JOIN lane l ON l.fingerprint = s.lane CROSS JOIN LATERAL (
 			SELECT count(*)::int AS ours FROM lane_grant g
-			WHERE g.lane = l.fingerprint AND g.expires_at > clock_timestamp()
+			WHERE g.lane = l.fingerprint AND g.expires_at > (SELECT clock_timestamp()) -- once, so that the index serves it
 		) g CROSS JOIN LATERAL (
 			SELECT CASE WHEN l.shared_until > clock_timestamp() AND l.api_until > clock_timestamp()
 				THEN greatest(l.api_used - g.ours, 0) ELSE 0 END AS n
@@ -113,8 +218,7 @@ const lockLane = `SELECT FROM lane WHERE fingerprint = @lane FOR NO KEY UPDATE`
 // Nothing in flight now can free itself within a window from now, so there is
 // no use in a longer wait.
 //
-// Served by lane_grant_expiry_idx; a lane holds little more than its limit's
-// grants and those of the last minute.
+// Served by lane_grant_expiry_idx.
 const grantSQL = `
 WITH t AS MATERIALIZED (SELECT clock_timestamp() AS now),
 swept AS (
@@ -133,8 +237,8 @@ swept AS (
 			t.now + l.call_window) AS next
 	FROM t, book b, lane l WHERE l.fingerprint = @lane
 ), given AS (
-	INSERT INTO lane_grant (lane, process_id, granted_at, expires_at)
-	SELECT @lane, @process_id, s.now, s.now + @hold::interval + s.call_window
+	INSERT INTO lane_grant (lane, process_id, granted_at, expires_at, call_window)
+	SELECT @lane, @process_id, s.now, s.now + @hold::interval + s.call_window, s.call_window
 	FROM state s CROSS JOIN LATERAL generate_series(1, least(@want::int, s.room))
 	WHERE s.call_limit IS NOT NULL AND NOT s.blocked
 	RETURNING id
@@ -148,9 +252,11 @@ SELECT ids.ids AS ids, coalesce(s.call_limit, 0) AS "limit", s.blocked AS blocke
 FROM state s CROSS JOIN ids`
 
 const (
-	// grantsKept is how long an expired grant stays, so that an answer's headers
-	// can be judged against all that counted when its call was sent.
-	grantsKept = time.Minute
+	// grantsKept is how long an expired grant stays: it counts again when the
+	// window grows, up to the longest one. (At 120 calls a minute that is 170,000
+	// rows.) An answer's headers are judged by them too, against all that counted
+	// when its call was sent.
+	grantsKept = MaxWindow
 
 	// sharedFor is how long a token counts as shared after a sign of it: who
 	// used it will do so again. It costs nearly nothing when nobody does.
@@ -189,8 +295,7 @@ func (db *DB) underLane(ctx context.Context, args pgx.NamedArgs, sql string, rea
 // counting; answeredAgo is how long ago its answer arrived.
 func (db *DB) SettleGrant(ctx context.Context, id int64, answeredAgo time.Duration) error {
 	_, err := db.pool.Exec(ctx, `
-		UPDATE lane_grant g SET expires_at = clock_timestamp() - $2::interval + l.call_window
-		FROM lane l WHERE g.id = $1 AND l.fingerprint = g.lane`, id, answeredAgo)
+		UPDATE lane_grant SET expires_at = clock_timestamp() - $2::interval + call_window WHERE id = $1`, id, answeredAgo)
 	if err != nil {
 		return fmt.Errorf("error settling a grant: %w", err)
 	}
@@ -205,8 +310,7 @@ func (db *DB) ReleaseGrants(ctx context.Context, ids []int64) error {
 	return nil
 }
 
-// Observation is what an answer's X-RateLimit headers said. It must be younger
-// than grantsKept.
+// Observation is what an answer's X-RateLimit headers said.
 type Observation struct {
 	Limit     int     `json:"limit"`
 	Remaining int     `json:"remaining"`

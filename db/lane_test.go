@@ -171,7 +171,7 @@ func TestGrant(t *testing.T) {
 	b.age(t, hold+window)
 	require.Zero(t, b.laneState(t).Used, "a killed process's grants free themselves")
 	require.Len(t, b.grant(t, 9).IDs, 5)
-	b.age(t, time.Hour)
+	b.age(t, 25*time.Hour)
 	b.grant(t, 1)
 	require.Equal(t, 1, value[int](t, b, `SELECT count(*)::int FROM lane_grant`), "the log is swept")
 }

@@ -28,7 +28,8 @@ type Process struct {
 	Version string
 	Host    string
 	PID     int
-	Sites   []int // that it works
+	Sites   []int    // that it works
+	Lanes   []string // their tokens, by fingerprint, in the same order
 }
 
 // Beat records that the process lives; the first beat creates its row and
@@ -38,12 +39,12 @@ func (db *DB) Beat(ctx context.Context, p Process) error {
 		WITH forgotten AS (
 			DELETE FROM process WHERE heartbeat_at < clock_timestamp() - @forgotten::interval
 		)
-		INSERT INTO process (id, command, version, host, pid, sites, heartbeat_at)
-		VALUES (@id, @command, @version, @host, @pid, @sites, clock_timestamp())
+		INSERT INTO process (id, command, version, host, pid, sites, lanes, heartbeat_at)
+		VALUES (@id, @command, @version, @host, @pid, @sites, @lanes, clock_timestamp())
 		ON CONFLICT (id) DO UPDATE SET heartbeat_at = excluded.heartbeat_at`,
 		pgx.NamedArgs{
 			"id": p.ID, "command": p.Command, "version": p.Version, "host": p.Host, "pid": p.PID,
-			"sites": append([]int{}, p.Sites...), "forgotten": processForgotten,
+			"sites": append([]int{}, p.Sites...), "lanes": append([]string{}, p.Lanes...), "forgotten": processForgotten,
 		})
 	if err != nil {
 		return fmt.Errorf("error recording the heartbeat: %w", err)

@@ -27,23 +27,30 @@ type ClaimRunParams struct {
 	RunID     int64
 	ProcessID string
 	Now       time.Time
+	Lanes     map[int]string // the claimer's tokens, as in ClaimParams
 }
 
 // ClaimRun takes a run that is due and that no living process works at, and its
 // schedule; ok is false when there is nothing to do. What this process works at
 // itself it must know.
 func (db *DB) ClaimRun(ctx context.Context, p ClaimRunParams) (w RunWork, s Schedule, ok bool, err error) {
+	sites, lanes := ownLanes(p.Lanes)
 	list, err := collect[RunWork](ctx, db.pool, "claiming the run", `
 		UPDATE schedule_run r SET process_id = @process_id, fence = r.fence + 1,
 			started_at = coalesce(r.started_at, clock_timestamp())
 		FROM schedule c JOIN site s ON s.id = c.site_id
 		WHERE r.id = @id AND c.id = r.schedule_id AND r.status = 'reading' AND s.parked_at IS NULL AND s.paused_at IS NULL
 			AND (r.not_before IS NULL OR r.not_before <= @now)
+			AND NOT EXISTS (
+				SELECT FROM unnest(@own_sites::int[], @own_lanes::text[]) AS own (site_id, lane) JOIN site_refusal f USING (site_id, lane)
+				WHERE f.site_id = s.id)
 			AND (r.process_id IS NULL OR r.process_id = @process_id OR NOT EXISTS (
 				SELECT FROM process p WHERE p.id = r.process_id AND p.heartbeat_at > clock_timestamp() - @stale::interval))
 		RETURNING r.id AS run_id, r.fence, r.schedule_id, r.due_at, r.batch_id, r.pass::text AS pass, r.compared_at, r.reads,
 			r.failures::int AS failures`,
-		pgx.NamedArgs{"id": p.RunID, "process_id": p.ProcessID, "now": p.Now, "stale": processStale})
+		pgx.NamedArgs{
+			"id": p.RunID, "process_id": p.ProcessID, "now": p.Now, "stale": processStale, "own_sites": sites, "own_lanes": lanes,
+		})
 	if err != nil || len(list) == 0 {
 		return w, s, false, err
 	}

@@ -28,6 +28,7 @@ type Site struct {
 	PausedAt      *time.Time
 	BreakerOpen   bool    // its API failed so often that only a probe goes out now and then
 	BreakerError  *string // the last failure
+	RefusedIn     *string // the living processes that have a refused token, while the site goes on without them
 }
 
 // Queue is the name of the site's River queue.
@@ -35,7 +36,8 @@ func (s Site) Queue() string { return "site-" + s.Name }
 
 const siteSQL = `
 	SELECT s.id, s.name, s.webflow_site_id, s.token_env, s.token_file, s.api_url, s.rate_limit, s.locale_in,
-		s.parked_at, s.parked_reason, s.paused_at, b.opened_at IS NOT NULL AS breaker_open, b.last_error AS breaker_error
+		s.parked_at, s.parked_reason, s.paused_at, b.opened_at IS NOT NULL AS breaker_open, b.last_error AS breaker_error,
+		refused_in(s.id) AS refused_in
 	FROM site s JOIN breaker b ON b.site_id = s.id `
 
 // ErrNoSite says that no site has that name.
@@ -73,9 +75,24 @@ func (db *DB) Sites(ctx context.Context) ([]Site, error) {
 	return sites, nil
 }
 
-// SaveSite creates the site or replaces its settings.
+// SaveSite creates the site or replaces its settings. The lane of the token that it
+// was last worked with follows.
 func (db *DB) SaveSite(ctx context.Context, s Site) error {
-	_, err := db.pool.Exec(ctx, `
+	err := db.setting(ctx, func(tx pgx.Tx) error {
+		lane, err := saveSite(ctx, tx, s)
+		if err != nil || lane == nil {
+			return err
+		}
+		return setLane(ctx, tx, LaneSettings{Fingerprint: *lane, Window: DefaultWindow})
+	})
+	if err != nil {
+		return fmt.Errorf("error saving site %s: %w", s.Name, err)
+	}
+	return nil
+}
+
+func saveSite(ctx context.Context, tx pgx.Tx, s Site) (lane *string, err error) {
+	rows, _ := tx.Query(ctx, `
 		WITH s AS (
 		INSERT INTO site (name, webflow_site_id, token_env, token_file, api_url, rate_limit, locale_in)
 		VALUES (@name, @webflow_site_id, @token_env, @token_file, @api_url, @rate_limit, @locale_in)
@@ -84,63 +101,18 @@ func (db *DB) SaveSite(ctx context.Context, s Site) error {
 			token_file = excluded.token_file, api_url = excluded.api_url,
 			rate_limit = excluded.rate_limit, locale_in = excluded.locale_in,
 			primary_locale_id = CASE WHEN site.webflow_site_id IS NOT DISTINCT FROM excluded.webflow_site_id THEN site.primary_locale_id END
-		RETURNING id
+		RETURNING id, lane
 		), accepting AS (
 			INSERT INTO acceptance (site_id) SELECT id FROM s ON CONFLICT DO NOTHING
+		), b AS (
+			INSERT INTO breaker (site_id) SELECT id FROM s ON CONFLICT DO NOTHING
 		)
-		INSERT INTO breaker (site_id) SELECT id FROM s ON CONFLICT DO NOTHING`,
+		SELECT lane FROM s`,
 		pgx.NamedArgs{
 			"name": s.Name, "webflow_site_id": s.WebflowSiteID, "token_env": s.TokenEnv,
 			"token_file": s.TokenFile, "api_url": s.APIURL, "rate_limit": s.RateLimit, "locale_in": s.LocaleIn,
 		})
-	if err != nil {
-		return fmt.Errorf("error saving site %s: %w", s.Name, err)
-	}
-	return nil
-}
-
-// ParkSite stops all calls of a site until it is unparked: the token with this
-// fingerprint was refused. The first reason stays.
-func (db *DB) ParkSite(ctx context.Context, siteID int, fingerprint, reason string) error {
-	_, err := db.pool.Exec(ctx, `
-		WITH changed AS (
-			UPDATE site SET parked_at = clock_timestamp(), parked_lane = $2, parked_reason = $3
-			WHERE id = $1 AND parked_at IS NULL RETURNING id
-		)
-		INSERT INTO event (kind, site_id, detail) SELECT 'site parked', id, $3 FROM changed`, siteID, fingerprint, reason)
-	if err != nil {
-		return fmt.Errorf("error parking site %d: %w", siteID, err)
-	}
-	return nil
-}
-
-// UnparkForToken lets a site go on that was parked with another token than the
-// one with this fingerprint.
-func (db *DB) UnparkForToken(ctx context.Context, siteID int, fingerprint string) error {
-	_, err := db.pool.Exec(ctx, `
-		WITH changed AS (
-			UPDATE site SET parked_at = NULL, parked_reason = NULL
-			WHERE id = $1 AND parked_at IS NOT NULL AND parked_lane <> $2 RETURNING id
-		)
-		INSERT INTO event (kind, site_id, detail) SELECT 'site unparked', id, 'another token' FROM changed`, siteID, fingerprint)
-	if err != nil {
-		return fmt.Errorf("error unparking site %d: %w", siteID, err)
-	}
-	return nil
-}
-
-// UnparkSite lets calls go on; it tells whether the site was parked.
-func (db *DB) UnparkSite(ctx context.Context, siteID int) (bool, error) {
-	tag, err := db.pool.Exec(ctx, `
-		WITH changed AS (
-			UPDATE site SET parked_at = NULL, parked_reason = NULL
-			WHERE id = $1 AND parked_at IS NOT NULL RETURNING id
-		)
-		INSERT INTO event (kind, site_id) SELECT 'site unparked', id FROM changed`, siteID)
-	if err != nil {
-		return false, fmt.Errorf("error unparking site %d: %w", siteID, err)
-	}
-	return tag.RowsAffected() > 0, nil
+	return pgx.CollectExactlyOneRow(rows, pgx.RowTo[*string])
 }
 
 // PauseSite stops all calls of a site, or lets them go on; it tells whether

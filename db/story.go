@@ -55,6 +55,7 @@ type ToldRename struct {
 	BatchReason  *string
 	SitePaused   bool
 	ParkedReason *string
+	RefusedIn    *string // the processes that still have a refused token of the site
 	BreakerError *string
 	LaneUntil    *time.Time
 
@@ -112,6 +113,7 @@ SELECT ` + jobColumns + `,
 			SELECT FROM rename o WHERE r.finished_at IS NULL AND o.batch_id = r.batch_id AND o.finished_at IS NULL AND o.line < r.line LIMIT @ahead
 		) o) AS ahead,
 	r.finished_at IS NULL AND is_worked(s.id) AS worked, b.status_reason AS batch_reason, s.paused_at IS NOT NULL AS site_paused, s.parked_reason,
+	CASE WHEN r.finished_at IS NULL THEN refused_in(s.id) END AS refused_in,
 	CASE WHEN k.opened_at IS NOT NULL THEN coalesce(k.last_error, 'no answer') END AS breaker_error,
 	CASE WHEN l.blocked_until > clock_timestamp() THEN l.blocked_until END AS lane_until,
 	n.batch_id AS by_batch, n.line AS by_line, n.display_name AS by_name

@@ -97,6 +97,7 @@ type feederConfig struct {
 	db      *db.DB
 	client  *Client
 	site    db.Site
+	lane    string // the token, by fingerprint
 	window  int
 	process string      // its id
 	running *jobsAtWork // in the process
@@ -183,7 +184,7 @@ func (f *feeder) feed(ctx context.Context) error {
 	defer cancel()
 	err := pgx.BeginFunc(ctx, f.db.Pool(), func(tx pgx.Tx) error {
 		p := feedParams(f.site, f.window)
-		p.ProcessID, p.Running = f.process, f.running.list()
+		p.ProcessID, p.Running, p.Lane = f.process, f.running.list(), f.lane
 		_, err := feed(ctx, tx, f.client, p)
 		if err != nil {
 			return err

@@ -1,12 +1,19 @@
 package jobs_test
 
 import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/dbtest"
 	"relabel/internal/webflow/webflowtest"
 )
 
@@ -128,6 +135,153 @@ func TestNewTokenUnparks(t *testing.T) {
 	require.EqualValues(t, 10, b.status(t, batch).Succeeded)
 	require.Equal(t, refused+10, b.api.Calls())
 	require.Empty(t, b.parkedReason(t))
+}
+
+// TestOldTokenStopsOnlyItself: a process whose token is refused while another one goes on
+// with a new token holds its own claims, and names itself; it parks the site only
+// when nobody else is left.
+func TestOldTokenStopsOnlyItself(t *testing.T) {
+	t.Parallel()
+
+	const rows, fresh, concurrency = 60, testToken + "-fresh", 4
+	b := setup(t, settings{
+		api: webflowtest.Config{Assets: rows, Tokens: []string{testToken, fresh}, Latency: 20 * time.Millisecond}, concurrency: concurrency,
+	})
+	b.start(t) // with the old token, as long as the test
+	b.token = fresh
+	current := b.startAnother(t)
+	batch := b.load(t, names("new", 0, rows))
+	b.untilCalls(t, 10)
+	b.api.SetToken(testToken, webflowtest.TokenInvalid)
+	b.untilDone(t, batch)
+	require.EqualValues(t, rows, b.status(t, batch).Succeeded)
+	require.LessOrEqual(t, b.refused(), concurrency, "only calls in flight follow the first refusal")
+	require.Empty(t, b.parkedReason(t), "the site is not parked for who has the new token")
+	host, _ := os.Hostname()
+	require.Equal(t, fmt.Sprintf("process %d on %s", os.Getpid(), host), deref(b.siteNow(t).RefusedIn))
+	require.Equal(t, b.siteNow(t).RefusedIn, b.status(t, batch).RefusedIn)
+
+	unparked, err := b.UnparkSite(t.Context(), b.site.ID)
+	require.NoError(t, err)
+	require.True(t, unparked)
+	before := b.refused()
+	again := b.load(t, names("newer", 0, rows))
+	b.untilDone(t, again)
+	require.EqualValues(t, rows, b.status(t, again).Succeeded)
+	require.Empty(t, b.parkedReason(t), "a resume is not undone")
+	require.LessOrEqual(t, b.refused()-before, concurrency)
+
+	stop(t, current)
+	last := b.load(t, names("newest", 0, rows))
+	until(t, "the site's parking by the one that is left", func() bool { return b.parkedReason(t) != "" })
+	require.Contains(t, b.parkedReason(t), fmt.Sprintf("; process %d on %s has that token: restart it", os.Getpid(), host))
+	require.Nil(t, b.siteNow(t).RefusedIn)
+	b.startAnother(t)
+	b.untilDone(t, last)
+	require.EqualValues(t, rows, b.status(t, last).Succeeded)
+	require.Empty(t, b.parkedReason(t))
+}
+
+// refused counts the calls with a token that the API does not take.
+func (b *testBundle) refused() (n int) {
+	for _, c := range b.api.Log() {
+		if c.Status == http.StatusUnauthorized {
+			n++
+		}
+	}
+	return n
+}
+
+func (b *testBundle) siteNow(t testing.TB) db.Site {
+	t.Helper()
+	site, err := b.SiteByID(t.Context(), b.site.ID)
+	require.NoError(t, err)
+	return site
+}
+
+// TestParkingWaitsForNobody: while somebody holds the site's row, the refused token
+// makes no more calls, and all else in the process goes on.
+func TestParkingWaitsForNobody(t *testing.T) {
+	t.Parallel()
+
+	const rows, concurrency = 2000, 16
+	b := setup(t, settings{concurrency: concurrency, api: webflowtest.Config{Assets: rows}})
+	other := b.besides(t, "other", webflowtest.Config{Assets: rows, Latency: 20 * time.Millisecond})
+	arrived, open := b.dam(t)
+	pool := b.startWith(t, dbtest.Open(t, b.url), b.siteConfig(t), other.siteConfig(t))
+	b.load(t, names("new", 0, 100))
+	for range concurrency {
+		untilArrived(t, arrived)
+	}
+	holder := dbtest.Open(t, b.url)
+	tx, err := holder.Pool().Begin(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = tx.Rollback(context.Background()) })
+	_, err = tx.Exec(t.Context(), `SELECT FROM site WHERE id = $1 FOR UPDATE`, b.site.ID)
+	require.NoError(t, err)
+
+	b.api.SetToken(b.token, webflowtest.TokenInvalid)
+	open()
+	b.untilCalls(t, concurrency)
+	since := value[time.Time](t, b, `SELECT clock_timestamp()`)
+	otherBatch := other.load(t, names("new", 0, rows))
+	other.untilCalls(t, rows/10)
+	until(t, "two heartbeats", func() bool {
+		return value[bool](t, b, `SELECT heartbeat_at > $2::timestamptz + interval '5 s' FROM process WHERE id = $1`, pool.ProcessID(), since)
+	})
+	require.Empty(t, b.parkedReason(t))
+	require.Equal(t, concurrency, b.api.Calls(), "no call with the token while its refusal is not written")
+	require.Positive(t, value[int](t, b, `SELECT count(*)::int FROM rename WHERE site_id = $1 AND status = 'sending'`, b.site.ID),
+		"its renames are not fed before that")
+
+	require.NoError(t, tx.Commit(t.Context()))
+	until(t, "the site's parking", func() bool { return b.parkedReason(t) != "" })
+	b.untilStill(t)
+	require.Equal(t, concurrency, b.api.Calls())
+	require.Equal(t, 1, value[int](t, b, `SELECT count(*)::int FROM event WHERE kind = 'site parked' AND site_id = $1`, b.site.ID))
+	other.untilDone(t, otherBatch)
+}
+
+// TestParkingEndsWithThePool: a stop does not wait for the site's row.
+func TestParkingEndsWithThePool(t *testing.T) {
+	t.Parallel()
+
+	const concurrency = 4
+	b := setup(t, settings{concurrency: concurrency, api: webflowtest.Config{Assets: 20}})
+	arrived, open := b.dam(t)
+	pool := b.startWith(t, dbtest.Open(t, b.url), b.siteConfig(t))
+	batch := b.load(t, names("new", 0, 20))
+	untilArrived(t, arrived)
+	tx, err := b.Pool().Begin(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = tx.Rollback(context.Background()) })
+	_, err = tx.Exec(t.Context(), `SELECT FROM site WHERE id = $1 FOR UPDATE`, b.site.ID)
+	require.NoError(t, err)
+	b.api.SetToken(b.token, webflowtest.TokenInvalid)
+	open()
+	b.untilCalls(t, 1)
+	began := time.Now()
+	stop(t, pool)
+	require.Less(t, time.Since(began), callTime)
+	b.requireNothingLeft(t)
+	require.EqualValues(t, 20, b.status(t, batch).Pending)
+}
+
+// dam puts a gate before the stand-in, for pools that are started from now on: all
+// calls wait there until it is opened, and tell that they have come.
+func (b *testBundle) dam(t testing.TB) (arrived <-chan struct{}, open func()) {
+	t.Helper()
+	came, opened := make(chan struct{}, 1000), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		came <- struct{}{}
+		<-opened
+		b.api.ServeHTTP(w, r)
+	}))
+	open = sync.OnceFunc(func() { close(opened) })
+	t.Cleanup(server.Close)
+	t.Cleanup(open)
+	b.baseURL = server.URL + "/v2"
+	return came, open
 }
 
 // TestSitesShareALane: two sites with one token share its limit.

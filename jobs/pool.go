@@ -83,6 +83,9 @@ type siteRun struct {
 	feeder      *feeder
 	claims      *group[int64, db.Claim]
 	finishes    *group[db.Finish, string] // answers the status that the rename got; empty: the lease was lost
+	gate        *gate
+	parker      *parker
+	absence     *absence
 }
 
 // NewPool wires a pool; Start runs it. It asks the database for its clock.
@@ -101,6 +104,7 @@ func NewPool(ctx context.Context, cfg Config) (*Pool, error) {
 	for _, s := range cfg.Sites {
 		queues[s.Site.Queue()] = cfg.Concurrency
 		p.process.Sites = append(p.process.Sites, s.Site.ID)
+		p.process.Lanes = append(p.process.Lanes, s.Lane.Fingerprint)
 	}
 	skew, err := cfg.DB.Skew(ctx)
 	if err != nil {
@@ -120,7 +124,32 @@ func NewPool(ctx context.Context, cfg Config) (*Pool, error) {
 	for _, s := range cfg.Sites {
 		p.worker.sites[s.Site.Queue()] = p.newSiteRun(s)
 	}
+	p.newParkers()
 	return p, nil
+}
+
+// newParkers gives each site its parker. A refusal stops all sites that share the
+// token until it is written.
+func (p *Pool) newParkers() {
+	gates := map[string][]*gate{}
+	for _, s := range p.worker.sites {
+		gates[s.fingerprint] = append(gates[s.fingerprint], s.gate)
+	}
+	for _, s := range p.worker.sites {
+		s.parker = newParker(parkerConfig{
+			db: p.cfg.DB, site: s.site, fingerprint: s.fingerprint, gate: s.gate, gates: gates[s.fingerprint], log: p.cfg.Logger,
+		})
+		s.absence = &absence{parker: s.parker, queues: p.client.Queues(), workers: p.cfg.Concurrency, begun: make(chan struct{}, 1)}
+	}
+}
+
+// tokens are those of the sites, by fingerprint.
+func (p *Pool) tokens() map[int]string {
+	tokens := map[int]string{}
+	for _, s := range p.cfg.Sites {
+		tokens[s.Site.ID] = s.Lane.Fingerprint
+	}
+	return tokens
 }
 
 func orDefault(n, otherwise int) int {
@@ -141,6 +170,7 @@ func (p *Pool) newWorker() *renameWorker {
 func (p *Pool) claim(ctx context.Context, ids []int64) ([]db.Claim, error) {
 	claims, err := p.cfg.DB.Claim(ctx, db.ClaimParams{
 		ProcessID: p.process.ID, RenameIDs: ids, Lease: p.worker.lease(), Quarantine: p.cfg.CallTimeout,
+		Lanes: p.tokens(),
 	})
 	return inOrder(ids, claims), err
 }
@@ -186,10 +216,10 @@ func (p *Pool) newSiteRun(s SiteConfig) *siteRun {
 		p.lanes[s.Lane.Fingerprint] = lane
 	}
 	return &siteRun{
-		site: s.Site, fingerprint: s.Lane.Fingerprint, client: s.Client, lane: lane,
+		site: s.Site, fingerprint: s.Lane.Fingerprint, client: s.Client, lane: lane, gate: newGate(),
 		claims: newGroup(p.claim), finishes: newGroup(p.finish),
 		feeder: newFeeder(feederConfig{
-			db: p.cfg.DB, client: p.client, site: s.Site, window: p.cfg.Window,
+			db: p.cfg.DB, client: p.client, site: s.Site, lane: s.Lane.Fingerprint, window: p.cfg.Window,
 			process: p.process.ID, running: p.worker.running, log: p.cfg.Logger,
 		}),
 	}
@@ -208,12 +238,14 @@ func (p *Pool) Start(ctx context.Context) error {
 		if err := p.cfg.DB.EnsureLane(ctx, s.Site.ID, s.Lane); err != nil {
 			return err
 		}
-		if err := p.cfg.DB.UnparkForToken(ctx, s.Site.ID, s.Lane.Fingerprint); err != nil {
-			return err
-		}
 	}
 	if err := p.beatOnce(ctx); err != nil {
 		return err
+	}
+	for _, s := range p.cfg.Sites { // after the beat: who parks for another token sees that this one goes on
+		if err := p.cfg.DB.UnparkForToken(ctx, s.Site.ID, s.Lane.Fingerprint); err != nil {
+			return err
+		}
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	p.cancel = cancel
@@ -233,6 +265,8 @@ func (p *Pool) startBackground(ctx context.Context) {
 		p.background.Go(func() { s.claims.run(ctx) })
 		p.background.Go(func() { s.finishes.run(ctx) })
 		p.background.Go(func() { s.feeder.run(ctx) })
+		p.background.Go(func() { s.parker.run(ctx) })
+		p.background.Go(func() { s.absence.run(ctx) })
 	}
 	p.background.Go(func() { p.beat(ctx) })
 }
@@ -267,6 +301,9 @@ func (p *Pool) Stop(ctx context.Context) error {
 	p.stopOnce.Do(func() {
 		for _, lane := range p.lanes {
 			lane.Stop()
+		}
+		for _, s := range p.worker.sites {
+			s.gate.stop()
 		}
 		if err = p.client.Stop(ctx); err != nil {
 			now, cancel := context.WithTimeout(context.WithoutCancel(ctx), hardStopTime)

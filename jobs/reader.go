@@ -25,6 +25,7 @@ type ReaderConfig struct {
 	DB          *db.DB
 	Site        SiteConfig
 	CallTimeout time.Duration
+	Worked      bool // by this process's Pool, which has set up the lane: nothing is asserted
 	Logger      *slog.Logger
 }
 
@@ -39,8 +40,10 @@ type Reader struct {
 
 // NewReader makes a Reader that works until Close.
 func NewReader(ctx context.Context, cfg ReaderConfig) (*Reader, error) {
-	if err := cfg.DB.EnsureLane(ctx, cfg.Site.Site.ID, cfg.Site.Lane); err != nil {
-		return nil, err
+	if !cfg.Worked {
+		if err := cfg.DB.FindLane(ctx, cfg.Site.Site.ID, cfg.Site.Lane); err != nil {
+			return nil, err
+		}
 	}
 	r := &Reader{cfg: cfg, lane: throttle.New(throttle.Config{
 		Log: cfg.DB, Lane: cfg.Site.Lane.Fingerprint, ProcessID: uuid.NewString(),

@@ -75,12 +75,10 @@ func (w *renameWorker) Work(ctx context.Context, job *river.Job[RenameArgs]) (er
 	failpoint.Hit("claimed")
 	if err != nil || claim.Verdict != db.Claimed {
 		site.lane.Release(grant)
-		if claim.Verdict == db.Wait {
-			site.feeder.wakeIn(claim.Wait)
-		}
+		site.unclaimed(claim)
 		return err
 	}
-	if claim.SiteID != site.site.ID {
+	if !site.gate.isOpen() || claim.SiteID != site.site.ID {
 		site.lane.Release(grant)
 		return giveBack(ctx, site, claim)
 	}
@@ -91,6 +89,17 @@ func (w *renameWorker) Work(ctx context.Context, job *river.Job[RenameArgs]) (er
 	return w.send(ctx, site, grant, claim, deadline)
 }
 
+// unclaimed sees to what an answer other than "claimed" makes necessary.
+func (s *siteRun) unclaimed(c db.Claim) {
+	switch c.Verdict {
+	case db.Wait:
+		s.feeder.wakeIn(c.Wait)
+	case db.Refused:
+		s.absence.begin()
+	case db.Claimed, db.Final, db.Held:
+	}
+}
+
 // grant waits for the right to make one call. Whatever ends the wait early (a
 // stop, a lane that stays closed) ends the job too: its rename is still pending,
 // and the feed gives it another job. No job is snoozed: River would stamp it
@@ -98,8 +107,16 @@ func (w *renameWorker) Work(ctx context.Context, job *river.Job[RenameArgs]) (er
 func (w *renameWorker) grant(ctx context.Context, site *siteRun) (throttle.Grant, bool) {
 	waitCtx, cancel := context.WithTimeout(ctx, maxGrantWait)
 	defer cancel()
-	g, err := site.lane.Acquire(waitCtx)
-	return g, err == nil
+	for {
+		if !site.gate.wait(waitCtx) {
+			return throttle.Grant{}, false
+		}
+		g, err := site.lane.Acquire(waitCtx)
+		if err != nil || site.gate.isOpen() {
+			return g, err == nil
+		}
+		site.lane.Release(g) // the token was refused meanwhile
+	}
 }
 
 // claim returns until when the lease is ours for certain: by our clock from
@@ -118,7 +135,8 @@ func (w *renameWorker) claim(ctx context.Context, site *siteRun, id int64) (db.C
 }
 
 // giveBack ends a claim without a call. Its job was in another site's queue,
-// where somebody has put it: the rename must not go out with that site's token.
+// where somebody has put it, and the rename must not go out with that site's token;
+// or the token was refused meanwhile.
 func giveBack(ctx context.Context, site *siteRun, c db.Claim) error {
 	_, err := site.finishes.do(context.WithoutCancel(ctx), db.Finish{RenameID: c.RenameID, Fence: c.Fence, Status: statusPending})
 	if err != nil {
@@ -144,7 +162,7 @@ func (w *renameWorker) send(ctx context.Context, site *siteRun, g throttle.Grant
 	if c.Probe {
 		o = o.probed()
 	}
-	w.heed(ctx, site, o)
+	heed(ctx, site, o)
 	result.Asset.DisplayName = site.client.Redact(storable(result.Asset.DisplayName))
 	f := finishOf(c, result.Asset, meta, callErr, o)
 	f.GrantID = g.ID
@@ -159,17 +177,12 @@ func (w *renameWorker) send(ctx context.Context, site *siteRun, g throttle.Grant
 
 // heed passes on what the answer means for all others: before the finish, so
 // that no job is fed in between.
-func (w *renameWorker) heed(ctx context.Context, site *siteRun, o outcome) {
+func heed(ctx context.Context, site *siteRun, o outcome) {
 	if o.Block > 0 {
 		site.lane.Block(o.Block)
 	}
-	if o.Park == "" {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
-	if err := w.db.ParkSite(ctx, site.site.ID, site.fingerprint, o.Park); err != nil {
-		w.log.Error("the site could not be parked", "site", site.site.Name, "error", err)
+	if o.Park != "" {
+		site.parker.park(ctx, o.Park)
 	}
 }
 

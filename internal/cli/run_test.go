@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"fmt"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -78,6 +80,28 @@ func TestParked(t *testing.T) {
 	b.sentOnce(10)
 	require.Equal(t, "done", b.status("1")["status"])
 	require.Contains(t, b.ok("site", "resume").stderr, "neither parked nor paused")
+}
+
+// A worker that still has the old token parks nobody once another one came with the
+// new one; it is named until it is restarted.
+func TestRotatedToken(t *testing.T) {
+	const fresh = testToken + "-fresh"
+	b := setup(t, webflowtest.Config{Assets: 10, Tokens: []string{fresh}})
+	old := b.start("", "work")
+	b.enqueue(names(10))
+	host, _ := os.Hostname()
+	process := fmt.Sprintf("process %d on %s", old.cmd.Process.Pid, host)
+	require.Eventually(t, func() bool { return b.status("1")["parked_reason"] != nil }, patience, 50*time.Millisecond)
+	require.Contains(t, b.status("1")["parked_reason"], "; "+process+" has that token: restart it after a change")
+
+	b.with("WEBFLOW_TOKEN", fresh).ok("work", "--until-done")
+	b.sentOnce(10)
+	require.Nil(t, b.status("1")["parked_reason"])
+	require.Contains(t, b.ok("site", "list").stdout, "ready; "+process+" still has a token that was refused: restart it")
+	require.Equal(t, process, b.status("1")["refused_in"])
+	calls := b.api.Calls()
+	b.with("WEBFLOW_TOKEN", fresh).ok("run", b.file("more.csv", strings.ReplaceAll(names(10), "name ", "more ")))
+	require.Equal(t, calls+10, b.api.Calls(), "the old one makes no call")
 }
 
 func TestForbidden(t *testing.T) {

@@ -270,11 +270,10 @@ func (f *scheduleFlags) setSource(a *app, fs *pflag.FlagSet, s *db.Schedule) err
 }
 
 func (f *scheduleFlags) setSourceURL(s *db.Schedule) error {
-	cfg, err := pgx.ParseConfig(f.sourceURL)
-	if err != nil { // its text may quote the password
+	if _, err := pgx.ParseConfig(f.sourceURL); err != nil { // its text may quote the password
 		return usageError("--source-url can't be read: it should look like postgres://USER@HOST:PORT/DATABASE")
 	}
-	if cfg.Password != "" && strings.Contains(f.sourceURL, cfg.Password) {
+	if schedule.HoldsPassword(f.sourceURL) {
 		return usageError("--source-url holds a password, and would be stored: put it into a variable where relabel work runs, and name that with --source-env (default %s)", schedule.DefaultSourceEnv)
 	}
 	s.SourceURL = &f.sourceURL

@@ -50,6 +50,7 @@ type siteView struct {
 	State         string     `json:"state"`
 	ParkedAt      *time.Time `json:"parked_at"`
 	ParkedReason  *string    `json:"parked_reason"`
+	RefusedIn     *string    `json:"refused_in"` // the processes that still have a refused token
 	PausedAt      *time.Time `json:"paused_at"`
 	BreakerError  *string    `json:"breaker_error"`
 	Lane          *laneView  `json:"lane"` // null: the site was never worked
@@ -69,7 +70,7 @@ func (s *session) siteView(ctx context.Context, site db.Site) (siteView, error) 
 	v := siteView{
 		Name: site.Name, WebflowSiteID: site.WebflowSiteID, TokenEnv: site.TokenEnv, TokenFile: site.TokenFile,
 		APIURL: site.APIURL, RateLimit: site.RateLimit, LocaleIn: site.LocaleIn,
-		State: siteState(site), ParkedAt: site.ParkedAt, ParkedReason: site.ParkedReason, PausedAt: site.PausedAt,
+		State: siteState(site), ParkedAt: site.ParkedAt, ParkedReason: site.ParkedReason, RefusedIn: site.RefusedIn, PausedAt: site.PausedAt,
 		limit: "not known yet",
 	}
 	if site.BreakerOpen {

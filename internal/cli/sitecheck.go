@@ -143,6 +143,8 @@ func siteState(s db.Site) string {
 		return "paused"
 	case s.BreakerOpen:
 		return "its API fails: " + deref(s.BreakerError)
+	case s.RefusedIn != nil:
+		return "ready; " + report.Refused(*s.RefusedIn)
 	}
 	return "ready"
 }

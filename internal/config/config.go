@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"relabel/db"
@@ -15,13 +13,6 @@ import (
 )
 
 const (
-	// DefaultRate is where learning begins: Webflow's lowest limit, that of the
-	// Starter and Basic plans (Webflow's rate limit page).
-	DefaultRate = 60
-
-	// DefaultWindow is that of Webflow's limits: calls a minute.
-	DefaultWindow = time.Minute
-
 	defaultCallTimeout = 30 * time.Second
 
 	// Below a second no answer comes in time.
@@ -133,35 +124,7 @@ func tokenFile(path string) (webflow.Token, error) {
 }
 
 // Rate is a limit on calls.
-type Rate struct {
-	Calls  int           // 0: no limit
-	Window time.Duration // of Calls
-	Fixed  bool          // a ceiling of the user's; otherwise the API's headers decide
-}
+type Rate = db.Rate
 
-// ParseRate reads CALLS/WINDOW such as 60/1m (a ceiling), none (no limit),
-// learn or learn/WINDOW (follow the API's headers from 60 calls; the default).
-func ParseRate(s string) (Rate, error) {
-	learn := Rate{Calls: DefaultRate, Window: DefaultWindow}
-	switch s {
-	case "", "learn":
-		return learn, nil
-	case "none":
-		return Rate{Window: DefaultWindow, Fixed: true}, nil
-	}
-	calls, window, found := strings.Cut(s, "/")
-	d, err := time.ParseDuration(window)
-	bad := fmt.Errorf("%q is not CALLS/WINDOW such as 60/1m, and neither none nor learn", s)
-	if !found || err != nil || d < 10*time.Millisecond || d > 24*time.Hour {
-		return Rate{}, bad
-	}
-	if calls == "learn" {
-		learn.Window = d
-		return learn, nil
-	}
-	n, err := strconv.Atoi(calls)
-	if err != nil || n < 1 || n > 1_000_000 {
-		return Rate{}, bad
-	}
-	return Rate{Calls: n, Window: d, Fixed: true}, nil
-}
+// ParseRate reads WEBFLOW_RATE_LIMIT, or a site's own limit.
+func ParseRate(s string) (Rate, error) { return db.ParseRate(s) }

@@ -156,7 +156,7 @@ func (b Batch) before() int64 {
 
 func (b Batch) site() Site {
 	return Site{
-		Name: b.Site, Parked: b.ParkedReason, Paused: b.SitePaused, Broken: b.BreakerError, Worked: b.Worked, Lane: b.Lane,
+		Name: b.Site, Parked: b.ParkedReason, Paused: b.SitePaused, Broken: b.BreakerError, Worked: b.Worked, Lane: b.Lane, RefusedIn: b.RefusedIn,
 	}
 }
 

@@ -14,6 +14,8 @@ type Site struct {
 	Broken *string // the last failure, while the breaker is open
 	Worked bool    // a process works at it
 	Lane   db.LaneState
+
+	RefusedIn *string // the processes that have a refused token, while others go on
 }
 
 // closed tells that a person has to open it.
@@ -32,6 +34,12 @@ func (s Site) Waiting() string {
 		return "the API fails (" + Cut(*s.Broken, 60) + "): one call every " + Span(db.ProbeEvery) + " finds out when it is well again"
 	case s.Lane.Blocked > 0:
 		return "waits " + Span(s.Lane.Blocked+time.Second/2) + ": the API answered 429 and said for how long"
+	case s.RefusedIn != nil:
+		return Refused(*s.RefusedIn)
 	}
 	return ""
 }
+
+// Refused says which processes send nothing, as their token was refused, while
+// others go on with another one.
+func Refused(in string) string { return in + " still has a token that was refused: restart it" }

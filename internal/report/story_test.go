@@ -209,6 +209,9 @@ func TestStoryNow(t *testing.T) {
 		"waits for its turn: it is the first of its batch":                              nil,
 		"waits: no worker is running; `relabel work --until-done --site shop` sends it": func(r *db.ToldRename) { r.Worked = false },
 		"waits for its turn: more than 20,000 rows of its batch come before it":         func(r *db.ToldRename) { r.Ahead = db.MaxAhead },
+		"waits for its turn: it is the first of its batch; process 7 on web-1 still has a token that was refused: restart it": func(r *db.ToldRename) {
+			r.RefusedIn = ptr("process 7 on web-1")
+		},
 		"its call is in flight": func(r *db.ToldRename) { r.Status, r.LeaseUntil = "sending", ptr(at(1001)) },
 		"its process ended during the call: a worker takes it over":                      func(r *db.ToldRename) { r.Status, r.LeaseUntil = "sending", ptr(at(999)) },
 		"waits: its batch is paused: most fail; `relabel batch resume 3` lets it go on":  func(r *db.ToldRename) { r.BatchStatus, r.BatchReason = "paused", ptr("most fail") },

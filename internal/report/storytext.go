@@ -201,7 +201,14 @@ func nowText(r db.ToldRename, now, unknownUntil time.Time) string {
 	case r.LaneUntil != nil:
 		return "waits " + Span(r.LaneUntil.Sub(now)) + ": the API answered 429 and said for how long"
 	}
-	return "waits for its turn: " + aheadText(r.Ahead)
+	return "waits for its turn: " + aheadText(r.Ahead) + refusedText(r.RefusedIn)
+}
+
+func refusedText(in *string) string {
+	if in == nil {
+		return ""
+	}
+	return "; " + Refused(*in)
 }
 
 func aheadText(n int64) string {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -38,11 +39,9 @@ func ParseURL(text string, allowPrivate bool) (*url.URL, error) {
 	return u, nil
 }
 
-// IsURL tells a URL from a path.
-func IsURL(text string) bool {
-	u, err := url.Parse(text)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
-}
+// IsURL tells a URL from a path. A URL of another kind, or one that can't be read,
+// is no path either: it would be stored with all that is in it.
+func IsURL(text string) bool { return strings.Contains(text, "://") }
 
 // ShownURL is a URL without what may be secret in it.
 func ShownURL(text string) string {

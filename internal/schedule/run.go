@@ -128,7 +128,7 @@ func (n *run) batchName() string {
 }
 
 func (n *run) reader(ctx context.Context) (*jobs.Reader, error) {
-	return jobs.NewReader(ctx, jobs.ReaderConfig{DB: n.cfg.DB, Site: n.site, CallTimeout: n.cfg.CallTimeout, Logger: n.cfg.Logger})
+	return jobs.NewReader(ctx, jobs.ReaderConfig{DB: n.cfg.DB, Site: n.site, CallTimeout: n.cfg.CallTimeout, Worked: true, Logger: n.cfg.Logger})
 }
 
 func (n *run) locales(ctx context.Context) (intake.LocaleResolver, error) {

@@ -82,6 +82,15 @@ func New(cfg Config) *Runner {
 	return r
 }
 
+// tokens are those of the sites, by fingerprint.
+func (r *Runner) tokens() map[int]string {
+	tokens := map[int]string{}
+	for id, s := range r.sites {
+		tokens[id] = s.Lane.Fingerprint
+	}
+	return tokens
+}
+
 // Queue is the name of the River queue for a site's runs: apart from the
 // renames', which wait for grants in all of their workers.
 func Queue(site string) string { return "sync-" + site }

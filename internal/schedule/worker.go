@@ -77,7 +77,7 @@ func (r *Runner) work(ctx context.Context, id int64) {
 func (r *Runner) claim(ctx context.Context, id int64, now time.Time) (db.RunWork, db.Schedule, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.tripTime)
 	defer cancel()
-	return r.cfg.DB.ClaimRun(ctx, db.ClaimRunParams{RunID: id, ProcessID: r.process, Now: now})
+	return r.cfg.DB.ClaimRun(ctx, db.ClaimRunParams{RunID: id, ProcessID: r.process, Now: now, Lanes: r.tokens()})
 }
 
 // try does the steps; a panic is an error like others.

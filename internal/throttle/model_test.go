@@ -11,7 +11,7 @@ import (
 
 // As in db.
 const (
-	grantsKept = time.Minute
+	grantsKept = db.MaxWindow
 	sharedFor  = time.Hour
 )
 
@@ -170,6 +170,16 @@ func (m *model) settle(id int64, answeredAgo time.Duration) {
 			m.taken += max(answeredAgo-m.window, 0) // it counted until now
 		}
 	}
+}
+
+// setWindow lets all grants go by another window.
+func (m *model) setWindow(d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.grants {
+		m.grants[i].expires = m.grants[i].expires.Add(d - m.window)
+	}
+	m.window = d
 }
 
 func (m *model) state() db.LaneState {

@@ -33,6 +33,7 @@ func TestLogIsItsModel(t *testing.T) {
 			"block":   b.block,
 			"pass":    b.pass,
 			"alone":   b.alone,
+			"window":  b.window,
 		})
 	})
 }
@@ -52,22 +53,51 @@ type books struct {
 	lane string
 	m    *model
 
+	settings db.LaneSettings
+
 	shift      time.Duration
-	ids, mines []int64 // of all grants, in the database and in the model
+	ids, mines []int64             // of all grants, in the database and in the model
+	answered   map[int64]time.Time // when each call was, or may be, answered
 }
 
 func newBooks(t *testing.T, rt *rapid.T, d *db.DB, lane string) *books {
-	b := &books{t: t, db: d, lane: lane}
+	b := &books{t: t, db: d, lane: lane, answered: map[int64]time.Time{}}
 	b.m = newModel(rapid.IntRange(0, 5).Draw(rt, "limit"), time.Duration(rapid.IntRange(1, 6).Draw(rt, "window"))*grid)
 	b.m.now = func() time.Time { return time.Now().Add(b.shift) }
-	settings := db.LaneSettings{Fingerprint: lane, Limit: b.m.limit, Window: b.m.window, Fixed: rapid.Bool().Draw(rt, "fixed")}
-	if settings.Fixed {
+	b.settings = db.LaneSettings{Fingerprint: lane, Limit: b.m.limit, Window: b.m.window, Fixed: rapid.Bool().Draw(rt, "fixed")}
+	if b.settings.Fixed {
 		b.m.ceiling = b.m.limit
 	}
-	var site int
-	require.NoError(t, d.Pool().QueryRow(t.Context(), `SELECT id FROM site WHERE name = 'default'`).Scan(&site))
-	require.NoError(t, d.EnsureLane(t.Context(), site, settings))
+	b.ensure()
 	return b
+}
+
+func (b *books) ensure() {
+	site, err := b.db.SiteByName(b.t.Context(), db.DefaultSite)
+	require.NoError(b.t, err)
+	require.NoError(b.t, b.db.EnsureLane(b.t.Context(), site.ID, b.settings))
+}
+
+// window is another one from now on; a lane without a limit has none to speak of.
+func (b *books) window(rt *rapid.T) {
+	if b.m.limit == 0 {
+		rt.Skip("no limit")
+	}
+	b.settings.Window = time.Duration(rapid.IntRange(1, 6).Draw(rt, "window")) * grid
+	b.m.setWindow(b.settings.Window)
+	b.ensure()
+}
+
+// requireLimit counts the calls by themselves: no grant was given that is one too
+// many in the window before it, as long as that is now.
+func (b *books) requireLimit(now time.Time) {
+	n := 0
+	for _, at := range b.answered {
+		if at.Add(b.m.window - slack).After(now) {
+			n++
+		}
+	}
+	require.LessOrEqual(b.t, n, b.m.limit)
 }
 
 func (b *books) check(*rapid.T) {
@@ -92,6 +122,12 @@ func (b *books) grant(rt *rapid.T) {
 	require.Len(b.t, got.IDs, len(want.IDs))
 	require.InDelta(b.t, want.Wait, got.Wait, float64(slack))
 	b.ids, b.mines = append(b.ids, got.IDs...), append(b.mines, want.IDs...)
+	for _, id := range got.IDs {
+		b.answered[id] = b.m.now().Add(p.Hold)
+	}
+	if len(got.IDs) > 0 {
+		b.requireLimit(b.m.now())
+	}
 	got.IDs, got.Wait, want.IDs, want.Wait = nil, 0, nil, 0
 	require.Equal(b.t, want, got)
 }
@@ -110,12 +146,16 @@ func (b *books) settle(rt *rapid.T) {
 	ago := time.Duration(rapid.IntRange(0, 3).Draw(rt, "answered ago")) * grid
 	b.m.settle(mine, ago)
 	require.NoError(b.t, b.db.SettleGrant(b.t.Context(), id, ago))
+	if _, ok := b.answered[id]; ok {
+		b.answered[id] = b.m.now().Add(-ago)
+	}
 }
 
 func (b *books) release(rt *rapid.T) {
 	id, mine := b.one(rt)
 	require.NoError(b.t, b.m.ReleaseGrants(b.t.Context(), []int64{mine}))
 	require.NoError(b.t, b.db.ReleaseGrants(b.t.Context(), []int64{id}))
+	delete(b.answered, id)
 }
 
 func (b *books) observe(rt *rapid.T) {

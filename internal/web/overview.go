@@ -132,6 +132,7 @@ func (s *Server) readSites(ctx context.Context, f *overviewFigures, live []db.Pr
 func (s siteFigures) waiting() string {
 	site := report.Site{
 		Name: s.Name, Parked: s.ParkedReason, Paused: s.PausedAt != nil, Worked: s.Worked || s.Work.Open == 0, Lane: s.Lane,
+		RefusedIn: s.RefusedIn,
 	}
 	if s.BreakerOpen {
 		site.Broken = s.Work.BreakerError
@@ -206,6 +207,8 @@ func (f *overviewFigures) needOf(s siteFigures) {
 	case s.idle():
 		f.need(need{Text: fmt.Sprintf("Site %s: %s, and no worker is running: start `relabel work%s`",
 			s.Name, report.Plural(s.Work.Open, "row waits", "rows wait"), report.SiteFlag(s.Name))})
+	case s.RefusedIn != nil:
+		f.need(need{Text: "Site " + s.Name + ": " + report.Refused(*s.RefusedIn)})
 	case s.BreakerOpen:
 		f.need(need{Text: "The API of site " + s.Name + " fails: " + report.Cut(deref(s.BreakerError), 120)})
 	}

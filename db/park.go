@@ -1,0 +1,117 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// parkWait bounds the wait for the site's row, which somebody may hold for long:
+// who parks asks again, and holds no connection in between.
+const parkWait = 2 * time.Second
+
+// parkSQL records that a token was refused. The site is parked where nobody is left
+// to go on: with another token that works, or parked already for another one, only
+// those who have this one are held (claimSQL). An empty reason is for a token
+// whose refusal is known: perhaps the others are gone by now.
+const parkSQL = `
+WITH s AS MATERIALIZED (
+	SELECT id, parked_at, parked_lane FROM site WHERE id = @site FOR NO KEY UPDATE
+), why AS MATERIALIZED (
+	SELECT coalesce((SELECT f.reason FROM site_refusal f WHERE f.site_id = @site AND f.lane = @lane), nullif(@reason::text, '')) AS reason
+), others AS MATERIALIZED (
+	SELECT EXISTS (
+		SELECT FROM process p CROSS JOIN LATERAL unnest(p.sites, p.lanes) AS w (site_id, lane)
+		WHERE p.heartbeat_at > clock_timestamp() - @stale::interval AND w.site_id = @site AND w.lane <> @lane
+			AND NOT EXISTS (SELECT FROM site_refusal f WHERE f.site_id = @site AND f.lane = w.lane)
+	) AS work
+), parked AS (
+	UPDATE site SET parked_at = clock_timestamp(), parked_lane = @lane,
+		parked_reason = why.reason || coalesce('; ' || holders(@site, @lane) || ' has that token: restart it after a change', '')
+	FROM s, why, others
+	WHERE site.id = s.id AND s.parked_at IS NULL AND NOT others.work AND why.reason IS NOT NULL
+	RETURNING site.id, parked_reason
+), held AS (
+	INSERT INTO site_refusal (site_id, lane, reason)
+	SELECT s.id, @lane, why.reason FROM s, why, others
+	WHERE why.reason IS NOT NULL AND (s.parked_at IS NULL AND others.work OR s.parked_at IS NOT NULL AND s.parked_lane <> @lane)
+	ON CONFLICT DO NOTHING
+), moved AS (
+	DELETE FROM site_refusal f USING parked WHERE f.site_id = parked.id AND f.lane = @lane
+)
+INSERT INTO event (kind, site_id, detail) SELECT 'site parked', id, parked_reason FROM parked`
+
+// ParkSite stops all calls that are made for a site with the token of this
+// fingerprint, until the site is unparked: the API refused it. The first reason
+// stays. It waits for the site's row for two seconds at most, and then fails.
+func (db *DB) ParkSite(ctx context.Context, siteID int, fingerprint, reason string) error {
+	args := pgx.NamedArgs{"site": siteID, "lane": fingerprint, "reason": reason, "stale": processStale}
+	batch := &pgx.Batch{}
+	batch.Queue(`SELECT set_config('lock_timeout', $1, true)`, fmt.Sprint(parkWait.Milliseconds()))
+	batch.Queue(parkSQL, args)
+	if err := db.pool.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("error parking site %d: %w", siteID, err)
+	}
+	return nil
+}
+
+// UnparkForToken lets a site go on that was parked with another token than the
+// one with this fingerprint. Who still has that one stays held.
+func (db *DB) UnparkForToken(ctx context.Context, siteID int, fingerprint string) error {
+	_, err := db.pool.Exec(ctx, `
+		WITH s AS MATERIALIZED (
+			SELECT id, parked_lane, parked_reason FROM site
+			WHERE id = @site AND parked_at IS NOT NULL AND parked_lane <> @lane
+				AND NOT EXISTS (SELECT FROM site_refusal f WHERE f.site_id = @site AND f.lane = @lane)
+			FOR NO KEY UPDATE
+		), changed AS (
+			UPDATE site SET parked_at = NULL, parked_reason = NULL FROM s WHERE site.id = s.id RETURNING site.id
+		), held AS (
+			INSERT INTO site_refusal (site_id, lane, reason) SELECT id, parked_lane, parked_reason FROM s ON CONFLICT DO NOTHING
+		)
+		INSERT INTO event (kind, site_id, detail) SELECT 'site unparked', id, 'another token' FROM changed`,
+		pgx.NamedArgs{"site": siteID, "lane": fingerprint})
+	if err != nil {
+		return fmt.Errorf("error unparking site %d: %w", siteID, err)
+	}
+	return nil
+}
+
+// UnparkSite lets calls go on, with whatever token; it tells whether the site was
+// parked, or a living process held.
+func (db *DB) UnparkSite(ctx context.Context, siteID int) (changed bool, err error) {
+	err = db.pool.QueryRow(ctx, `
+		WITH changed AS (
+			UPDATE site SET parked_at = NULL, parked_reason = NULL
+			WHERE id = $1 AND parked_at IS NOT NULL RETURNING id
+		), freed AS (
+			DELETE FROM site_refusal WHERE site_id = $1
+		), told AS (
+			INSERT INTO event (kind, site_id) SELECT 'site unparked', id FROM changed
+		)
+		SELECT EXISTS (SELECT FROM changed) OR refused_in($1) IS NOT NULL`, siteID).Scan(&changed)
+	if err != nil {
+		return false, fmt.Errorf("error unparking site %d: %w", siteID, err)
+	}
+	return changed, nil
+}
+
+// TokenRefused tells whether a token's claims are held while others go on.
+func (db *DB) TokenRefused(ctx context.Context, siteID int, fingerprint string) (refused bool, err error) {
+	err = db.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM site_refusal WHERE site_id = $1 AND lane = $2)`, siteID, fingerprint).Scan(&refused)
+	if err != nil {
+		return false, fmt.Errorf("error looking for a refusal: %w", err)
+	}
+	return refused, nil
+}
+
+// ownLanes are the tokens that a process works its sites with, as arrays.
+func ownLanes(lanes map[int]string) (sites []int, fingerprints []string) {
+	sites, fingerprints = []int{}, []string{}
+	for site, lane := range lanes {
+		sites, fingerprints = append(sites, site), append(fingerprints, lane)
+	}
+	return sites, fingerprints
+}
