@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -27,6 +28,7 @@ type ClaimRunParams struct {
 	RunID     int64
 	ProcessID string
 	Now       time.Time
+	Stale     time.Duration // as FeedParams
 }
 
 // ClaimRun takes a run that is due and that no living process works at, and its
@@ -43,7 +45,7 @@ func (db *DB) ClaimRun(ctx context.Context, p ClaimRunParams) (w RunWork, s Sche
 				SELECT FROM process p WHERE p.id = r.process_id AND p.heartbeat_at > clock_timestamp() - @stale::interval))
 		RETURNING r.id AS run_id, r.fence, r.schedule_id, r.due_at, r.batch_id, r.pass::text AS pass, r.compared_at, r.reads,
 			r.failures::int AS failures`,
-		pgx.NamedArgs{"id": p.RunID, "process_id": p.ProcessID, "now": p.Now, "stale": processStale})
+		pgx.NamedArgs{"id": p.RunID, "process_id": p.ProcessID, "now": p.Now, "stale": cmp.Or(p.Stale, ProcessStale)})
 	if err != nil || len(list) == 0 {
 		return w, s, false, err
 	}

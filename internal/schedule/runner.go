@@ -181,7 +181,7 @@ func (r *Runner) Turn(ctx context.Context) (time.Duration, error) {
 	most := turnEvery
 	for _, s := range r.cfg.Sites {
 		busy, err := r.cfg.DB.TendRuns(ctx, db.TendParams{
-			SiteID: s.Site.ID, Now: now, ProcessID: r.process, Working: r.list(),
+			SiteID: s.Site.ID, Now: now, ProcessID: r.process, Working: r.list(), Stale: jobs.DefaultTimes().Stale,
 			Kind: SyncArgs{}.Kind(), JobQueue: Queue(s.Site.Name), Queue: r.insert,
 		})
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 	"relabel/db"
 	"relabel/internal/report"
 	"relabel/internal/webflow"
+	"relabel/jobs"
 )
 
 // SyncArgs is a hint: look at this run. The truth is in our tables.
@@ -58,7 +59,7 @@ func (r *Runner) work(ctx context.Context, id int64) {
 	if err != nil {
 		return // the next turn comes back to it
 	}
-	w, s, ok, err := r.cfg.DB.ClaimRun(ctx, db.ClaimRunParams{RunID: id, ProcessID: r.process, Now: now})
+	w, s, ok, err := r.cfg.DB.ClaimRun(ctx, db.ClaimRunParams{RunID: id, ProcessID: r.process, Now: now, Stale: jobs.DefaultTimes().Stale})
 	if err != nil || !ok {
 		return
 	}
