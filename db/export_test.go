@@ -1,5 +1,7 @@
 package db
 
+import "github.com/jackc/pgx/v5/pgxpool"
+
 // Hot statements, for the tests of their plans.
 const (
 	LockRenamesSQL = lockRenames
@@ -12,3 +14,6 @@ const (
 	OneBatchSQL    = batchStatusSQL + `WHERE b.id = @id`
 	CancelOpenSQL  = cancelOpenSQL
 )
+
+// OnPool is a DB on a test's own pool.
+func OnPool(pool *pgxpool.Pool) *DB { return &DB{pool: pool} }
