@@ -63,5 +63,5 @@ func (db *DB) LiveProcesses(ctx context.Context) ([]Process, error) {
 	return collect[Process](ctx, db.pool, "listing processes", `
 		SELECT id, command, version, host, pid, sites, lanes FROM process
 		WHERE heartbeat_at > clock_timestamp() - @stale::interval ORDER BY host, pid`,
-		pgx.NamedArgs{"stale": processStale})
+		pgx.NamedArgs{"stale": ProcessStale})
 }

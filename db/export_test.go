@@ -2,9 +2,11 @@ package db
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/tern/v2/migrate"
 )
 
@@ -61,4 +63,9 @@ func (db *DB) ApplyFirst(ctx context.Context, p ApplyParams) error {
 		_, err := db.apply(ctx, tx, p)
 		return err
 	})
+}
+
+// OnPool is a DB on a test's own pool.
+func OnPool(pool *pgxpool.Pool) *DB {
+	return &DB{pool: pool, log: slog.New(slog.DiscardHandler), acceptChunk: acceptChunk, commitKnown: time.Millisecond}
 }

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -23,6 +24,8 @@ type FeedParams struct {
 	// ProcessID feeds, and Running are the jobs it works at; both may be empty.
 	ProcessID string
 	Running   []int64
+
+	Stale time.Duration // a process whose heartbeat is older is dead; 0: ProcessStale
 }
 
 // FeedRow is a rename that is due and has no live job.
@@ -160,7 +163,7 @@ func Feed(ctx context.Context, tx pgx.Tx, p FeedParams) (rows []FeedRow, ok bool
 		return nil, false, nil
 	}
 	found, err := collect[feedItem](ctx, tx, "reading renames to feed", feedSQL, pgx.NamedArgs{
-		"site_id": p.SiteID, "queue": p.Queue, "kind": p.Kind, "window": p.Window, "stale": processStale,
+		"site_id": p.SiteID, "queue": p.Queue, "kind": p.Kind, "window": p.Window, "stale": cmp.Or(p.Stale, ProcessStale),
 		"process_id": p.ProcessID, "running": append([]int64{}, p.Running...), "soon": jobSoon, "share": p.Window / ShareOf,
 	})
 	if err != nil {

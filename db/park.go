@@ -47,7 +47,7 @@ INSERT INTO event (kind, site_id, detail) SELECT 'site parked', id, parked_reaso
 // fingerprint, until the site is unparked: the API refused it. The first reason
 // stays. It waits for the site's row for two seconds at most, and then fails.
 func (db *DB) ParkSite(ctx context.Context, siteID int, fingerprint, reason string) error {
-	args := pgx.NamedArgs{"site": siteID, "lane": fingerprint, "reason": reason, "stale": processStale}
+	args := pgx.NamedArgs{"site": siteID, "lane": fingerprint, "reason": reason, "stale": ProcessStale}
 	batch := &pgx.Batch{}
 	batch.Queue(`SELECT set_config('lock_timeout', $1, true)`, fmt.Sprint(parkWait.Milliseconds()))
 	batch.Queue(parkSQL, args)

@@ -12,10 +12,10 @@ const (
 	// HeartbeatEvery is how often a process says that it lives.
 	HeartbeatEvery = 5 * time.Second
 
-	// processStale is how long after its last heartbeat a process counts as
+	// ProcessStale is how long after its last heartbeat a process counts as
 	// dead (in the function is_worked too): six missed beats, so that a short hang is not taken for death, and
 	// with the feed's tick (5 s) well within the promise of 90 s.
-	processStale = 30 * time.Second
+	ProcessStale = 30 * time.Second
 
 	// processForgotten is how long a dead process's row is kept for people.
 	processForgotten = 7 * 24 * time.Hour

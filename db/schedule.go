@@ -150,13 +150,14 @@ func (db *DB) RemoveSchedule(ctx context.Context, id int) error {
 	if err != nil {
 		return err
 	}
-	if _, err := db.pool.Exec(ctx, `DELETE FROM schedule WHERE id = $1`, id); err != nil {
-		return fmt.Errorf("error removing the schedule: %w", err)
-	}
+	// First, so that who is killed in between says it again.
 	for _, p := range plans {
 		if err := db.Discard(ctx, p.ID); err != nil && !errors.Is(err, ErrNotPlanned) {
 			return err
 		}
+	}
+	if _, err := db.pool.Exec(ctx, `DELETE FROM schedule WHERE id = $1`, id); err != nil {
+		return fmt.Errorf("error removing the schedule: %w", err)
 	}
 	return nil
 }

@@ -80,7 +80,11 @@ func (db *DB) LastRun(ctx context.Context, scheduleID int) (*ScheduleRun, error)
 
 // ScheduleRun reads one run.
 func (db *DB) ScheduleRun(ctx context.Context, id int64) (ScheduleRun, error) {
-	list, err := collect[ScheduleRun](ctx, db.pool, "reading the run", scheduleRunSQL+`WHERE r.id = @id`, pgx.NamedArgs{"id": id})
+	return scheduleRun(ctx, db.pool, id)
+}
+
+func scheduleRun(ctx context.Context, q querier, id int64) (ScheduleRun, error) {
+	list, err := collect[ScheduleRun](ctx, q, "reading the run", scheduleRunSQL+`WHERE r.id = @id`, pgx.NamedArgs{"id": id})
 	if err != nil {
 		return ScheduleRun{}, err
 	}
@@ -109,7 +113,6 @@ func (db *DB) RunsToDo(ctx context.Context, siteID int) (n int64, err error) {
 // RunNow starts a run, whatever the time; what is under way counts as it does
 // for any run. A worker process takes it up at its next turn.
 func (db *DB) RunNow(ctx context.Context, scheduleID int) (run ScheduleRun, err error) {
-	var id int64
 	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		list, err := collect[Schedule](ctx, tx, "reading the schedule",
 			scheduleSQL+`WHERE c.id = @id FOR NO KEY UPDATE OF c`, pgx.NamedArgs{"id": scheduleID})
@@ -123,13 +126,18 @@ func (db *DB) RunNow(ctx context.Context, scheduleID int) (run ScheduleRun, err 
 		if err := tx.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now); err != nil {
 			return fmt.Errorf("error reading the database's clock: %w", err)
 		}
-		id, _, err = startRun(ctx, tx, list[0], now, true)
+		id, _, err := startRun(ctx, tx, list[0], now, true)
+		if err != nil {
+			return err
+		}
+		// Here, for an error after the commit would have somebody start it again.
+		run, err = scheduleRun(ctx, tx, id)
 		return err
 	})
 	if err != nil {
 		return ScheduleRun{}, err
 	}
-	return db.ScheduleRun(ctx, id)
+	return run, nil
 }
 
 // startRun makes a run of a locked schedule, by its rule for overlaps; open tells

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -28,6 +29,7 @@ type ClaimRunParams struct {
 	ProcessID string
 	Now       time.Time
 	Lanes     map[int]string // the claimer's tokens, as in ClaimParams
+	Stale     time.Duration  // as FeedParams
 }
 
 // ClaimRun takes a run that is due and that no living process works at, and its
@@ -49,7 +51,7 @@ func (db *DB) ClaimRun(ctx context.Context, p ClaimRunParams) (w RunWork, s Sche
 		RETURNING r.id AS run_id, r.fence, r.schedule_id, r.due_at, r.batch_id, r.pass::text AS pass, r.compared_at, r.reads,
 			r.failures::int AS failures`,
 		pgx.NamedArgs{
-			"id": p.RunID, "process_id": p.ProcessID, "now": p.Now, "stale": processStale, "own_sites": sites, "own_lanes": lanes,
+			"id": p.RunID, "process_id": p.ProcessID, "now": p.Now, "stale": cmp.Or(p.Stale, ProcessStale), "own_sites": sites, "own_lanes": lanes,
 		})
 	if err != nil || len(list) == 0 {
 		return w, s, false, err

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -144,9 +145,10 @@ func (db *DB) NextDue(ctx context.Context, siteID int) (at *time.Time, err error
 type TendParams struct {
 	SiteID    int
 	Now       time.Time
-	ProcessID string  // who tends them
-	Working   []int64 // the runs it works at
-	Kind      string  // of the River job; its args carry run_id
+	ProcessID string        // who tends them
+	Working   []int64       // the runs it works at
+	Stale     time.Duration // as FeedParams
+	Kind      string        // of the River job; its args carry run_id
 	JobQueue  string
 	Queue     func(ctx context.Context, tx pgx.Tx, runs []QueueRun) error
 }
@@ -319,7 +321,7 @@ func tellStuck(ctx context.Context, tx pgx.Tx, siteID int) error {
 func lostRuns(ctx context.Context, tx pgx.Tx, p TendParams) ([]QueueRun, error) {
 	return collect[QueueRun](ctx, tx, "reading runs without a job", lostRunsSQL, pgx.NamedArgs{
 		"site": p.SiteID, "now": p.Now, "process_id": p.ProcessID, "working": append([]int64{}, p.Working...),
-		"kind": p.Kind, "queue": p.JobQueue, "stale": processStale, "soon": jobSoon,
+		"kind": p.Kind, "queue": p.JobQueue, "stale": cmp.Or(p.Stale, ProcessStale), "soon": jobSoon,
 	})
 }
 

@@ -41,6 +41,9 @@ const (
 	// callTime is a call's deadline where nothing is meant to time out.
 	callTime = 20 * time.Second
 
+	// feedEvery is the feed's tick where nothing is said of how long it may take.
+	feedEvery = time.Second
+
 	// inTime is what pause, resume and cancel may take (I10).
 	inTime = 5 * time.Second
 )
@@ -64,6 +67,7 @@ type settings struct {
 	lane        db.LaneSettings // its Fingerprint is the token's
 	limits      *jobs.Limits
 	concurrency int
+	times       jobs.Times
 }
 
 // testBundle is a database, a site, a stand-in of its API, and all that pools
@@ -88,6 +92,9 @@ func setup(t testing.TB, s settings) *testBundle {
 	}
 	if s.callTimeout == 0 {
 		s.callTimeout = callTime
+	}
+	if s.times == (jobs.Times{}) {
+		s.times.FeedEvery = feedEvery
 	}
 	url := dbtest.URL(t)
 	b := &testBundle{DB: dbtest.Open(t, url), settings: s, url: url, logs: &logs{}}
@@ -159,6 +166,7 @@ func (b *testBundle) startWith(t testing.TB, d *db.DB, sites ...jobs.SiteConfig)
 	}
 	pool, err := jobs.NewPool(t.Context(), jobs.Config{
 		DB: d, Sites: sites, Concurrency: b.concurrency, CallTimeout: b.callTimeout, Limits: limits,
+		Times:   b.times,
 		Command: "test", Version: "test", Logger: b.logs.logger(),
 	})
 	require.NoError(t, err)

@@ -89,7 +89,7 @@ func newWorkClient(p clientParams) (*Client, error) {
 		LeaderElectionDisabled:      !p.mayLead,
 		JobTimeout:                  jobTimeout,
 		RescueStuckJobsAfter:        rescueAfter,
-		SoftStopTimeout:             p.worker.callTimeout + leaseMargin, // calls in flight end by themselves before it
+		SoftStopTimeout:             p.worker.lease(), // calls in flight end by themselves before it
 		CompletedJobRetentionPeriod: jobRetention,
 		CancelledJobRetentionPeriod: jobRetention,
 		DiscardedJobRetentionPeriod: discardedRetention,

@@ -15,15 +15,6 @@ import (
 )
 
 const (
-	// feedEvery is how often a worker process looks for renames without a live
-	// job, whatever else happens. It bounds how long a resumed batch or a
-	// deleted job waits: with River's fetch within a second, to the 5 s promised.
-	feedEvery = 4 * time.Second
-
-	// feedSettle is added to a wait, so that River has completed the old job:
-	// it groups completions every 50 ms.
-	feedSettle = 200 * time.Millisecond
-
 	// cancelChunk is how many renames of a cancelled batch end in one statement.
 	cancelChunk = 10_000
 
@@ -51,7 +42,9 @@ func Feed(ctx context.Context, tx pgx.Tx, client *Client, site db.Site, window i
 }
 
 func feedParams(site db.Site, window int) db.FeedParams {
-	return db.FeedParams{SiteID: site.ID, Queue: site.Queue(), Kind: RenameArgs{}.Kind(), Window: window}
+	return db.FeedParams{
+		SiteID: site.ID, Queue: site.Queue(), Kind: RenameArgs{}.Kind(), Window: window, Stale: DefaultTimes().Stale,
+	}
 }
 
 func feed(ctx context.Context, tx pgx.Tx, client *Client, p db.FeedParams) (int, error) {
@@ -101,6 +94,7 @@ type feederConfig struct {
 	window  int
 	process string      // its id
 	running *jobsAtWork // in the process
+	times   Times
 	log     *slog.Logger
 }
 
@@ -127,7 +121,7 @@ func (f *feeder) finished() {
 // wakeIn feeds again after d, and what River needs to complete the job that
 // asks: a feed before that takes its rename for one with a live job.
 func (f *feeder) wakeIn(d time.Duration) {
-	at := time.Now().Add(max(d, 0) + feedSettle)
+	at := time.Now().Add(max(d, 0) + f.times.FeedSettle)
 	f.mu.Lock()
 	sooner := at.Before(f.next)
 	if sooner {
@@ -146,7 +140,7 @@ func (f *feeder) wakeIn(d time.Duration) {
 func (f *feeder) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		f.mu.Lock()
-		f.next = time.Now().Add(feedEvery)
+		f.next = time.Now().Add(f.times.FeedEvery)
 		f.mu.Unlock()
 		if err := f.feed(ctx); err != nil && ctx.Err() == nil {
 			f.log.Warn("the feed waits for the database", "site", f.site.Name, "error", err)
@@ -177,6 +171,9 @@ func (f *feeder) sleep(ctx context.Context) {
 }
 
 func (f *feeder) feed(ctx context.Context) error {
+	if err := f.accept(ctx); err != nil {
+		return err
+	}
 	if err := f.endCancelled(ctx); err != nil {
 		return err
 	}
@@ -184,7 +181,7 @@ func (f *feeder) feed(ctx context.Context) error {
 	defer cancel()
 	err := pgx.BeginFunc(ctx, f.db.Pool(), func(tx pgx.Tx) error {
 		p := feedParams(f.site, f.window)
-		p.ProcessID, p.Running, p.Lane = f.process, f.running.list(), f.lane
+		p.ProcessID, p.Running, p.Lane, p.Stale = f.process, f.running.list(), f.lane, f.times.Stale
 		_, err := feed(ctx, tx, f.client, p)
 		if err != nil {
 			return err

@@ -34,7 +34,7 @@ func TestPauseAndResume(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, settings{api: webflowtest.Config{Assets: rows}, concurrency: concurrency, lane: few(calls)})
+			b := setup(t, settings{api: webflowtest.Config{Assets: rows}, concurrency: concurrency, lane: few(calls), times: jobs.DefaultTimes()})
 			pool := b.start(t)
 			batch := b.load(t, names("new", 0, rows))
 			b.untilCalls(t, calls)
@@ -81,7 +81,7 @@ func TestCancel(t *testing.T) {
 	t.Parallel()
 
 	const rows, calls = 120, 20
-	b := setup(t, settings{api: webflowtest.Config{Assets: rows}, concurrency: 3, lane: few(calls)})
+	b := setup(t, settings{api: webflowtest.Config{Assets: rows}, concurrency: 3, lane: few(calls), times: jobs.DefaultTimes()})
 	b.start(t)
 	batch := b.load(t, names("new", 0, rows))
 	b.untilCalls(t, calls)

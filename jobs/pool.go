@@ -38,6 +38,7 @@ type Config struct {
 	CallTimeout time.Duration // one call's deadline
 	Window      int           // renames of a site with a job; 0: 10,000
 	Limits      Limits
+	Times       Times  // 0: the defaults
 	Command     string // for the process row
 	Version     string
 	Logger      *slog.Logger
@@ -92,6 +93,7 @@ type siteRun struct {
 func NewPool(ctx context.Context, cfg Config) (*Pool, error) {
 	cfg.Concurrency = orDefault(cfg.Concurrency, DefaultConcurrency)
 	cfg.Window = orDefault(cfg.Window, DefaultWindow)
+	cfg.Times = cfg.Times.orDefault()
 	host, _ := os.Hostname()
 	p := &Pool{cfg: cfg, lanes: map[string]*throttle.Lane{}, process: db.Process{
 		ID: uuid.NewString(), Command: cfg.Command, Version: cfg.Version, Host: host, PID: os.Getpid(),
@@ -152,7 +154,7 @@ func (p *Pool) tokens() map[int]string {
 	return tokens
 }
 
-func orDefault(n, otherwise int) int {
+func orDefault[T int | time.Duration](n, otherwise T) T {
 	if n == 0 {
 		return otherwise
 	}
@@ -161,7 +163,7 @@ func orDefault(n, otherwise int) int {
 
 func (p *Pool) newWorker() *renameWorker {
 	return &renameWorker{
-		log: p.cfg.Logger, processID: p.process.ID, callTimeout: p.cfg.CallTimeout,
+		log: p.cfg.Logger, processID: p.process.ID, callTimeout: p.cfg.CallTimeout, leaseMargin: p.cfg.Times.LeaseMargin,
 		sites: map[string]*siteRun{}, db: p.cfg.DB, watch: newFailureWatch(p.cfg.Limits.SameFailure),
 		running: newJobsAtWork(),
 	}
@@ -220,7 +222,7 @@ func (p *Pool) newSiteRun(s SiteConfig) *siteRun {
 		claims: newGroup(p.claim), finishes: newGroup(p.finish),
 		feeder: newFeeder(feederConfig{
 			db: p.cfg.DB, client: p.client, site: s.Site, lane: s.Lane.Fingerprint, window: p.cfg.Window,
-			process: p.process.ID, running: p.worker.running, log: p.cfg.Logger,
+			process: p.process.ID, running: p.worker.running, times: p.cfg.Times, log: p.cfg.Logger,
 		}),
 	}
 }
@@ -272,7 +274,7 @@ func (p *Pool) startBackground(ctx context.Context) {
 }
 
 func (p *Pool) beat(ctx context.Context) {
-	tick := time.NewTicker(db.HeartbeatEvery)
+	tick := time.NewTicker(p.cfg.Times.Heartbeat)
 	defer tick.Stop()
 	for {
 		select {

@@ -47,7 +47,7 @@ func NewReader(ctx context.Context, cfg ReaderConfig) (*Reader, error) {
 	}
 	r := &Reader{cfg: cfg, lane: throttle.New(throttle.Config{
 		Log: cfg.DB, Lane: cfg.Site.Lane.Fingerprint, ProcessID: uuid.NewString(),
-		Hold: cfg.CallTimeout + leaseMargin, Logger: cfg.Logger,
+		Hold: cfg.CallTimeout + DefaultTimes().LeaseMargin, Logger: cfg.Logger,
 	})}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	r.cancel = cancel

@@ -24,17 +24,10 @@ type RenameArgs struct {
 // Kind implements river.JobArgs.
 func (RenameArgs) Kind() string { return "rename" }
 
-const (
-	// leaseMargin is what the lease and the grant allow beyond the call's own
-	// deadline: the claim's way to the database and back, and the finish's. A
-	// call never outlives its lease.
-	leaseMargin = 15 * time.Second
-
-	// maxGrantWait bounds the wait in place for a grant, well within JobTimeout;
-	// then the job ends and the feed gives a new one. It is reached only while
-	// the lane is stopped for longer.
-	maxGrantWait = 5 * time.Minute
-)
+// maxGrantWait bounds the wait in place for a grant, well within JobTimeout;
+// then the job ends and the feed gives a new one. It is reached only while
+// the lane is stopped for longer.
+const maxGrantWait = 5 * time.Minute
 
 // renameWorker does the four steps: grant, claim, call, finish. Then Work
 // returns and River completes the job in its own time: a crash in between runs
@@ -45,6 +38,7 @@ type renameWorker struct {
 	log         *slog.Logger
 	processID   string
 	callTimeout time.Duration
+	leaseMargin time.Duration
 	sites       map[string]*siteRun // by River queue
 	watch       *failureWatch
 	running     *jobsAtWork
@@ -52,7 +46,7 @@ type renameWorker struct {
 }
 
 // lease is how long a claim keeps others away.
-func (w *renameWorker) lease() time.Duration { return w.callTimeout + leaseMargin }
+func (w *renameWorker) lease() time.Duration { return w.callTimeout + w.leaseMargin }
 
 // Work implements river.Worker.
 func (w *renameWorker) Work(ctx context.Context, job *river.Job[RenameArgs]) (err error) {

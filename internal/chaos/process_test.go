@@ -33,7 +33,7 @@ func (s *stage) spawn(name string, env []string, args ...string) *process {
 	p := &process{name: name, cmd: exec.Command(bin, args...), ended: make(chan struct{})}
 	p.cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "DATABASE_URL=" + s.dbURL, "WEBFLOW_TOKEN=" + token, "WEBFLOW_API_URL=" + s.apiURL,
-		"WEBFLOW_RATE_LIMIT=" + s.rate(), "RELABEL_CALL_TIMEOUT=" + callTimeout.String(),
+		"WEBFLOW_RATE_LIMIT=" + s.rate(), "RELABEL_CALL_TIMEOUT=" + callTimeout.String(), "RELABEL_TIMES=lease-margin=" + leaseMargin.String() + "," + times,
 	}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
 	require.NoError(s, p.cmd.Start())

@@ -1,5 +1,7 @@
-// Package dbtest owns the tests' databases: each test gets one of its own, made
-// from a migrated template, on a server that all test processes of a run share.
+// Package dbtest owns the tests' databases: each test gets one of its own, on a
+// server that all test processes of a run share. Making one costs a fifth of a
+// second, so they are made from a migrated template when none is free, and
+// cleaned and given to the next test otherwise (pool.go).
 //
 // The server is the private PostgreSQL (embedpg), or the one named by
 // RELABEL_TEST_DATABASE_URL. A missing server fails the test; it never skips.
@@ -40,8 +42,8 @@ var server = sync.OnceValues(findServer)
 //nolint:gochecknoglobals,unused // as server; it is there to be held
 var private *embedpg.Server
 
-// New gives an open database of its own to t, migrated, and closes and drops
-// it at the end.
+// New gives an open database of its own to t, migrated, and closes it and gives
+// it back at the end.
 func New(t testing.TB) *db.DB {
 	t.Helper()
 	return Open(t, URL(t))
@@ -59,21 +61,22 @@ func Open(t testing.TB, databaseURL string) *db.DB {
 // URL gives the address of a database of its own to t, migrated.
 func URL(t testing.TB) string {
 	t.Helper()
-	return create(t, "TEMPLATE "+template(t))
+	databases, err := shared()
+	require.NoError(t, err)
+	c, err := databases.claim(t.Context(), template(t))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, databases.release(c)) })
+	return withDatabase(t, databases.admin, c.name)
 }
 
-// EmptyURL gives the address of a database of its own to t with nothing in it.
+// EmptyURL gives the address of a database of its own to t with nothing in it:
+// it is made for t, and dropped at the end.
 func EmptyURL(t testing.TB) string {
-	t.Helper()
-	return create(t, "TEMPLATE template0")
-}
-
-func create(t testing.TB, options string) string {
 	t.Helper()
 	admin, err := server()
 	require.NoError(t, err)
 	name := databaseName(time.Now())
-	require.NoError(t, execAdmin(t.Context(), admin, fmt.Sprintf("CREATE DATABASE %s %s", name, options)))
+	require.NoError(t, execAdmin(t.Context(), admin, fmt.Sprintf("CREATE DATABASE %s TEMPLATE template0", name)))
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
@@ -94,21 +97,31 @@ func execAdmin(ctx context.Context, admin, sql string) error {
 
 func withDatabase(t testing.TB, admin, name string) string {
 	t.Helper()
-	u, err := url.Parse(admin)
+	address, err := addressOf(admin, name)
 	require.NoError(t, err)
-	u.Path = "/" + name
-	return u.String()
+	return address
 }
 
-// databaseName tells when the database was made.
+func addressOf(admin, name string) (string, error) {
+	u, err := url.Parse(admin)
+	if err != nil {
+		return "", fmt.Errorf("error reading the server's address: %w", err)
+	}
+	u.Path = "/" + name
+	return u.String(), nil
+}
+
+// databaseName tells since when the database is in use. It is never used again, so
+// what a killed test has left running finds its database gone.
+// The name fits into 63 bytes, with a family behind it.
 func databaseName(now time.Time) string {
-	return fmt.Sprintf("%s%08x_%s", prefix, now.Unix(), strings.ReplaceAll(uuid.NewString(), "-", ""))
+	return fmt.Sprintf("%s%08x_%s", prefix, now.Unix(), strings.ReplaceAll(uuid.NewString(), "-", "")[:20])
 }
 
 const prefix = "relabel_test_"
 
-// leftAfter is when a test's database counts as left behind by a killed run: no
-// run takes longer.
+// leftAfter is when a test's database counts as left behind: no run takes longer,
+// and one that is free goes to a new run sooner than that or is of little use.
 const leftAfter = 2 * time.Hour
 
 // isLeft tells whether a database is a test's that was made so long ago.
@@ -161,15 +174,27 @@ func findOrStart() (string, error) {
 	}
 	s, err := embedpg.Open(context.Background(), embedpg.Config{
 		StateDir: stateDir(),
-		// The databases of a test live for seconds: they need not survive a
-		// power cut, only a killed server.
-		Settings: map[string]string{"fsync": "off", "max_connections": "300"},
+		Settings: settings(),
 	})
 	if err != nil {
 		return "", fmt.Errorf("error starting the tests' PostgreSQL: %w", err)
 	}
 	private = s
 	return s.URL(), nil
+}
+
+// settings spare what a test's rows, which live for seconds, don't need: to survive
+// a crash of the server, and to be vacuumed. With hundreds of databases a worker
+// for that would start every 100 ms.
+func settings() map[string]string {
+	return map[string]string{
+		"max_connections":    "300",
+		"fsync":              "off",
+		"synchronous_commit": "off",
+		"full_page_writes":   "off",
+		"autovacuum":         "off",
+		"checkpoint_timeout": "1h",
+	}
 }
 
 // stateDir is the same for all test processes of a user, and apart from the

@@ -6,10 +6,16 @@
 // nothing of it is left.
 package failpoint
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Hit passes a named place.
 func Hit(string) {}
+
+// Time is a time that tests may shorten.
+func Time(_ string, otherwise time.Duration) time.Duration { return otherwise }
 
 // Trace adds the places inside an HTTP call: sending and headers.
 func Trace(ctx context.Context) context.Context { return ctx }

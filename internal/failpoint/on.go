@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // hits counts how often the chosen place was passed.
@@ -42,6 +43,18 @@ func Hit(name string) {
 		return
 	}
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+}
+
+// Time is a time that tests may shorten: RELABEL_TIMES is NAME=DURATION,...
+func Time(name string, otherwise time.Duration) time.Duration {
+	for setting := range strings.SplitSeq(os.Getenv("RELABEL_TIMES"), ",") {
+		if which, value, _ := strings.Cut(setting, "="); which == name {
+			if d, err := time.ParseDuration(value); err == nil && d > 0 {
+				return d
+			}
+		}
+	}
+	return otherwise
 }
 
 // Trace adds the places inside an HTTP call: sending, with the request in

@@ -145,6 +145,7 @@ func (b *testBundle) anotherWith(change func(*Config)) *Runner {
 	r := New(cfg)
 	pool, err := jobs.NewPool(b.t.Context(), jobs.Config{
 		DB: d, Sites: sites, CallTimeout: 20 * time.Second, Limits: jobs.DefaultLimits(), Command: "test", Logger: log,
+		Times: jobs.Times{FeedEvery: time.Second},
 		Kinds: r.Kinds, Queues: r.Queues(),
 	})
 	require.NoError(b.t, err)

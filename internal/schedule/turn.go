@@ -136,7 +136,7 @@ func (t *siteTurns) turn(ctx context.Context) (time.Duration, error) {
 	startErr := t.startDue(ctx, now)
 	busy, err := trip(ctx, r, func(ctx context.Context) (bool, error) {
 		return d.TendRuns(ctx, db.TendParams{
-			SiteID: t.site.Site.ID, Now: now, ProcessID: r.process, Working: r.list(),
+			SiteID: t.site.Site.ID, Now: now, ProcessID: r.process, Working: r.list(), Stale: jobs.DefaultTimes().Stale,
 			Kind: SyncArgs{}.Kind(), JobQueue: Queue(t.site.Site.Name), Queue: r.insert,
 		})
 	})

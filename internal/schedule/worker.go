@@ -13,6 +13,7 @@ import (
 	"relabel/db"
 	"relabel/internal/report"
 	"relabel/internal/webflow"
+	"relabel/jobs"
 )
 
 // SyncArgs is a hint: look at this run. The truth is in our tables.
@@ -77,7 +78,7 @@ func (r *Runner) work(ctx context.Context, id int64) {
 func (r *Runner) claim(ctx context.Context, id int64, now time.Time) (db.RunWork, db.Schedule, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.tripTime)
 	defer cancel()
-	return r.cfg.DB.ClaimRun(ctx, db.ClaimRunParams{RunID: id, ProcessID: r.process, Now: now, Lanes: r.tokens()})
+	return r.cfg.DB.ClaimRun(ctx, db.ClaimRunParams{RunID: id, ProcessID: r.process, Now: now, Lanes: r.tokens(), Stale: jobs.DefaultTimes().Stale})
 }
 
 // try does the steps; a panic is an error like others.
