@@ -249,8 +249,8 @@ const supersedeSQL = `
 WITH own AS (
 	SELECT m.id, m.status AS was, CASE
 		WHEN b.forced THEN 'pending'
-		WHEN b.planned_at IS NULL OR b.read_by = 'record' THEN CASE WHEN ` + hasLast + ` THEN 'unchanged' ELSE 'pending' END
 		WHEN m.status = 'unchanged' AND NOT ` + sentSince + ` THEN 'unchanged'
+		WHEN (b.planned_at IS NULL OR b.read_by = 'record') AND ` + hasLast + ` THEN 'unchanged'
 		ELSE 'pending' END AS status
 	FROM rename m JOIN batch b ON b.id = m.batch_id
 	LEFT JOIN LATERAL (` + lastSent + `) last ON true

@@ -226,7 +226,7 @@ func TestBrokenSites(t *testing.T) {
 		return errors.Join(drop1(d.Sites(ctx)), drop1(d.SiteByID(ctx, id)), drop1(d.SiteByName(ctx, db.DefaultSite)), drop1(d.Skew(ctx)))
 	})
 	x.whole("save", func(ctx context.Context, d *db.DB) error { return d.SaveSite(ctx, db.Site{Name: "mine"}) })
-	x.whole("lane", func(ctx context.Context, d *db.DB) error {
+	x.steps("lane", func(ctx context.Context, d *db.DB) error {
 		return d.EnsureLane(ctx, id, db.LaneSettings{Fingerprint: "f", Limit: 5, Window: time.Minute})
 	})
 	x.reads("lane's state", func(ctx context.Context, d *db.DB) error {

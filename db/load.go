@@ -71,6 +71,7 @@ func (db *DB) Load(ctx context.Context, p LoadParams) (batchID int64, err error)
 		db.acceptAll(ctx, p.SiteID)
 	case errors.Is(err, ErrCommitUnknown):
 		err = fmt.Errorf("error loading batch %d: %w; `relabel status %d` shows it if it was", batchID, err, batchID)
+	case errors.Is(err, context.Canceled):
 	case lostConnectionOf(err):
 		err = fmt.Errorf("the load lost its connection, and was undone (one that stands still for %s does, so that it holds nobody up): load it again", standstill)
 	}
@@ -85,7 +86,7 @@ func lostConnectionOf(err error) bool {
 }
 
 func (db *DB) loadBatch(ctx context.Context, tx pgx.Tx, p LoadParams) (int64, error) {
-	if _, err := tx.Exec(ctx, `SET LOCAL enable_seqscan = on; SET LOCAL work_mem = '`+loadMemory+`'`); err != nil {
+	if _, err := tx.Exec(ctx, `SET LOCAL work_mem = '`+loadMemory+`'`); err != nil {
 		return 0, fmt.Errorf("error preparing the load: %w", err)
 	}
 	id, err := insertBatch(ctx, tx, p)
@@ -102,9 +103,6 @@ func (db *DB) loadBatch(ctx context.Context, tx pgx.Tx, p LoadParams) (int64, er
 	}
 	if err := tallyLoad(ctx, tx, id, counts); err != nil || p.Planned {
 		return id, err
-	}
-	if _, err := tx.Exec(ctx, `SET LOCAL enable_seqscan = off`); err != nil {
-		return 0, fmt.Errorf("error ending the load: %w", err)
 	}
 	if err := db.acceptBatch(ctx, tx, p.SiteID, id); err != nil {
 		return 0, err
@@ -154,18 +152,26 @@ func copyRows(ctx context.Context, tx pgx.Tx, p LoadParams, batchID int64) (load
 }
 
 // supersedeWithin lets the last row of a target win over earlier ones of the
-// same batch.
+// same batch. PostgreSQL has no statistics of rows copied a moment ago, and may
+// have some that say the table is empty: a nested loop would then compare all with
+// all.
 func supersedeWithin(ctx context.Context, tx pgx.Tx, batchID int64, counts *loadCounts) error {
+	if _, err := tx.Exec(ctx, `SET LOCAL enable_nestloop = off`); err != nil {
+		return fmt.Errorf("error preparing to find rows of the same target: %w", err)
+	}
 	tag, err := tx.Exec(ctx, `
 		WITH ranked AS (
 			SELECT id, max(id) OVER (PARTITION BY asset_id, locale_id) AS last FROM rename
-			WHERE batch_id = @batch AND finished_at IS NULL
+			WHERE id BETWEEN @first AND @last AND batch_id = @batch AND finished_at IS NULL
 		)
 		UPDATE rename r SET status = 'superseded', superseded_by = k.last, finished_at = clock_timestamp()
-		FROM ranked k WHERE r.id = k.id AND k.id < k.last`,
-		pgx.NamedArgs{"batch": batchID})
+		FROM ranked k WHERE r.id = k.id AND k.id < k.last AND r.id BETWEEN @first AND @last`,
+		pgx.NamedArgs{"batch": batchID, "first": counts.firstID, "last": counts.lastID})
 	if err != nil {
 		return fmt.Errorf("error finding rows of the same target: %w", err)
+	}
+	if _, err := tx.Exec(ctx, `SET LOCAL enable_nestloop = on`); err != nil {
+		return fmt.Errorf("error after finding rows of the same target: %w", err)
 	}
 	counts.superseded = tag.RowsAffected()
 	return nil

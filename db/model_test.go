@@ -17,6 +17,7 @@ type model struct {
 	paused  bool
 	jobs    map[*modelRow]bool
 	chunk   int // rows of a batch that are accepted together
+	changes int // so far: the model's clock
 }
 
 type modelBatch struct {
@@ -28,6 +29,7 @@ type modelBatch struct {
 	rows       []*modelRow
 	forced     bool
 	read       bool // as a plan, it was compared with the site
+	compared   int  // as a plan, after so many changes
 	replacedBy *modelBatch
 	accepted   int // so many of its rows have superseded older ones
 }
@@ -46,6 +48,7 @@ type modelRow struct {
 	unknown      bool // an earlier call might still land
 	cancelled    bool // by itself: it is not sent again
 	before       string
+	ended        int // after so many changes; 0: it is open
 	attempts     map[int32]bool
 }
 
@@ -99,6 +102,15 @@ func (r *modelRow) waits() bool {
 
 // count brings the batches' own status up to date after rows have changed.
 func (m *model) count() {
+	m.changes++
+	for _, r := range m.rows() {
+		switch {
+		case r.open():
+			r.ended = 0
+		case r.ended == 0:
+			r.ended = m.changes
+		}
+	}
 	for _, b := range m.batches {
 		b.finished = !slices.ContainsFunc(b.rows, (*modelRow).open)
 		switch {
@@ -197,8 +209,8 @@ func (m *model) accepted(r *modelRow) string {
 		return "pending"
 	case !r.batch.read && m.isThere(r):
 		return "unchanged"
-	case r.batch.read && r.status == "unchanged" && !slices.ContainsFunc(m.others(r), func(o *modelRow) bool {
-		return o.batch != r.batch && (o.open() || o.fence > 0 && o.unknown)
+	case r.status == "unchanged" && !slices.ContainsFunc(m.others(r), func(o *modelRow) bool {
+		return o.batch != r.batch && (o.open() || o.fence > 0 && (o.unknown || o.ended > r.batch.compared))
 	}):
 		return "unchanged"
 	}
@@ -388,7 +400,7 @@ func (m *model) retry(b *modelBatch, match func(*modelRow) bool) (pending, super
 		newer := newest(slices.DeleteFunc(m.others(r), func(o *modelRow) bool {
 			return !o.newer(r) || o.fence == 0 && !o.open() && o.status != "unchanged" && o.batch != r.batch
 		}))
-		r.supersededBy, r.failures, r.delayed, r.cancelled = newer, 0, false, false
+		r.supersededBy, r.failures, r.delayed, r.cancelled, r.ended = newer, 0, false, false, 0
 		if newer != nil {
 			r.status = "superseded"
 			superseded++

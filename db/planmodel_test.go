@@ -32,7 +32,7 @@ func (m *model) open() []*modelBatch {
 
 // compare judges a plan's rows by what the site holds: names by target.
 func (m *model) compare(p *modelBatch, holds map[string]string, takeOver bool) {
-	p.read = true
+	p.read, p.compared = true, m.changes
 	for _, r := range p.rows {
 		if r.status == "invalid" || r.status == "superseded" {
 			continue
@@ -55,7 +55,7 @@ func (m *model) compare(p *modelBatch, holds map[string]string, takeOver bool) {
 }
 
 func (m *model) compareWithRecord(p *modelBatch) {
-	p.read = false
+	p.read, p.compared = false, m.changes
 	for _, r := range p.rows {
 		if !p.forced && r.status == "pending" && m.isThere(r) {
 			r.status = "unchanged"

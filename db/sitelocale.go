@@ -25,15 +25,14 @@ func (db *DB) KeepLocales(ctx context.Context, siteID int, list []SiteLocale) er
 		}
 	}
 	_, err := db.pool.Exec(ctx, `
-		INSERT INTO site_locale (site_id, locale_id, tag)
-		SELECT @site, l.id, l.tag FROM unnest(@ids::text[], @tags::text[]) AS l (id, tag)
-		ON CONFLICT (site_id, locale_id) DO UPDATE SET tag = excluded.tag`,
-		pgx.NamedArgs{"site": siteID, "ids": ids, "tags": tags})
-	if err == nil {
-		_, err = db.pool.Exec(ctx, `
-			UPDATE site SET primary_locale_id = nullif($2, '')
-			WHERE id = $1 AND primary_locale_id IS DISTINCT FROM nullif($2, '')`, siteID, primary)
-	}
+		WITH kept AS (
+			INSERT INTO site_locale (site_id, locale_id, tag)
+			SELECT @site, l.id, l.tag FROM unnest(@ids::text[], @tags::text[]) AS l (id, tag)
+			ON CONFLICT (site_id, locale_id) DO UPDATE SET tag = excluded.tag
+		)
+		UPDATE site SET primary_locale_id = nullif(@primary, '')
+		WHERE id = @site AND primary_locale_id IS DISTINCT FROM nullif(@primary, '')`,
+		pgx.NamedArgs{"site": siteID, "ids": ids, "tags": tags, "primary": primary})
 	if err != nil {
 		return fmt.Errorf("error keeping the site's locales: %w", err)
 	}
@@ -51,8 +50,7 @@ func (db *DB) PrimaryLocale(ctx context.Context, siteID int) (id string, err err
 }
 
 // inLocaleSQL chooses the renames r of the locale with an id: those of the primary
-// one have none, and may be asked for by its own. Served by
-// site_primary_locale_idx.
+// one have none, and may be asked for by its own. (Sites are few.)
 const inLocaleSQL = `(r.locale_id = @locale OR r.locale_id = '' AND r.site_id IN (SELECT p.id FROM site p WHERE p.primary_locale_id = nullif(@locale, '')))`
 
 // taggedSQL chooses the renames r of the locales with a tag. Served by

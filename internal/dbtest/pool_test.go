@@ -63,7 +63,7 @@ func exec(t *testing.T, d *db.DB, sql string) {
 // dirty does to rows and sequences what tests do to theirs.
 const dirty = `
 	INSERT INTO site (name) VALUES ('mine');
-	UPDATE site SET last_acceptance = 7 WHERE name = 'default';
+	UPDATE acceptance SET last = 7;
 	UPDATE breaker SET failures = 3;
 	INSERT INTO batch (site_id, name, source) SELECT id, 'b', 's' FROM site;
 	INSERT INTO river_queue (name, created_at, updated_at) VALUES ('q', now(), now());
