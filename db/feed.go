@@ -100,14 +100,19 @@ FROM (SELECT * FROM due UNION SELECT * FROM behind) d
 WHERE d.id NOT IN (SELECT l.rename_id FROM live l WHERE l.rename_id IS NOT NULL)
 ORDER BY d.priority, d.acceptance, d.id`
 
+// feedHang is how long a transaction that feeds may do nothing, where it takes
+// milliseconds: a process that stands still in its midst (stopped, or its machine
+// asleep) would keep all others from feeding. PostgreSQL then ends its session.
+const feedHang = "10s"
+
 // Feed tells which renames need a job. Only one process feeds a site at a
 // time; ok is false when another one is at it. The lock lasts until tx ends.
 func Feed(ctx context.Context, tx pgx.Tx, p FeedParams) (rows []FeedRow, ok bool, err error) {
 	var broken bool
 	if err := tx.QueryRow(ctx, `
 		SELECT s.parked_at IS NULL AND s.paused_at IS NULL AND pg_try_advisory_xact_lock(hashtext('relabel feed'), s.id),
-			b.opened_at IS NOT NULL
-		FROM site s JOIN breaker b ON b.site_id = s.id WHERE s.id = $1`, p.SiteID).Scan(&ok, &broken); err != nil {
+			b.opened_at IS NOT NULL, set_config('idle_in_transaction_session_timeout', $2, true)
+		FROM site s JOIN breaker b ON b.site_id = s.id WHERE s.id = $1`, p.SiteID, feedHang).Scan(&ok, &broken, nil); err != nil {
 		return nil, false, fmt.Errorf("error locking the feed: %w", err)
 	}
 	if broken {
