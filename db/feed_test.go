@@ -389,3 +389,29 @@ func TestProcess(t *testing.T) {
 	}
 	require.Equal(t, []string{"p2"}, list[string](t, b, `SELECT id FROM process`))
 }
+
+// A process that stands still in the midst of a feed keeps the others from feeding for a while, and not for ever.
+func TestFeedThatHangs(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.load(t, "a")
+	tx := begin(t, b.Pool())
+	feeds := func(tx pgx.Tx) bool {
+		_, ok, err := db.Feed(t.Context(), tx, b.feedParams(10))
+		require.NoError(t, err)
+		return ok
+	}
+	require.True(t, feeds(tx))
+	require.False(t, feeds(begin(t, b.Pool())))
+	var most string
+	require.NoError(t, tx.QueryRow(t.Context(), `SELECT current_setting('idle_in_transaction_session_timeout')`).Scan(&most))
+	require.Equal(t, "10s", most)
+	_, err := tx.Exec(t.Context(), `SET LOCAL idle_in_transaction_session_timeout = '10ms'`)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		other, err := b.Pool().Begin(t.Context())
+		require.NoError(t, err)
+		defer other.Rollback(t.Context()) //nolint:errcheck // nothing was written
+		return feeds(other)
+	}, patience, 10*time.Millisecond)
+}
