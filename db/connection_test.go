@@ -33,7 +33,7 @@ func TestConnectionSettings(t *testing.T) {
 	require.Equal(t, "1234ms", value[string](t, other, `SHOW idle_in_transaction_session_timeout`))
 }
 
-// A load whose process stands still at its end loses the site's lock to others,
+// A load whose process stands still at its end loses the acceptance lock to others,
 // and says so when it goes on.
 func TestLoadThatStandsStill(t *testing.T) {
 	t.Parallel()

@@ -6,7 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// actChunk is how many rows change in one transaction: a site's lock is held
+// actChunk is how many rows change in one transaction: the acceptance lock is held
 // for a fraction of a second, so that loads go on in between.
 const actChunk = 2000
 

@@ -333,7 +333,7 @@ func TestLoadsAtOnce(t *testing.T) {
 	b.requireCountsAddUp(t)
 }
 
-// A load holds the site's lock only while it is accepted; the next one waits for its commit, then is newer.
+// A load holds the acceptance lock only while it is accepted; the next one waits for its commit, then is newer.
 func TestLoadsAcceptedOneByOne(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

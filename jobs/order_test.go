@@ -250,3 +250,25 @@ func TestRetryGivesAllTries(t *testing.T) {
 	require.Equal(t, 9, r.Failures)
 	require.Len(t, b.attempts(t, r.ID), 20)
 }
+
+// TestWorkersGoOnWithAcceptance: a load died after its commit, with most of its rows
+// not accepted. A worker accepts them: every row is sent, and no older one of them.
+func TestWorkersGoOnWithAcceptance(t *testing.T) {
+	t.Parallel()
+
+	const rows = 30
+	b := setup(t, settings{api: webflowtest.Config{Assets: rows}})
+	older := b.loadWithoutJobs(t, names("older", 0, rows))
+	newer := b.loadWithoutJobs(t, names("newer", 0, rows))
+	b.exec(t, `UPDATE rename SET status = 'pending', superseded_by = NULL, finished_at = NULL WHERE batch_id = $1 AND line > 6`, older)
+	b.exec(t, `
+		UPDATE batch SET status = 'active', finished_at = NULL,
+			superseded = (SELECT count(*) FROM rename WHERE batch_id = $1 AND status = 'superseded') WHERE id = $1`, older)
+	b.exec(t, `UPDATE batch SET accepted_to = (SELECT id FROM rename WHERE batch_id = $1 AND line = 6) WHERE id = $1`, newer)
+	b.start(t)
+	b.untilDone(t, newer)
+	b.untilDone(t, older)
+	require.EqualValues(t, rows, b.status(t, newer).Succeeded)
+	require.EqualValues(t, rows, b.status(t, older).Superseded)
+	require.Equal(t, rows, b.api.Calls())
+}

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/db"
+	"relabel/internal/report"
 )
 
 func (a *app) batchCommand() *cobra.Command {
@@ -58,11 +59,26 @@ func (a *app) setBatch(ctx context.Context, s *session, arg, use, status string)
 	if err != nil {
 		return err
 	}
+	if status == "cancelled" {
+		if err := a.noteStranded(ctx, s, id); err != nil {
+			return err
+		}
+	}
 	if a.json {
 		return a.result.print(v)
 	}
 	printBatch(a.Out, v)
 	return nil
+}
+
+// noteStranded says which rows of earlier batches are not sent, although the batch
+// that took their place is cancelled.
+func (a *app) noteStranded(ctx context.Context, s *session, id int64) error {
+	stranded, err := s.Stranded(ctx, id)
+	for _, o := range stranded {
+		a.note("%s", report.Stranded(o))
+	}
+	return err
 }
 
 // setPlan drops a plan: nothing else can be done with it but apply it.

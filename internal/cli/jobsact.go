@@ -19,9 +19,10 @@ const slowCount = 50_000
 
 func (a *app) jobsRetryCommand() *cobra.Command {
 	return a.jobsAction(jobsAction{
-		use: "retry", short: "Send all failed, conflicting and cancelled rows that match again", statuses: db.Retryable(),
+		use: "retry", short: "Send all failed, conflicting and cancelled rows that match again", statuses: db.MayRetry(),
 		long: `Makes all rows that match pending again, with all their attempts. A row whose asset has got a
-newer name since becomes superseded instead: a late retry never overwrites it. Rows that the
+newer name since becomes superseded instead: a late retry never overwrites it. Superseded rows
+are sent again only with --status superseded, where the newer one was cancelled unsent. Rows that the
 API refused as they are (400, 404) will be refused again: see relabel results.`,
 		example: "  relabel jobs retry --batch 7 --http 500\n  relabel jobs retry --error 'timed out' --since 1d --yes",
 		choose:  db.JobFilter.ForRetry, question: "Send %s again?", do: a.jobsRetry,
@@ -132,10 +133,7 @@ func (a *app) jobsRetry(ctx context.Context, s *session, f db.JobFilter, d db.De
 	if a.json {
 		return a.result.print(got)
 	}
-	fmt.Fprintf(a.Out, "%s will be sent again\n", report.Plural(got.Pending, "row", "rows"))
-	if got.Superseded > 0 {
-		fmt.Fprintf(a.Out, "%s not: a newer rename of the same asset came since\n", report.Plural(got.Superseded, "row is", "rows are"))
-	}
+	a.printRetried(got)
 	return nil
 }
 

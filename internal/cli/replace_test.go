@@ -83,3 +83,17 @@ func TestReplaceAtWork(t *testing.T) {
 	worker.signal(2)
 	worker.wait().exits(exitOK)
 }
+
+// Cancelling the newer of two loads says what it leaves unsent, and how that is sent after all.
+func TestCancelSaysWhatItStrands(t *testing.T) {
+	b := setup(t, webflowtest.Config{Assets: 3})
+	older := b.enqueue(names(3), "--name", "older")
+	newer := b.enqueue(names(3), "--name", "newer", "--force")
+	r := b.ok("batch", "cancel", newer)
+	require.Contains(t, r.stderr, "3 rows of batch "+older+" had a newer name in the cancelled one")
+	require.Contains(t, r.stderr, "`relabel batch retry "+older+" --status superseded` sends them")
+	require.Contains(t, b.ok("batch", "retry", older).stdout, "0 rows will be sent again")
+	require.Contains(t, b.ok("batch", "retry", older, "--status", "superseded").stdout, "3 rows will be sent again")
+	b.ok("work", "--until-done")
+	require.EqualValues(t, 3, b.status(older)["succeeded"])
+}

@@ -11,9 +11,6 @@ import (
 	"relabel/internal/report"
 )
 
-// retryable are the statuses that a retry can begin from.
-func retryable() []string { return []string{"failed", "conflict", "cancelled"} }
-
 func (a *app) batchRetryCommand() *cobra.Command {
 	var statuses []string
 	var errorText string
@@ -21,13 +18,15 @@ func (a *app) batchRetryCommand() *cobra.Command {
 		Use:   "retry BATCH",
 		Short: "Send failed, conflicting and cancelled rows again",
 		Long: `Makes rows pending again, with all their attempts. A row whose asset has got a
-newer name since becomes superseded instead: a late retry never overwrites it.`,
-		Example: "  relabel batch retry 7\n  relabel batch retry 7 --status failed --error 'HTTP 500'",
+newer name since becomes superseded instead: a late retry never overwrites it.
+Superseded rows are sent with --status superseded, where the newer batch was
+cancelled before it sent theirs.`,
+		Example: "  relabel batch retry 7\n  relabel batch retry 7 --status failed --error 'HTTP 500'\n  relabel batch retry 7 --status superseded",
 		Args:    batchArg(true), ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, s := range statuses {
-				if !slices.Contains(retryable(), s) {
-					return usageError("--status: a row that is %q can't be retried; failed, conflict and cancelled can", s)
+				if !slices.Contains(db.MayRetry(), s) {
+					return usageError("--status: a row that is %q can't be retried; failed, conflict, cancelled and superseded can", s)
 				}
 			}
 			id, err := batchNumber(args[0])
@@ -39,7 +38,7 @@ newer name since becomes superseded instead: a late retry never overwrites it.`,
 			})
 		},
 	}
-	cmd.Flags().StringSliceVar(&statuses, "status", retryable(), "rows of these `STATUSES`")
+	cmd.Flags().StringSliceVar(&statuses, "status", db.Retryable(), "rows of these `STATUSES`")
 	cmd.Flags().StringVar(&errorText, "error", "", "only rows whose error holds this `TEXT`")
 	return cmd
 }
@@ -58,11 +57,21 @@ func (a *app) batchRetry(ctx context.Context, s *session, p db.RetryParams, opti
 		return err
 	}
 	if a.json {
-		return a.result.print(map[string]int64{"batch": p.BatchID, "pending": got.Pending, "superseded": got.Superseded})
+		return a.result.print(map[string]int64{
+			"batch": p.BatchID, "pending": got.Pending, "superseded": got.Superseded, "left_out": got.LeftOut,
+		})
 	}
+	a.printRetried(got)
+	return nil
+}
+
+// printRetried says what came of a retry.
+func (a *app) printRetried(got db.Retried) {
 	fmt.Fprintf(a.Out, "%s will be sent again\n", report.Plural(got.Pending, "row", "rows"))
 	if got.Superseded > 0 {
 		fmt.Fprintf(a.Out, "%s not: a newer rename of the same asset came since\n", report.Plural(got.Superseded, "row is", "rows are"))
 	}
-	return nil
+	if got.LeftOut > 0 {
+		fmt.Fprintf(a.Out, "%s left as before: the batch was cancelled meanwhile\n", report.Plural(got.LeftOut, "row was", "rows were"))
+	}
 }

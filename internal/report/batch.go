@@ -193,3 +193,9 @@ func (b Batch) EndsWord() string {
 	}
 	return "-"
 }
+
+// Stranded says what became of rows that a cancelled batch had superseded.
+func Stranded(s db.Stranded) string {
+	return fmt.Sprintf("%s of batch %d had a newer name in the cancelled one, and nothing is sent for them; `relabel batch retry %d --status superseded` sends them",
+		Plural(s.Rows, "row", "rows"), s.Batch, s.Batch)
+}

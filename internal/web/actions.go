@@ -96,7 +96,15 @@ func (s *Server) setStatus(status, text string) actionOn {
 		if err := s.cfg.DB.ChangeBatch(ctx, b.Batch, status); err != nil {
 			return nothingDone(), err
 		}
-		return done{text: text, rows: b.Left()}, nil
+		out := done{text: text, rows: b.Left()}
+		if status != "cancelled" {
+			return out, nil
+		}
+		stranded, err := s.cfg.DB.Stranded(ctx, b.Batch)
+		for _, o := range stranded {
+			out.text += " " + report.Stranded(o) + "."
+		}
+		return out, err
 	}
 }
 
@@ -113,6 +121,9 @@ func (s *Server) retryRows(ctx context.Context, r *http.Request, b db.BatchStatu
 	out.text = report.Plural(got.Pending, "row", "rows") + " will be sent again."
 	if got.Superseded > 0 {
 		out.text += " " + report.Plural(got.Superseded, "row is", "rows are") + " not: a newer rename of the same asset came since."
+	}
+	if got.LeftOut > 0 {
+		out.text += " " + report.Plural(got.LeftOut, "row was", "rows were") + " left as before: the batch was cancelled meanwhile."
 	}
 	return out, nil
 }
