@@ -205,6 +205,10 @@ func (m *model) acceptRows(b *modelBatch) {
 // accepted is the status of a row that is accepted: whether its value is there already.
 func (m *model) accepted(r *modelRow) string {
 	switch {
+	case !slices.ContainsFunc(m.others(r), func(o *modelRow) bool {
+		return o.batch.acceptance < r.batch.acceptance && (o.open() || o.fence > 0)
+	}):
+		return r.status // nothing older has been sent, or will be
 	case r.batch.forced:
 		return "pending"
 	case !r.batch.read && m.isThere(r):
