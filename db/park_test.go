@@ -74,11 +74,15 @@ func TestParkingIsOfAToken(t *testing.T) {
 		"nobody refused": {func(*testBundle) {}, db.Claimed, db.Claimed, [3]int{1, 1, 1}, "", ""},
 		"a, and nobody else is there": {
 			func(s *testBundle) { s.refuse(t, "a") },
-			db.Held, db.Claimed, [3]int{0, 0, 1}, reason("a", 1), "",
+			db.Held, db.Claimed,
+			[3]int{0, 0, 1},
+			reason("a", 1), "",
 		},
 		"a, b goes on": {
 			func(s *testBundle) { s.live(t, "pb", "b", 2); s.refuse(t, "a") },
-			db.Refused, db.Claimed, [3]int{1, 1, 1}, "", "process 1 on web-1",
+			db.Refused, db.Claimed,
+			[3]int{1, 1, 1},
+			"", "process 1 on web-1",
 		},
 		"a, then b comes": {func(s *testBundle) {
 			s.refuse(t, "a")
@@ -87,11 +91,15 @@ func TestParkingIsOfAToken(t *testing.T) {
 		}, db.Refused, db.Claimed, [3]int{1, 1, 1}, "", "process 1 on web-1"},
 		"a, b goes on, then b too": {
 			func(s *testBundle) { s.live(t, "pb", "b", 2); s.refuse(t, "a"); s.refuse(t, "b") },
-			db.Refused, db.Held, [3]int{0, 1, 0}, reason("b", 2), "process 1 on web-1",
+			db.Refused, db.Held,
+			[3]int{0, 1, 0},
+			reason("b", 2), "process 1 on web-1",
 		},
 		"a, then b that nobody saw": {
 			func(s *testBundle) { s.refuse(t, "a"); s.refuse(t, "b") },
-			db.Held, db.Refused, [3]int{0, 0, 1}, reason("a", 1), "",
+			db.Held, db.Refused,
+			[3]int{0, 0, 1},
+			reason("a", 1), "",
 		},
 		"a, b has gone": {func(s *testBundle) {
 			s.live(t, "pb", "b", 2)
@@ -112,7 +120,9 @@ func TestParkingIsOfAToken(t *testing.T) {
 		}, db.Refused, db.Held, [3]int{0, 1, 0}, reason("b", 2), "process 1 on web-1"},
 		"looks again, and was resumed": {
 			func(s *testBundle) { require.NoError(t, s.ParkSite(t.Context(), s.site.ID, "a", "")) },
-			db.Claimed, db.Claimed, [3]int{1, 1, 1}, "", "",
+			db.Claimed, db.Claimed,
+			[3]int{1, 1, 1},
+			"", "",
 		},
 		"resumed": {func(s *testBundle) {
 			s.live(t, "pb", "b", 2)

@@ -103,7 +103,7 @@ func newBeside(b *testing.B) *beside {
 	require.NoError(b, err)
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		time.Sleep(20 * time.Millisecond) // as an API does: the machine is for the database
+		<-time.After(20 * time.Millisecond) // as an API does: the machine is for the database
 		s.calls.mark()
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"id":"`+path.Base(r.URL.Path)+`","displayName":"n","lastUpdated":"2026-01-01T00:00:00Z"}`)
@@ -166,7 +166,7 @@ func (s *beside) keepPausing() (stop func()) {
 			s.pause.Lock()
 			s.pause.longest = max(s.pause.longest, time.Since(start))
 			s.pause.Unlock()
-			time.Sleep(100 * time.Millisecond)
+			<-time.After(100 * time.Millisecond)
 		}
 	}()
 	return func() { cancel(); <-done }
