@@ -257,12 +257,11 @@ WITH own AS (
 	WHERE m.id = ANY (@own) AND m.status IN ('pending', 'unchanged')
 ), marked AS (
 	UPDATE rename r SET status = o.status, finished_at = CASE o.status WHEN 'unchanged' THEN clock_timestamp() END
-	FROM own o WHERE r.id = o.id AND r.id = ANY (@own) AND o.status <> o.was
+	FROM own o WHERE r.id = o.id AND o.status <> o.was
 	RETURNING r.batch_id, o.was, r.status
 ), older AS (
 	SELECT o.id, o.status, p.newer, ob.status = 'cancelled' AND ob.replaced_by IS DISTINCT FROM @batch AS cancelled
-	FROM rename o JOIN unnest(@older::bigint[], @newer::bigint[]) AS p (id, newer) USING (id) JOIN batch ob ON ob.id = o.batch_id
-	WHERE o.id = ANY (@older)
+	FROM unnest(@older::bigint[], @newer::bigint[]) AS p (id, newer) JOIN rename o USING (id) JOIN batch ob ON ob.id = o.batch_id
 ), ` + endOlder + `, moved AS (
 	SELECT batch_id, was, status FROM marked UNION ALL SELECT batch_id, was, status FROM ended
 ), ` + countMoves

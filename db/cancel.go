@@ -92,7 +92,7 @@ WITH open AS (
 	UPDATE rename r SET status = 'cancelled', finished_at = clock_timestamp(),
 		unknown_until = greatest(r.unknown_until, r.lease_until + @quarantine::interval),
 		lease_until = NULL, not_before = NULL
-	FROM open WHERE r.id = open.id AND r.id = ANY (@rename_ids)
+	FROM open WHERE r.id = open.id
 	RETURNING r.batch_id, open.status AS was, r.status
 ), ` + movesSQL + `, tally AS (
 	UPDATE batch b SET ` + addMoves + ` FROM moves m WHERE b.id = m.batch_id

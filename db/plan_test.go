@@ -63,6 +63,7 @@ type planNode struct {
 	Relation string     `json:"Relation Name"`
 	Rows     float64    `json:"Actual Rows"` // a loop's, as the next ones
 	Removed  float64    `json:"Rows Removed by Filter"`
+	Compared float64    `json:"Rows Removed by Join Filter"`
 	Loops    float64    `json:"Actual Loops"`
 	Hit      int        `json:"Shared Hit Blocks"`
 	Read     int        `json:"Shared Read Blocks"`
@@ -116,7 +117,9 @@ func testPlans(t *testing.T, statistics string) {
 		INSERT INTO river_job (kind, queue, priority, max_attempts, args)
 		SELECT $1, $2, 2 + (i > 5000)::int, 25, jsonb_build_object('rename_id', -i) FROM generate_series(1, 10000) i`, jobKind, b.site.Queue())
 	cancelled := b.elsewhere(t)
-	dropped, ending, _ := cancelled.fill(t)
+	dropped, _, _ := cancelled.fill(t)
+	pending := `SELECT id FROM rename WHERE status = 'pending' AND batch_id = $1 ORDER BY id DESC LIMIT 800`
+	ending, many := list[int64](t, b, pending, dropped), list[int64](t, b, pending, batch)
 	cancelled.setBatch(t, dropped, "cancelled")
 	finishes := make([]db.Finish, len(flying))
 	for i, id := range flying {
@@ -152,13 +155,13 @@ func testPlans(t *testing.T, statistics string) {
 			"lane": b.lane, "observations": []db.Observation{{Limit: 60, Remaining: 1}}, "shared": time.Minute,
 		}, 6000},
 		"open of cancelled": {db.OpenOfCancelledSQL, pgx.NamedArgs{"site_id": cancelled.site.ID, "limit": 100}, 500},
-		"end cancelled":     {db.EndCancelledSQL, pgx.NamedArgs{"rename_ids": ending, "quarantine": quarantine}, 4000},
+		"end cancelled":     {db.EndCancelledSQL, pgx.NamedArgs{"rename_ids": ending, "quarantine": quarantine}, 20_000},
 		"touched by a chunk": {db.TouchedSQL, pgx.NamedArgs{
 			"batch": batch, "acceptance": 2001, "after": due[0] - 1, "upto": due[0] + 499,
 		}, 5000},
 		"supersede": {db.SupersedeSQL, pgx.NamedArgs{
-			"batch": batch, "own": due[:8], "older": due[8:], "newer": due[8:],
-		}, 2000},
+			"batch": batch, "own": many[:400], "older": many[400:], "newer": many[400:],
+		}, 20_000},
 		"batch status": {db.OneBatchSQL, pgx.NamedArgs{"id": batch}, 500}, // the lane's 4,990 grants among them
 	}
 	conn, err := b.Pool().Acquire(t.Context())
@@ -177,6 +180,7 @@ func testPlans(t *testing.T, statistics string) {
 				case "rename", "attempt", "batch", "lane_grant", "river_job":
 					require.NotEqual(t, "Seq Scan", n.Type, "%s (%s) reads %s", name, mode, n.Relation)
 				}
+				require.Less(t, n.Compared*n.Loops, 50_000., "%s (%s) compares all with all", name, mode)
 			})
 			require.Less(t, plan.Hit+plan.Read, h.pages, "pages of %s (%s)", name, mode)
 		}
