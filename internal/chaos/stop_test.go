@@ -30,19 +30,19 @@ func TestStoppedWorker(t *testing.T) {
 
 func (s *stage) stopWorker(place string) {
 	const n = 40
-	feeds := strings.HasPrefix(place, "feeding")
-	if feeds { // a load has its jobs already, unless they are lost
-		s.enqueue(renames(n, "old"))
-		s.exec(`DELETE FROM river_job`)
-	}
 	zombie := s.worker("zombie", failpoint(place+":stop"))
 	s.registered(zombie)
+	stands := func() bool { return s.isStopped(zombie) }
+	if strings.HasPrefix(place, "feeding") {
+		s.loseJobs(n)
+		s.eventually(time.Minute, "the worker stands still", stands)
+	}
 	other := s.worker("other")
 	s.registered(other)
-	if !feeds {
+	if !stands() {
 		s.enqueue(renames(n, "old"))
 	}
-	s.eventually(time.Minute, "the worker stands still", func() bool { return s.isStopped(zombie) })
+	s.eventually(time.Minute, "the worker stands still", stands)
 	stopped := time.Now()
 	s.enqueue(renames(n, "new"))
 	s.Logf("%s: at rest %.1f s after the stop", place, s.rests(stopped).Seconds())
@@ -60,6 +60,17 @@ func (s *stage) stopWorker(place string) {
 	s.enqueue(renames(n, "last"))
 	s.rests(time.Now())
 	s.checkAll()
+}
+
+// loseJobs loads rows whose jobs are lost, so that the worker that has just started
+// feeds: a load has given them jobs already.
+func (s *stage) loseJobs(n int) {
+	s.Helper()
+	s.eventually(time.Minute, "the worker has begun to fetch", func() bool {
+		return ask[bool](s, `SELECT EXISTS (SELECT FROM river_queue WHERE name = 'site-default')`)
+	})
+	s.enqueue(renames(n, "old"))
+	s.exec(`DELETE FROM river_job`)
 }
 
 // wakes lets a stopped worker go on, and waits until it beats again and has
