@@ -78,7 +78,7 @@ func (x *brittle) each(what string, do func(ctx context.Context, d *db.DB) error
 	for n := int64(1); ; n++ {
 		x.breaks.fired.Store(false)
 		x.breaks.left.Store(n)
-		err := do(x.T.Context(), x.frail)
+		err := do(x.Context(), x.frail)
 		if !x.breaks.fired.Load() {
 			x.breaks.left.Store(0)
 			require.NoError(x.T, err, what)
