@@ -1,7 +1,7 @@
 // Package dbtest owns the tests' databases: each test gets one of its own, on a
 // server that all test processes of a run share. Making one costs a fifth of a
 // second, so they are made from a migrated template when none is free, and
-// cleaned and given to the next test otherwise (pool.go).
+// cleaned and given to the next test otherwise (pool.go, clean.go).
 //
 // The server is the private PostgreSQL (embedpg), or the one named by
 // RELABEL_TEST_DATABASE_URL. A missing server fails the test; it never skips.
