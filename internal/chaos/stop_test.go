@@ -60,17 +60,6 @@ func (s *stage) stopWorker(place string) {
 	s.checkAll()
 }
 
-// loseJobs loads rows whose jobs are lost, so that the worker that has just started
-// feeds: a load has given them jobs already.
-func (s *stage) loseJobs(n int) {
-	s.Helper()
-	s.eventually(time.Minute, "the worker has begun to fetch", func() bool {
-		return ask[bool](s, `SELECT EXISTS (SELECT FROM river_queue WHERE name = 'site-default')`)
-	})
-	s.enqueue(renames(n, "old"))
-	s.exec(`DELETE FROM river_job`)
-}
-
 // wakes lets a stopped worker go on, and waits until it beats again and has
 // ended what it was at. A job whose fetch was answered while the worker stood
 // still may be marked as running in a process that never heard of it, until River
