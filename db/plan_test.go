@@ -3,6 +3,8 @@ package db_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -77,14 +79,32 @@ func (n planNode) walk(visit func(planNode)) {
 	}
 }
 
-// explain runs a statement for real, in a transaction that is rolled back.
+// explain runs a statement for real, in a transaction that is rolled back. It is prepared first: PostgreSQL plans what
+// EXPLAIN itself is given for its values, whatever plan_cache_mode says.
 func explain(t *testing.T, conn *pgx.Conn, sql string, args pgx.NamedArgs) planNode {
 	t.Helper()
+	sql, values, err := args.RewriteQuery(t.Context(), conn, sql, nil)
+	require.NoError(t, err)
+	_, err = conn.Prepare(t.Context(), "explained", sql)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Deallocate(t.Context(), "explained")) }()
+	call, all := "EXECUTE explained", []any{pgx.QueryExecModeSimpleProtocol}
+	for i, v := range values {
+		if kind := reflect.TypeOf(v); v != nil && kind.Kind() == reflect.Slice && kind.Elem().Kind() == reflect.Struct { // JSON
+			v, err = json.Marshal(v)
+			require.NoError(t, err)
+			v = string(v.([]byte))
+		}
+		call, all = fmt.Sprintf("%s%s$%d", call, map[bool]string{true: "(", false: ", "}[i == 0], i+1), append(all, v)
+	}
+	if len(values) > 0 {
+		call += ")"
+	}
 	tx, err := conn.Begin(t.Context())
 	require.NoError(t, err)
 	defer tx.Rollback(context.WithoutCancel(t.Context())) //nolint:errcheck // it ends the transaction, however that goes
 	var text []byte
-	require.NoError(t, tx.QueryRow(t.Context(), `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) `+sql, args).Scan(&text))
+	require.NoError(t, tx.QueryRow(t.Context(), `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) `+call, all...).Scan(&text))
 	var plans []struct{ Plan planNode }
 	require.NoError(t, json.Unmarshal(text, &plans))
 	return plans[0].Plan
