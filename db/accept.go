@@ -28,8 +28,7 @@ func (db *DB) acceptBatch(ctx context.Context, tx pgx.Tx, siteID int, batchID in
 	if err := startBatch(ctx, tx, batchID, acceptance); err != nil || acceptance == 1 {
 		return err
 	}
-	_, err = db.acceptRows(ctx, tx, batchID)
-	return err
+	return db.acceptRows(ctx, tx, batchID)
 }
 
 // nextAcceptance takes the site's acceptance lock, until tx ends, and the next
@@ -59,8 +58,8 @@ func startBatch(ctx context.Context, tx pgx.Tx, batchID, acceptance int64) error
 }
 
 // AcceptMore lets the next chunk of rows of the site's accepted batches supersede
-// older ones. It reports whether there may be more; false also while another
-// process is at it. Whoever loads a batch calls it to the end; workers do too, so
+// older ones. It reports whether there was one: then there may be more. It is false
+// also while another process is at it. Whoever loads a batch calls it to the end; workers do too, so
 // a killed load is finished by them.
 func (db *DB) AcceptMore(ctx context.Context, siteID int) (more bool, err error) {
 	var batchID int64
@@ -79,8 +78,7 @@ func (db *DB) AcceptMore(ctx context.Context, siteID int) (more bool, err error)
 			if err != nil || !more {
 				return err
 			}
-			more, err = db.acceptRows(ctx, tx, batchID)
-			return err
+			return db.acceptRows(ctx, tx, batchID)
 		})
 	})
 	if err != nil {
@@ -113,29 +111,29 @@ type chunk struct {
 // acceptRows accepts the next chunk of a batch. All rows that it may change are
 // locked first, by id, then all batches that they are of, by id; then what is true
 // is read again, for it may have changed while it waited.
-func (db *DB) acceptRows(ctx context.Context, tx pgx.Tx, batchID int64) (more bool, err error) {
+func (db *DB) acceptRows(ctx context.Context, tx pgx.Tx, batchID int64) error {
 	c, ok, err := db.nextChunk(ctx, tx, batchID)
 	if err != nil || !ok {
-		return false, err
+		return err
 	}
 	t, err := readTouched(ctx, tx, c)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if err := lockRows(ctx, tx, append(t.own, t.older...), append(t.batches, batchID)); err != nil {
-		return false, err
+		return err
 	}
 	tag, err := tx.Exec(ctx, `
 		UPDATE batch SET accepted_to = CASE WHEN NOT @last THEN @upto::bigint END
 		WHERE id = @batch AND accepted_to = @after AND status IN ('active', 'paused')`,
 		pgx.NamedArgs{"batch": c.Batch, "after": c.After, "upto": c.Upto, "last": c.Last})
 	if err != nil {
-		return false, fmt.Errorf("error recording how far the batch is accepted: %w", err)
+		return fmt.Errorf("error recording how far the batch is accepted: %w", err)
 	}
 	if tag.RowsAffected() == 0 {
-		return false, nil // it was cancelled while this waited
+		return nil // it was cancelled while this waited
 	}
-	return !c.Last, t.supersede(ctx, tx, c)
+	return t.supersede(ctx, tx, c)
 }
 
 // nextChunk is served by rename's primary key.

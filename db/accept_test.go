@@ -51,6 +51,19 @@ func TestAcceptInChunks(t *testing.T) {
 	b.requireCountsAddUp(t)
 }
 
+// Several batches that are accepted at the same time all come to their end.
+func TestAcceptSeveral(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.AcceptInChunksOf(1)
+	b.load(t, "a")
+	first, second := b.loadFirst(t, "a", "b", "c"), b.loadFirst(t, "c", "b", "a")
+	b.load(t, "x", "y")
+	require.Equal(t, "superseded superseded superseded", b.statuses(t, first.batch), "a load goes on with what others have left")
+	require.Equal(t, "pending pending pending", b.statuses(t, second.batch))
+	b.requireCountsAddUp(t)
+}
+
 // A call that went out before its target's newer row was accepted is the last word on the older one, and the newer one
 // waits for it.
 func TestAcceptWaitsForCallsInFlight(t *testing.T) {

@@ -221,12 +221,12 @@ func (m *model) accepted(r *modelRow) string {
 	return "pending"
 }
 
-// acceptMore tells whether there is more.
+// acceptMore tells whether there was anything to accept.
 func (m *model) acceptMore() bool {
 	for _, b := range m.batches {
 		if b.accepting() {
 			m.acceptRows(b)
-			return b.accepting()
+			return true
 		}
 	}
 	return false

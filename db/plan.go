@@ -211,7 +211,7 @@ func (db *DB) apply(ctx context.Context, tx pgx.Tx, p ApplyParams) (site int, er
 		return 0, err
 	}
 	if acceptance > 1 {
-		if _, err := db.acceptRows(ctx, tx, p.BatchID); err != nil {
+		if err := db.acceptRows(ctx, tx, p.BatchID); err != nil {
 			return 0, err
 		}
 	}
