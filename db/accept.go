@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"relabel/internal/failpoint"
 )
 
 // acceptChunk is how many rows of a batch supersede older ones in one transaction:
@@ -81,6 +83,7 @@ func (db *DB) AcceptMore(ctx context.Context, siteID int) (more bool, err error)
 			return db.acceptRows(ctx, tx, batchID)
 		})
 	})
+	failpoint.Hit("accepting")
 	if err != nil {
 		return false, fmt.Errorf("error accepting rows of batch %d: %w", batchID, err)
 	}
@@ -92,8 +95,8 @@ func (db *DB) AcceptMore(ctx context.Context, siteID int) (more bool, err error)
 func (db *DB) acceptAll(ctx context.Context, siteID int) {
 	for more := true; more; {
 		var err error
-		if more, err = db.AcceptMore(ctx, siteID); err != nil {
-			return
+		if more, err = db.AcceptMore(ctx, siteID); err != nil && ctx.Err() == nil {
+			db.log.Warn("the batch is accepted; its rows supersede older ones when a worker runs", "error", err)
 		}
 	}
 }

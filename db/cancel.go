@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"relabel/internal/failpoint"
 )
 
 // cancelChunk is how many rows of cancelled batches end in one transaction.
@@ -129,6 +131,7 @@ func (db *DB) EndCancelled(ctx context.Context, siteID int) error {
 		if err != nil || n == 0 {
 			return err
 		}
+		failpoint.Hit("cancelling")
 	}
 }
 

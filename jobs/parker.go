@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"relabel/db"
+	"relabel/internal/failpoint"
 )
 
 // parkRetry is between two tries to write a refusal: the site's row is held by
@@ -86,6 +87,7 @@ func (p *parker) run(ctx context.Context) {
 // refused.
 func (p *parker) write(ctx context.Context, reason string) bool {
 	for told := false; ; told = true {
+		failpoint.Hit("parking")
 		trip, cancel := context.WithTimeout(ctx, answerTime)
 		err := p.db.ParkSite(trip, p.site.ID, p.fingerprint, reason)
 		cancel()

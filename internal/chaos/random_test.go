@@ -4,8 +4,10 @@ package chaos
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -43,6 +45,7 @@ func TestRandom(t *testing.T) {
 	loaded := make(chan struct{})
 	all.Go(func() { defer close(loaded); r.loadUntil(end) })
 	all.Go(func() { r.troubleUntil(loaded) })
+	all.Go(func() { r.loadHugeUntil(loaded) })
 	stopWatching := r.watchFinals()
 	all.Wait()
 	r.calm()
@@ -60,14 +63,19 @@ func TestRandom(t *testing.T) {
 // randomRun is the stage and the dice.
 type randomRun struct {
 	*stage
+	seed     uint64
 	rnd      *rand.Rand // of the trouble; the loads have their own
 	loadRnd  *rand.Rand
+	env      []string // of all processes
 	database *proxy
 	network  *proxy // before the API
+	dbHole   *hole  // before the database's proxy
+	apiHole  *hole
 	workers  []*process
 	loads    int
 	done     map[string]int // how often each kind of trouble was made
 
+	mu        sync.Mutex
 	cancelled map[int64]time.Time // by batch, for I10
 	retried   map[int64]bool
 }
@@ -75,17 +83,55 @@ type randomRun struct {
 func newRandomRun(t *testing.T, seed uint64) *randomRun {
 	s := newStage(t, 40, time.Second)
 	r := &randomRun{
-		stage: s, database: s.proxyDatabase(), network: s.proxyAPI(),
-		rnd: rand.New(rand.NewPCG(seed, 1)), loadRnd: rand.New(rand.NewPCG(seed, 2)),
+		stage: s, database: s.proxyDatabase(), network: s.proxyAPI(), dbHole: s.throughHole(), apiHole: s.apiThroughHole(),
+		seed: seed, rnd: rand.New(rand.NewPCG(seed, 1)), loadRnd: rand.New(rand.NewPCG(seed, 2)),
 		done: map[string]int{}, cancelled: map[int64]time.Time{}, retried: map[int64]bool{},
 	}
+	r.makeSites()
 	for i := range randomWorkers {
-		r.workers = append(r.workers, s.worker(fmt.Sprintf("worker %d", i)))
+		r.workers = append(r.workers, r.startWorker(fmt.Sprintf("worker %d", i)))
 	}
 	for _, w := range r.workers {
 		s.registered(w)
 	}
 	return r
+}
+
+// otherSite is worked by the same processes, with the same token or one of its own.
+const (
+	otherSite  = "other"
+	otherToken = "chaos-token-9876543210"
+)
+
+// primaryLocale is what the API calls the locale that renames name by nothing.
+const primaryLocale = "65cccccccccccccccccccccc"
+
+// makeSites gives the default site's primary locale an id that rows may name, and
+// makes the other site.
+func (r *randomRun) makeSites() {
+	own := otherToken
+	if r.rnd.IntN(2) == 0 {
+		own = token
+	}
+	r.env = []string{"OTHER_WEBFLOW_TOKEN=" + own}
+	r.api.SetToken(otherToken, webflowtest.TokenValid)
+	variable, rate := "OTHER_WEBFLOW_TOKEN", r.rate()
+	require.NoError(r, r.db.SaveSite(r.Context(), db.Site{Name: otherSite, TokenEnv: &variable, RateLimit: &rate}))
+	r.exec(`UPDATE site SET webflow_site_id = '650000000000000000000001', primary_locale_id = $1`, primaryLocale)
+}
+
+// startWorker starts a worker of both sites. Some stand still at one of the places
+// where a crash is worth a test, until somebody wakes them.
+func (r *randomRun) startWorker(name string) *process {
+	env := slices.Clone(r.env)
+	if r.rnd.IntN(3) == 0 {
+		places := []string{
+			"fetched", "granted", "claimed", "sending", "sent", "headers", "answered", "finishing", "in-finish", "finished",
+			"feeding", "fed", "accepting", "cancelling", "parking",
+		}
+		env = append(env, failpoint(fmt.Sprintf("%s:%d:stop", places[r.rnd.IntN(len(places))], 1+r.rnd.IntN(20))))
+	}
+	return r.spawn(name, env, "work", "--same-failure", "0", "--site", "all")
 }
 
 // loadUntil loads batches of colliding targets, sometimes two at once. A load
@@ -94,13 +140,75 @@ func (r *randomRun) loadUntil(end time.Time) {
 	for i := 0; i < leastLoads || time.Now().Before(end); i++ {
 		var both []*process
 		for range 1 + r.loadRnd.IntN(2) {
-			both = append(both, r.spawn("load", nil, "enqueue", r.csv(r.collidingRows())))
+			both = append(both, r.load())
 		}
 		for _, p := range both {
-			_ = p.wait()
+			r.endsOrDies(p)
 		}
 		r.idle(r.loadRnd, 2*time.Second)
 	}
+}
+
+// load loads a few rows for one of the sites, and dies over it now and then.
+func (r *randomRun) load() *process {
+	env := slices.Clone(r.env)
+	if r.loadRnd.IntN(5) == 0 {
+		env = append(env, failpoint([]string{"load-copied", "load-committing", "load-committed", "accepting"}[r.loadRnd.IntN(4)]))
+	}
+	site, from := db.DefaultSite, 0
+	if r.loadRnd.IntN(3) == 0 {
+		site, from = otherSite, randomTargets // other assets: the stand-in has them all
+	}
+	return r.spawn("load", env, "enqueue", r.csvInLocale(r.collidingRows(from), site == db.DefaultSite), "--site", site)
+}
+
+// loadTime is for a load whose connections are slow or dead: then it is killed.
+const loadTime = 20 * time.Second
+
+func (r *randomRun) endsOrDies(p *process) {
+	select {
+	case <-p.ended:
+	case <-time.After(loadTime):
+		p.kill()
+	}
+}
+
+// hugeRows is a batch that no limit lets through here: it supersedes what is open, is
+// accepted in many chunks, and is cancelled.
+const hugeRows = 50_000
+
+// loadHugeUntil loads such batches, beside all else, and cancels them again.
+func (r *randomRun) loadHugeUntil(over <-chan struct{}) {
+	rnd := rand.New(rand.NewPCG(r.seed, 3))
+	for n := 0; ; n++ {
+		select {
+		case <-over:
+			return
+		default:
+		}
+		rows := make([]rename, hugeRows)
+		for i := range rows {
+			rows[i] = rename{webflowtest.AssetID(i), fmt.Sprintf("huge %d row %d", n, i)}
+		}
+		r.endsOrDies(r.spawn("huge load", r.env, "enqueue", r.csv(rows), "--priority", strconv.Itoa(1+rnd.IntN(4))))
+		r.idle(rnd, 5*time.Second)
+		r.cancelHuge()
+	}
+}
+
+// cancelHuge cancels what is open of huge batches, as a person would.
+func (r *randomRun) cancelHuge() {
+	for id := r.hugeBatch(); id != 0; id = r.hugeBatch() {
+		_, err := r.db.CancelBatch(r.Context(), id, nil)
+		require.NoError(r, err)
+		r.mu.Lock()
+		r.cancelled[id] = time.Now()
+		r.mu.Unlock()
+	}
+}
+
+func (r *randomRun) hugeBatch() int64 {
+	return ask[int64](r.stage, `SELECT coalesce(min(id), 0) FROM batch WHERE total >= $1 AND status IN ('active', 'paused')`, hugeRows)
 }
 
 // idle lets a random time go by.
@@ -114,11 +222,11 @@ func (r *randomRun) idle(rnd *rand.Rand, most time.Duration) {
 }
 
 // collidingRows have a value that no other row ever has.
-func (r *randomRun) collidingRows() []rename {
+func (r *randomRun) collidingRows(from int) []rename {
 	r.loads++
 	rows := make([]rename, 5+r.loadRnd.IntN(40))
 	for i := range rows {
-		rows[i] = rename{webflowtest.AssetID(r.loadRnd.IntN(randomTargets)), fmt.Sprintf("load %d row %d", r.loads, i)}
+		rows[i] = rename{webflowtest.AssetID(from + r.loadRnd.IntN(randomTargets)), fmt.Sprintf("load %d row %d", r.loads, i)}
 	}
 	return rows
 }
@@ -157,11 +265,15 @@ func (r *randomRun) troubles() []trouble {
 		{"database network", func() { r.database.heal(); r.database.add(r.randomToxic()) }},
 		{"database connections cut", r.database.cut},
 		{"networks well", func() { r.network.heal(); r.database.heal() }},
+		{"packets to the database lost", func() { r.swallow(r.dbHole) }},
+		{"packets to the API lost", func() { r.swallow(r.apiHole) }},
+		{"another limit", r.setRate},
 		{"jobs", r.tamperJobs},
 		{"pause", func() { r.setBatch("paused", "active") }},
 		{"resume", func() { r.setBatch("active", "paused") }},
 		{"cancel", func() { r.setBatch("cancelled", "active") }},
 		{"retry", r.retryBatch},
+		{"retry superseded", r.retrySuperseded},
 		{"cancel rows", r.cancelRows},
 		{"retry rows", r.retryRows},
 		{"pause site", func() { r.pauseSite(true) }},
@@ -179,7 +291,7 @@ func (r *randomRun) replace(sig syscall.Signal) {
 	if sig == syscall.SIGTERM {
 		r.workers[i].signal(syscall.SIGCONT)
 	}
-	r.workers[i] = r.worker("worker " + strconv.Itoa(i) + " again")
+	r.workers[i] = r.startWorker("worker " + strconv.Itoa(i) + " again")
 }
 
 func (r *randomRun) wakeAll() {
@@ -234,9 +346,17 @@ func (r *randomRun) tamperJobs() {
 // setBatch moves a random batch that is in one status to another.
 func (r *randomRun) setBatch(to, from string) {
 	id := r.anyBatch(`status = '` + from + `'`)
-	moved, err := r.db.SetBatchStatus(r.Context(), id, to, nil)
+	change := r.db.SetBatchStatus
+	if to == "cancelled" && r.rnd.IntN(2) == 0 { // the rows are ended here, and not by the workers
+		change = func(ctx context.Context, id int64, _ string, reason *string) (bool, error) {
+			return r.db.CancelBatch(ctx, id, reason)
+		}
+	}
+	moved, err := change(r.Context(), id, to, nil)
 	require.NoError(r, err)
 	if moved && to == "cancelled" {
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		r.cancelled[id] = time.Now()
 	}
 }
@@ -247,6 +367,29 @@ func (r *randomRun) retryBatch() {
 	r.retried[id] = true
 	_, err := r.db.RetryBatch(r.Context(), db.RetryParams{BatchID: id, Statuses: []string{"failed", "conflict", "cancelled"}})
 	require.NoError(r, err)
+}
+
+// retrySuperseded sends rows whose newer one was cancelled unsent.
+func (r *randomRun) retrySuperseded() {
+	id := r.anyBatch(`acceptance IS NOT NULL AND superseded > 0 AND total < 1000`)
+	r.retried[id] = true
+	_, err := r.db.RetryBatch(r.Context(), db.RetryParams{BatchID: id, Statuses: []string{"superseded"}})
+	require.NoError(r, err)
+}
+
+// swallow loses all packets for a while, without a word to either end.
+func (r *randomRun) swallow(h *hole) {
+	h.dies(true)
+	r.idle(r.rnd, 3*time.Second)
+	h.dies(false)
+}
+
+// setRate changes the default site's limit, and with it the window: each of them, and
+// each change from one to another, stays within what the API allows.
+func (r *randomRun) setRate() {
+	rates := []string{"40/1s", "30/1s", "40/2s", "40/3s", "10/1s"}
+	p := r.spawn("site set", r.env, "site", "set", "default", "--rate", rates[r.rnd.IntN(len(rates))])
+	r.endsOrDies(p)
 }
 
 // someRows are about a tenth of the rows of an open batch, or of all batches.
@@ -291,6 +434,7 @@ func (r *randomRun) calm() {
 	r.network.heal()
 	r.database.heal()
 	r.wakeAll()
+	r.cancelHuge()
 	r.pauseSite(false)
 	r.exec(`UPDATE batch SET status = 'active' WHERE status = 'paused'`)
 	for i, w := range r.workers {
@@ -300,7 +444,7 @@ func (r *randomRun) calm() {
 		// One that is started while the database is away says so and ends: that is
 		// for its supervisor. One that has begun to work goes on.
 		require.NotContains(r, w.said(), "working on site", "a worker ended by itself")
-		r.workers[i] = r.worker("worker " + strconv.Itoa(i) + " once more")
+		r.workers[i] = r.startWorker("worker " + strconv.Itoa(i) + " once more")
 	}
 }
 

@@ -169,6 +169,14 @@ func (s *stage) throughHole() *hole {
 	return h
 }
 
+// apiThroughHole puts one before the API.
+func (s *stage) apiThroughHole() *hole {
+	s.Helper()
+	h := newHole(s.T, hostOf(s.T, s.apiURL))
+	s.apiURL = at(s.T, s.apiURL, h.Addr().String())
+	return h
+}
+
 func (s *stage) beatsAgain(id string) {
 	s.Helper()
 	since, from := time.Now(), ask[time.Time](s, `SELECT clock_timestamp()`)

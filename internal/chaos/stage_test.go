@@ -147,6 +147,23 @@ func (s *stage) csv(rows []rename) string {
 	return path
 }
 
+// csvInLocale is csv with a column that names the primary locale, by its id or by
+// nothing: it is the same.
+func (s *stage) csvInLocale(rows []rename, byID bool) string {
+	s.Helper()
+	text := "asset_id,display_name,locale_id\n"
+	for i, r := range rows {
+		locale := ""
+		if byID && i%2 == 0 {
+			locale = primaryLocale
+		}
+		text += r.asset + "," + r.name + "," + locale + "\n"
+	}
+	path := filepath.Join(s.TempDir(), fmt.Sprintf("rows-%d.csv", s.files.Add(1)))
+	require.NoError(s, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
 // enqueue loads rows with a process of its own, and gives the batch's number.
 func (s *stage) enqueue(rows []rename) int64 {
 	s.Helper()
