@@ -157,7 +157,7 @@ func (r *randomRun) load() *process {
 	}
 	site, from := db.DefaultSite, 0
 	if r.loadRnd.IntN(3) == 0 {
-		site, from = otherSite, randomTargets // other assets: the stand-in has them all
+		site, from = otherSite, hugeRows // other assets than the default site's: the stand-in has them all
 	}
 	return r.spawn("load", env, "enqueue", r.csvInLocale(r.collidingRows(from), site == db.DefaultSite), "--site", site)
 }
