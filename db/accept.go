@@ -268,12 +268,14 @@ WITH own AS (
 ), ` + countMoves
 
 // endOlder ends open renames, which a CTE "older" names (id, status, newer: what
-// supersedes it, cancelled: whether its batch is).
+// supersedes it, cancelled: whether its batch is). It asks for the status and not
+// for finished_at: for that PostgreSQL takes rename_open_idx, where it knows little
+// of the table, and reads the open rows of all batches for each chunk.
 const endOlder = `ended AS (
 	UPDATE rename r SET superseded_by = o.newer, not_before = NULL,
 		status = CASE WHEN r.status <> 'pending' THEN r.status WHEN o.cancelled THEN 'cancelled' ELSE 'superseded' END,
 		finished_at = CASE r.status WHEN 'pending' THEN clock_timestamp() END
-	FROM older o WHERE r.id = o.id AND r.finished_at IS NULL
+	FROM older o WHERE r.id = o.id AND r.status IN ('pending', 'sending')
 	RETURNING r.batch_id, o.status AS was, r.status
 )`
 

@@ -88,7 +88,7 @@ ORDER BY b.id, o.id LIMIT @limit`
 const endCancelledSQL = `
 WITH open AS (
 	SELECT r.id, r.status FROM rename r JOIN batch b ON b.id = r.batch_id
-	WHERE r.id = ANY (@rename_ids) AND b.status = 'cancelled' AND r.finished_at IS NULL
+	WHERE r.id = ANY (@rename_ids) AND b.status = 'cancelled' AND r.status IN ('pending', 'sending')
 		AND (r.lease_until IS NULL OR r.lease_until < clock_timestamp())
 ), moved AS (
 	UPDATE rename r SET status = 'cancelled', finished_at = clock_timestamp(),

@@ -105,7 +105,7 @@ func (db *DB) byBatch(ctx context.Context, ids []int64, act func(batch int64, id
 const cancelJobsSQL = `
 WITH chosen AS (
 	SELECT r.id, r.status AS was, coalesce(r.lease_until >= clock_timestamp(), false) AS flying FROM rename r
-	WHERE r.id = ANY (@ids) AND r.status = ANY (@statuses) AND r.finished_at IS NULL
+	WHERE r.id = ANY (@ids) AND r.status = ANY (@statuses) AND r.status IN ('pending', 'sending')
 	ORDER BY r.id FOR NO KEY UPDATE
 ), changed AS (
 	UPDATE rename r SET
