@@ -200,6 +200,9 @@ func testPlans(t *testing.T, statistics string) {
 				case "rename", "attempt", "batch", "lane_grant", "river_job":
 					require.NotEqual(t, "Seq Scan", n.Type, "%s (%s) reads %s", name, mode, n.Relation)
 				}
+				if n.Relation == "rename" {
+					require.Less(t, (n.Rows+n.Removed)*n.Loops, 10_000., "%s (%s) reads rows that it does not need", name, mode)
+				}
 				require.Less(t, n.Compared*n.Loops, 50_000., "%s (%s) compares all with all", name, mode)
 			})
 			require.Less(t, plan.Hit+plan.Read, h.pages, "pages of %s (%s)", name, mode)
