@@ -80,10 +80,11 @@ func (db *DB) AcceptMore(ctx context.Context, siteID int) (more bool, err error)
 			if err != nil || !more {
 				return err
 			}
-			return db.acceptRows(ctx, tx, batchID)
+			err = db.acceptRows(ctx, tx, batchID)
+			failpoint.Hit("accepting")
+			return err
 		})
 	})
-	failpoint.Hit("accepting")
 	if err != nil {
 		return false, fmt.Errorf("error accepting rows of batch %d: %w", batchID, err)
 	}

@@ -113,6 +113,7 @@ func (db *DB) CancelOpen(ctx context.Context, siteID, limit int) (n int, err err
 	if err != nil || len(open) == 0 {
 		return 0, err
 	}
+	failpoint.Hit("cancelling")
 	args := endCancelledArgs(ids(open))
 	batch := &pgx.Batch{}
 	batch.Queue(lockRenames, args)
@@ -131,7 +132,6 @@ func (db *DB) EndCancelled(ctx context.Context, siteID int) error {
 		if err != nil || n == 0 {
 			return err
 		}
-		failpoint.Hit("cancelling")
 	}
 }
 

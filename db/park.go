@@ -15,12 +15,15 @@ const parkWait = 2 * time.Second
 // parkSQL records that a token was refused. The site is parked where nobody is left
 // to go on: with another token that works, or parked already for another one, only
 // those who have this one are held (claimSQL). An empty reason is for a token
-// whose refusal is known: perhaps the others are gone by now.
+// whose refusal is known: perhaps the others are gone by now. A refusal that is older
+// than the site's going on is no news: perhaps the token is mended since.
 const parkSQL = `
 WITH s AS MATERIALIZED (
 	SELECT id, parked_at, parked_lane FROM site WHERE id = @site FOR NO KEY UPDATE
 ), why AS MATERIALIZED (
 	SELECT coalesce((SELECT f.reason FROM site_refusal f WHERE f.site_id = @site AND f.lane = @lane), nullif(@reason::text, '')) AS reason
+	WHERE NOT EXISTS (
+		SELECT FROM event e WHERE e.site_id = @site AND e.kind = 'site unparked' AND e.at > clock_timestamp() - @ago::interval)
 ), others AS MATERIALIZED (
 	SELECT EXISTS (
 		SELECT FROM process p CROSS JOIN LATERAL unnest(p.sites, p.lanes) AS w (site_id, lane)
@@ -44,15 +47,29 @@ WITH s AS MATERIALIZED (
 INSERT INTO event (kind, site_id, detail) SELECT 'site parked', id, parked_reason FROM parked`
 
 // ParkSite stops all calls that are made for a site with the token of this
-// fingerprint, until the site is unparked: the API refused it. The first reason
-// stays. It waits for the site's row for two seconds at most, and then fails.
+// fingerprint, until the site is unparked: the API refused it just now.
 func (db *DB) ParkSite(ctx context.Context, siteID int, fingerprint, reason string) error {
-	args := pgx.NamedArgs{"site": siteID, "lane": fingerprint, "reason": reason, "stale": ProcessStale}
+	return db.Park(ctx, Refusal{SiteID: siteID, Lane: fingerprint, Reason: reason})
+}
+
+// Refusal is the API's answer that it does not take a site's token.
+type Refusal struct {
+	SiteID int
+	Lane   string // the token's fingerprint
+	Reason string
+	Ago    time.Duration // since the answer
+}
+
+// Park is ParkSite for a refusal of a while ago. The first reason stays. It waits for
+// the site's row for two seconds at most, and then fails.
+func (db *DB) Park(ctx context.Context, r Refusal) error {
+	args := pgx.NamedArgs{"site": r.SiteID, "lane": r.Lane, "reason": r.Reason, "ago": r.Ago, "stale": ProcessStale}
 	batch := &pgx.Batch{}
 	batch.Queue(`SELECT set_config('lock_timeout', $1, true)`, fmt.Sprint(parkWait.Milliseconds()))
+	batch.Queue(`SELECT FROM site WHERE id = @site FOR NO KEY UPDATE`, args) // parkSQL must see what its last holder has written
 	batch.Queue(parkSQL, args)
 	if err := db.pool.SendBatch(ctx, batch).Close(); err != nil {
-		return fmt.Errorf("error parking site %d: %w", siteID, err)
+		return fmt.Errorf("error parking site %d: %w", r.SiteID, err)
 	}
 	return nil
 }

@@ -176,6 +176,41 @@ func TestRefusedTokenClaimsNoRun(t *testing.T) {
 	}
 }
 
+// A process may stand still between the refusal and writing it. By then somebody may
+// have mended the token and let the site go on: that is not undone.
+func TestOldRefusalParksNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.refuse(t, "a")
+	_, err := b.UnparkSite(t.Context(), b.site.ID)
+	require.NoError(t, err)
+	r := db.Refusal{SiteID: b.site.ID, Lane: "a", Reason: "401", Ago: time.Hour}
+	require.NoError(t, b.Park(t.Context(), r))
+	require.Nil(t, b.now(t).ParkedAt)
+	require.Equal(t, db.Claimed, b.claimWith(t, "a", b.load(t, "x").ids[0]))
+	r.Ago = 0
+	require.NoError(t, b.Park(t.Context(), r))
+	require.NotNil(t, b.now(t).ParkedAt, "a refusal after that")
+}
+
+// Nor when it is written while the site is let go on.
+func TestOldRefusalBesideResume(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.refuse(t, "a")
+	tx := begin(t, b.Pool())
+	_, err := tx.Exec(t.Context(), `
+		WITH changed AS (UPDATE site SET parked_at = NULL, parked_reason = NULL WHERE id = $1)
+		INSERT INTO event (kind, site_id) VALUES ('site unparked', $1)`, b.site.ID)
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	go func() { done <- b.Park(t.Context(), db.Refusal{SiteID: b.site.ID, Lane: "a", Reason: "401", Ago: time.Hour}) }()
+	b.requireBlocked(t, 1)
+	require.NoError(t, tx.Commit(t.Context()))
+	require.NoError(t, <-done)
+	require.Nil(t, b.now(t).ParkedAt)
+}
+
 // Parking gives up where somebody holds the site's row, so that it holds no
 // connection; who parks asks again.
 func TestParkSiteWaitsNotForLong(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"relabel/internal/failpoint"
 )
 
 // CompareParams says with what a planned batch is compared: the states of its
@@ -181,6 +183,7 @@ func (db *DB) Apply(ctx context.Context, p ApplyParams) error {
 	err := retryDeadlock(func() error {
 		return db.inTx(ctx, func(tx pgx.Tx) (err error) {
 			site, err = db.apply(ctx, tx, p)
+			failpoint.Hit("applying")
 			return err
 		})
 	})

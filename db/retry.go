@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"relabel/internal/failpoint"
 )
 
 // RetryParams choose rows of a batch to send again.
@@ -121,6 +123,7 @@ func (db *DB) retryChunk(ctx context.Context, batch int64, ids []int64, statuses
 		if err == nil && len(list) == 1 {
 			out = list[0]
 		}
+		failpoint.Hit("retrying")
 		return err
 	})
 	return out, err

@@ -37,6 +37,7 @@ type parkerConfig struct {
 
 type parking struct {
 	reason  string
+	since   time.Time // of the answer; the process may stand still before it is written
 	written chan struct{}
 }
 
@@ -59,7 +60,7 @@ func (p *parker) begin(reason string) *parking {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.pending == nil {
-		p.pending = &parking{reason: reason, written: make(chan struct{})}
+		p.pending = &parking{reason: reason, since: time.Now(), written: make(chan struct{})}
 		for _, g := range p.gates {
 			g.close()
 		}
@@ -75,7 +76,7 @@ func (p *parker) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case one := <-p.asked:
-			if !p.write(ctx, one.reason) {
+			if !p.write(ctx, one) {
 				return
 			}
 			p.end(one)
@@ -85,11 +86,11 @@ func (p *parker) run(ctx context.Context) {
 
 // write tries until it is written or ctx ends: without it, calls would go on being
 // refused.
-func (p *parker) write(ctx context.Context, reason string) bool {
+func (p *parker) write(ctx context.Context, one *parking) bool {
 	for told := false; ; told = true {
 		failpoint.Hit("parking")
 		trip, cancel := context.WithTimeout(ctx, answerTime)
-		err := p.db.ParkSite(trip, p.site.ID, p.fingerprint, reason)
+		err := p.db.Park(trip, db.Refusal{SiteID: p.site.ID, Lane: p.fingerprint, Reason: one.reason, Ago: one.ago()})
 		cancel()
 		if err == nil {
 			return true
@@ -103,6 +104,13 @@ func (p *parker) write(ctx context.Context, reason string) bool {
 		case <-time.After(parkRetry):
 		}
 	}
+}
+
+// ago goes by the clock that says more: one stands still while a laptop sleeps, the
+// other may be set.
+func (o *parking) ago() time.Duration {
+	now := time.Now()
+	return max(now.Sub(o.since), now.Round(0).Sub(o.since.Round(0)))
 }
 
 func (p *parker) end(one *parking) {

@@ -4,6 +4,7 @@ package chaos
 
 import (
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -88,42 +89,102 @@ func (s *stage) renameState() string {
 // their work.
 const heldUp = 20 * time.Second
 
+// holder is a process that stops with a lock in its hands.
+type holder struct {
+	stop func(*stage) *process
+	says string // on waking, as what it was at is undone; empty: it works on
+}
+
+func holders() map[string]holder {
+	return map[string]holder{
+		"feeding":         {(*stage).stopFeeding, ""},
+		"due-claimed":     {(*stage).stopTurn, ""},
+		"load-committing": {(*stage).stopLoad, "the load lost its connection, and was undone"},
+		"retrying":        {(*stage).stopRetry, "idle-in-transaction timeout"},
+		"applying":        {(*stage).stopApply, "idle-in-transaction timeout"},
+	}
+}
+
 // Whoever stands still while it holds a lock that others need loses it: a worker
-// that feeds, a load at its end, a turn of the schedules.
+// that feeds, a load at its end, a retry, a plan that is applied, a turn of the
+// schedules.
 func TestStoppedHolder(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("that a process stands still is read from /proc")
 	}
-	for place, stop := range map[string]func(*stage) *process{
-		"feeding": (*stage).stopFeeding, "load-committing": (*stage).stopLoad, "due-claimed": (*stage).stopTurn,
-	} {
+	for place, h := range holders() {
 		t.Run(place, func(t *testing.T) {
 			t.Parallel()
 			s := newStage(t, 0, 0)
-			holder := stop(s)
+			holder := h.stop(s)
 			s.eventually(time.Minute, "it stands still", func() bool { return s.isStopped(holder) })
 			stopped := time.Now()
 			s.worker("other")
 			if place == "due-claimed" {
 				s.runEnds(1, stopped)
 			} else {
-				s.enqueue(renames(30, "new"))
-				s.eventually(time.Until(stopped.Add(heldUp)), "every row has ended", func() bool {
-					return s.open() == 0 && ask[int](s, `SELECT count(*) FROM batch WHERE status = 'done'`) > 0
-				})
+				s.loadEnds(stopped, heldUp)
 			}
 			s.Logf("%s: others were held up for %.1f s", place, time.Since(stopped).Seconds())
-			if place == "load-committing" {
-				holder.signal(syscall.SIGCONT)
-				require.Error(t, holder.wait())
-				require.Contains(t, holder.said(), "the load lost its connection, and was undone")
-			} else {
-				s.wakes(holder)
-			}
+			s.wakesAs(holder, h.says)
+			s.discardPlan()
 			s.checkConserved()
 		})
 	}
+}
+
+// loadEnds: another load is made and sent within that time.
+func (s *stage) loadEnds(since time.Time, within time.Duration) {
+	s.Helper()
+	batch := s.enqueue(renames(30, "new"))
+	s.eventually(time.Until(since.Add(within)), "every row has ended", func() bool {
+		return ask[string](s, `SELECT status FROM batch WHERE id = $1`, batch) == "done"
+	})
+}
+
+// discardPlan is for one that was not applied after all.
+func (s *stage) discardPlan() {
+	s.Helper()
+	if id := ask[int64](s, `SELECT coalesce(min(id), 0) FROM batch WHERE status = 'planned'`); id != 0 {
+		require.NoError(s, s.db.Discard(s.Context(), id))
+	}
+}
+
+// wakesAs lets a stopped process go on: a worker works, a command fails and says
+// why.
+func (s *stage) wakesAs(p *process, says string) {
+	s.Helper()
+	if says == "" {
+		s.wakes(p)
+		return
+	}
+	p.signal(syscall.SIGCONT)
+	require.Error(s, p.wait())
+	require.Contains(s, p.said(), says)
+}
+
+// A load stands still in the midst of its acceptance, with a chunk's locks. A worker
+// goes on with it, and the next load with its own.
+func TestStoppedAcceptance(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("that a process stands still is read from /proc")
+	}
+	const n = 2500
+	s := quickStage(t)
+	old := s.enqueue(renames(n, "old"))
+	zombie := s.spawn("load", []string{failpoint("accepting:1:stop")}, "enqueue", s.csv(renames(n, "new")))
+	s.eventually(time.Minute, "it stands still", func() bool { return s.isStopped(zombie) })
+	stopped := time.Now()
+	s.worker("other")
+	s.loadEnds(stopped, recovery)
+	s.Logf("others were held up for %.1f s", time.Since(stopped).Seconds())
+	zombie.signal(syscall.SIGCONT)
+	require.NoError(t, zombie.wait(), "the batch is accepted, whoever has done it")
+	s.rests(time.Now())
+	s.checkAll()
+	require.Equal(t, n, s.count(old, "superseded"))
 }
 
 // stopFeeding stops a worker in its first feed, with rows that have no job.
@@ -135,6 +196,18 @@ func (s *stage) stopFeeding() *process {
 
 func (s *stage) stopLoad() *process {
 	return s.spawn("load", []string{failpoint("load-committing:1:stop")}, "enqueue", s.csv(renames(30, "old")))
+}
+
+// stopRetry has rows for which nothing is there that is newer.
+func (s *stage) stopRetry() *process {
+	batch := s.cancelledBatch(30)
+	return s.spawn("retry", []string{failpoint("retrying:1:stop")}, "batch", "retry", strconv.FormatInt(batch, 10))
+}
+
+// stopApply has an earlier batch, so that the plan supersedes something.
+func (s *stage) stopApply() *process {
+	s.enqueue(renames(30, "old"))
+	return s.apply(s.plan(renames(30, "plan")), failpoint("applying:1:stop"))
 }
 
 func (s *stage) stopTurn() *process {

@@ -1,0 +1,258 @@
+//go:build unix
+
+package chaos
+
+import (
+	"runtime"
+	"slices"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"relabel/internal/webflow/webflowtest"
+)
+
+// What changes many rows does it in committed chunks: 2,000 rows of a load, 1,000 and
+// more of a retry, 10,000 of a cancelled batch. These are a bit more than some.
+const (
+	acceptedRows  = 4500
+	retriedRows   = 4500
+	cancelledRows = 10_500
+)
+
+// quickStage has an API that answers at once and no limit, for thousands of rows.
+func quickStage(t *testing.T) *stage {
+	t.Helper()
+	s := newStage(t, 0, 0)
+	s.api.SetLatency(0, 0)
+	return s
+}
+
+// acceptance is how a load is killed whose first rows are accepted.
+type acceptance struct {
+	place  string
+	rows   int // that are accepted by then
+	beside bool
+}
+
+// A load is killed between two chunks of its acceptance. A worker, which sends the
+// older names of the same targets, goes on with it: each new row is sent, and no
+// older one after it.
+func TestKilledAcceptance(t *testing.T) {
+	t.Parallel()
+	for name, a := range map[string]acceptance{
+		"after the load":            {"load-committed", 2000, false},
+		"in the second chunk":       {"accepting:1", 2000, false},
+		"in the last chunk":         {"accepting:2", 4000, false},
+		"while older ones are sent": {"accepting:1", 2000, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			quickStage(t).killAcceptance(a)
+		})
+	}
+}
+
+func (s *stage) killAcceptance(a acceptance) {
+	old := s.enqueue(renames(acceptedRows, "old"))
+	rows := renames(acceptedRows, "new")
+	slices.Reverse(rows) // the worker begins with those that are accepted last
+	if a.beside {
+		s.setRate("100/1s") // so that it has much left to do, and some is in flight
+		s.registered(s.worker("worker"))
+		s.calls(50)
+	}
+	killed := s.dies(s.spawn("load", []string{failpoint(a.place)}, "enqueue", s.csv(rows)))
+	if a.beside {
+		s.setRate("none")
+	} else {
+		s.checkAccepted(old+1, a.rows)
+		s.worker("worker")
+	}
+	took := s.rests(killed)
+	sent := s.count(old, "succeeded")
+	s.Logf("%s: at rest %.1f s after the kill, %d of the old ones were sent", a.place, took.Seconds(), sent)
+	s.checkAll()
+	require.Equal(s, acceptedRows, s.count(old+1, "succeeded"))
+	require.Equal(s, acceptedRows, sent+s.count(old, "superseded"))
+	require.True(s, a.beside || sent == 0, "%d older rows were sent", sent)
+}
+
+// checkAccepted: a killed load left its batch in mid-way.
+func (s *stage) checkAccepted(batch int64, rows int) {
+	s.Helper()
+	require.Equal(s, rows, ask[int](s, `
+		SELECT count(*) FROM rename r JOIN batch b ON b.id = r.batch_id WHERE b.id = $1 AND r.id <= b.accepted_to`, batch))
+}
+
+func (s *stage) count(batch int64, status string) int {
+	s.Helper()
+	return ask[int](s, `SELECT count(*) FROM rename WHERE batch_id = $1 AND status = $2`, batch, status)
+}
+
+// setRate sets the default site's limit with a process of its own.
+func (s *stage) setRate(rate string) {
+	s.Helper()
+	p := s.spawn("site set", nil, "site", "set", "--rate", rate)
+	require.NoError(s, p.wait(), p.said())
+}
+
+// Who cancels a large batch is killed between two chunks, and then a worker that
+// went on with it. The next worker ends the rest, and nothing is sent.
+func TestKilledCancelling(t *testing.T) {
+	t.Parallel()
+	s := quickStage(t)
+	batch := s.enqueue(renames(cancelledRows, "value"))
+	killed := s.dies(s.spawn("cancel", []string{failpoint("cancelling")}, "batch", "cancel", strconv.FormatInt(batch, 10)))
+	require.Equal(t, 10_000, s.count(batch, "cancelled"))
+	s.dies(s.worker("victim", failpoint("cancelling")))
+	require.Equal(t, 10_000, s.count(batch, "cancelled"))
+	s.worker("worker")
+	t.Logf("at rest %.1f s after the kill", s.rests(killed).Seconds())
+	s.checkAll()
+	require.Equal(t, cancelledRows, s.count(batch, "cancelled"))
+	require.Empty(t, s.patches())
+}
+
+// A retry is killed between two chunks: those before are sent, the others are as
+// they were. Said again it goes on with the rest.
+func TestKilledRetry(t *testing.T) {
+	t.Parallel()
+	s := quickStage(t)
+	batch := s.cancelledBatch(retriedRows)
+	args := []string{"batch", "retry", strconv.FormatInt(batch, 10)}
+	s.dies(s.spawn("retry", []string{failpoint("retrying:2")}, args...))
+	chunk := s.count(batch, "pending")
+	require.True(t, chunk > 0 && chunk < retriedRows/2, "%d rows are retried", chunk)
+	s.worker("worker")
+	s.rests(time.Now())
+	require.Equal(t, chunk, s.count(batch, "succeeded"))
+	again := s.spawn("retry again", nil, args...)
+	require.NoError(t, again.wait(), again.said())
+	s.rests(time.Now())
+	s.checkAll()
+	s.checkSucceeded(retriedRows)
+	require.Len(t, s.patches(), retriedRows, "each row is sent once")
+}
+
+// cancelledBatch has no row that was sent.
+func (s *stage) cancelledBatch(n int) int64 {
+	s.Helper()
+	batch := s.enqueue(renames(n, "value"))
+	_, err := s.db.CancelBatch(s.Context(), batch, nil)
+	require.NoError(s, err)
+	return batch
+}
+
+// Who applies a plan is killed before the commit: it is still a plan, and may be
+// applied.
+func TestKilledApply(t *testing.T) {
+	t.Parallel()
+	const n = 30
+	s := newStage(t, 0, 0)
+	batch := s.plan(renames(n, "value"))
+	s.worker("worker")
+	s.dies(s.apply(batch, failpoint("applying")))
+	require.Equal(t, "planned", ask[string](s, `SELECT status FROM batch WHERE id = $1`, batch))
+	p := s.apply(batch)
+	require.NoError(t, p.wait(), p.said())
+	s.rests(time.Now())
+	s.checkAll()
+	s.checkSucceeded(n)
+	require.Len(t, s.patches(), n, "each row is sent once")
+}
+
+// plan stores rows as a plan, compared with the stand-in, and gives its number.
+func (s *stage) plan(rows []rename) int64 {
+	s.Helper()
+	s.api.AddAssets(len(rows))
+	p := s.spawn("plan", nil, "plan", s.csv(rows))
+	require.NoError(s, p.wait(), p.said())
+	return ask[int64](s, `SELECT max(id) FROM batch`)
+}
+
+func (s *stage) apply(batch int64, env ...string) *process {
+	s.Helper()
+	return s.spawn("apply", env, "apply", strconv.FormatInt(batch, 10))
+}
+
+// A worker whose token was refused is killed before it has written so. The next
+// one finds out by itself and parks the site; with the token mended all goes on.
+func TestKilledParking(t *testing.T) {
+	t.Parallel()
+	const n = 40
+	s := newStage(t, 20, time.Second)
+	s.api.SetToken(token, webflowtest.TokenForbidden)
+	s.enqueue(renames(n, "value"))
+	s.dies(s.worker("victim", failpoint("parking")))
+	require.False(t, s.parked())
+	s.registered(s.worker("other"))
+	s.eventually(recovery, "the site is parked", s.parked)
+	s.mendToken()
+	s.rests(time.Now())
+	s.checkAll()
+	s.checkSucceeded(n)
+}
+
+func (s *stage) parked() bool {
+	s.Helper()
+	return ask[bool](s, `SELECT EXISTS (SELECT FROM site WHERE parked_at IS NOT NULL)`)
+}
+
+// mendToken makes the token valid and lets the site go on.
+func (s *stage) mendToken() {
+	s.Helper()
+	s.api.SetToken(token, webflowtest.TokenValid)
+	p := s.spawn("resume", nil, "site", "resume")
+	require.NoError(s, p.wait(), p.said())
+}
+
+// Who stands still between reading what is left of a cancelled batch and ending it
+// has an old list when it goes on: rows that were retried meanwhile stay.
+func TestStoppedCancelling(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("that a process stands still is read from /proc")
+	}
+	s := quickStage(t)
+	batch := s.enqueue(renames(cancelledRows, "value"))
+	zombie := s.spawn("cancel", []string{failpoint("cancelling:1:stop")}, "batch", "cancel", strconv.FormatInt(batch, 10))
+	s.eventually(recovery, "it stands still", func() bool { return s.isStopped(zombie) })
+	other := s.worker("other")
+	s.rests(time.Now())
+	other.kill()
+	retry := s.spawn("retry", nil, "batch", "retry", strconv.FormatInt(batch, 10))
+	require.NoError(t, retry.wait(), retry.said())
+	zombie.signal(syscall.SIGCONT)
+	require.NoError(t, zombie.wait(), zombie.said())
+	require.Equal(t, cancelledRows, s.count(batch, "pending"))
+}
+
+// A worker stands still before it writes that its token was refused. Meanwhile
+// another one parks the site, the token is mended, and the site goes on. What the
+// first one writes when it goes on is true no more.
+func TestStoppedParking(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("that a process stands still is read from /proc")
+	}
+	const n = 40
+	s := newStage(t, 20, time.Second)
+	s.api.SetToken(token, webflowtest.TokenForbidden)
+	zombie := s.worker("zombie", failpoint("parking:1:stop"))
+	s.registered(zombie)
+	s.enqueue(renames(n, "value"))
+	s.eventually(recovery, "it stands still", func() bool { return s.isStopped(zombie) })
+	s.registered(s.worker("other"))
+	s.eventually(recovery, "the site is parked", s.parked)
+	s.mendToken()
+	s.rests(time.Now())
+	s.wakes(zombie)
+	require.False(t, s.parked(), "parked for a refusal that is over")
+	s.enqueue(renames(n, "last"))
+	s.rests(time.Now())
+	s.checkAll()
+}
