@@ -204,7 +204,9 @@ func TestOldRefusalBesideResume(t *testing.T) {
 		INSERT INTO event (kind, site_id) VALUES ('site unparked', $1)`, b.site.ID)
 	require.NoError(t, err)
 	done := make(chan error, 1)
-	go func() { done <- b.Park(t.Context(), db.Refusal{SiteID: b.site.ID, Lane: "a", Reason: "401", Ago: time.Hour}) }()
+	go func() {
+		done <- b.Park(t.Context(), db.Refusal{SiteID: b.site.ID, Lane: "a", Reason: "401", Ago: time.Hour})
+	}()
 	b.requireBlocked(t, 1)
 	require.NoError(t, tx.Commit(t.Context()))
 	require.NoError(t, <-done)
