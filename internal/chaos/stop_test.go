@@ -64,13 +64,15 @@ func (s *stage) stopWorker(place string) {
 // wakes lets a stopped worker go on, and waits until it beats again and has
 // ended what it was at. A job whose fetch was answered while the worker stood
 // still may be marked as running in a process that never heard of it, until River
-// rescues it; so what is still running a whole lease later counts as lost.
+// rescues it; so what is still running a whole lease later counts as lost. One that
+// stood still while it was starting may find its first connections dead, and ends:
+// that is for its supervisor.
 func (s *stage) wakes(zombie *process) {
 	s.Helper()
 	woken := ask[time.Time](s, `SELECT clock_timestamp()`)
 	zombie.signal(syscall.SIGCONT)
 	s.eventually(recovery, "the worker beats again and its jobs have ended", func() bool {
-		return ask[bool](s, `
+		return zombie.hasEnded() && strings.Contains(zombie.said(), "error starting the workers") || ask[bool](s, `
 			SELECT EXISTS (SELECT FROM process WHERE pid = $1 AND heartbeat_at > $2)
 				AND NOT EXISTS (SELECT FROM river_job WHERE state = 'running')
 				OR EXISTS (SELECT FROM process WHERE pid = $1 AND heartbeat_at > $3)`,

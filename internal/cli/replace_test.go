@@ -51,7 +51,7 @@ func TestUndoUnderFaults(t *testing.T) {
 // to an older name, and what was to be removed is not sent any more.
 func TestReplaceAtWork(t *testing.T) {
 	const assets = 300
-	b := setupSite(t, webflowtest.Config{Assets: assets, Latency: 100 * time.Millisecond}).with("WEBFLOW_RATE_LIMIT", "60/1s")
+	b := setupSite(t, webflowtest.Config{Assets: assets, Latency: 100 * time.Millisecond}).with("WEBFLOW_RATE_LIMIT", "20/1s")
 	worker := b.start("", "work")
 	b.enqueue(wanted("first", 0, 200))
 	b.calls(40)

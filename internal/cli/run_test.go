@@ -94,7 +94,8 @@ func TestRotatedToken(t *testing.T) {
 	require.Eventually(t, func() bool { return b.status("1")["parked_reason"] != nil }, patience, 50*time.Millisecond)
 	require.Contains(t, b.status("1")["parked_reason"], "; "+process+" has that token: restart it after a change")
 
-	b.with("WEBFLOW_TOKEN", fresh).ok("work", "--until-done")
+	worker := b.with("WEBFLOW_TOKEN", fresh).start("", "work") // while it works, the site is not parked
+	require.Eventually(t, func() bool { return b.status("1")["status"] == "done" }, patience, 50*time.Millisecond)
 	b.sentOnce(10)
 	require.Nil(t, b.status("1")["parked_reason"])
 	require.Contains(t, b.ok("site", "list").stdout, "ready; "+process+" still has a token that was refused: restart it")
@@ -102,6 +103,8 @@ func TestRotatedToken(t *testing.T) {
 	calls := b.api.Calls()
 	b.with("WEBFLOW_TOKEN", fresh).ok("run", b.file("more.csv", strings.ReplaceAll(names(10), "name ", "more ")))
 	require.Equal(t, calls+10, b.api.Calls(), "the old one makes no call")
+	worker.signal(2)
+	worker.wait().exits(exitOK)
 }
 
 func TestForbidden(t *testing.T) {
