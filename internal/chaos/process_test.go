@@ -94,9 +94,14 @@ func (s *stage) dies(p *process) time.Time {
 	case <-time.After(recovery):
 		require.FailNow(s, p.name+" never came to its failpoint", p.said())
 	}
-	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
-	require.True(s, ok && status.Signaled() && status.Signal() == syscall.SIGKILL, "%s ended otherwise: %s", p.name, p.said())
+	require.True(s, p.wasKilled(), "%s ended otherwise: %s", p.name, p.said())
 	return time.Now()
+}
+
+// wasKilled tells whether a process that has ended did so by SIGKILL.
+func (p *process) wasKilled() bool {
+	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
 }
 
 // isStopped tells whether a process stands still after SIGSTOP.

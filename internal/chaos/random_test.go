@@ -4,11 +4,11 @@ package chaos
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -29,7 +29,7 @@ const (
 	randomTargets = 60 // few, so that batches collide
 	randomWorkers = 3
 
-	leastLoads = 8 // however slow the machine is
+	leastLoads = 5 // however slow the machine is
 )
 
 // TestRandom lets everything go wrong at once, by chance, and checks at the end
@@ -42,10 +42,10 @@ func TestRandom(t *testing.T) {
 	r := newRandomRun(t, seed)
 	end := time.Now().Add(cmp.Or(*longFlag, shortTrouble))
 	var all sync.WaitGroup
-	loaded := make(chan struct{})
+	loaded, hugeLoaded := make(chan struct{}), make(chan struct{})
 	all.Go(func() { defer close(loaded); r.loadUntil(end) })
-	all.Go(func() { r.troubleUntil(loaded) })
-	all.Go(func() { r.loadHugeUntil(loaded) })
+	all.Go(func() { defer close(hugeLoaded); r.loadHugeUntil(loaded) })
+	all.Go(func() { r.troubleUntil(hugeLoaded) })
 	stopWatching := r.watchFinals()
 	all.Wait()
 	r.calm()
@@ -67,13 +67,17 @@ type randomRun struct {
 	rnd      *rand.Rand // of the trouble; the loads have their own
 	loadRnd  *rand.Rand
 	env      []string // of all processes
+	direct   []string // of those that reach the database straight
 	database *proxy
 	network  *proxy // before the API
 	dbHole   *hole  // before the database's proxy
 	apiHole  *hole
 	workers  []*process
+	others   []*process // that may stand still
 	loads    int
 	done     map[string]int // how often each kind of trouble was made
+
+	rates []rateSet // of the default site
 
 	mu        sync.Mutex
 	cancelled map[int64]time.Time // by batch, for I10
@@ -82,18 +86,19 @@ type randomRun struct {
 
 func newRandomRun(t *testing.T, seed uint64) *randomRun {
 	s := newStage(t, 40, time.Second)
+	direct := "DATABASE_URL=" + s.dbURL
 	r := &randomRun{
 		stage: s, database: s.proxyDatabase(), network: s.proxyAPI(), dbHole: s.throughHole(), apiHole: s.apiThroughHole(),
 		seed: seed, rnd: rand.New(rand.NewPCG(seed, 1)), loadRnd: rand.New(rand.NewPCG(seed, 2)),
-		done: map[string]int{}, cancelled: map[int64]time.Time{}, retried: map[int64]bool{},
+		rates: []rateSet{{Rate: db.Rate{Calls: s.limit, Window: s.window, Fixed: true}}},
+		done:  map[string]int{}, cancelled: map[int64]time.Time{}, retried: map[int64]bool{},
 	}
 	r.makeSites()
+	r.direct = append(slices.Clone(r.env), direct)
 	for i := range randomWorkers {
 		r.workers = append(r.workers, r.startWorker(fmt.Sprintf("worker %d", i)))
 	}
-	for _, w := range r.workers {
-		s.registered(w)
-	}
+	r.eventually(time.Minute, "a worker has its heartbeat", func() bool { return ask[int](s, `SELECT count(*) FROM process`) > 0 })
 	return r
 }
 
@@ -121,7 +126,7 @@ func (r *randomRun) makeSites() {
 }
 
 // startWorker starts a worker of both sites. Some stand still at one of the places
-// where a crash is worth a test, until somebody wakes them.
+// where a crash is worth a test, until somebody wakes them, and some die there.
 func (r *randomRun) startWorker(name string) *process {
 	env := slices.Clone(r.env)
 	if r.rnd.IntN(3) == 0 {
@@ -129,7 +134,8 @@ func (r *randomRun) startWorker(name string) *process {
 			"fetched", "granted", "claimed", "sending", "sent", "headers", "answered", "finishing", "in-finish", "finished",
 			"feeding", "fed", "accepting", "cancelling", "parking",
 		}
-		env = append(env, failpoint(fmt.Sprintf("%s:%d:stop", places[r.rnd.IntN(len(places))], 1+r.rnd.IntN(20))))
+		action := []string{"stop", "stop", "kill"}[r.rnd.IntN(3)]
+		env = append(env, failpoint(fmt.Sprintf("%s:%d:%s", places[r.rnd.IntN(len(places))], 1+r.rnd.IntN(20), action)))
 	}
 	return r.spawn(name, env, "work", "--same-failure", "0", "--site", "all")
 }
@@ -149,66 +155,44 @@ func (r *randomRun) loadUntil(end time.Time) {
 	}
 }
 
-// load loads a few rows for one of the sites, and dies over it now and then.
+// load loads a few rows for one of the sites, and dies over it now and then, or
+// stands still.
 func (r *randomRun) load() *process {
 	env := slices.Clone(r.env)
 	if r.loadRnd.IntN(5) == 0 {
-		env = append(env, failpoint([]string{"load-copied", "load-committing", "load-committed", "accepting"}[r.loadRnd.IntN(4)]))
+		place := []string{"load-copied", "feeding", "load-committing", "load-committed"}[r.loadRnd.IntN(4)]
+		env = append(env, failpoint(place+":1:"+[]string{"kill", "stop"}[r.loadRnd.IntN(2)]))
 	}
 	site, from := db.DefaultSite, 0
 	if r.loadRnd.IntN(3) == 0 {
-		site, from = otherSite, hugeRows // other assets than the default site's: the stand-in has them all
+		site, from = otherSite, hugeRows+randomTargets // other assets than the default site's: the stand-in has them all
 	}
 	return r.spawn("load", env, "enqueue", r.csvInLocale(r.collidingRows(from), site == db.DefaultSite), "--site", site)
 }
 
-// loadTime is for a load whose connections are slow or dead: then it is killed.
-const loadTime = 20 * time.Second
+const (
+	// stillTime is for one that stands still, with locks that it loses after 10 s: then
+	// it is woken.
+	stillTime = 11 * time.Second
+
+	// loadTime is for a load whose connections are slow or dead: then it is killed.
+	loadTime = 20 * time.Second
+)
 
 func (r *randomRun) endsOrDies(p *process) {
-	select {
-	case <-p.ended:
-	case <-time.After(loadTime):
-		p.kill()
-	}
-}
-
-// hugeRows is a batch that no limit lets through here: it supersedes what is open, is
-// accepted in many chunks, and is cancelled.
-const hugeRows = 50_000
-
-// loadHugeUntil loads such batches, beside all else, and cancels them again.
-func (r *randomRun) loadHugeUntil(over <-chan struct{}) {
-	rnd := rand.New(rand.NewPCG(r.seed, 3))
-	for n := 0; ; n++ {
+	wake, kill := time.NewTimer(stillTime), time.NewTimer(loadTime)
+	defer wake.Stop()
+	defer kill.Stop()
+	for {
 		select {
-		case <-over:
+		case <-p.ended:
 			return
-		default:
+		case <-wake.C:
+			p.signal(syscall.SIGCONT)
+		case <-kill.C:
+			p.kill()
 		}
-		rows := make([]rename, hugeRows)
-		for i := range rows {
-			rows[i] = rename{webflowtest.AssetID(i), fmt.Sprintf("huge %d row %d", n, i)}
-		}
-		r.endsOrDies(r.spawn("huge load", r.env, "enqueue", r.csv(rows), "--priority", strconv.Itoa(1+rnd.IntN(4))))
-		r.idle(rnd, 5*time.Second)
-		r.cancelHuge()
 	}
-}
-
-// cancelHuge cancels what is open of huge batches, as a person would.
-func (r *randomRun) cancelHuge() {
-	for id := r.hugeBatch(); id != 0; id = r.hugeBatch() {
-		_, err := r.db.CancelBatch(r.Context(), id, nil)
-		require.NoError(r, err)
-		r.mu.Lock()
-		r.cancelled[id] = time.Now()
-		r.mu.Unlock()
-	}
-}
-
-func (r *randomRun) hugeBatch() int64 {
-	return ask[int64](r.stage, `SELECT coalesce(min(id), 0) FROM batch WHERE total >= $1 AND status IN ('active', 'paused')`, hugeRows)
 }
 
 // idle lets a random time go by.
@@ -247,204 +231,32 @@ func (r *randomRun) troubleUntil(over <-chan struct{}) {
 	}
 }
 
-type trouble struct {
-	name string
-	make func()
-}
-
-func (r *randomRun) troubles() []trouble {
-	return []trouble{
-		{"kill", func() { r.replace(syscall.SIGKILL) }},
-		{"end", func() { r.replace(syscall.SIGTERM) }},
-		{"stop", func() { r.worker1().signal(syscall.SIGSTOP) }},
-		{"continue", r.wakeAll},
-		{"API faults", r.apiFaults},
-		{"API well", func() { r.api.SetChances() }},
-		{"API network", func() { r.network.heal(); r.network.add(r.randomToxic()) }},
-		{"API connections cut", r.network.cut},
-		{"database network", func() { r.database.heal(); r.database.add(r.randomToxic()) }},
-		{"database connections cut", r.database.cut},
-		{"networks well", func() { r.network.heal(); r.database.heal() }},
-		{"packets to the database lost", func() { r.swallow(r.dbHole) }},
-		{"packets to the API lost", func() { r.swallow(r.apiHole) }},
-		{"another limit", r.setRate},
-		{"jobs", r.tamperJobs},
-		{"pause", func() { r.setBatch("paused", "active") }},
-		{"resume", func() { r.setBatch("active", "paused") }},
-		{"cancel", func() { r.setBatch("cancelled", "active") }},
-		{"retry", r.retryBatch},
-		{"retry superseded", r.retrySuperseded},
-		{"cancel rows", r.cancelRows},
-		{"retry rows", r.retryRows},
-		{"pause site", func() { r.pauseSite(true) }},
-		{"resume site", func() { r.pauseSite(false) }},
-	}
-}
-
-func (r *randomRun) worker1() *process { return r.workers[r.rnd.IntN(len(r.workers))] }
-
-// replace ends a worker and starts another in its place. One that stands still
-// hears no SIGTERM.
-func (r *randomRun) replace(sig syscall.Signal) {
-	i := r.rnd.IntN(len(r.workers))
-	r.workers[i].signal(sig)
-	if sig == syscall.SIGTERM {
-		r.workers[i].signal(syscall.SIGCONT)
-	}
-	r.workers[i] = r.startWorker("worker " + strconv.Itoa(i) + " again")
-}
-
-func (r *randomRun) wakeAll() {
-	for _, w := range r.workers {
-		w.signal(syscall.SIGCONT)
-	}
-}
-
-// apiFaults are most of those that a row may meet. Not one that hangs for ever:
-// a caller that is stopped would keep such a call open beyond its lease.
-func (r *randomRun) apiFaults() {
-	list := []webflowtest.Fault{
-		webflowtest.Status(500), webflowtest.Status(409), webflowtest.Gateway(502, ""), webflowtest.Gateway(503, "1"),
-		webflowtest.Gateway(504, "").AfterApply(), webflowtest.RateLimited("1"), webflowtest.CutJSON(),
-		webflowtest.ResetBeforeHeaders(), webflowtest.ResetInBody(), webflowtest.CloseBeforeHeaders(),
-		webflowtest.CloseInBody(), webflowtest.Delay(300 * time.Millisecond), webflowtest.Delay(callTimeout + time.Second),
-	}
-	chances := make([]webflowtest.Chance, 3)
-	for i := range chances {
-		chances[i] = webflowtest.Chance{P: 0.1 * r.rnd.Float64(), Fault: list[r.rnd.IntN(len(list))]}
-	}
-	r.api.SetChances(chances...)
-}
-
-// randomToxic is one of toxiproxy's, in milliseconds and bytes.
-func (r *randomRun) randomToxic() toxic {
-	list := []toxic{
-		{Type: "latency", Attributes: map[string]int{"latency": 50, "jitter": 50}},
-		{Type: "reset_peer", Attributes: map[string]int{"timeout": 300}},
-		{Type: "limit_data", Attributes: map[string]int{"bytes": 2000}},
-		{Type: "slicer", Attributes: map[string]int{"average_size": 30, "size_variation": 10, "delay": 100}},
-		{Type: "slow_close", Attributes: map[string]int{"delay": 300}},
-		{Type: "bandwidth", Attributes: map[string]int{"rate": 20}},
-	}
-	x := list[r.rnd.IntN(len(list))]
-	x.Stream = []string{"upstream", "downstream"}[r.rnd.IntN(2)]
-	x.Toxicity = 0.3
-	return x
-}
-
-func (r *randomRun) tamperJobs() {
-	list := []string{
-		`DELETE FROM river_job WHERE random() < 0.5`,
-		`UPDATE river_job SET state = 'cancelled', finalized_at = now() WHERE finalized_at IS NULL AND random() < 0.5`,
-		`UPDATE river_job SET state = 'discarded', finalized_at = now() WHERE finalized_at IS NULL AND random() < 0.5`,
-		`UPDATE river_job SET state = 'available', finalized_at = NULL WHERE random() < 0.3`,
-		`UPDATE river_job SET state = 'retryable', scheduled_at = now() + interval '1 day' WHERE finalized_at IS NULL AND random() < 0.5`,
-	}
-	r.exec(list[r.rnd.IntN(len(list))])
-}
-
-// setBatch moves a random batch that is in one status to another.
-func (r *randomRun) setBatch(to, from string) {
-	id := r.anyBatch(`status = '` + from + `'`)
-	change := r.db.SetBatchStatus
-	if to == "cancelled" && r.rnd.IntN(2) == 0 { // the rows are ended here, and not by the workers
-		change = func(ctx context.Context, id int64, _ string, reason *string) (bool, error) {
-			return r.db.CancelBatch(ctx, id, reason)
-		}
-	}
-	moved, err := change(r.Context(), id, to, nil)
-	require.NoError(r, err)
-	if moved && to == "cancelled" {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.cancelled[id] = time.Now()
-	}
-}
-
-// retryBatch sends the failed and cancelled rows of a batch again.
-func (r *randomRun) retryBatch() {
-	id := r.anyBatch(`finished_at IS NOT NULL AND failed + cancelled + conflict > 0`)
-	r.retried[id] = true
-	_, err := r.db.RetryBatch(r.Context(), db.RetryParams{BatchID: id, Statuses: []string{"failed", "conflict", "cancelled"}})
-	require.NoError(r, err)
-}
-
-// retrySuperseded sends rows whose newer one was cancelled unsent.
-func (r *randomRun) retrySuperseded() {
-	id := r.anyBatch(`acceptance IS NOT NULL AND superseded > 0 AND total < 1000`)
-	r.retried[id] = true
-	_, err := r.db.RetryBatch(r.Context(), db.RetryParams{BatchID: id, Statuses: []string{"superseded"}})
-	require.NoError(r, err)
-}
-
-// swallow loses all packets for a while, without a word to either end.
-func (r *randomRun) swallow(h *hole) {
-	h.dies(true)
-	r.idle(r.rnd, 3*time.Second)
-	h.dies(false)
-}
-
-// setRate changes the default site's limit, and with it the window: each of them, and
-// each change from one to another, stays within what the API allows.
-func (r *randomRun) setRate() {
-	rates := []string{"40/1s", "30/1s", "40/2s", "40/3s", "10/1s"}
-	p := r.spawn("site set", r.env, "site", "set", "default", "--rate", rates[r.rnd.IntN(len(rates))])
-	r.endsOrDies(p)
-}
-
-// someRows are about a tenth of the rows of an open batch, or of all batches.
-func (r *randomRun) someRows() db.JobFilter {
-	return db.JobFilter{Batch: r.anyBatch(`status IN ('active', 'paused')`), Name: strconv.Itoa(r.rnd.IntN(100))}
-}
-
-// cancelRows ends rows by themselves, some while they are sent.
-func (r *randomRun) cancelRows() {
-	_, err := r.db.CancelJobs(r.Context(), r.someRows(), nil)
-	require.NoError(r, err)
-}
-
-// retryRows sends rows of a batch again that may still be at work.
-func (r *randomRun) retryRows() {
-	f := r.someRows()
-	if f.Batch = r.anyBatch(`failed + cancelled + conflict > 0`); f.Batch == 0 {
-		return
-	}
-	r.retried[f.Batch] = true
-	_, err := r.db.RetryJobs(r.Context(), f, nil)
-	require.NoError(r, err)
-}
-
-// anyBatch is 0 when there is none.
-func (r *randomRun) anyBatch(where string) int64 {
-	ids := ask[[]int64](r.stage, `SELECT coalesce(array_agg(id ORDER BY id), '{}') FROM batch WHERE `+where)
-	if len(ids) == 0 {
-		return 0
-	}
-	return ids[r.rnd.IntN(len(ids))]
-}
-
-func (r *randomRun) pauseSite(pause bool) {
-	_, err := r.db.PauseSite(r.Context(), ask[int](r.stage, `SELECT id FROM site WHERE name = 'default'`), pause)
-	require.NoError(r, err)
-}
-
 // calm ends all trouble.
 func (r *randomRun) calm() {
 	r.api.SetChances()
 	r.network.heal()
 	r.database.heal()
 	r.wakeAll()
+	for _, p := range r.others {
+		r.endsOrDies(p)
+	}
 	r.cancelHuge()
-	r.pauseSite(false)
+	r.exec(`UPDATE site SET paused_at = NULL`)
 	r.exec(`UPDATE batch SET status = 'active' WHERE status = 'paused'`)
+	r.revive()
+}
+
+// revive wakes and replaces workers that came to their failpoint.
+func (r *randomRun) revive() {
+	r.wakeAll()
 	for i, w := range r.workers {
 		if !w.hasEnded() {
 			continue
 		}
 		// One that is started while the database is away says so and ends: that is
 		// for its supervisor. One that has begun to work goes on.
-		require.NotContains(r, w.said(), "working on site", "a worker ended by itself")
-		r.workers[i] = r.startWorker("worker " + strconv.Itoa(i) + " once more")
+		require.True(r, w.wasKilled() || !strings.Contains(w.said(), "working on site"), "a worker ended by itself: %s", w.said())
+		r.workers[i] = r.spawn("worker "+strconv.Itoa(i)+" once more", r.env, "work", "--same-failure", "0", "--site", "all")
 	}
 }
 
@@ -452,6 +264,7 @@ func (r *randomRun) calm() {
 // back-off, up to 5 minutes, is cut short.
 func (r *randomRun) comesToRest() {
 	r.eventually(recovery, "every row has ended", func() bool {
+		r.revive()
 		r.exec(`UPDATE rename SET not_before = NULL WHERE not_before > clock_timestamp() + interval '5 seconds'`)
 		return r.open() == 0
 	})
@@ -514,7 +327,16 @@ func (r *randomRun) check() {
 	r.checkOrder()
 	r.checkAlone(noticed) // of a connection cut between them one end knows before the other
 	r.checkBudget()
+	r.checkRates()
+	r.checkPrimary()
 	r.checkCancelled()
+}
+
+// checkPrimary: rows that name the primary locale by its id are of the empty locale.
+func (r *randomRun) checkPrimary() {
+	for _, c := range r.patches() {
+		require.Empty(r, c.LocaleID(), "%+v", c)
+	}
 }
 
 // checkCancelled is I10: nothing of a cancelled batch is sent 5 s later.

@@ -1,0 +1,205 @@
+//go:build unix
+
+package chaos
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"relabel/db"
+	"relabel/internal/webflow/webflowtest"
+)
+
+type trouble struct {
+	name string
+	make func()
+}
+
+func (r *randomRun) troubles() []trouble {
+	return []trouble{
+		{"kill", func() { r.replace(syscall.SIGKILL) }},
+		{"end", func() { r.replace(syscall.SIGTERM) }},
+		{"stop", func() { r.worker1().signal(syscall.SIGSTOP) }},
+		{"continue", r.wakeAll},
+		{"API faults", r.apiFaults},
+		{"API well", func() { r.api.SetChances() }},
+		{"API network", func() { r.network.heal(); r.network.add(r.randomToxic()) }},
+		{"API connections cut", r.network.cut},
+		{"database network", func() { r.database.heal(); r.database.add(r.randomToxic()) }},
+		{"database connections cut", r.database.cut},
+		{"networks well", func() { r.network.heal(); r.database.heal() }},
+		{"packets to the database lost", func() { r.swallow(r.dbHole) }},
+		{"packets to the API lost", func() { r.swallow(r.apiHole) }},
+		{"another limit", r.setRate},
+		{"jobs", r.tamperJobs},
+		{"pause", func() { r.setBatch("paused", "active") }},
+		{"resume", func() { r.setBatch("active", "paused") }},
+		{"cancel", func() { r.setBatch("cancelled", "active") }},
+		{"retry", r.retryBatch},
+		{"retry superseded", r.retrySuperseded},
+		{"retry stands still", func() { r.brokenRetry("stop") }},
+		{"retry killed", func() { r.brokenRetry("kill") }},
+		{"cancel rows", r.cancelRows},
+		{"retry rows", r.retryRows},
+		{"pause site", func() { r.pauseSite(true) }},
+		{"resume site", func() { r.pauseSite(false) }},
+	}
+}
+
+func (r *randomRun) worker1() *process { return r.workers[r.rnd.IntN(len(r.workers))] }
+
+// replace ends a worker and starts another in its place. One that stands still
+// hears no SIGTERM.
+func (r *randomRun) replace(sig syscall.Signal) {
+	i := r.rnd.IntN(len(r.workers))
+	r.workers[i].signal(sig)
+	if sig == syscall.SIGTERM {
+		r.workers[i].signal(syscall.SIGCONT)
+	}
+	r.workers[i] = r.startWorker("worker " + strconv.Itoa(i) + " again")
+}
+
+func (r *randomRun) wakeAll() {
+	for _, p := range append(slices.Clone(r.workers), r.others...) {
+		p.signal(syscall.SIGCONT)
+	}
+}
+
+// apiFaults are most of those that a row may meet. Not one that hangs for ever:
+// a caller that is stopped would keep such a call open beyond its lease.
+func (r *randomRun) apiFaults() {
+	list := []webflowtest.Fault{
+		webflowtest.Status(500), webflowtest.Status(409), webflowtest.Gateway(502, ""), webflowtest.Gateway(503, "1"),
+		webflowtest.Gateway(504, "").AfterApply(), webflowtest.RateLimited("1"), webflowtest.CutJSON(),
+		webflowtest.ResetBeforeHeaders(), webflowtest.ResetInBody(), webflowtest.CloseBeforeHeaders(),
+		webflowtest.CloseInBody(), webflowtest.Delay(300 * time.Millisecond), webflowtest.Delay(callTimeout + time.Second),
+	}
+	chances := make([]webflowtest.Chance, 3)
+	for i := range chances {
+		chances[i] = webflowtest.Chance{P: 0.1 * r.rnd.Float64(), Fault: list[r.rnd.IntN(len(list))]}
+	}
+	r.api.SetChances(chances...)
+}
+
+// randomToxic is one of toxiproxy's, in milliseconds and bytes.
+func (r *randomRun) randomToxic() toxic {
+	list := []toxic{
+		{Type: "latency", Attributes: map[string]int{"latency": 50, "jitter": 50}},
+		{Type: "reset_peer", Attributes: map[string]int{"timeout": 300}},
+		{Type: "limit_data", Attributes: map[string]int{"bytes": 2000}},
+		{Type: "slicer", Attributes: map[string]int{"average_size": 30, "size_variation": 10, "delay": 100}},
+		{Type: "slow_close", Attributes: map[string]int{"delay": 300}},
+		{Type: "bandwidth", Attributes: map[string]int{"rate": 20}},
+	}
+	x := list[r.rnd.IntN(len(list))]
+	x.Stream = []string{"upstream", "downstream"}[r.rnd.IntN(2)]
+	x.Toxicity = 0.3
+	return x
+}
+
+func (r *randomRun) tamperJobs() {
+	list := []string{
+		`DELETE FROM river_job WHERE random() < 0.5`,
+		`UPDATE river_job SET state = 'cancelled', finalized_at = now() WHERE finalized_at IS NULL AND random() < 0.5`,
+		`UPDATE river_job SET state = 'discarded', finalized_at = now() WHERE finalized_at IS NULL AND random() < 0.5`,
+		`UPDATE river_job SET state = 'available', finalized_at = NULL WHERE random() < 0.3`,
+		`UPDATE river_job SET state = 'retryable', scheduled_at = now() + interval '1 day' WHERE finalized_at IS NULL AND random() < 0.5`,
+	}
+	r.exec(list[r.rnd.IntN(len(list))])
+}
+
+// setBatch moves a random batch that is in one status to another.
+func (r *randomRun) setBatch(to, from string) {
+	id := r.anyBatch(`status = '` + from + `'`)
+	change := r.db.SetBatchStatus
+	if to == "cancelled" && r.rnd.IntN(2) == 0 { // the rows are ended here, and not by the workers
+		change = func(ctx context.Context, id int64, _ string, reason *string) (bool, error) {
+			return r.db.CancelBatch(ctx, id, reason)
+		}
+	}
+	moved, err := change(r.Context(), id, to, nil)
+	require.NoError(r, err)
+	if moved {
+		r.noteCancelled(id)
+	}
+}
+
+// retryBatch sends the failed and cancelled rows of a batch again.
+func (r *randomRun) retryBatch() {
+	id := r.anyBatch(`finished_at IS NOT NULL AND failed + cancelled + conflict > 0`)
+	r.retried[id] = true
+	_, err := r.db.RetryBatch(r.Context(), db.RetryParams{BatchID: id, Statuses: []string{"failed", "conflict", "cancelled"}})
+	require.NoError(r, err)
+}
+
+// retrySuperseded sends rows whose newer one was cancelled unsent.
+func (r *randomRun) retrySuperseded() {
+	id := r.anyBatch(`acceptance IS NOT NULL AND superseded > 0 AND total < 1000`)
+	r.retried[id] = true
+	_, err := r.db.RetryBatch(r.Context(), db.RetryParams{BatchID: id, Statuses: []string{"superseded"}})
+	require.NoError(r, err)
+}
+
+// brokenRetry holds up the site's loads and retries until its transaction is ended.
+func (r *randomRun) brokenRetry(action string) {
+	id := r.anyBatch(`acceptance IS NOT NULL AND finished_at IS NOT NULL AND failed + cancelled + conflict > 0 AND total < 1000`)
+	if id == 0 {
+		return
+	}
+	r.retried[id] = true
+	p := r.spawn("retry", append(slices.Clone(r.direct), failpoint("retrying:1:"+action)), "batch", "retry", strconv.FormatInt(id, 10))
+	if action == "kill" {
+		_ = p.wait()
+		return
+	}
+	r.others = append(r.others, p)
+}
+
+// swallow loses all packets for a while, without a word to either end.
+func (r *randomRun) swallow(h *hole) {
+	h.dies(true)
+	r.idle(r.rnd, 3*time.Second)
+	h.dies(false)
+}
+
+// someRows are about a tenth of the rows of an open batch, or of all batches.
+func (r *randomRun) someRows() db.JobFilter {
+	return db.JobFilter{Batch: r.anyBatch(`status IN ('active', 'paused')`), Name: strconv.Itoa(r.rnd.IntN(100))}
+}
+
+// cancelRows ends rows by themselves, some while they are sent.
+func (r *randomRun) cancelRows() {
+	_, err := r.db.CancelJobs(r.Context(), r.someRows(), nil)
+	require.NoError(r, err)
+}
+
+// retryRows sends rows of a batch again that may still be at work.
+func (r *randomRun) retryRows() {
+	f := r.someRows()
+	if f.Batch = r.anyBatch(`failed + cancelled + conflict > 0`); f.Batch == 0 {
+		return
+	}
+	r.retried[f.Batch] = true
+	_, err := r.db.RetryJobs(r.Context(), f, nil)
+	require.NoError(r, err)
+}
+
+// anyBatch is 0 when there is none.
+func (r *randomRun) anyBatch(where string) int64 {
+	ids := ask[[]int64](r.stage, `SELECT coalesce(array_agg(id ORDER BY id), '{}') FROM batch WHERE `+where)
+	if len(ids) == 0 {
+		return 0
+	}
+	return ids[r.rnd.IntN(len(ids))]
+}
+
+func (r *randomRun) pauseSite(pause bool) {
+	ids := ask[[]int](r.stage, `SELECT array_agg(id ORDER BY id) FROM site`)
+	_, err := r.db.PauseSite(r.Context(), ids[r.rnd.IntN(len(ids))], pause)
+	require.NoError(r, err)
+}
