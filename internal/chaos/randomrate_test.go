@@ -9,7 +9,6 @@ import (
 
 	"relabel/db"
 	"relabel/internal/webflow"
-	"relabel/internal/webflow/webflowtest"
 )
 
 // rateSet is a limit of the default site and when it was, or may have been, in force.
@@ -40,38 +39,47 @@ func (r *randomRun) setRate() {
 // late is how long after its grant a call may arrive: a lease, and the network's time.
 const late = lease + 2*time.Second
 
-// checkRates is I5 while the limit changes: no window of the limit in force, ending
-// with whatever call, holds more calls than that limit. The call has been granted under
-// one that was in force a moment before, and all calls of its window that were granted
-// earlier counted then, also those of the time before that limit was set.
+// checkRates is I5 while the limit changes. A call has been granted under a limit that
+// was in force a moment before it arrived, and all calls of its window that were granted
+// earlier counted then, also those of the time before that limit was set. Of the grants
+// it is known which limit they were given under.
 func (r *randomRun) checkRates() {
 	r.Helper()
-	calls := r.callsOfDefault()
-	for i, c := range calls {
-		most, window := 0, time.Duration(0)
-		for _, s := range r.rates {
-			if s.inForce(c.ArrivedAt.Add(-late), c.ArrivedAt) {
-				if most = max(most, s.Calls); window == 0 || s.Window < window {
-					window = s.Window
-				}
-			}
+	own, err := webflow.NewToken(token)
+	require.NoError(r, err)
+	var arrived []time.Time
+	for _, c := range r.api.Log() {
+		if c.Token == own.Fingerprint() {
+			arrived = append(arrived, c.ArrivedAt)
 		}
+	}
+	r.checkWindows("calls", arrived, late)
+	r.checkWindows("grants", ask[[]time.Time](r.stage, `
+		SELECT array_agg(granted_at ORDER BY granted_at) FROM lane_grant WHERE lane = $1`, own.Fingerprint()), 0)
+}
+
+// checkWindows: no window of a limit that was in force, ending with any of them, holds
+// more of them than that limit.
+func (r *randomRun) checkWindows(what string, times []time.Time, late time.Duration) {
+	r.Helper()
+	require.NotEmpty(r, times, what)
+	for i, at := range times {
+		most, window := r.loosest(at.Add(-late), at)
 		n := 0
-		for ; n <= i && c.ArrivedAt.Sub(calls[i-n].ArrivedAt) < window; n++ {
+		for ; n <= i && at.Sub(times[i-n]) < window; n++ {
 		}
-		require.LessOrEqual(r, n, most, "calls within %s until %s; limits: %+v", window, c.ArrivedAt, r.rates)
+		require.LessOrEqual(r, n, most, "%s within %s until %s; limits: %+v", what, window, at, r.rates)
 	}
 }
 
-// callsOfDefault are those with the default site's token.
-func (r *randomRun) callsOfDefault() (list []webflowtest.Call) {
-	own, err := webflow.NewToken(token)
-	require.NoError(r, err)
-	for _, c := range r.api.Log() {
-		if c.Token == own.Fingerprint() {
-			list = append(list, c)
+// loosest is what all limits that were in force at any moment between two allow.
+func (r *randomRun) loosest(from, to time.Time) (most int, window time.Duration) {
+	for _, s := range r.rates {
+		if s.inForce(from, to) {
+			if most = max(most, s.Calls); window == 0 || s.Window < window {
+				window = s.Window
+			}
 		}
 	}
-	require.NotEmpty(r, list)
-	return list
+	return most, window
 }
