@@ -4,7 +4,9 @@ package chaos
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/Shopify/toxiproxy/v2"
@@ -39,9 +41,16 @@ func (p *proxy) cut() {
 // down breaks all connections and takes no more.
 func (p *proxy) down() { p.Stop() }
 
+// up listens on the same port again. Meanwhile somebody else's connection may have
+// got it, as it is one of those that are given out: then it waits for that one's end.
 func (p *proxy) up() {
 	p.t.Helper()
-	require.NoError(p.t, p.Start())
+	var err error
+	require.Eventually(p.t, func() bool {
+		err = p.Start()
+		return !errors.Is(err, syscall.EADDRINUSE)
+	}, recovery, poll, "the proxy's port is taken")
+	require.NoError(p.t, err)
 }
 
 // toxic is a fault of toxiproxy's, for a share of the connections.

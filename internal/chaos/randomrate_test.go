@@ -55,14 +55,13 @@ func (r *randomRun) checkRates() {
 	}
 	r.checkWindows("calls", arrived, late)
 	r.checkWindows("grants", ask[[]time.Time](r.stage, `
-		SELECT array_agg(granted_at ORDER BY granted_at) FROM lane_grant WHERE lane = $1`, own.Fingerprint()), 0)
+		SELECT coalesce(array_agg(granted_at ORDER BY granted_at), '{}') FROM lane_grant WHERE lane = $1`, own.Fingerprint()), 0)
 }
 
 // checkWindows: no window of a limit that was in force, ending with any of them, holds
 // more of them than that limit.
 func (r *randomRun) checkWindows(what string, times []time.Time, late time.Duration) {
 	r.Helper()
-	require.NotEmpty(r, times, what)
 	for i, at := range times {
 		most, window := r.loosest(at.Add(-late), at)
 		n := 0
