@@ -173,10 +173,11 @@ func TestStoppedAcceptance(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("that a process stands still is read from /proc")
 	}
-	const n = 2500
 	s := quickStage(t)
-	old := s.enqueue(renames(n, "old"))
-	zombie := s.spawn("load", []string{failpoint("accepting:1:stop")}, "enqueue", s.csv(renames(n, "new")))
+	older, _ := spread("old")
+	old := s.enqueue(older)
+	rows, _ := spread("newer")
+	zombie := s.spawn("load", []string{failpoint("accepting:1:stop")}, "enqueue", s.csv(rows))
 	s.eventually(time.Minute, "it stands still", func() bool { return s.isStopped(zombie) })
 	stopped := time.Now()
 	s.worker("other")
@@ -186,7 +187,7 @@ func TestStoppedAcceptance(t *testing.T) {
 	require.NoError(t, zombie.wait(), "the batch is accepted, whoever has done it")
 	s.rests(time.Now())
 	s.checkAll()
-	require.Equal(t, n, s.count(old, "superseded"))
+	require.Equal(t, acceptedRows, s.count(old, "superseded"))
 }
 
 // stopFeeding stops a worker in its first feed, with rows that have no job.
