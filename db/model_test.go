@@ -48,6 +48,7 @@ type modelRow struct {
 	unknown      bool // an earlier call might still land
 	cancelled    bool // by itself: it is not sent again
 	before       string
+	readAt       int // when the value before was read, after so many changes; 0: never
 	ended        int // after so many changes; 0: it is open
 	attempts     map[int32]bool
 }
@@ -214,7 +215,7 @@ func (m *model) accepted(r *modelRow) string {
 	case !r.batch.read && m.isThere(r):
 		return "unchanged"
 	case r.status == "unchanged" && !slices.ContainsFunc(m.others(r), func(o *modelRow) bool {
-		return o.batch != r.batch && (o.open() || o.fence > 0 && (o.unknown || o.ended > r.batch.compared))
+		return o.batch != r.batch && (o.open() || o.fence > 0 && (o.unknown || o.ended > cmp.Or(r.readAt, r.batch.compared)))
 	}):
 		return "unchanged"
 	}

@@ -50,7 +50,7 @@ func (m *model) compare(p *modelBatch, holds map[string]string, takeOver bool) {
 		default:
 			r.status = "pending"
 		}
-		r.before = name
+		r.before, r.readAt = name, m.changes
 	}
 }
 
