@@ -112,7 +112,7 @@ SELECT * FROM (
 	SELECT NULL, NULL, l.waiting, NULL FROM live l
 	WHERE l.waiting IS NOT NULL AND coalesce(l.rename_id NOT IN (SELECT id FROM due UNION ALL SELECT id FROM behind), true)
 ) f
-ORDER BY f.priority, f.acceptance, f.rename_id`
+ORDER BY f.priority, f.acceptance, f.rename_id LIMIT @at_once`
 
 // deadHintsSQL deletes waiting jobs whose rename is not due: it has ended, its batch
 // was paused or cancelled, or it waits for its next try. Without it 10,000 of them
@@ -135,16 +135,16 @@ DELETE FROM river_job WHERE id = ANY (ARRAY(SELECT id FROM dead))`
 const acceptedLine = `SELECT CASE WHEN b.accepted_to IS NULL THEN 9223372036854775807
 	ELSE (SELECT l.line FROM rename l WHERE l.id = b.accepted_to AND l.batch_id = b.id) END AS line`
 
-// unreadTime is how long a feeder may leave unread what the server sends it.
-// Thousands of jobs come back from their insertion, more than a socket holds: a
-// process that is stopped in the midst of them is not idle to PostgreSQL, and
-// would keep the lock. Only for the feed: who reads results page by page takes
-// longer. It has no effect on a Unix socket.
+// FeedAtOnce bounds the renames of one feed. The answer must fit into a socket's buffer (200 KB on Linux): a
+// process that is stopped while it has not read all of it is not idle to PostgreSQL, and would keep the lock.
+const FeedAtOnce = 2_000
+
+// unreadTime is how long a feeder may leave unread what the server sends it, should a socket's buffer be smaller
+// than that. Only for the feed: reading results page by page takes longer. It has no effect on a Unix socket.
 const unreadTime = 15 * time.Second
 
-// Feed tells which renames need a job, and deletes waiting jobs that came to
-// nothing. Only one process feeds a site at a
-// time; ok is false when another one is at it. The lock lasts until tx ends.
+// Feed returns the renames that need a job, FeedAtOnce at most, and deletes waiting jobs that came to nothing.
+// Only one process feeds a site at a time; ok is false while another one does. The lock lasts until tx ends.
 func Feed(ctx context.Context, tx pgx.Tx, p FeedParams) (rows []FeedRow, ok bool, err error) {
 	var broken bool
 	var setting string
@@ -164,7 +164,7 @@ func Feed(ctx context.Context, tx pgx.Tx, p FeedParams) (rows []FeedRow, ok bool
 	}
 	found, err := collect[feedItem](ctx, tx, "reading renames to feed", feedSQL, pgx.NamedArgs{
 		"site_id": p.SiteID, "queue": p.Queue, "kind": p.Kind, "window": p.Window, "stale": cmp.Or(p.Stale, ProcessStale),
-		"process_id": p.ProcessID, "running": append([]int64{}, p.Running...), "soon": jobSoon, "share": p.Window / ShareOf,
+		"process_id": p.ProcessID, "running": append([]int64{}, p.Running...), "soon": jobSoon, "share": p.Window / ShareOf, "at_once": FeedAtOnce,
 	})
 	if err != nil {
 		return nil, false, err

@@ -57,7 +57,7 @@ type Refusal struct {
 	SiteID int
 	Lane   string // the token's fingerprint
 	Reason string
-	Ago    time.Duration // since the answer
+	Ago    time.Duration // since the call was sent: it had the token of then
 }
 
 // Park is ParkSite for a refusal of a while ago. The first reason stays. It waits for
@@ -104,9 +104,9 @@ func (db *DB) UnparkSite(ctx context.Context, siteID int) (changed bool, err err
 			UPDATE site SET parked_at = NULL, parked_reason = NULL
 			WHERE id = $1 AND parked_at IS NOT NULL RETURNING id
 		), freed AS (
-			DELETE FROM site_refusal WHERE site_id = $1
+			DELETE FROM site_refusal WHERE site_id = $1 RETURNING site_id
 		), told AS (
-			INSERT INTO event (kind, site_id) SELECT 'site unparked', id FROM changed
+			INSERT INTO event (kind, site_id) SELECT 'site unparked', id FROM changed UNION SELECT 'site unparked', site_id FROM freed
 		)
 		SELECT EXISTS (SELECT FROM changed) OR refused_in($1) IS NOT NULL`, siteID).Scan(&changed)
 	if err != nil {

@@ -193,6 +193,20 @@ func TestOldRefusalParksNothing(t *testing.T) {
 	require.NotNil(t, b.now(t).ParkedAt, "a refusal after that")
 }
 
+// The same where the site was not parked, as others went on with another token.
+func TestOldRefusalHoldsNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.live(t, "pa", "a", 1)
+	b.live(t, "pb", "b", 2)
+	b.refuse(t, "a")
+	require.Nil(t, b.now(t).ParkedAt)
+	_, err := b.UnparkSite(t.Context(), b.site.ID)
+	require.NoError(t, err)
+	require.NoError(t, b.Park(t.Context(), db.Refusal{SiteID: b.site.ID, Lane: "a", Reason: "401", Ago: time.Hour}))
+	require.Equal(t, db.Claimed, b.claimWith(t, "a", b.load(t, "x").ids[0]))
+}
+
 // Nor when it is written while the site is let go on.
 func TestOldRefusalBesideResume(t *testing.T) {
 	t.Parallel()

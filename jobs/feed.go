@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,6 +27,10 @@ const (
 	// take a second or two: after that the connection is dead.
 	feedTime = 30 * time.Second
 
+	// insertChunk is how many jobs are inserted at once: River reads each back whole,
+	// and the answer must fit into a socket's buffer, as db.FeedAtOnce says.
+	insertChunk = 250
+
 	// DefaultWindow is how many renames of a site have a job at most (for each
 	// priority that pushes in front, and a tenth for each that waits behind): enough for minutes of work at any limit,
 	// and river_job stays small.
@@ -35,8 +40,8 @@ const (
 // Client is River's client on a pgx pool.
 type Client = river.Client[pgx.Tx]
 
-// Feed gives jobs to the site's due renames that have none, within tx. It
-// returns how many.
+// Feed gives jobs to the site's due renames that have none, within tx: db.FeedAtOnce
+// at most. It returns how many.
 func Feed(ctx context.Context, tx pgx.Tx, client *Client, site db.Site, window int) (int, error) {
 	return feed(ctx, tx, client, feedParams(site, window))
 }
@@ -52,26 +57,32 @@ func feed(ctx context.Context, tx pgx.Tx, client *Client, p db.FeedParams) (int,
 	if err != nil || !ok || len(rows) == 0 {
 		return 0, err
 	}
+	for chunk := range slices.Chunk(rows, insertChunk) {
+		if err := insert(ctx, tx, client, p.Queue, chunk); err != nil {
+			return 0, err
+		}
+	}
+	failpoint.Hit("feeding")
+	return len(rows), nil
+}
+
+func insert(ctx context.Context, tx pgx.Tx, client *Client, queue string, rows []db.FeedRow) error {
 	params := make([]river.InsertManyParams, len(rows))
 	for i, r := range rows {
 		params[i] = river.InsertManyParams{
 			Args:       RenameArgs{RenameID: r.RenameID},
-			InsertOpts: &river.InsertOpts{Queue: p.Queue, Priority: r.Priority},
+			InsertOpts: &river.InsertOpts{Queue: queue, Priority: r.Priority},
 		}
 	}
 	inserted, err := client.InsertManyTx(ctx, tx, params)
 	if err != nil {
-		return 0, fmt.Errorf("error inserting %d jobs: %w", len(params), err)
+		return fmt.Errorf("error inserting %d jobs: %w", len(params), err)
 	}
 	ids := make([]int64, len(inserted))
 	for i, r := range inserted {
 		ids[i] = r.Job.ID
 	}
-	if err := db.MakeDue(ctx, tx, ids); err != nil {
-		return 0, err
-	}
-	failpoint.Hit("feeding")
-	return len(rows), nil
+	return db.MakeDue(ctx, tx, ids)
 }
 
 // feeder tops up one site's jobs: as rows finish, when one is due again, and
@@ -182,9 +193,12 @@ func (f *feeder) feed(ctx context.Context) error {
 	err := pgx.BeginFunc(ctx, f.db.Pool(), func(tx pgx.Tx) error {
 		p := feedParams(f.site, f.window)
 		p.ProcessID, p.Running, p.Lane, p.Stale = f.process, f.running.list(), f.lane, f.times.Stale
-		_, err := feed(ctx, tx, f.client, p)
+		n, err := feed(ctx, tx, f.client, p)
 		if err != nil {
 			return err
+		}
+		if n == db.FeedAtOnce {
+			f.wakeIn(0)
 		}
 		return f.share(ctx, tx, p)
 	})

@@ -267,6 +267,31 @@ func TestParkingEndsWithThePool(t *testing.T) {
 	require.EqualValues(t, 20, b.status(t, batch).Pending)
 }
 
+// TestSlowRefusalBesideResume: a call that was sent before the site was resumed says
+// nothing of the token as it is now.
+func TestSlowRefusalBesideResume(t *testing.T) {
+	t.Parallel()
+
+	const rows = 4
+	b := setup(t, settings{concurrency: 1, api: webflowtest.Config{Assets: rows}})
+	arrived, open := b.dam(t)
+	site := b.siteConfig(t)
+	b.startWith(t, b.DB, site)
+	batch := b.load(t, names("new", 0, rows))
+	untilArrived(t, arrived)
+	require.NoError(t, b.ParkSite(t.Context(), b.site.ID, site.Lane.Fingerprint, "401"))
+	_, err := b.UnparkSite(t.Context(), b.site.ID)
+	require.NoError(t, err)
+	// Ages are known as exactly as the database answers quickly: the resume is well between the call and its answer.
+	b.exec(t, `UPDATE event SET at = at + interval '2 s' WHERE kind = 'site unparked'`)
+	time.Sleep(4 * time.Second)
+	b.api.FailNext(webflowtest.Status(http.StatusUnauthorized))
+	open()
+	b.untilDone(t, batch)
+	require.EqualValues(t, rows, b.status(t, batch).Succeeded)
+	require.Equal(t, 1, value[int](t, b, `SELECT count(*)::int FROM event WHERE kind = 'site parked' AND site_id = $1`, b.site.ID))
+}
+
 // dam puts a gate before the stand-in, for pools that are started from now on: all
 // calls wait there until it is opened, and tell that they have come.
 func (b *testBundle) dam(t testing.TB) (arrived <-chan struct{}, open func()) {

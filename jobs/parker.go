@@ -37,7 +37,7 @@ type parkerConfig struct {
 
 type parking struct {
 	reason  string
-	since   time.Time // of the answer; the process may stand still before it is written
+	since   time.Time // of the call; the process may stand still before its refusal is written
 	written chan struct{}
 }
 
@@ -45,22 +45,22 @@ func newParker(cfg parkerConfig) *parker {
 	return &parker{parkerConfig: cfg, asked: make(chan *parking, 1)}
 }
 
-// park returns when the refusal is written. When ctx ends or the process stops before
+// park returns when the refusal of a call that was sent then is written. When ctx ends or the process stops before
 // that, it may never be: then the next call is refused too.
-func (p *parker) park(ctx context.Context, reason string) {
+func (p *parker) park(ctx context.Context, reason string, sent time.Time) {
 	select {
-	case <-p.begin(reason).written:
+	case <-p.begin(reason, sent).written:
 	case <-p.gate.stopping:
 	case <-ctx.Done():
 	}
 }
 
 // begin closes the gates, unless a parking is under way: then it is that one.
-func (p *parker) begin(reason string) *parking {
+func (p *parker) begin(reason string, sent time.Time) *parking {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.pending == nil {
-		p.pending = &parking{reason: reason, since: time.Now(), written: make(chan struct{})}
+		p.pending = &parking{reason: reason, since: sent, written: make(chan struct{})}
 		for _, g := range p.gates {
 			g.close()
 		}

@@ -156,7 +156,7 @@ func (w *renameWorker) send(ctx context.Context, site *siteRun, g throttle.Grant
 	if c.Probe {
 		o = o.probed()
 	}
-	heed(ctx, site, o)
+	heed(ctx, site, o, meta.SentAt)
 	result.Asset.DisplayName = site.client.Redact(storable(result.Asset.DisplayName))
 	f := finishOf(c, result.Asset, meta, callErr, o)
 	f.GrantID = g.ID
@@ -171,12 +171,12 @@ func (w *renameWorker) send(ctx context.Context, site *siteRun, g throttle.Grant
 
 // heed passes on what the answer means for all others: before the finish, so
 // that no job is fed in between.
-func heed(ctx context.Context, site *siteRun, o outcome) {
+func heed(ctx context.Context, site *siteRun, o outcome, sent time.Time) {
 	if o.Block > 0 {
 		site.lane.Block(o.Block)
 	}
 	if o.Park != "" {
-		site.parker.park(ctx, o.Park)
+		site.parker.park(ctx, o.Park, sent)
 	}
 }
 

@@ -158,7 +158,11 @@ func (n *run) explain(ctx context.Context, stopped bool, now time.Time, err erro
 // park does as a refused rename does; the run goes on when the site does.
 func (n *run) park(ctx context.Context, err error) error {
 	reason := told(err) + "; mend the token, then `relabel site resume" + report.SiteFlag(n.site.Site.Name) + "`"
-	if err := n.cfg.DB.ParkSite(ctx, n.site.Site.ID, n.site.Lane.Fingerprint, reason); err != nil {
+	refusal := db.Refusal{SiteID: n.site.Site.ID, Lane: n.site.Lane.Fingerprint, Reason: reason}
+	if e := (*webflow.Error)(nil); errors.As(err, &e) {
+		refusal.Ago = time.Since(e.Meta.SentAt)
+	}
+	if err := n.cfg.DB.Park(ctx, refusal); err != nil {
 		return err
 	}
 	return n.cfg.DB.ReleaseRun(ctx, n.RunWork)
