@@ -95,11 +95,11 @@ func list[T any](t tb, b *testBundle, sql string, args ...any) []T {
 
 // rowsOf makes rows of words: "a" is asset a, "a/fr" asset a in locale fr, "!a" a row that was refused. Each
 // sets a name that tells the line.
-func rowsOf(targets ...string) iter.Seq2[*db.Row, error] {
-	return func(yield func(*db.Row, error) bool) {
+func rowsOf(targets ...string) iter.Seq2[*db.SourceRow, error] {
+	return func(yield func(*db.SourceRow, error) bool) {
 		for i, target := range targets {
 			name := fmt.Sprintf("%s, line %d", target, i+2)
-			row := db.Row{Line: int64(i + 2), DisplayName: &name}
+			row := db.SourceRow{Line: int64(i + 2), DisplayName: &name}
 			if good, refused := strings.CutPrefix(target, "!"); refused {
 				target, row.Refused = good, "no good"
 			}
@@ -114,7 +114,7 @@ func rowsOf(targets ...string) iter.Seq2[*db.Row, error] {
 func noQueue(context.Context, pgx.Tx) error { return nil }
 
 // params are those of an ordinary load.
-func (b *testBundle) params(rows iter.Seq2[*db.Row, error]) db.LoadParams {
+func (b *testBundle) params(rows iter.Seq2[*db.SourceRow, error]) db.LoadParams {
 	return db.LoadParams{SiteID: b.site.ID, Name: "batch", Source: "test", Priority: 2, Rows: rows, Queue: noQueue}
 }
 

@@ -104,9 +104,9 @@ func TestClaimTellsWhatToSend(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	name, alt := "n", "t"
-	l := b.loadWith(t, b.params(func(yield func(*db.Row, error) bool) {
-		_ = yield(&db.Row{Line: 2, AssetID: "a", LocaleID: "fr", DisplayName: &name}, nil) &&
-			yield(&db.Row{Line: 3, AssetID: "b", AltText: &alt}, nil)
+	l := b.loadWith(t, b.params(func(yield func(*db.SourceRow, error) bool) {
+		_ = yield(&db.SourceRow{Line: 2, AssetID: "a", LocaleID: "fr", DisplayName: &name}, nil) &&
+			yield(&db.SourceRow{Line: 3, AssetID: "b", AltText: &alt}, nil)
 	}))
 	require.Equal(t, map[int64]db.Claim{
 		l.ids[0]: {RenameID: l.ids[0], BatchID: l.batch, SiteID: b.site.ID, Verdict: db.Claimed, Fence: 1, AssetID: "a", LocaleID: "fr", DisplayName: &name},

@@ -14,8 +14,8 @@ import (
 // wish is a row of a plan: what it wants, and what it says it expects.
 type wish struct{ target, name, alt, expected string }
 
-func (w wish) row(line int) db.Row {
-	r := db.Row{Line: int64(line)}
+func (w wish) row(line int) db.SourceRow {
+	r := db.SourceRow{Line: int64(line)}
 	r.AssetID, r.LocaleID, _ = strings.Cut(w.target, "/")
 	for _, f := range []struct {
 		text string
@@ -29,7 +29,7 @@ func (w wish) row(line int) db.Row {
 }
 
 func (b *testBundle) wishes(wishes ...wish) db.LoadParams {
-	return b.params(func(yield func(*db.Row, error) bool) {
+	return b.params(func(yield func(*db.SourceRow, error) bool) {
 		for i, w := range wishes {
 			row := w.row(i + 2)
 			if !yield(&row, nil) {

@@ -62,7 +62,7 @@ func TestLoadFromASlowSource(t *testing.T) {
 	b := setup(t)
 	slow := &testBundle{DB: b.openWith(t, "idle_in_transaction_session_timeout=200"), site: b.site}
 	rows := rowsOf("a", "b", "c")
-	waits := func(yield func(*db.Row, error) bool) {
+	waits := func(yield func(*db.SourceRow, error) bool) {
 		for row, err := range rows { // before each row, the first too, for five times the time-out
 			require.Eventually(t, func() bool {
 				return value[bool](t, b, `SELECT EXISTS (SELECT FROM pg_stat_activity
@@ -74,5 +74,5 @@ func TestLoadFromASlowSource(t *testing.T) {
 			}
 		}
 	}
-	require.Len(t, slow.loadWith(t, slow.params(iter.Seq2[*db.Row, error](waits))).ids, 3)
+	require.Len(t, slow.loadWith(t, slow.params(iter.Seq2[*db.SourceRow, error](waits))).ids, 3)
 }

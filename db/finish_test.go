@@ -235,9 +235,9 @@ func TestFinishAcrossBatchesAtOnce(t *testing.T) {
 }
 
 // numberedFrom makes rows of targets that no batch has yet.
-func numberedFrom(b *testBundle, t tb, n int) func(func(*db.Row, error) bool) {
+func numberedFrom(b *testBundle, t tb, n int) func(func(*db.SourceRow, error) bool) {
 	have := value[int](t, b, `SELECT count(*)::int FROM rename`)
-	return func(yield func(*db.Row, error) bool) {
+	return func(yield func(*db.SourceRow, error) bool) {
 		for row, err := range numbered(have+n, have+n) {
 			if int(row.Line) >= have+2 && !yield(row, err) {
 				return

@@ -15,8 +15,8 @@ import (
 )
 
 // then appends to rows what is to happen after the last one.
-func then(rows iter.Seq2[*db.Row, error], next func() error) iter.Seq2[*db.Row, error] {
-	return func(yield func(*db.Row, error) bool) {
+func then(rows iter.Seq2[*db.SourceRow, error], next func() error) iter.Seq2[*db.SourceRow, error] {
+	return func(yield func(*db.SourceRow, error) bool) {
 		for row, err := range rows {
 			if !yield(row, err) {
 				return
@@ -29,11 +29,11 @@ func then(rows iter.Seq2[*db.Row, error], next func() error) iter.Seq2[*db.Row, 
 }
 
 // numbered makes n rows of targets of their own, or of modulo targets.
-func numbered(n, modulo int) iter.Seq2[*db.Row, error] {
-	return func(yield func(*db.Row, error) bool) {
+func numbered(n, modulo int) iter.Seq2[*db.SourceRow, error] {
+	return func(yield func(*db.SourceRow, error) bool) {
 		name := "name"
 		for i := range n {
-			row := db.Row{Line: int64(i + 2), AssetID: fmt.Sprintf("%024x", i%modulo), DisplayName: &name}
+			row := db.SourceRow{Line: int64(i + 2), AssetID: fmt.Sprintf("%024x", i%modulo), DisplayName: &name}
 			if !yield(&row, nil) {
 				return
 			}
@@ -54,10 +54,10 @@ func TestLoadKeepsRows(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	name, alt, expected := "Größe, 2\n\"x\"", "", "old"
-	rows := func(yield func(*db.Row, error) bool) {
-		_ = yield(&db.Row{Line: 7, AssetID: "a1", LocaleID: "l1", DisplayName: &name, AltText: &alt, ExpectedName: &expected}, nil) &&
-			yield(&db.Row{Line: 9, AssetID: "a2", AltText: &alt}, nil) &&
-			yield(&db.Row{Line: 11, AssetID: "a2", Refused: "sets nothing"}, nil)
+	rows := func(yield func(*db.SourceRow, error) bool) {
+		_ = yield(&db.SourceRow{Line: 7, AssetID: "a1", LocaleID: "l1", DisplayName: &name, AltText: &alt, ExpectedName: &expected}, nil) &&
+			yield(&db.SourceRow{Line: 9, AssetID: "a2", AltText: &alt}, nil) &&
+			yield(&db.SourceRow{Line: 11, AssetID: "a2", Refused: "sets nothing"}, nil)
 	}
 	p := b.params(rows)
 	p.Name, p.Source, p.Priority = "spring", "spring.csv", 3
@@ -148,7 +148,7 @@ func TestLoadIsAllOrNothing(t *testing.T) {
 	all := setup(t)
 	errSource := errors.New("line 4: the quote is not closed")
 	errQueue := errors.New("no job can be inserted")
-	after := func(rows iter.Seq2[*db.Row, error], err error) iter.Seq2[*db.Row, error] {
+	after := func(rows iter.Seq2[*db.SourceRow, error], err error) iter.Seq2[*db.SourceRow, error] {
 		return then(rows, func() error { return err })
 	}
 	tests := map[string]struct {
@@ -162,7 +162,7 @@ func TestLoadIsAllOrNothing(t *testing.T) {
 		"error far in":      {func(p *db.LoadParams) { p.Rows = after(numbered(20_000, 20_000), errSource) }, errSource, ""},
 		"no job":            {func(p *db.LoadParams) { p.Queue = func(context.Context, pgx.Tx) error { return errQueue } }, errQueue, ""},
 		"NUL in a name": {func(p *db.LoadParams) {
-			p.Rows = func(yield func(*db.Row, error) bool) { yield(&db.Row{AssetID: "a", DisplayName: ptr("a\x00b")}, nil) }
+			p.Rows = func(yield func(*db.SourceRow, error) bool) { yield(&db.SourceRow{AssetID: "a", DisplayName: ptr("a\x00b")}, nil) }
 		}, nil, "error copying rows"},
 		"no such site":     {func(p *db.LoadParams) { p.SiteID = -1 }, nil, "error creating the batch"},
 		"no such priority": {func(p *db.LoadParams) { p.Priority = 9 }, nil, "error creating the batch"},
@@ -420,9 +420,9 @@ func TestLoadAgain(t *testing.T) {
 }
 
 // named is one row with a name of its own.
-func named(asset, name string) iter.Seq2[*db.Row, error] {
-	return func(yield func(*db.Row, error) bool) {
-		yield(&db.Row{Line: 2, AssetID: asset, DisplayName: &name}, nil)
+func named(asset, name string) iter.Seq2[*db.SourceRow, error] {
+	return func(yield func(*db.SourceRow, error) bool) {
+		yield(&db.SourceRow{Line: 2, AssetID: asset, DisplayName: &name}, nil)
 	}
 }
 
@@ -431,23 +431,23 @@ func TestLoadAgainComparesFields(t *testing.T) {
 	t.Parallel()
 	all := setup(t)
 	tests := map[string]struct {
-		sent, row db.Row
+		sent, row db.SourceRow
 		want      string
 	}{
-		"same name":              {db.Row{DisplayName: ptr("n")}, db.Row{DisplayName: ptr("n")}, "unchanged"},
-		"same name, alt kept":    {db.Row{DisplayName: ptr("n"), AltText: ptr("t")}, db.Row{DisplayName: ptr("n")}, "unchanged"},
-		"same name, alt not set": {db.Row{DisplayName: ptr("n")}, db.Row{DisplayName: ptr("n"), AltText: ptr("t")}, "pending"},
-		"another name":           {db.Row{DisplayName: ptr("n")}, db.Row{DisplayName: ptr("N")}, "pending"},
-		"another alt":            {db.Row{AltText: ptr("t")}, db.Row{AltText: ptr("")}, "pending"},
-		"empty alt":              {db.Row{AltText: ptr("")}, db.Row{AltText: ptr("")}, "unchanged"},
+		"same name":              {db.SourceRow{DisplayName: ptr("n")}, db.SourceRow{DisplayName: ptr("n")}, "unchanged"},
+		"same name, alt kept":    {db.SourceRow{DisplayName: ptr("n"), AltText: ptr("t")}, db.SourceRow{DisplayName: ptr("n")}, "unchanged"},
+		"same name, alt not set": {db.SourceRow{DisplayName: ptr("n")}, db.SourceRow{DisplayName: ptr("n"), AltText: ptr("t")}, "pending"},
+		"another name":           {db.SourceRow{DisplayName: ptr("n")}, db.SourceRow{DisplayName: ptr("N")}, "pending"},
+		"another alt":            {db.SourceRow{AltText: ptr("t")}, db.SourceRow{AltText: ptr("")}, "pending"},
+		"empty alt":              {db.SourceRow{AltText: ptr("")}, db.SourceRow{AltText: ptr("")}, "unchanged"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := all.elsewhere(t)
-			one := func(r db.Row) db.LoadParams {
+			one := func(r db.SourceRow) db.LoadParams {
 				r.AssetID, r.Line = "a", 2
-				return b.params(func(yield func(*db.Row, error) bool) { yield(&r, nil) })
+				return b.params(func(yield func(*db.SourceRow, error) bool) { yield(&r, nil) })
 			}
 			b.settle(t, b.loadWith(t, one(tt.sent)).ids[0], "succeeded")
 			require.Equal(t, tt.want, b.statuses(t, b.loadWith(t, one(tt.row)).batch))

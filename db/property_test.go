@@ -91,10 +91,10 @@ func (m *machine) stepAccept(t *rapid.T) {
 func (m *machine) draw(t *rapid.T) (*modelBatch, db.LoadParams) {
 	words := rapid.SliceOfN(rapid.SampledFrom([]string{"a", "a", "a", "b", "a/fr", "!a"}), 1, 3).Draw(t, "targets")
 	b := &modelBatch{forced: rapid.Bool().Draw(t, "force")}
-	var rows []db.Row
+	var rows []db.SourceRow
 	for i, w := range words {
 		name := rapid.SampledFrom([]string{"x", "y"}).Draw(t, "name")
-		row := db.Row{Line: int64(i + 2), DisplayName: &name}
+		row := db.SourceRow{Line: int64(i + 2), DisplayName: &name}
 		target, refused := strings.CutPrefix(w, "!")
 		if row.AssetID, row.LocaleID, _ = strings.Cut(target, "/"); refused {
 			row.Refused = "no good"
@@ -102,7 +102,7 @@ func (m *machine) draw(t *rapid.T) (*modelBatch, db.LoadParams) {
 		rows = append(rows, row)
 		b.rows = append(b.rows, &modelRow{batch: b, target: w, name: name, attempts: map[int32]bool{}})
 	}
-	p := m.params(func(yield func(*db.Row, error) bool) {
+	p := m.params(func(yield func(*db.SourceRow, error) bool) {
 		for i := range rows {
 			if !yield(&rows[i], nil) {
 				return

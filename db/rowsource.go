@@ -12,12 +12,12 @@ func rowColumns() []string {
 
 // rowSource feeds COPY from an iterator of rows: pgx.CopyFromSource.
 type rowSource struct {
-	next    func() (*Row, error, bool)
+	next    func() (*SourceRow, error, bool)
 	batchID int64
 	siteID  int
 	now     time.Time
 
-	row    *Row
+	row    *SourceRow
 	counts loadCounts
 	err    error
 	values [11]any // reused: COPY encodes a row before it asks for the next

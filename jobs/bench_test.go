@@ -94,10 +94,10 @@ func benchRelabel(b *testing.B, n int) time.Duration {
 	start := time.Now()
 	batch, err := d.Load(ctx, db.LoadParams{
 		SiteID: site.ID, Name: "bench", Source: "bench", Priority: 2,
-		Rows: func(yield func(*db.Row, error) bool) {
+		Rows: func(yield func(*db.SourceRow, error) bool) {
 			name := "n"
 			for i := range n {
-				if !yield(&db.Row{Line: int64(i + 2), AssetID: assetID(i), DisplayName: &name}, nil) {
+				if !yield(&db.SourceRow{Line: int64(i + 2), AssetID: assetID(i), DisplayName: &name}, nil) {
 					return
 				}
 			}

@@ -178,9 +178,9 @@ func (s *beside) loadOf(site db.Site, rows int, planned bool) int64 {
 	name := "n"
 	id, err := s.db.Load(s.Context(), db.LoadParams{
 		SiteID: site.ID, Name: "bench", Source: "bench", Priority: 2, Planned: planned, Queue: s.queue(site),
-		Rows: func(yield func(*db.Row, error) bool) {
+		Rows: func(yield func(*db.SourceRow, error) bool) {
 			for i := range rows {
-				if !yield(&db.Row{Line: int64(i + 2), AssetID: assetID(i), DisplayName: &name}, nil) {
+				if !yield(&db.SourceRow{Line: int64(i + 2), AssetID: assetID(i), DisplayName: &name}, nil) {
 					return
 				}
 			}

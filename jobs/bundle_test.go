@@ -211,10 +211,10 @@ func names(prefix string, from, to int) []want {
 	return list
 }
 
-func rowsOf(list []want) iter.Seq2[*db.Row, error] {
-	return func(yield func(*db.Row, error) bool) {
+func rowsOf(list []want) iter.Seq2[*db.SourceRow, error] {
+	return func(yield func(*db.SourceRow, error) bool) {
 		for i, w := range list {
-			row := db.Row{Line: int64(i + 2), AssetID: webflowtest.AssetID(w.asset), DisplayName: &w.name}
+			row := db.SourceRow{Line: int64(i + 2), AssetID: webflowtest.AssetID(w.asset), DisplayName: &w.name}
 			if !yield(&row, nil) {
 				return
 			}

@@ -52,9 +52,9 @@ func (l *loader) useLocales(ctx context.Context, rows rowSource) error {
 // rows hands over what may be loaded. Once a row is refused (without
 // SkipInvalid) nothing more is handed over, but all is read, so that every
 // problem is listed in one go.
-func (l *loader) rows(ctx context.Context, source rowSource) iter.Seq2[*db.Row, error] {
-	return func(yield func(*db.Row, error) bool) {
-		var row db.Row
+func (l *loader) rows(ctx context.Context, source rowSource) iter.Seq2[*db.SourceRow, error] {
+	return func(yield func(*db.SourceRow, error) bool) {
+		var row db.SourceRow
 		for chunk, err := range source.Chunks(ctx) {
 			if err != nil {
 				yield(nil, err)
@@ -84,8 +84,8 @@ func (l *loader) rows(ctx context.Context, source rowSource) iter.Seq2[*db.Row, 
 	}
 }
 
-func (l *loader) take(in *intake.Row, out *db.Row) {
-	*out = db.Row{
+func (l *loader) take(in *intake.Row, out *db.SourceRow) {
+	*out = db.SourceRow{
 		Line: in.Line, AssetID: in.AssetID, LocaleID: in.LocaleID,
 		DisplayName: in.DisplayName, AltText: in.AltText, ExpectedName: in.ExpectedName,
 	}

@@ -77,9 +77,9 @@ func (b *testBundle) plan(t *testing.T, locale string, assets ...string) int64 {
 	name := "new"
 	id, err := b.Load(t.Context(), db.LoadParams{
 		SiteID: b.site.ID, Name: "test", Source: "test", Priority: 2, Planned: true,
-		Rows: func(yield func(*db.Row, error) bool) {
+		Rows: func(yield func(*db.SourceRow, error) bool) {
 			for i, a := range assets {
-				if !yield(&db.Row{Line: int64(i + 2), AssetID: a, LocaleID: locale, DisplayName: &name}, nil) {
+				if !yield(&db.SourceRow{Line: int64(i + 2), AssetID: a, LocaleID: locale, DisplayName: &name}, nil) {
 					return
 				}
 			}

@@ -236,10 +236,10 @@ func TestReadStory(t *testing.T) {
 	site, err := d.SiteByName(ctx, db.DefaultSite)
 	require.NoError(t, err)
 	load := func(name string) int64 {
-		row := db.Row{Line: 2, AssetID: "a", DisplayName: &name}
+		row := db.SourceRow{Line: 2, AssetID: "a", DisplayName: &name}
 		id, err := d.Load(ctx, db.LoadParams{
 			SiteID: site.ID, Name: name, Source: "test.csv", Priority: 2,
-			Rows:  func(yield func(*db.Row, error) bool) { yield(&row, nil) },
+			Rows:  func(yield func(*db.SourceRow, error) bool) { yield(&row, nil) },
 			Queue: func(context.Context, pgx.Tx) error { return nil },
 		})
 		require.NoError(t, err)
