@@ -9,8 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Deed is a change that a person made.
-type Deed struct {
+// AuditEntry is a change that a person made.
+type AuditEntry struct {
 	ID      int64     `json:"id"`
 	At      time.Time `json:"at"`
 	Who     string    `json:"who"`
@@ -28,7 +28,7 @@ func BatchSubject(id int64) string { return "batch " + strconv.FormatInt(id, 10)
 // Audit runs an action of a person between two writes of its row, so that none
 // happens without one. The action tells how many rows it touched, or a negative
 // number where there is nothing to count.
-func (db *DB) Audit(ctx context.Context, d Deed, act func(context.Context) (rows int64, err error)) error {
+func (db *DB) Audit(ctx context.Context, d AuditEntry, act func(context.Context) (rows int64, err error)) error {
 	var id int64
 	err := db.pool.QueryRow(ctx, `
 		INSERT INTO audit (who, via, action, subject, detail)
@@ -54,14 +54,14 @@ func (db *DB) Audit(ctx context.Context, d Deed, act func(context.Context) (rows
 	return actErr
 }
 
-// Deeds lists what people did, newest first, before an id (0: from the newest),
+// AuditEntries lists what people did, newest first, before an id (0: from the newest),
 // to one subject or with an empty one to all.
-func (db *DB) Deeds(ctx context.Context, subject string, before int64, limit int) ([]Deed, error) {
+func (db *DB) AuditEntries(ctx context.Context, subject string, before int64, limit int) ([]AuditEntry, error) {
 	where := ``
 	if subject != "" {
 		where = `AND subject = @subject`
 	}
-	return collect[Deed](ctx, db.pool, "reading who did what", `
+	return collect[AuditEntry](ctx, db.pool, "reading who did what", `
 		SELECT id, at, who, via, action, subject, detail, rows, result FROM audit
 		WHERE (@before::bigint = 0 OR id < @before) `+where+`
 		ORDER BY id DESC LIMIT @limit`,

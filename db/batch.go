@@ -172,9 +172,9 @@ func (db *DB) ChangeBatch(ctx context.Context, id int64, status string) error {
 	return db.EndCancelled(ctx, site.ID)
 }
 
-// Workload is what a site has to do: its batches that are neither planned nor
+// SiteBacklog is what a site has to do: its batches that are neither planned nor
 // at their end.
-type Workload struct {
+type SiteBacklog struct {
 	Open         int64 // rows to send; those of paused batches are not among them
 	Paused       int64 // rows that wait because their batch is paused
 	Ending       int64 // rows of cancelled batches that have not ended yet
@@ -204,14 +204,14 @@ FROM site s JOIN breaker k ON k.site_id = s.id
 LEFT JOIN batch b ON b.site_id = s.id AND b.status IN ('active', 'paused', 'cancelled') AND b.finished_at IS NULL
 WHERE s.id = @site GROUP BY s.id, k.site_id`
 
-// Workload reads what a site has to do: one row a batch that is open.
-func (db *DB) Workload(ctx context.Context, siteID int) (Workload, error) {
-	list, err := collect[Workload](ctx, db.pool, "reading the workload", workloadSQL, pgx.NamedArgs{"site": siteID})
+// SiteBacklog reads what a site has to do: one row a batch that is open.
+func (db *DB) SiteBacklog(ctx context.Context, siteID int) (SiteBacklog, error) {
+	list, err := collect[SiteBacklog](ctx, db.pool, "reading the workload", workloadSQL, pgx.NamedArgs{"site": siteID})
 	if err != nil {
-		return Workload{}, err
+		return SiteBacklog{}, err
 	}
 	if len(list) == 0 {
-		return Workload{}, fmt.Errorf("error reading the workload: %w: id %d", ErrNoSite, siteID)
+		return SiteBacklog{}, fmt.Errorf("error reading the workload: %w: id %d", ErrNoSite, siteID)
 	}
 	return list[0], nil
 }

@@ -331,3 +331,15 @@ func TestRetryBatchNotYetCancelled(t *testing.T) {
 	require.Equal(t, "done", b.status(t, l.batch).Status)
 	b.requireCountsAddUp(t)
 }
+
+// A retry without a batch is no retry of all batches.
+func TestRetryOfNoBatch(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	l := b.load(t, "a")
+	_, err := b.CancelBatch(t.Context(), l.batch, nil)
+	require.NoError(t, err)
+	_, err = b.RetryBatch(t.Context(), db.RetryParams{Statuses: db.Retryable()})
+	require.ErrorIs(t, err, db.ErrNoBatch)
+	require.EqualValues(t, 1, b.status(t, l.batch).Cancelled)
+}

@@ -185,19 +185,19 @@ func TestBrokenRenames(t *testing.T) {
 	})
 	x.reads("figures", func(ctx context.Context, d *db.DB) error {
 		now := time.Now()
-		return errors.Join(drop1(d.Workload(ctx, x.site.ID)), drop1(d.TroubledSince(ctx, x.site.ID, now)),
+		return errors.Join(drop1(d.SiteBacklog(ctx, x.site.ID)), drop1(d.TroubledSince(ctx, x.site.ID, now)),
 			drop1(d.Calls(ctx, l.batch, now.Add(-time.Hour), now, time.Minute)), drop1(d.LaneUsers(ctx)), drop1(d.LiveProcesses(ctx)),
-			drop1(d.WorkedSince(ctx, []int{x.site.ID}, now)))
+			drop1(d.SiteProgress(ctx, []int{x.site.ID}, now)))
 	})
 	x.reads("findings", func(ctx context.Context, d *db.DB) error {
 		return errors.Join(drop1(d.CountFound(ctx, l.batch, time.Now())), drain(d.Findings(ctx, l.batch, time.Now(), []string{"changed"}, 5)))
 	})
 	x.reads("story", func(ctx context.Context, d *db.DB) error {
-		return errors.Join(drop1(d.Facts(ctx, db.StoryParams{AssetID: "a"})), drop1(d.Facts(ctx, db.StoryParams{RenameID: l.ids[1]})))
+		return errors.Join(drop1(d.History(ctx, db.StoryParams{AssetID: "a"})), drop1(d.History(ctx, db.StoryParams{RenameID: l.ids[1]})))
 	})
-	x.reads("job table", func(ctx context.Context, d *db.DB) error {
-		return errors.Join(drop1(d.Jobs(ctx, db.JobQuery{})), drop1(d.CountJobs(ctx, db.JobFilter{Name: "line"}, 0)),
-			drop1(d.JobErrors(ctx, db.JobFilter{}, 5)), drop1(d.AllJobErrors(ctx, db.JobFilter{}, 5)))
+	x.reads("row table", func(ctx context.Context, d *db.DB) error {
+		return errors.Join(drop1(d.Rows(ctx, db.RowQuery{})), drop1(d.CountRows(ctx, db.RowFilter{Name: "line"}, 0)),
+			drop1(d.RowErrors(ctx, db.RowFilter{}, 5)), drop1(d.AllRowErrors(ctx, db.RowFilter{}, 5)))
 	})
 	x.whole("claim", func(ctx context.Context, d *db.DB) error {
 		return drop1(d.Claim(ctx, db.ClaimParams{ProcessID: process, RenameIDs: l.ids[2:3], Lease: lease, Quarantine: quarantine}))
@@ -210,7 +210,7 @@ func TestBrokenRenames(t *testing.T) {
 		return drop1(d.RetryBatch(ctx, db.RetryParams{BatchID: l.batch, Statuses: []string{"failed"}}))
 	})
 	x.steps("cancel rows", func(ctx context.Context, d *db.DB) error {
-		return drop1(d.CancelJobs(ctx, db.JobFilter{AssetID: "d"}, nil))
+		return drop1(d.CancelRows(ctx, db.RowFilter{AssetID: "d"}, nil))
 	})
 	x.steps("abandon", func(ctx context.Context, d *db.DB) error { return d.Abandon(ctx, x.site.ID, "its API is gone") })
 	require.Zero(t, x.status(t, l.batch).Left())
@@ -250,7 +250,7 @@ func TestBrokenSites(t *testing.T) {
 	})
 	x.whole("beat", func(ctx context.Context, d *db.DB) error { return d.Beat(ctx, db.Process{ID: process}) })
 	x.whole("end", func(ctx context.Context, d *db.DB) error { return d.EndProcess(ctx, process) })
-	x.reads("deeds", func(ctx context.Context, d *db.DB) error { return drop1(d.Deeds(ctx, "", 0, 5)) })
+	x.reads("deeds", func(ctx context.Context, d *db.DB) error { return drop1(d.AuditEntries(ctx, "", 0, 5)) })
 	x.steps("hold", func(ctx context.Context, d *db.DB) error {
 		release, ok, err := d.TryHold(ctx, "mine")
 		if ok {

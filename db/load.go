@@ -32,7 +32,7 @@ type LoadParams struct {
 	Force    bool                                // send also what the target has already
 	Planned  bool                                // only store it: Compare and Apply come later, and Queue is not called
 	Map      string                              // how its columns were named, to be kept
-	Rows     iter.Seq2[*SourceRow, error]              // the pointer is valid until the next row; an error ends the load, nothing is kept
+	Rows     iter.Seq2[*SourceRow, error]        // the pointer is valid until the next row; an error ends the load, nothing is kept
 	Queue    func(context.Context, pgx.Tx) error // gives the first renames their jobs, in the load's transaction
 
 	// Stored is told the batch's number at the load's end, in its transaction; nil:

@@ -162,7 +162,9 @@ func TestLoadIsAllOrNothing(t *testing.T) {
 		"error far in":      {func(p *db.LoadParams) { p.Rows = after(numbered(20_000, 20_000), errSource) }, errSource, ""},
 		"no job":            {func(p *db.LoadParams) { p.Queue = func(context.Context, pgx.Tx) error { return errQueue } }, errQueue, ""},
 		"NUL in a name": {func(p *db.LoadParams) {
-			p.Rows = func(yield func(*db.SourceRow, error) bool) { yield(&db.SourceRow{AssetID: "a", DisplayName: ptr("a\x00b")}, nil) }
+			p.Rows = func(yield func(*db.SourceRow, error) bool) {
+				yield(&db.SourceRow{AssetID: "a", DisplayName: ptr("a\x00b")}, nil)
+			}
 		}, nil, "error copying rows"},
 		"no such site":     {func(p *db.LoadParams) { p.SiteID = -1 }, nil, "error creating the batch"},
 		"no such priority": {func(p *db.LoadParams) { p.Priority = 9 }, nil, "error creating the batch"},

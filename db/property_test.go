@@ -248,8 +248,8 @@ func (m *machine) stepRetry(t *rapid.T) {
 }
 
 // filter draws a choice of the site's rows, as SQL and as Go.
-func (m *machine) filter(t *rapid.T, statuses ...string) (db.JobFilter, func(*modelRow) bool) {
-	f := db.JobFilter{Site: m.site.Name}
+func (m *machine) filter(t *rapid.T, statuses ...string) (db.RowFilter, func(*modelRow) bool) {
+	f := db.RowFilter{Site: m.site.Name}
 	if len(m.batches) > 0 && rapid.Bool().Draw(t, "one batch") {
 		f.Batch = oneOf(t, m.batches).id
 	}
@@ -274,12 +274,12 @@ func (m *machine) filter(t *rapid.T, statuses ...string) (db.JobFilter, func(*mo
 }
 
 // countAs is the count that people are shown before they agree.
-func (m *machine) countAs(t *rapid.T, choose func(db.JobFilter) (db.JobFilter, bool), f db.JobFilter) int64 {
+func (m *machine) countAs(t *rapid.T, choose func(db.RowFilter) (db.RowFilter, bool), f db.RowFilter) int64 {
 	f, ok := choose(f)
 	if !ok {
 		return 0
 	}
-	n, err := m.CountJobs(t.Context(), f, 0)
+	n, err := m.CountRows(t.Context(), f, 0)
 	require.NoError(t, err)
 	require.True(t, n.Exact)
 	return n.Rows
@@ -292,12 +292,12 @@ func (m *machine) stepRetryJobs(t *rapid.T) {
 		all := match
 		match = func(r *modelRow) bool { return slices.Contains(db.Retryable(), r.status) && all(r) }
 	}
-	count := m.countAs(t, db.JobFilter.ForRetry, f)
+	count := m.countAs(t, db.RowFilter.ForRetry, f)
 	chosen := map[*modelRow]bool{} // before any is retried: that may supersede others
 	for _, r := range m.rows() {
 		chosen[r] = slices.Contains(db.MayRetry(), r.status) && match(r)
 	}
-	got, err := m.RetryJobs(t.Context(), f, nil)
+	got, err := m.RetryRows(t.Context(), f, nil)
 	require.NoError(t, err)
 	var want db.Retried
 	for _, b := range m.byID() {
@@ -311,8 +311,8 @@ func (m *machine) stepRetryJobs(t *rapid.T) {
 
 func (m *machine) stepCancelJobs(t *rapid.T) {
 	f, match := m.filter(t, "pending", "sending")
-	count := m.countAs(t, db.JobFilter.ForCancel, f)
-	got, err := m.CancelJobs(t.Context(), f, nil)
+	count := m.countAs(t, db.RowFilter.ForCancel, f)
+	got, err := m.CancelRows(t.Context(), f, nil)
 	require.NoError(t, err)
 	ended, sending := m.cancelRows(match)
 	require.Equal(t, db.Cancelled{Cancelled: ended, Sending: sending}, got)
@@ -322,7 +322,7 @@ func (m *machine) stepCancelJobs(t *rapid.T) {
 // stepLook pages through a choice of rows, a few rows and a short look at a time: all are there, once, in order.
 func (m *machine) stepLook(t *rapid.T) {
 	f, match := m.filter(t, db.Statuses()...)
-	sort := rapid.SampledFrom([]db.JobSort{db.SortNewest, db.SortOldest, db.SortEnded}).Draw(t, "sort")
+	sort := rapid.SampledFrom([]db.RowSort{db.SortNewest, db.SortOldest, db.SortEnded}).Draw(t, "sort")
 	limit, look := rapid.IntRange(1, 3).Draw(t, "limit"), int64(rapid.IntRange(1, 4).Draw(t, "look"))
 	var want, got []int64
 	for _, r := range m.all() {
@@ -331,11 +331,11 @@ func (m *machine) stepLook(t *rapid.T) {
 		}
 	}
 	for cursor := ""; ; {
-		page, err := m.Jobs(t.Context(), db.JobQuery{JobFilter: f, Sort: sort, Cursor: cursor, Limit: limit, Look: look})
+		page, err := m.Rows(t.Context(), db.RowQuery{RowFilter: f, Sort: sort, Cursor: cursor, Limit: limit, Look: look})
 		require.NoError(t, err)
-		require.LessOrEqual(t, len(page.Jobs), limit)
+		require.LessOrEqual(t, len(page.Rows), limit)
 		require.LessOrEqual(t, page.Looked, look)
-		for _, j := range page.Jobs {
+		for _, j := range page.Rows {
 			got = append(got, j.ID)
 		}
 		if cursor = page.Next; cursor == "" {

@@ -25,13 +25,17 @@ type Retried struct {
 	LeftOut    int64 `json:"left_out"`   // rows whose batch was cancelled while the retry went on
 }
 
-// RetryBatch makes rows of a batch pending again, see RetryJobs. Without a
-// status it makes none.
+// RetryBatch makes rows of a batch pending again, see RetryRows. Without a
+// status it makes none. The error is ErrNoBatch when there is no such batch: a
+// filter without a batch would choose the rows of all.
 func (db *DB) RetryBatch(ctx context.Context, p RetryParams) (Retried, error) {
+	if p.BatchID < 1 {
+		return Retried{}, noBatch(p.BatchID)
+	}
 	if len(p.Statuses) == 0 {
 		return Retried{}, nil
 	}
-	return db.RetryJobs(ctx, JobFilter{Batch: p.BatchID, Statuses: p.Statuses, Error: p.Error}, nil)
+	return db.RetryRows(ctx, RowFilter{Batch: p.BatchID, Statuses: p.Statuses, Error: p.Error}, nil)
 }
 
 // mayRetry is what a batch b must be for rows of it to be sent again: accepted,

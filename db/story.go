@@ -25,9 +25,9 @@ type StoryParams struct {
 // each night has 7,000 a year. The newest are told.
 const maxTold = 100
 
-// Facts are all that is known of an asset, for its story. Times are the
+// History are all that is known of an asset, for its story. Times are the
 // database's.
-type Facts struct {
+type History struct {
 	Renames  []ToldRename // in the order in which they were loaded
 	Attempts []Attempt    // by rename and fence
 	Events   []Event      // by rename and time: what made it wait
@@ -38,7 +38,7 @@ type Facts struct {
 
 // ToldRename is a rename with its batch, for a story.
 type ToldRename struct {
-	Job
+	Row
 
 	Source     string // of the batch
 	AcceptedAt *time.Time
@@ -121,9 +121,9 @@ FROM told JOIN rename r USING (id) JOIN batch b ON b.id = r.batch_id JOIN site s
 LEFT JOIN lane l ON l.fingerprint = s.lane LEFT JOIN rename n ON n.id = r.superseded_by
 ORDER BY r.id`
 
-// Facts reads an asset's story, or a rename's. The error is ErrNoRename when
+// History reads an asset's story, or a rename's. The error is ErrNoRename when
 // relabel knows nothing of it.
-func (db *DB) Facts(ctx context.Context, p StoryParams) (out Facts, err error) {
+func (db *DB) History(ctx context.Context, p StoryParams) (out History, err error) {
 	args := pgx.NamedArgs{"id": p.RenameID, "asset": p.AssetID, "locale": p.Locale, "tag": p.Tag, "limit": maxTold + 1, "ahead": MaxAhead}
 	told := `WITH told AS MATERIALIZED (SELECT @id::bigint AS id)`
 	if p.RenameID == 0 {
@@ -155,12 +155,12 @@ func (db *DB) Facts(ctx context.Context, p StoryParams) (out Facts, err error) {
 	if len(out.Renames) > maxTold {
 		out.Renames, out.More = out.Renames[1:], true
 	}
-	return out, db.addFacts(ctx, &out)
+	return out, db.addToHistory(ctx, &out)
 }
 
 func (p StoryParams) unknown() error {
 	if p.RenameID != 0 {
-		return fmt.Errorf("%w: %d; `relabel jobs list` shows those that exist", ErrNoRename, p.RenameID)
+		return fmt.Errorf("%w: %d; `relabel rows list` shows those that exist", ErrNoRename, p.RenameID)
 	}
 	where := ""
 	if p.Site != "" {
@@ -169,8 +169,8 @@ func (p StoryParams) unknown() error {
 	return fmt.Errorf("%w: none is about asset %s%s", ErrNoRename, p.AssetID, where)
 }
 
-// addFacts reads what belongs to the renames: a query each, by their ids.
-func (db *DB) addFacts(ctx context.Context, f *Facts) (err error) {
+// addToHistory reads what belongs to the renames: a query each, by their ids.
+func (db *DB) addToHistory(ctx context.Context, f *History) (err error) {
 	ids := make([]int64, len(f.Renames))
 	for i, r := range f.Renames {
 		ids[i] = r.ID
@@ -196,9 +196,9 @@ func (db *DB) addFacts(ctx context.Context, f *Facts) (err error) {
 }
 
 func (db *DB) addRenameStates(ctx context.Context, renames []ToldRename) error {
-	jobs := make([]Job, len(renames))
+	jobs := make([]Row, len(renames))
 	for i, r := range renames {
-		jobs[i] = r.Job
+		jobs[i] = r.Row
 	}
 	if err := db.addStates(ctx, jobs); err != nil {
 		return err

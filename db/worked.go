@@ -8,9 +8,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Worked is how far some sites are: their batches that are open, or have ended
+// SiteProgress is how far some sites are: their batches that are open, or have ended
 // since a moment.
-type Worked struct {
+type SiteProgress struct {
 	Total       int64
 	Ended       int64
 	Failed      int64
@@ -36,14 +36,14 @@ FROM (
 	WHERE site_id = ANY (@sites) AND finished_at >= @since AND acceptance IS NOT NULL AND status NOT IN ('active', 'paused')
 ) b`
 
-// WorkedSince reads how far sites are.
-func (db *DB) WorkedSince(ctx context.Context, siteIDs []int, since time.Time) (Worked, error) {
-	list, err := collect[Worked](ctx, db.pool, "reading the progress", workedSQL, pgx.NamedArgs{"sites": siteIDs, "since": since})
+// SiteProgress reads how far sites are.
+func (db *DB) SiteProgress(ctx context.Context, siteIDs []int, since time.Time) (SiteProgress, error) {
+	list, err := collect[SiteProgress](ctx, db.pool, "reading the progress", workedSQL, pgx.NamedArgs{"sites": siteIDs, "since": since})
 	if err != nil {
-		return Worked{}, err
+		return SiteProgress{}, err
 	}
 	if len(list) != 1 {
-		return Worked{}, fmt.Errorf("error reading the progress: %d rows", len(list))
+		return SiteProgress{}, fmt.Errorf("error reading the progress: %d rows", len(list))
 	}
 	return list[0], nil
 }

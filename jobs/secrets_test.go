@@ -85,7 +85,7 @@ func (b *testBundle) requireUnseen(t testing.TB, batch int64) {
 		require.NoError(t, err)
 		shown = append(shown, r)
 	}
-	troubles, err := b.JobErrors(t.Context(), db.JobFilter{Batch: batch}, 100)
+	troubles, err := b.RowErrors(t.Context(), db.RowFilter{Batch: batch}, 100)
 	require.NoError(t, err)
 	sites, err := b.Sites(t.Context())
 	require.NoError(t, err)

@@ -132,6 +132,9 @@ func (r *randomRun) setBatch(to, from string) {
 // retryBatch sends the failed and cancelled rows of a batch again.
 func (r *randomRun) retryBatch() {
 	id := r.anyBatch(`finished_at IS NOT NULL AND failed + cancelled + conflict > 0`)
+	if id == 0 {
+		return
+	}
 	r.retried[id] = true
 	_, err := r.db.RetryBatch(r.Context(), db.RetryParams{BatchID: id, Statuses: []string{"failed", "conflict", "cancelled"}})
 	require.NoError(r, err)
@@ -140,6 +143,9 @@ func (r *randomRun) retryBatch() {
 // retrySuperseded sends rows whose newer one was cancelled unsent.
 func (r *randomRun) retrySuperseded() {
 	id := r.anyBatch(`acceptance IS NOT NULL AND superseded > 0 AND total < 1000`)
+	if id == 0 {
+		return
+	}
 	r.retried[id] = true
 	_, err := r.db.RetryBatch(r.Context(), db.RetryParams{BatchID: id, Statuses: []string{"superseded"}})
 	require.NoError(r, err)
@@ -168,13 +174,13 @@ func (r *randomRun) swallow(h *hole) {
 }
 
 // someRows are about a tenth of the rows of an open batch, or of all batches.
-func (r *randomRun) someRows() db.JobFilter {
-	return db.JobFilter{Batch: r.anyBatch(`status IN ('active', 'paused')`), Name: strconv.Itoa(r.rnd.IntN(100))}
+func (r *randomRun) someRows() db.RowFilter {
+	return db.RowFilter{Batch: r.anyBatch(`status IN ('active', 'paused')`), Name: strconv.Itoa(r.rnd.IntN(100))}
 }
 
 // cancelRows ends rows by themselves, some while they are sent.
 func (r *randomRun) cancelRows() {
-	_, err := r.db.CancelJobs(r.Context(), r.someRows(), nil)
+	_, err := r.db.CancelRows(r.Context(), r.someRows(), nil)
 	require.NoError(r, err)
 }
 
@@ -185,7 +191,7 @@ func (r *randomRun) retryRows() {
 		return
 	}
 	r.retried[f.Batch] = true
-	_, err := r.db.RetryJobs(r.Context(), f, nil)
+	_, err := r.db.RetryRows(r.Context(), f, nil)
 	require.NoError(r, err)
 }
 

@@ -14,7 +14,7 @@ import (
 
 // audited does what changes something, with its row in the log that the dashboard
 // shows. What a person does is recorded, what relabel does by itself is not.
-func (a *app) audited(ctx context.Context, s *session, d db.Deed, act func(context.Context) (rows int64, err error)) error {
+func (a *app) audited(ctx context.Context, s *session, d db.AuditEntry, act func(context.Context) (rows int64, err error)) error {
 	d.Who, d.Via = person(), "command line"
 	return s.Audit(ctx, d, act)
 }

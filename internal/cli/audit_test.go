@@ -24,7 +24,7 @@ func TestAudit(t *testing.T) {
 	b.ok("batch", "retry", id, "--error", "timed out", "--database-url", b.env["DATABASE_URL"])
 	b.ok("plan", "names.csv")
 	b.ok("apply", "2")
-	b.ok("jobs", "cancel", "--batch", "2", "--name", "name 3", "--yes")
+	b.ok("rows", "cancel", "--batch", "2", "--name", "name 3", "--yes")
 	b.ok("batch", "cancel", "2")
 	b.ok("plan", "names.csv", "--name", "again", "--force")
 	b.ok("batch", "cancel", "3")
@@ -37,11 +37,11 @@ func TestAudit(t *testing.T) {
 	b.ok("schedule", "resume", "nightly")
 	b.ok("schedule", "run", "nightly")
 	b.ok("schedule", "remove", "nightly")
-	for _, look := range [][]string{{"status"}, {"results", id}, {"jobs", "list"}, {"why", webflowtest.AssetID(0)}, {"schedule", "list"}, {"site", "list"}} {
+	for _, look := range [][]string{{"status"}, {"results", id}, {"rows", "list"}, {"why", webflowtest.AssetID(0)}, {"schedule", "list"}, {"site", "list"}} {
 		b.ok(look...)
 	}
 
-	deeds, err := dbtest.Open(t, b.env["DATABASE_URL"]).Deeds(t.Context(), "", 0, 100)
+	deeds, err := dbtest.Open(t, b.env["DATABASE_URL"]).AuditEntries(t.Context(), "", 0, 100)
 	require.NoError(t, err)
 	var got []string
 	for _, d := range slices.Backward(deeds) {

@@ -49,7 +49,7 @@ func (a *app) setBatch(ctx context.Context, s *session, arg, use, status string)
 	if st.Status == "planned" {
 		return a.setPlan(ctx, s, st, status)
 	}
-	err = a.audited(ctx, s, db.Deed{Action: use, Subject: db.BatchSubject(id)}, func(ctx context.Context) (int64, error) {
+	err = a.audited(ctx, s, db.AuditEntry{Action: use, Subject: db.BatchSubject(id)}, func(ctx context.Context) (int64, error) {
 		return st.Left(), s.ChangeBatch(ctx, id, status)
 	})
 	if err != nil {
@@ -87,7 +87,7 @@ func (a *app) setPlan(ctx context.Context, s *session, st db.BatchStatus, status
 		return fmt.Errorf("batch %d is a plan, of which nothing is sent: `relabel apply %d` sends it, `relabel batch cancel %d` drops it",
 			st.Batch, st.Batch, st.Batch)
 	}
-	err := a.audited(ctx, s, db.Deed{Action: "discard", Subject: db.BatchSubject(st.Batch)}, func(ctx context.Context) (int64, error) {
+	err := a.audited(ctx, s, db.AuditEntry{Action: "discard", Subject: db.BatchSubject(st.Batch)}, func(ctx context.Context) (int64, error) {
 		return st.Total, s.Discard(ctx, st.Batch)
 	})
 	if err != nil {

@@ -51,8 +51,8 @@ func TestPrimaryLocaleIsOneTarget(t *testing.T) {
 			require.Equal(t, "last", b.api.Name(webflowtest.AssetID(0), ""))
 			require.Equal(t, reads, b.reads(), "it is kept")
 
-			byID := b.ok("jobs", "list", "--csv", "--locale", webflowtest.PrimaryLocale).stdout
-			require.Equal(t, b.ok("jobs", "list", "--csv", "--locale", "primary").stdout, byID)
+			byID := b.ok("rows", "list", "--csv", "--locale", webflowtest.PrimaryLocale).stdout
+			require.Equal(t, b.ok("rows", "list", "--csv", "--locale", "primary").stdout, byID)
 			require.Contains(t, byID, "NEW")
 			require.NotContains(t, byID, "nouveau")
 			require.Contains(t, b.ok("why", webflowtest.AssetID(0), "--locale", webflowtest.PrimaryLocale).stdout, "NEW")

@@ -328,7 +328,7 @@ func (a *app) accept(ctx context.Context, s *session, site db.Site, id, replaces
 	if err != nil {
 		return err
 	}
-	d := db.Deed{Action: "apply", Subject: db.BatchSubject(id)}
+	d := db.AuditEntry{Action: "apply", Subject: db.BatchSubject(id)}
 	if replaces != 0 {
 		d.Detail = "in place of " + db.BatchSubject(replaces)
 	}

@@ -48,7 +48,7 @@ func (a *app) batchRetry(ctx context.Context, s *session, p db.RetryParams, opti
 		return err
 	}
 	var got db.Retried
-	d := db.Deed{Action: "retry", Subject: db.BatchSubject(p.BatchID), Detail: options}
+	d := db.AuditEntry{Action: "retry", Subject: db.BatchSubject(p.BatchID), Detail: options}
 	err := a.audited(ctx, s, d, func(ctx context.Context) (_ int64, err error) {
 		got, err = s.RetryBatch(ctx, p)
 		return got.Pending + got.Superseded, err

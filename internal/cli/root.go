@@ -61,7 +61,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		commands  []*cobra.Command
 	}{
 		{groupMain, "Rename:", []*cobra.Command{a.demoCommand(), a.runCommand(), a.planCommand(), a.applyCommand(), a.undoCommand(), a.enqueueCommand(), a.workCommand()}},
-		{groupReport, "See what happens:", []*cobra.Command{a.statusCommand(), a.resultsCommand(), a.verifyCommand(), a.pullCommand(), a.jobsCommand(), a.whyCommand(), a.serveCommand()}},
+		{groupReport, "See what happens:", []*cobra.Command{a.statusCommand(), a.resultsCommand(), a.verifyCommand(), a.pullCommand(), a.rowsCommand(), a.whyCommand(), a.serveCommand()}},
 		{groupSteer, "Steer:", []*cobra.Command{a.batchCommand(), a.scheduleCommand(), a.siteCommand()}},
 		{groupSetUp, "Set up and check:", []*cobra.Command{a.migrateCommand(), a.dbCommand(), a.doctorCommand(), a.versionCommand()}},
 	} {

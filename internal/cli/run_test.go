@@ -194,7 +194,7 @@ func TestRunPausedForFailing(t *testing.T) {
 func TestWorkOnWhatIsCancelled(t *testing.T) {
 	for name, cancel := range map[string][]string{
 		"batch": {"batch", "cancel", "1"},
-		"rows":  {"jobs", "cancel", "--batch", "1", "--yes"},
+		"rows":  {"rows", "cancel", "--batch", "1", "--yes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t, webflowtest.Config{Assets: 3}).with("WEBFLOW_RATE_LIMIT", "1/1h")

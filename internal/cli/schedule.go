@@ -143,7 +143,7 @@ being sent goes on (relabel batch cancel ends that); plans that wait to be appli
 
 // auditedSchedule changes a schedule, with its row in the log.
 func (a *app) auditedSchedule(ctx context.Context, s *session, action, schedule string, act func(context.Context) error) error {
-	return a.audited(ctx, s, db.Deed{Action: action, Subject: "schedule " + schedule}, func(ctx context.Context) (int64, error) {
+	return a.audited(ctx, s, db.AuditEntry{Action: action, Subject: "schedule " + schedule}, func(ctx context.Context) (int64, error) {
 		return -1, act(ctx)
 	})
 }

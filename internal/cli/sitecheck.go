@@ -130,7 +130,7 @@ func (a *app) siteResume(ctx context.Context, s *session) error {
 
 // auditedSite changes the site that --site names, with its row in the log.
 func (a *app) auditedSite(ctx context.Context, s *session, action string, act func(context.Context) error) error {
-	return a.audited(ctx, s, db.Deed{Action: action, Subject: "site " + a.site}, func(ctx context.Context) (int64, error) {
+	return a.audited(ctx, s, db.AuditEntry{Action: action, Subject: "site " + a.site}, func(ctx context.Context) (int64, error) {
 		return -1, act(ctx)
 	})
 }

@@ -222,7 +222,7 @@ func problemText(pr intake.Problem) string {
 }
 
 func (a *app) auditedLoad(ctx context.Context, s *session, p load.Params) (res load.Result, err error) {
-	d := db.Deed{Action: "load", Subject: "site " + p.Site.Name, Detail: report.Cut(cmp.Or(p.Name, p.Source.Name()), 200)}
+	d := db.AuditEntry{Action: "load", Subject: "site " + p.Site.Name, Detail: report.Cut(cmp.Or(p.Name, p.Source.Name()), 200)}
 	if p.Planned {
 		d.Action = "plan"
 	}

@@ -60,7 +60,7 @@ func (a *app) printNormalised(ctx context.Context, s *session, v report.Batch) e
 }
 
 func printTroubles(ctx context.Context, w io.Writer, s *session, v report.Batch) error {
-	got, err := s.JobErrors(ctx, db.JobFilter{Batch: v.Batch}, shownCauses)
+	got, err := s.RowErrors(ctx, db.RowFilter{Batch: v.Batch}, shownCauses)
 	if err != nil || len(got.Causes) == 0 {
 		return err
 	}
@@ -81,7 +81,7 @@ func printTroubles(ctx context.Context, w io.Writer, s *session, v report.Batch)
 		fmt.Fprintf(w, "    %s × %s (%s), such as %s\n", report.Number(t.Rows), t.Error, status, example)
 	}
 	if !got.Complete {
-		fmt.Fprintf(w, "    of the last %s; relabel jobs errors --batch %d --all counts all %s\n",
+		fmt.Fprintf(w, "    of the last %s; relabel rows errors --batch %d --all counts all %s\n",
 			report.Number(got.Looked), v.Batch, report.Number(got.Of))
 	}
 	return nil

@@ -106,7 +106,7 @@ func (a *app) makeUndo(ctx context.Context, s *session, site db.Site, of db.Batc
 		return plan.Summary{}, fmt.Errorf("batch %d is a plan: nothing of it was sent, and `relabel batch cancel %d` drops it", of.Batch, of.Batch)
 	}
 	var undone db.Undone
-	err := a.audited(ctx, s, db.Deed{Action: "undo", Subject: db.BatchSubject(of.Batch)}, func(ctx context.Context) (_ int64, err error) {
+	err := a.audited(ctx, s, db.AuditEntry{Action: "undo", Subject: db.BatchSubject(of.Batch)}, func(ctx context.Context) (_ int64, err error) {
 		undone, err = s.Undo(ctx, p)
 		return undone.Rows, err
 	})

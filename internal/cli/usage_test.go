@@ -123,8 +123,8 @@ func TestVersionHelpCompletion(t *testing.T) {
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	for _, command := range []string{
-		"demo", "run", "enqueue", "work", "status", "results", "jobs", "jobs list", "jobs show", "jobs errors", "jobs retry",
-		"jobs cancel", "why", "batch", "batch pause", "batch resume", "batch cancel",
+		"demo", "run", "enqueue", "work", "status", "results", "rows", "rows list", "rows show", "rows errors", "rows retry",
+		"rows cancel", "why", "batch", "batch pause", "batch resume", "batch cancel",
 		"site", "site list", "site set", "site resume", "migrate", "migrate up", "migrate down", "migrate status",
 		"db", "db status", "db stop", "db psql", "db url", "doctor", "version",
 	} {

@@ -50,11 +50,11 @@ all sites unless --site is given.`,
 	return cmd
 }
 
-func (a *app) jobsShowCommand() *cobra.Command {
+func (a *app) rowsShowCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "show ID",
 		Short:   "One row: every attempt, wait and error, and its River job",
-		Example: "  relabel jobs show 1234",
+		Example: "  relabel rows show 1234",
 		Args:    renameNumber, ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := strconv.ParseInt(args[0], 10, 64)
@@ -90,7 +90,7 @@ func (a *app) story(ctx context.Context, s *session, p db.StoryParams) error {
 }
 
 // printRow tells how one row stands.
-func (a *app) printRow(j db.Job) {
+func (a *app) printRow(j db.Row) {
 	fmt.Fprintf(a.Out, "  row %d: line %d of batch %d %q, %s after %s\n", j.ID, j.Line, j.Batch, j.BatchName, j.Status,
 		report.Plural(int64(j.Attempts), "call", "calls"))
 	if j.FinishedAt == nil {
@@ -108,7 +108,7 @@ func (a *app) printRows(st report.Story) {
 	fmt.Fprintf(a.Out, "  %s; the last loaded is %s: line %d of batch %d\n",
 		report.Plural(int64(len(st.Rows)), "row", "rows"), last.Status, last.Line, last.Batch)
 	if st.More {
-		fmt.Fprintf(a.Out, "  older ones are left out: relabel jobs list --asset %s\n", st.AssetID)
+		fmt.Fprintf(a.Out, "  older ones are left out: relabel rows list --asset %s\n", st.AssetID)
 	}
 }
 

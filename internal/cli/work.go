@@ -150,7 +150,7 @@ type workload struct {
 
 func (w *watch) workload(ctx context.Context) (all workload, err error) {
 	for _, site := range w.sites {
-		one, err := w.s.Workload(ctx, site.ID)
+		one, err := w.s.SiteBacklog(ctx, site.ID)
 		if err != nil {
 			return all, err
 		}
@@ -242,7 +242,7 @@ func (w *watch) next(ctx context.Context, rep reporter) (workload, error) {
 }
 
 func (w *watch) show(ctx context.Context, rep reporter) error {
-	at, err := w.s.WorkedSince(ctx, w.ids, w.since)
+	at, err := w.s.SiteProgress(ctx, w.ids, w.since)
 	if err != nil {
 		return err
 	}
@@ -270,7 +270,7 @@ func (a *app) workEnd(ctx context.Context, w *watch, signalled bool) error {
 	if err != nil {
 		return err
 	}
-	at, err := w.s.WorkedSince(ctx, w.ids, w.since)
+	at, err := w.s.SiteProgress(ctx, w.ids, w.since)
 	if err != nil {
 		return err
 	}
@@ -315,7 +315,7 @@ type workedJSON struct {
 	Parked      []string `json:"parked"`
 }
 
-func (a *app) printWorked(w *watch, load workload, at db.Worked) error {
+func (a *app) printWorked(w *watch, load workload, at db.SiteProgress) error {
 	if !a.json {
 		text := fmt.Sprintf("stopped; %s left to send", report.Plural(load.open, "row is", "rows are"))
 		if load.flying > 0 {

@@ -66,7 +66,7 @@ func Summarise(ctx context.Context, d *db.DB, batchID int64) (Summary, error) {
 
 // forecast says when the plan's calls would be done, if it were applied now.
 func (s *Summary) forecast(ctx context.Context, d *db.DB, site db.Site, b db.BatchStatus) error {
-	load, err := d.Workload(ctx, site.ID)
+	load, err := d.SiteBacklog(ctx, site.ID)
 	if err != nil {
 		return err
 	}

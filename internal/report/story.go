@@ -31,7 +31,7 @@ type StoryEvent struct {
 type Story struct {
 	Sites   []string     `json:"sites"`
 	AssetID string       `json:"asset_id"`
-	Rows    []db.Job     `json:"rows"`
+	Rows    []db.Row     `json:"rows"`
 	Events  []StoryEvent `json:"events"`
 	More    bool         `json:"more"` // there are older rows, which were left out
 	Now     time.Time    `json:"now"`
@@ -39,7 +39,7 @@ type Story struct {
 
 // ReadStory reads and tells a story.
 func ReadStory(ctx context.Context, d *db.DB, p db.StoryParams) (Story, error) {
-	facts, err := d.Facts(ctx, p)
+	facts, err := d.History(ctx, p)
 	if err != nil {
 		return Story{}, err
 	}
@@ -47,7 +47,7 @@ func ReadStory(ctx context.Context, d *db.DB, p db.StoryParams) (Story, error) {
 }
 
 // NewStory puts facts in order.
-func NewStory(f db.Facts) Story {
+func NewStory(f db.History) Story {
 	s := Story{AssetID: f.Renames[0].AssetID, More: f.More, Now: f.Now}
 	for _, r := range f.Renames {
 		t := teller{r: r, now: f.Now}
@@ -56,7 +56,7 @@ func NewStory(f db.Facts) Story {
 		if !slices.Contains(s.Sites, r.Site) {
 			s.Sites = append(s.Sites, r.Site)
 		}
-		s.Rows, s.Events = append(s.Rows, r.Job), append(s.Events, t.events...)
+		s.Rows, s.Events = append(s.Rows, r.Row), append(s.Events, t.events...)
 	}
 	for _, seen := range f.Seen {
 		s.Events = append(s.Events, StoryEvent{At: seen.ReadAt, Kind: "held", Text: seenText(seen), LocaleID: seen.LocaleID})

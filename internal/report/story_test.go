@@ -24,7 +24,7 @@ func at(seconds float64) time.Time {
 // told is a row that was accepted at 0.
 func told(change func(*db.ToldRename)) db.ToldRename {
 	r := db.ToldRename{
-		Job: db.Job{
+		Row: db.Row{
 			ID: 7, Batch: 3, BatchName: "autumn", BatchStatus: "active", Site: "shop", Line: 5, AssetID: "a", DisplayName: ptr("new.jpg"),
 			Status: "pending",
 		},
@@ -61,11 +61,11 @@ func TestStory(t *testing.T) {
 	t.Parallel()
 	later := time.Second * 30
 	for name, c := range map[string]struct {
-		facts db.Facts
+		facts db.History
 		want  []string
 	}{
 		"at once": {
-			db.Facts{
+			db.History{
 				Renames: []db.ToldRename{told(func(r *db.ToldRename) {
 					r.Status, r.FinishedAt, r.AppliedName = "succeeded", ptr(at(0.75)), ptr("new.jpg")
 				})},
@@ -74,7 +74,7 @@ func TestStory(t *testing.T) {
 			[]string{asked, "0.5 called: call 1, HTTP 200 after 250 ms; stored as asked"},
 		},
 		"all that can keep a row": {
-			db.Facts{
+			db.History{
 				Renames: []db.ToldRename{told(func(r *db.ToldRename) {
 					r.Status, r.FinishedAt, r.AppliedName, r.BeforeAt, r.BeforeName = "succeeded", ptr(at(701)), ptr("NEW.jpg"), ptr(at(-5)), ptr("old.jpg")
 				})},
@@ -118,7 +118,7 @@ func TestStory(t *testing.T) {
 			},
 		},
 		"retried": {
-			db.Facts{
+			db.History{
 				Renames: []db.ToldRename{told(func(r *db.ToldRename) {
 					r.Status, r.FinishedAt, r.RetriedAt = "failed", ptr(at(211)), ptr(at(200))
 				})},
@@ -133,7 +133,7 @@ func TestStory(t *testing.T) {
 			},
 		},
 		"superseded within its load": {
-			db.Facts{Renames: []db.ToldRename{told(func(r *db.ToldRename) {
+			db.History{Renames: []db.ToldRename{told(func(r *db.ToldRename) {
 				r.Status, r.FinishedAt, r.ByBatch, r.ByLine, r.ByName = "superseded", ptr(at(-1)), ptr(int64(3)), ptr(int64(9)), ptr("newer.jpg")
 			})}},
 			[]string{
@@ -142,7 +142,7 @@ func TestStory(t *testing.T) {
 			},
 		},
 		"cancelled in flight": {
-			db.Facts{
+			db.History{
 				Renames: []db.ToldRename{told(func(r *db.ToldRename) {
 					r.Status, r.FinishedAt, r.CancelledAt, r.Error = "cancelled", ptr(at(3)), ptr(at(2)), ptr("HTTP 500")
 					r.Attempts = 1
@@ -156,11 +156,11 @@ func TestStory(t *testing.T) {
 			},
 		},
 		"unchanged": {
-			db.Facts{Renames: []db.ToldRename{told(func(r *db.ToldRename) { r.Status, r.FinishedAt = "unchanged", ptr(at(5)) })}},
+			db.History{Renames: []db.ToldRename{told(func(r *db.ToldRename) { r.Status, r.FinishedAt = "unchanged", ptr(at(5)) })}},
 			[]string{asked, "5 ended: unchanged: the asset had the value already, so no call was made"},
 		},
 		"behind a call that might land": {
-			db.Facts{
+			db.History{
 				Renames: []db.ToldRename{told(func(r *db.ToldRename) {
 					r.Status, r.FinishedAt, r.AppliedName = "succeeded", ptr(at(31)), ptr("new.jpg")
 				})},
@@ -176,7 +176,7 @@ func TestStory(t *testing.T) {
 			},
 		},
 		"behind a call that might land yet": {
-			db.Facts{
+			db.History{
 				Renames: []db.ToldRename{told(nil)},
 				Events:  []db.Event{{RenameID: 7, At: at(999.5), Kind: db.CallUnknown, Until: ptr(at(1020))}},
 			},
@@ -187,7 +187,7 @@ func TestStory(t *testing.T) {
 			},
 		},
 		"refused": {
-			db.Facts{Renames: []db.ToldRename{told(func(r *db.ToldRename) {
+			db.History{Renames: []db.ToldRename{told(func(r *db.ToldRename) {
 				r.Status, r.FinishedAt, r.Error = "invalid", ptr(at(0)), ptr("no asset id\x1b[31m")
 			})}},
 			[]string{asked, "0 ended: invalid: no asset id\uFFFD[31m"},
@@ -223,7 +223,7 @@ func TestStoryNow(t *testing.T) {
 		"planned: `relabel apply 3` sends it":                                            func(r *db.ToldRename) { r.Planned, r.AcceptedAt = true, nil },
 		"its batch is cancelled: it ends in a moment":                                    func(r *db.ToldRename) { r.BatchStatus = "cancelled" },
 	} {
-		got := lines(NewStory(db.Facts{Renames: []db.ToldRename{told(change)}, Now: at(1000)}))
+		got := lines(NewStory(db.History{Renames: []db.ToldRename{told(change)}, Now: at(1000)}))
 		require.Equal(t, "1000 now: "+want, got[len(got)-1])
 	}
 }

@@ -57,14 +57,14 @@ func (s *Server) changeBatch(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	s.act(w, r, db.Deed{Action: name, Subject: db.BatchSubject(id), Detail: filterOf(r.PostForm).Query()}, batchPath(id),
+	s.act(w, r, db.AuditEntry{Action: name, Subject: db.BatchSubject(id), Detail: filterOf(r.PostForm).Query()}, batchPath(id),
 		func(ctx context.Context) (done, error) { return act(ctx, r, b) })
 	s.forget(id)
 }
 
 // act runs an action with its row in the audit log, and shows on the next page
 // what came of it.
-func (s *Server) act(w http.ResponseWriter, r *http.Request, d db.Deed, next string, fn func(context.Context) (done, error)) {
+func (s *Server) act(w http.ResponseWriter, r *http.Request, d db.AuditEntry, next string, fn func(context.Context) (done, error)) {
 	who := current(r)
 	d.Who, d.Via = who.who, "dashboard"
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // millions of rows take minutes
@@ -109,11 +109,11 @@ func (s *Server) setStatus(status, text string) actionOn {
 }
 
 func (s *Server) retryRows(ctx context.Context, r *http.Request, b db.BatchStatus) (done, error) {
-	filter, err := filterOf(r.PostForm).jobs(b.Batch)
+	filter, err := filterOf(r.PostForm).rows(b.Batch)
 	if err != nil {
 		return nothingDone(), err
 	}
-	got, err := s.cfg.DB.RetryJobs(ctx, filter, nil)
+	got, err := s.cfg.DB.RetryRows(ctx, filter, nil)
 	out := done{rows: got.Pending + got.Superseded}
 	if err != nil {
 		return out, err
@@ -140,7 +140,7 @@ func (s *Server) changeSite(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	s.act(w, r, db.Deed{Action: action, Subject: "site " + site.Name}, "/", func(ctx context.Context) (done, error) {
+	s.act(w, r, db.AuditEntry{Action: action, Subject: "site " + site.Name}, "/", func(ctx context.Context) (done, error) {
 		if _, err := s.cfg.DB.PauseSite(ctx, site.ID, action == "pause"); err != nil {
 			return nothingDone(), err
 		}
@@ -163,7 +163,7 @@ func (s *Server) results(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	statuses := r.URL.Query()["status"]
-	if err := (db.JobFilter{Statuses: statuses}).Check(); err != nil {
+	if err := (db.RowFilter{Statuses: statuses}).Check(); err != nil {
 		s.fail(w, r, http.StatusBadRequest, err.Error())
 		return
 	}

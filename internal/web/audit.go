@@ -11,19 +11,19 @@ const deedsOnPage = 100
 
 // logData is a page of what people did.
 type logData struct {
-	Deeds []db.Deed
+	AuditEntries []db.AuditEntry
 	Next  string
 	First string
 }
 
 func (s *Server) logPage(w http.ResponseWriter, r *http.Request) {
 	before, _ := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64)
-	deeds, err := s.cfg.DB.Deeds(r.Context(), "", max(before, 0), deedsOnPage)
+	deeds, err := s.cfg.DB.AuditEntries(r.Context(), "", max(before, 0), deedsOnPage)
 	if err != nil {
 		s.failed(w, r, err)
 		return
 	}
-	d := logData{Deeds: deeds}
+	d := logData{AuditEntries: deeds}
 	if len(deeds) == deedsOnPage {
 		d.Next = "?before=" + strconv.FormatInt(deeds[len(deeds)-1].ID, 10)
 	}

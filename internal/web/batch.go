@@ -84,7 +84,7 @@ func countsOf(b report.Batch) []count {
 // slow reads the dear figures, or takes those of a moment ago.
 func (s *Server) slow(ctx context.Context, b report.Batch) (slowFigures, error) {
 	return s.slowly.get(b.Batch, b.Status, s.cfg.Now(), func() (f slowFigures, err error) {
-		if f.Causes, err = s.cfg.DB.JobErrors(ctx, db.JobFilter{Batch: b.Batch}, shownCauses); err != nil {
+		if f.Causes, err = s.cfg.DB.RowErrors(ctx, db.RowFilter{Batch: b.Batch}, shownCauses); err != nil {
 			return f, err
 		}
 		f.Chart, err = s.chart(ctx, b)
@@ -112,7 +112,7 @@ func (s *Server) batchPage(w http.ResponseWriter, r *http.Request) {
 type batchData struct {
 	Plan  *planData // nil: the batch is no plan
 	Rows  rowsData
-	Deeds []db.Deed
+	AuditEntries []db.AuditEntry
 }
 
 const shownDeeds = 10
@@ -127,6 +127,6 @@ func (s *Server) batchData(r *http.Request, f batchFigures) (d batchData, err er
 	if d.Rows, err = s.rows(ctx, f.Batch.Batch, r.URL.Query()); err != nil {
 		return d, err
 	}
-	d.Deeds, err = s.cfg.DB.Deeds(ctx, db.BatchSubject(f.Batch.Batch), 0, shownDeeds)
+	d.AuditEntries, err = s.cfg.DB.AuditEntries(ctx, db.BatchSubject(f.Batch.Batch), 0, shownDeeds)
 	return d, err
 }

@@ -40,7 +40,7 @@ type overviewFigures struct {
 // siteFigures are a site's limit and what becomes of it.
 type siteFigures struct {
 	db.Site
-	Work   db.Workload
+	Work   db.SiteBacklog
 	Lane   db.LaneState
 	Known  bool // there is a lane
 	Worked bool // a process works it
@@ -110,7 +110,7 @@ func (s *Server) readSites(ctx context.Context, f *overviewFigures, live []db.Pr
 		if one.Lane, one.Known, err = s.cfg.DB.Lane(ctx, site.Name); err != nil {
 			return err
 		}
-		if one.Work, err = s.cfg.DB.Workload(ctx, site.ID); err != nil {
+		if one.Work, err = s.cfg.DB.SiteBacklog(ctx, site.ID); err != nil {
 			return err
 		}
 		for _, u := range users {

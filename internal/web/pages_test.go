@@ -46,7 +46,7 @@ func TestEveryChangeIsInTheLog(t *testing.T) {
 		require.Equal(t, http.StatusSeeOther, c.post(path, nil).StatusCode, path)
 	}
 	require.Equal(t, http.StatusSeeOther, c.post("/batch/2/apply", nil).StatusCode, "what fails is there too")
-	deeds, err := b.Deeds(t.Context(), "", 0, 100)
+	deeds, err := b.AuditEntries(t.Context(), "", 0, 100)
 	require.NoError(t, err)
 	var got []string
 	for _, d := range slices.Backward(deeds) {
@@ -316,7 +316,7 @@ func TestTakeOver(t *testing.T) {
 	c.post("/batch/1/apply", url.Values{"take_over": {"1"}})
 	c.see("/batch/1", ">done</span>")
 	require.EqualValues(t, 2, b.status(t, 1).Succeeded)
-	deeds, err := b.Deeds(t.Context(), "batch 1", 0, 10)
+	deeds, err := b.AuditEntries(t.Context(), "batch 1", 0, 10)
 	require.NoError(t, err)
 	require.Equal(t, "apply, after reading the site", deeds[0].Action)
 	require.Equal(t, "done", *deeds[0].Result)

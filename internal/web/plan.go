@@ -136,7 +136,7 @@ func (s *Server) applyPlan(ctx context.Context, r *http.Request, b db.BatchStatu
 	if !st.Stale(plan.MaxAge) && !takeOver {
 		return done{text: "Applied: it is queued for the workers.", rows: b.Pending}, accept(ctx)
 	}
-	d := db.Deed{Who: current(r).who, Via: "dashboard", Action: "apply, after reading the site", Subject: db.BatchSubject(b.Batch)}
+	d := db.AuditEntry{Who: current(r).who, Via: "dashboard", Action: "apply, after reading the site", Subject: db.BatchSubject(b.Batch)}
 	if !s.compare(st.Site, b.Batch, takeOver, func(ctx context.Context) error {
 		return s.cfg.DB.Audit(ctx, d, func(ctx context.Context) (int64, error) { return -1, accept(ctx) })
 	}) {

@@ -91,7 +91,7 @@ func (s *Server) changeRiver(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	deed := db.Deed{
+	deed := db.AuditEntry{
 		Who: current(r).who, Via: "river ui", Action: r.Method + " " + strings.TrimPrefix(r.URL.Path, riverPrefix), Detail: jobIDs(body),
 	}
 	out := &recorder{header: w.Header()}

@@ -45,8 +45,8 @@ func (f rowFilter) Query() string {
 	return q.Encode()
 }
 
-func (f rowFilter) jobs(batch int64) (db.JobFilter, error) {
-	out := db.JobFilter{Batch: batch, Name: f.Name, AssetID: f.Asset, Error: f.Error}
+func (f rowFilter) rows(batch int64) (db.RowFilter, error) {
+	out := db.RowFilter{Batch: batch, Name: f.Name, AssetID: f.Asset, Error: f.Error}
 	if f.Status != "" {
 		out.Statuses = []string{f.Status}
 	}
@@ -65,20 +65,20 @@ type rowsData struct {
 	Filter   rowFilter
 	Statuses []string
 	Problem  string
-	Jobs     []db.Job
+	Rows     []db.Row
 	Next     string // the address of the next page
 	First    string // of the first one, when this is another
 	Looked   int64
-	Count    db.JobCount
+	Count    db.RowCount
 	Retry    int64 // of the counted, those that a retry takes; -1: not known
 }
 
 func (s *Server) rows(ctx context.Context, batch int64, q url.Values) (d rowsData, err error) {
 	d = rowsData{Filter: filterOf(q), Statuses: db.Statuses()}
-	filter, err := d.Filter.jobs(batch)
-	var page db.JobPage
+	filter, err := d.Filter.rows(batch)
+	var page db.RowPage
 	if err == nil {
-		page, err = s.cfg.DB.Jobs(ctx, db.JobQuery{JobFilter: filter, Sort: db.SortOldest, Cursor: q.Get("after"), Limit: rowsOnPage})
+		page, err = s.cfg.DB.Rows(ctx, db.RowQuery{RowFilter: filter, Sort: db.SortOldest, Cursor: q.Get("after"), Limit: rowsOnPage})
 	}
 	if bad, ok := errors.AsType[db.FilterError](err); ok {
 		d.Problem = bad.Error()
@@ -87,7 +87,7 @@ func (s *Server) rows(ctx context.Context, batch int64, q url.Values) (d rowsDat
 	if err != nil {
 		return d, err
 	}
-	d.Jobs, d.Looked = page.Jobs, page.Looked
+	d.Rows, d.Looked = page.Rows, page.Looked
 	here := d.Filter.Query()
 	if page.Next != "" {
 		d.Next = "?" + join(here, "after="+url.QueryEscape(page.Next)) + "#rows"
@@ -95,19 +95,19 @@ func (s *Server) rows(ctx context.Context, batch int64, q url.Values) (d rowsDat
 	if q.Get("after") != "" {
 		d.First = "?" + here + "#rows"
 	}
-	if d.Count, err = s.cfg.DB.CountJobs(ctx, filter, countedRows); err != nil {
+	if d.Count, err = s.cfg.DB.CountRows(ctx, filter, countedRows); err != nil {
 		return d, err
 	}
 	d.Retry, err = s.retryable(ctx, filter)
 	return d, err
 }
 
-func (s *Server) retryable(ctx context.Context, f db.JobFilter) (int64, error) {
+func (s *Server) retryable(ctx context.Context, f db.RowFilter) (int64, error) {
 	f, ok := f.ForRetry()
 	if !ok {
 		return 0, nil
 	}
-	n, err := s.cfg.DB.CountJobs(ctx, f, countedRows)
+	n, err := s.cfg.DB.CountRows(ctx, f, countedRows)
 	if err == nil && !n.Exact {
 		return -1, nil
 	}

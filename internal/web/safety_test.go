@@ -181,7 +181,7 @@ func TestEveryChangeIsGuarded(t *testing.T) {
 	stranger, looker, c := b.stranger(t), b.login(t, RoleLook), b.login(t, RoleChange)
 	require.Equal(t, http.StatusSeeOther, c.upload(rows(3, "new.jpg")).StatusCode)
 	deeds := func() int {
-		list, err := b.Deeds(t.Context(), "", 0, 100)
+		list, err := b.AuditEntries(t.Context(), "", 0, 100)
 		require.NoError(t, err)
 		return len(list)
 	}
@@ -219,7 +219,7 @@ func TestRiverTakesJSONAlone(t *testing.T) {
 		require.Equal(t, http.StatusUnsupportedMediaType, send(kind), kind)
 	}
 	require.Equal(t, http.StatusNotFound, send("application/json"), "there is no such job")
-	deeds, err := b.Deeds(t.Context(), "", 0, 10)
+	deeds, err := b.AuditEntries(t.Context(), "", 0, 10)
 	require.NoError(t, err)
 	require.Len(t, deeds, 1)
 	require.Equal(t, "POST /api/jobs/cancel", deeds[0].Action)

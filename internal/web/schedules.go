@@ -133,7 +133,7 @@ func (s *Server) changeSchedule(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	s.act(w, r, db.Deed{Action: name, Subject: "schedule " + one.Name}, "/schedule/"+one.Name, func(ctx context.Context) (done, error) {
+	s.act(w, r, db.AuditEntry{Action: name, Subject: "schedule " + one.Name}, "/schedule/"+one.Name, func(ctx context.Context) (done, error) {
 		text, err := act(ctx, one)
 		return done{text: text, rows: -1}, err
 	})

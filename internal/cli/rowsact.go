@@ -17,39 +17,39 @@ import (
 // people should see first what there is at least.
 const slowCount = 50_000
 
-func (a *app) jobsRetryCommand() *cobra.Command {
-	return a.jobsAction(jobsAction{
+func (a *app) rowsRetryCommand() *cobra.Command {
+	return a.rowsAction(rowsAction{
 		use: "retry", short: "Send all failed, conflicting and cancelled rows that match again", statuses: db.MayRetry(),
 		long: `Makes all rows that match pending again, with all their attempts. A row whose asset has got a
 newer name since becomes superseded instead: a late retry never overwrites it. Superseded rows
 are sent again only with --status superseded, where the newer one was cancelled unsent. Rows that the
 API refused as they are (400, 404) will be refused again: see relabel results.`,
-		example: "  relabel jobs retry --batch 7 --http 500\n  relabel jobs retry --error 'timed out' --since 1d --yes",
-		choose:  db.JobFilter.ForRetry, question: "Send %s again?", do: a.jobsRetry,
+		example: "  relabel rows retry --batch 7 --http 500\n  relabel rows retry --error 'timed out' --since 1d --yes",
+		choose:  db.RowFilter.ForRetry, question: "Send %s again?", do: a.rowsRetry,
 	})
 }
 
-func (a *app) jobsCancelCommand() *cobra.Command {
-	return a.jobsAction(jobsAction{
+func (a *app) rowsCancelCommand() *cobra.Command {
+	return a.rowsAction(rowsAction{
 		use: "cancel", short: "End all rows that match and are not sent yet", statuses: db.Cancellable(),
 		long: `Ends all rows that match and are pending. One whose call is in flight ends with its answer, and
 is not tried again. What was sent stays sent. Rows of a plan are left alone: discard that.`,
-		example: "  relabel jobs cancel --batch 7 --name 'draft'\n  relabel jobs cancel --asset 9f4a7f85b42ea4c6374f11ca --yes",
-		choose:  db.JobFilter.ForCancel, question: "Cancel %s?", do: a.jobsCancel,
+		example: "  relabel rows cancel --batch 7 --name 'draft'\n  relabel rows cancel --asset 9f4a7f85b42ea4c6374f11ca --yes",
+		choose:  db.RowFilter.ForCancel, question: "Cancel %s?", do: a.rowsCancel,
 	})
 }
 
-// jobsAction is a command that changes all rows that match.
-type jobsAction struct {
+// rowsAction is a command that changes all rows that match.
+type rowsAction struct {
 	use, short, long, example string
 	question                  string
 	statuses                  []string
-	choose                    func(db.JobFilter) (db.JobFilter, bool)
-	do                        func(context.Context, *session, db.JobFilter, db.Deed) error
+	choose                    func(db.RowFilter) (db.RowFilter, bool)
+	do                        func(context.Context, *session, db.RowFilter, db.AuditEntry) error
 }
 
-func (a *app) jobsAction(p jobsAction) *cobra.Command {
-	var j jobFlags
+func (a *app) rowsAction(p rowsAction) *cobra.Command {
+	var j rowFlags
 	var yes bool
 	cmd := &cobra.Command{
 		Use: p.use, Short: p.short, Example: p.example,
@@ -62,10 +62,10 @@ func (a *app) jobsAction(p jobsAction) *cobra.Command {
 			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
 				chosen, _ := p.choose(f) // the statuses are among those it takes
-				if ok, err := a.confirmJobs(ctx, s, chosen, p.question, yes); err != nil || !ok {
+				if ok, err := a.confirmRows(ctx, s, chosen, p.question, yes); err != nil || !ok {
 					return usage(err)
 				}
-				return usage(p.do(ctx, s, f, db.Deed{Action: p.use, Subject: subjectOf(f), Detail: optionsOf(cmd)}))
+				return usage(p.do(ctx, s, f, db.AuditEntry{Action: p.use, Subject: subjectOf(f), Detail: optionsOf(cmd)}))
 			})
 		},
 	}
@@ -75,22 +75,22 @@ func (a *app) jobsAction(p jobsAction) *cobra.Command {
 }
 
 // subjectOf is what a filter is about.
-func subjectOf(f db.JobFilter) string {
+func subjectOf(f db.RowFilter) string {
 	if f.Batch != 0 {
 		return db.BatchSubject(f.Batch)
 	}
 	return "rows"
 }
 
-// confirmJobs counts what would change, and asks.
-func (a *app) confirmJobs(ctx context.Context, s *session, f db.JobFilter, question string, yes bool) (bool, error) {
+// confirmRows counts what would change, and asks.
+func (a *app) confirmRows(ctx context.Context, s *session, f db.RowFilter, question string, yes bool) (bool, error) {
 	if yes {
 		return true, nil
 	}
-	st, err := s.CountJobs(ctx, f, slowCount)
+	st, err := s.CountRows(ctx, f, slowCount)
 	if err == nil && !st.Exact {
 		a.note("at least %s among the first %s; counting on ...", report.Plural(st.Rows, "row", "rows"), report.Number(st.Looked))
-		st, err = s.CountJobs(ctx, f, 0)
+		st, err = s.CountRows(ctx, f, 0)
 	}
 	if err != nil {
 		return false, err
@@ -120,11 +120,11 @@ func (a *app) counter(done string) func(n int64) {
 	}
 }
 
-func (a *app) jobsRetry(ctx context.Context, s *session, f db.JobFilter, d db.Deed) error {
+func (a *app) rowsRetry(ctx context.Context, s *session, f db.RowFilter, d db.AuditEntry) error {
 	tell := a.counter("looked at")
 	var got db.Retried
 	err := a.audited(ctx, s, d, func(ctx context.Context) (_ int64, err error) {
-		got, err = s.RetryJobs(ctx, f, func(r db.Retried) { tell(r.Pending + r.Superseded) })
+		got, err = s.RetryRows(ctx, f, func(r db.Retried) { tell(r.Pending + r.Superseded) })
 		return got.Pending + got.Superseded, err
 	})
 	if err != nil {
@@ -137,11 +137,11 @@ func (a *app) jobsRetry(ctx context.Context, s *session, f db.JobFilter, d db.De
 	return nil
 }
 
-func (a *app) jobsCancel(ctx context.Context, s *session, f db.JobFilter, d db.Deed) error {
+func (a *app) rowsCancel(ctx context.Context, s *session, f db.RowFilter, d db.AuditEntry) error {
 	tell := a.counter("cancelled")
 	var got db.Cancelled
 	err := a.audited(ctx, s, d, func(ctx context.Context) (_ int64, err error) {
-		got, err = s.CancelJobs(ctx, f, func(c db.Cancelled) { tell(c.Cancelled + c.Sending) })
+		got, err = s.CancelRows(ctx, f, func(c db.Cancelled) { tell(c.Cancelled + c.Sending) })
 		return got.Cancelled + got.Sending, err
 	})
 	if err != nil {

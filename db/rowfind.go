@@ -41,7 +41,7 @@ type scope struct {
 	Present  []string // those of its statuses that any row has
 }
 
-func (db *DB) scope(ctx context.Context, q querier, f JobFilter, siteID int) (scope, error) {
+func (db *DB) scope(ctx context.Context, q querier, f RowFilter, siteID int) (scope, error) {
 	list, err := collect[scope](ctx, q, "reading the batches' counters", `
 		SELECT count(*) AS batches, coalesce(min(b.first_id) FILTER (WHERE m.n > 0), 1) AS lo,
 			coalesce(max(b.last_id) FILTER (WHERE m.n > 0), 0) AS hi,
@@ -55,7 +55,7 @@ func (db *DB) scope(ctx context.Context, q querier, f JobFilter, siteID int) (sc
 }
 
 // batches is what of a filter is about batches b, as a condition.
-func (f JobFilter) batches() string {
+func (f RowFilter) batches() string {
 	where := "true"
 	if f.Batch != 0 {
 		where += " AND b.id = @batch"
@@ -153,7 +153,7 @@ const (
 	walkFew     = "f" // of one asset, or with a job in one state: picked first, then sorted
 )
 
-func (f JobFilter) walkName(sort JobSort) string {
+func (f RowFilter) walkName(sort RowSort) string {
 	has := func(statuses ...string) bool { return onlyOf(f.Statuses, statuses...) }
 	switch {
 	case f.AssetID != "" || f.State != "":
@@ -176,7 +176,7 @@ func onlyOf(asked []string, statuses ...string) bool {
 }
 
 // walk begins at a place; nil is the front.
-func (f JobFilter) walk(sort JobSort, sc scope, from place, begun bool) walk {
+func (f RowFilter) walk(sort RowSort, sc scope, from place, begun bool) walk {
 	w := walk{
 		name: f.walkName(sort), n: "r.id", desc: sort != SortOldest,
 		args: pgx.NamedArgs{"lo": sc.Lo, "hi": sc.Hi, "n": from.N, "at": from.At},
@@ -207,7 +207,7 @@ func (f JobFilter) walk(sort JobSort, sc scope, from place, begun bool) walk {
 const fromPicked = "picked p CROSS JOIN LATERAL (SELECT * FROM rename WHERE id = p.id OFFSET 0) r"
 
 // picked names the few renames that a filter is about.
-func (f JobFilter) picked(args pgx.NamedArgs) string {
+func (f RowFilter) picked(args pgx.NamedArgs) string {
 	if f.AssetID != "" {
 		args["asset"] = f.AssetID
 		return "picked AS MATERIALIZED (SELECT id FROM rename WHERE asset_id = @asset),"
@@ -224,7 +224,7 @@ func (f JobFilter) picked(args pgx.NamedArgs) string {
 }
 
 // openWalk goes through the open rows of from.Batch.
-func (f JobFilter) openWalk(w *walk, from place) {
+func (f RowFilter) openWalk(w *walk, from place) {
 	w.n, w.from = "r.line", "rename r WHERE r.batch_id = @of AND r.finished_at IS NULL AND r.line > @n"
 	if w.desc {
 		w.from = "rename r WHERE r.batch_id = @of AND r.finished_at IS NULL AND r.line < @n"
@@ -233,7 +233,7 @@ func (f JobFilter) openWalk(w *walk, from place) {
 }
 
 // endedWalk goes by end, from the last: of all rows, or of the few picked.
-func (f JobFilter) endedWalk(w *walk, begun bool) {
+func (f RowFilter) endedWalk(w *walk, begun bool) {
 	w.at = "r.finished_at"
 	if w.name == walkFew {
 		w.from = fromPicked + " WHERE r.finished_at IS NOT NULL"
@@ -254,8 +254,8 @@ func (f JobFilter) endedWalk(w *walk, begun bool) {
 // search is a look through the table.
 type search struct {
 	q      querier
-	filter JobFilter
-	sort   JobSort
+	filter RowFilter
+	sort   RowSort
 	site   int
 	scope  scope
 	open   []int64 // batches with open rows, in order, for the walk through those
@@ -276,7 +276,7 @@ type foundRow struct {
 }
 
 // newSearch checks a filter and reads what the counters know of it.
-func (db *DB) newSearch(ctx context.Context, q querier, f JobFilter, sort JobSort, cursor string) (s *search, err error) {
+func (db *DB) newSearch(ctx context.Context, q querier, f RowFilter, sort RowSort, cursor string) (s *search, err error) {
 	if err := f.Check(); err != nil {
 		return nil, err
 	}

@@ -13,12 +13,12 @@ type Statement struct {
 }
 
 // JobStatements are those behind a page, the same page from a place on, and the errors of its filter.
-func (db *DB) JobStatements(ctx context.Context, q JobQuery) (map[string]Statement, error) {
+func (db *DB) JobStatements(ctx context.Context, q RowQuery) (map[string]Statement, error) {
 	if q.Sort == "" {
-		q.Sort = q.JobFilter.Sort()
+		q.Sort = q.RowFilter.Sort()
 	}
 	all := map[string]Statement{}
-	s, err := db.newSearch(ctx, db.pool, q.JobFilter, q.Sort, "")
+	s, err := db.newSearch(ctx, db.pool, q.RowFilter, q.Sort, "")
 	if err != nil || s.done {
 		return all, err
 	}
@@ -44,11 +44,11 @@ func (db *DB) JobStatements(ctx context.Context, q JobQuery) (map[string]Stateme
 
 // Statements beside the looks.
 const (
-	JobSQL        = jobSQL
+	RowSQL        = rowSQL
 	JobStatesSQL  = jobStatesSQL
-	CancelJobsSQL = cancelJobsSQL
+	CancelRowsSQL = cancelJobsSQL
 	RetrySQL      = retrySQL
 	OlderOpenSQL  = olderOpenSQL
 	EventsSQL     = eventsSQL
-	MaxJobs       = maxJobs
+	MaxRows       = maxJobs
 )

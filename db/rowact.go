@@ -16,14 +16,14 @@ type Cancelled struct {
 	Sending   int64 `json:"sending"`   // rows whose call is in flight: its answer ends them, and they are not tried again
 }
 
-// RetryJobs makes all failed, conflicting and cancelled rows that a filter
+// RetryRows makes all failed, conflicting and cancelled rows that a filter
 // chooses pending again. It works in chunks, each a transaction, and told of
 // each by progress (nil: nobody); one that is interrupted has done some of them,
 // and the same call goes on with the rest.
 //
 // A row whose target has a newer rename that was or will be sent becomes
 // superseded instead, see retryChunk.
-func (db *DB) RetryJobs(ctx context.Context, f JobFilter, progress func(Retried)) (sum Retried, err error) {
+func (db *DB) RetryRows(ctx context.Context, f RowFilter, progress func(Retried)) (sum Retried, err error) {
 	f, ok := f.ForRetry()
 	if !ok {
 		return sum, nil
@@ -43,9 +43,9 @@ func (db *DB) RetryJobs(ctx context.Context, f JobFilter, progress func(Retried)
 	return sum, err
 }
 
-// CancelJobs ends all open rows that a filter chooses, in chunks as RetryJobs. A
+// CancelRows ends all open rows that a filter chooses, in chunks as RetryRows. A
 // row whose call is in flight ends with its answer, and is not tried again.
-func (db *DB) CancelJobs(ctx context.Context, f JobFilter, progress func(Cancelled)) (sum Cancelled, err error) {
+func (db *DB) CancelRows(ctx context.Context, f RowFilter, progress func(Cancelled)) (sum Cancelled, err error) {
 	f, ok := f.ForCancel()
 	if !ok {
 		return sum, nil
@@ -67,7 +67,7 @@ func (db *DB) CancelJobs(ctx context.Context, f JobFilter, progress func(Cancell
 
 // actOn looks for the rows of a filter in the order in which they were loaded,
 // and gives them away in chunks of one batch each.
-func (db *DB) actOn(ctx context.Context, f JobFilter, act func(batch int64, ids []int64) error) error {
+func (db *DB) actOn(ctx context.Context, f RowFilter, act func(batch int64, ids []int64) error) error {
 	s, err := db.newSearch(ctx, db.pool, f, SortOldest, "")
 	for err == nil && !s.done {
 		var ids []int64

@@ -13,20 +13,21 @@ import (
 	"relabel/internal/webflow"
 )
 
-func (a *app) jobsCommand() *cobra.Command {
+func (a *app) rowsCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "jobs",
-		Short: "The job table: list, show, retry and cancel rows by filter",
-		Args:  noCommand,
-		RunE:  showHelp,
+		Use:     "rows",
+		Aliases: []string{"jobs"},
+		Short:   "The rows of all batches: list, show, retry and cancel rows by filter",
+		Args:    noCommand,
+		RunE:    showHelp,
 	}
-	cmd.AddCommand(a.jobsListCommand(), a.jobsErrorsCommand(), a.jobsShowCommand(), a.jobsRetryCommand(), a.jobsCancelCommand())
+	cmd.AddCommand(a.rowsListCommand(), a.rowsErrorsCommand(), a.rowsShowCommand(), a.rowsRetryCommand(), a.rowsCancelCommand())
 	return cmd
 }
 
-// jobFlags choose rows.
-type jobFlags struct {
-	f            db.JobFilter
+// rowFlags choose rows.
+type rowFlags struct {
+	f            db.RowFilter
 	locale       string
 	maxAttempts  int
 	since, until string
@@ -35,7 +36,7 @@ type jobFlags struct {
 // primaryLocale is how the locale without an id is asked for.
 const primaryLocale = "primary"
 
-func (j *jobFlags) add(cmd *cobra.Command, statuses []string) {
+func (j *rowFlags) add(cmd *cobra.Command, statuses []string) {
 	f := cmd.Flags()
 	f.Int64Var(&j.f.Batch, "batch", 0, "rows of this `BATCH`")
 	f.StringSliceVar(&j.f.Statuses, "status", nil, "rows of these `STATUSES`: "+strings.Join(statuses, ", "))
@@ -56,7 +57,7 @@ func (j *jobFlags) add(cmd *cobra.Command, statuses []string) {
 
 // check reads the flags, before anything is opened. Times that are so long ago
 // are seen from now.
-func (j *jobFlags) check(cmd *cobra.Command, a *app, statuses []string, now time.Time) (f db.JobFilter, err error) {
+func (j *rowFlags) check(cmd *cobra.Command, a *app, statuses []string, now time.Time) (f db.RowFilter, err error) {
 	changed := cmd.Flags().Changed
 	f = j.f
 	if changed("site") {
@@ -156,13 +157,13 @@ func duration(text string) (time.Duration, bool) {
 	return d, err == nil && d >= 0
 }
 
-// renameNumber is the argument of `jobs show`.
+// renameNumber is the argument of `rows show`.
 func renameNumber(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return usageError("`%s` takes one row's number; `relabel jobs list` shows them", cmd.CommandPath())
+		return usageError("`%s` takes one row's number; `relabel rows list` shows them", cmd.CommandPath())
 	}
 	if n, err := strconv.ParseInt(args[0], 10, 64); err != nil || n < 1 {
-		return usageError("%q is not a row's number; `relabel jobs list` shows them", args[0])
+		return usageError("%q is not a row's number; `relabel rows list` shows them", args[0])
 	}
 	return nil
 }

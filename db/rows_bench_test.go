@@ -46,38 +46,38 @@ func (b *testBundle) fillJobs(t tb, rows int) (batch int64) {
 }
 
 // jobQueries are pages as people ask for them, and what each is.
-func jobQueries(batch int64, site string, rows int) map[string]db.JobQuery {
+func jobQueries(batch int64, site string, rows int) map[string]db.RowQuery {
 	asset := fmt.Sprintf("%024x", rows/3)
-	return map[string]db.JobQuery{
+	return map[string]db.RowQuery{
 		"all":               {},
 		"oldest":            {Sort: db.SortOldest},
 		"ended last":        {Sort: db.SortEnded},
-		"batch":             {JobFilter: db.JobFilter{Batch: batch}},
-		"site":              {JobFilter: db.JobFilter{Site: site}},
-		"pending":           {JobFilter: db.JobFilter{Statuses: []string{"pending"}}},
-		"pending oldest":    {JobFilter: db.JobFilter{Statuses: []string{"pending"}}, Sort: db.SortOldest},
-		"sending":           {JobFilter: db.JobFilter{Statuses: []string{"sending"}}},
-		"failed":            {JobFilter: db.JobFilter{Statuses: []string{"failed"}}},
-		"failed of batch":   {JobFilter: db.JobFilter{Batch: batch, Statuses: []string{"failed"}}},
-		"succeeded":         {JobFilter: db.JobFilter{Batch: batch, Statuses: []string{"succeeded"}}},
-		"asset":             {JobFilter: db.JobFilter{AssetID: asset}},
-		"job available":     {JobFilter: db.JobFilter{State: "available"}},
-		"job running":       {JobFilter: db.JobFilter{State: "running", Site: site}},
-		"name there":        {JobFilter: db.JobFilter{Name: "NUMBER 1234"}},
-		"name nowhere":      {JobFilter: db.JobFilter{Name: "zebra"}},
-		"name in batch":     {JobFilter: db.JobFilter{Batch: batch, Name: "zebra"}, Sort: db.SortOldest},
-		"error there":       {JobFilter: db.JobFilter{Error: "not_found"}},
-		"error nowhere":     {JobFilter: db.JobFilter{Error: "zebra"}},
-		"http 404":          {JobFilter: db.JobFilter{HTTPStatus: 404}},
-		"http 418":          {JobFilter: db.JobFilter{HTTPStatus: 418}},
-		"attempts":          {JobFilter: db.JobFilter{MinAttempts: 5}},
-		"never sent":        {JobFilter: db.JobFilter{MaxAttempts: ptr(0)}},
-		"locale":            {JobFilter: db.JobFilter{Locale: ptr("fr")}},
-		"locale's tag":      {JobFilter: db.JobFilter{LocaleTag: "fr-FR"}},
-		"locale nowhere":    {JobFilter: db.JobFilter{Locale: ptr("de")}},
-		"last hour":         {JobFilter: db.JobFilter{Since: time.Now().Add(-time.Hour)}, Sort: db.SortEnded},
-		"last hour, newest": {JobFilter: db.JobFilter{Since: time.Now().Add(-time.Hour)}},
-		"since and name":    {JobFilter: db.JobFilter{Since: time.Now().Add(-70 * time.Hour), Name: "zebra"}, Sort: db.SortEnded},
+		"batch":             {RowFilter: db.RowFilter{Batch: batch}},
+		"site":              {RowFilter: db.RowFilter{Site: site}},
+		"pending":           {RowFilter: db.RowFilter{Statuses: []string{"pending"}}},
+		"pending oldest":    {RowFilter: db.RowFilter{Statuses: []string{"pending"}}, Sort: db.SortOldest},
+		"sending":           {RowFilter: db.RowFilter{Statuses: []string{"sending"}}},
+		"failed":            {RowFilter: db.RowFilter{Statuses: []string{"failed"}}},
+		"failed of batch":   {RowFilter: db.RowFilter{Batch: batch, Statuses: []string{"failed"}}},
+		"succeeded":         {RowFilter: db.RowFilter{Batch: batch, Statuses: []string{"succeeded"}}},
+		"asset":             {RowFilter: db.RowFilter{AssetID: asset}},
+		"job available":     {RowFilter: db.RowFilter{State: "available"}},
+		"job running":       {RowFilter: db.RowFilter{State: "running", Site: site}},
+		"name there":        {RowFilter: db.RowFilter{Name: "NUMBER 1234"}},
+		"name nowhere":      {RowFilter: db.RowFilter{Name: "zebra"}},
+		"name in batch":     {RowFilter: db.RowFilter{Batch: batch, Name: "zebra"}, Sort: db.SortOldest},
+		"error there":       {RowFilter: db.RowFilter{Error: "not_found"}},
+		"error nowhere":     {RowFilter: db.RowFilter{Error: "zebra"}},
+		"http 404":          {RowFilter: db.RowFilter{HTTPStatus: 404}},
+		"http 418":          {RowFilter: db.RowFilter{HTTPStatus: 418}},
+		"attempts":          {RowFilter: db.RowFilter{MinAttempts: 5}},
+		"never sent":        {RowFilter: db.RowFilter{MaxAttempts: ptr(0)}},
+		"locale":            {RowFilter: db.RowFilter{Locale: ptr("fr")}},
+		"locale's tag":      {RowFilter: db.RowFilter{LocaleTag: "fr-FR"}},
+		"locale nowhere":    {RowFilter: db.RowFilter{Locale: ptr("de")}},
+		"last hour":         {RowFilter: db.RowFilter{Since: time.Now().Add(-time.Hour)}, Sort: db.SortEnded},
+		"last hour, newest": {RowFilter: db.RowFilter{Since: time.Now().Add(-time.Hour)}},
+		"since and name":    {RowFilter: db.RowFilter{Since: time.Now().Add(-70 * time.Hour), Name: "zebra"}, Sort: db.SortEnded},
 	}
 }
 
@@ -91,7 +91,7 @@ func BenchmarkJobs(b *testing.B) {
 		b.Run("list/"+name, func(b *testing.B) {
 			var looked int64
 			measure(b, func(ctx context.Context) error {
-				page, err := bundle.Jobs(ctx, queries[name])
+				page, err := bundle.Rows(ctx, queries[name])
 				looked = page.Looked
 				return err
 			})
@@ -101,7 +101,7 @@ func BenchmarkJobs(b *testing.B) {
 	for _, name := range sortedNames(queries) {
 		b.Run("errors/"+name, func(b *testing.B) {
 			measure(b, func(ctx context.Context) error {
-				_, err := bundle.JobErrors(ctx, queries[name].JobFilter, 20)
+				_, err := bundle.RowErrors(ctx, queries[name].RowFilter, 20)
 				return err
 			})
 		})
@@ -109,20 +109,20 @@ func BenchmarkJobs(b *testing.B) {
 	asset := fmt.Sprintf("%024x", manyJobs/3)
 	b.Run("story", func(b *testing.B) {
 		measure(b, func(ctx context.Context) error {
-			_, err := bundle.Facts(ctx, db.StoryParams{Site: bundle.site.Name, AssetID: asset})
+			_, err := bundle.History(ctx, db.StoryParams{Site: bundle.site.Name, AssetID: asset})
 			return err
 		})
 	})
 	b.Run("show the last", func(b *testing.B) {
 		last := value[int64](b, bundle, `SELECT max(id) FROM rename`)
 		measure(b, func(ctx context.Context) error {
-			_, err := bundle.Facts(ctx, db.StoryParams{RenameID: last})
+			_, err := bundle.History(ctx, db.StoryParams{RenameID: last})
 			return err
 		})
 	})
 	b.Run("exact count", func(b *testing.B) {
 		measure(b, func(ctx context.Context) error {
-			_, err := bundle.CountJobs(ctx, db.JobFilter{Name: "zebra"}, 0)
+			_, err := bundle.CountRows(ctx, db.RowFilter{Name: "zebra"}, 0)
 			return err
 		})
 	})

@@ -26,8 +26,8 @@ type listFlags struct {
 	all          bool // look through all rows, however long it takes
 }
 
-func (a *app) jobsListCommand() *cobra.Command {
-	var j jobFlags
+func (a *app) rowsListCommand() *cobra.Command {
+	var r rowFlags
 	var l listFlags
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -37,12 +37,12 @@ func (a *app) jobsListCommand() *cobra.Command {
 A page looks through 50,000 rows at most, so that it comes at once however large the table
 is. Where a filter finds little, a page may hold few rows, or none, and say how far it has
 looked; --cursor goes on from there.`,
-		Example: `  relabel jobs list --batch 7 --status failed
-  relabel jobs list --http 404 --since 2h --csv
-  relabel jobs list --name 'autumn' --status pending --sort oldest`,
+		Example: `  relabel rows list --batch 7 --status failed
+  relabel rows list --http 404 --since 2h --csv
+  relabel rows list --name 'autumn' --status pending --sort oldest`,
 		Args: noArgs("no arguments, but options"), ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			f, err := j.check(cmd, a, db.Statuses(), time.Now())
+			f, err := r.check(cmd, a, db.Statuses(), time.Now())
 			if err == nil {
 				err = l.check(a.json)
 			}
@@ -50,23 +50,23 @@ looked; --cursor goes on from there.`,
 				return err
 			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
-				return a.jobsList(ctx, s, f, l)
+				return a.rowsList(ctx, s, f, l)
 			})
 		},
 	}
-	j.add(cmd, db.Statuses())
+	r.add(cmd, db.Statuses())
 	flags := cmd.Flags()
 	flags.StringVar(&l.sort, "sort", "", "`ORDER`: newest, oldest, or ended: the last ended first, without open rows\n(default: ended where only ended rows match, else newest)")
 	flags.IntVar(&l.limit, "limit", 50, "at most `N` rows")
 	flags.StringVar(&l.cursor, "cursor", "", "go on from this `PLACE`, which the page before has named")
 	flags.BoolVar(&l.csv, "csv", false, "print CSV, with all columns")
-	_ = cmd.RegisterFlagCompletionFunc("sort", cobra.FixedCompletions(db.JobSorts(), cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	_ = cmd.RegisterFlagCompletionFunc("sort", cobra.FixedCompletions(db.RowSorts(), cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	return cmd
 }
 
 func (l listFlags) check(json bool) error {
 	switch {
-	case l.sort != "" && !slices.Contains(db.JobSorts(), l.sort):
+	case l.sort != "" && !slices.Contains(db.RowSorts(), l.sort):
 		return usageError("--sort is newest, oldest or ended, not %q", l.sort)
 	case l.limit < 1 || l.limit > maxListed:
 		return usageError("--limit is 1 to %s, not %d", report.Number(maxListed), l.limit)
@@ -76,25 +76,25 @@ func (l listFlags) check(json bool) error {
 	return nil
 }
 
-func (a *app) jobsList(ctx context.Context, s *session, f db.JobFilter, l listFlags) error {
-	page, err := s.Jobs(ctx, db.JobQuery{JobFilter: f, Sort: db.JobSort(l.sort), Cursor: l.cursor, Limit: l.limit})
+func (a *app) rowsList(ctx context.Context, s *session, f db.RowFilter, l listFlags) error {
+	page, err := s.Rows(ctx, db.RowQuery{RowFilter: f, Sort: db.RowSort(l.sort), Cursor: l.cursor, Limit: l.limit})
 	switch {
 	case err != nil:
 		return usage(err)
 	case a.json:
 		return a.result.print(page)
 	case l.csv:
-		err = a.jobsCSV(page.Jobs)
-	case len(page.Jobs) > 0:
-		jobTable(page.Jobs).print(a.Out, a.width())
+		err = a.rowsCSV(page.Rows)
+	case len(page.Rows) > 0:
+		rowTable(page.Rows).print(a.Out, a.width())
 	}
 	a.pageNote(page)
 	return err
 }
 
 // pageNote says what the page does not show.
-func (a *app) pageNote(p db.JobPage) {
-	n := int64(len(p.Jobs))
+func (a *app) pageNote(p db.RowPage) {
+	n := int64(len(p.Rows))
 	text := report.Plural(n, "row", "rows")
 	if p.Total != nil && *p.Total > n {
 		text = fmt.Sprintf("%s of %s", report.Number(n), report.Plural(*p.Total, "row", "rows"))
@@ -113,9 +113,9 @@ func (a *app) pageNote(p db.JobPage) {
 	}
 }
 
-// jobTable has columns by how much they are missed: on a narrow terminal the
+// rowTable has columns by how much they are missed: on a narrow terminal the
 // last ones are left out.
-func jobTable(jobs []db.Job) table {
+func rowTable(rows []db.Row) table {
 	t := table{columns: []column{
 		{name: "ID", need: 1, right: true},
 		{name: "BATCH", need: 4, right: true},
@@ -130,30 +130,30 @@ func jobTable(jobs []db.Job) table {
 		{name: "NAME, OR WHAT IS WRONG", rest: true},
 	}}
 	now := time.Now()
-	for _, j := range jobs {
+	for _, r := range rows {
 		ended := ""
-		if j.FinishedAt != nil {
-			ended = report.Clock(*j.FinishedAt, now)
+		if r.FinishedAt != nil {
+			ended = report.Clock(*r.FinishedAt, now)
 		}
 		t.rows = append(t.rows, []string{
-			strconv.FormatInt(j.ID, 10), strconv.FormatInt(j.Batch, 10), strconv.FormatInt(j.Line, 10), report.Line(j.AssetID), report.Line(j.LocaleID),
-			j.Status, deref(j.JobState), strconv.Itoa(j.Attempts), intText(j.HTTPStatus), ended, report.Line(jobText(j)),
+			strconv.FormatInt(r.ID, 10), strconv.FormatInt(r.Batch, 10), strconv.FormatInt(r.Line, 10), report.Line(r.AssetID), report.Line(r.LocaleID),
+			r.Status, deref(r.JobState), strconv.Itoa(r.Attempts), intText(r.HTTPStatus), ended, report.Line(rowText(r)),
 		})
 	}
 	return t
 }
 
-// jobText is the error of a row that has one, else its name.
-func jobText(j db.Job) string {
+// rowText is the error of a row that has one, else its name.
+func rowText(r db.Row) string {
 	switch {
-	case j.Error != nil && j.Status != "succeeded":
-		return *j.Error
-	case j.DisplayName == nil:
+	case r.Error != nil && r.Status != "succeeded":
+		return *r.Error
+	case r.DisplayName == nil:
 		return "(alt text only)"
-	case j.AppliedName != nil && *j.AppliedName != *j.DisplayName:
-		return *j.DisplayName + " → stored as " + *j.AppliedName
+	case r.AppliedName != nil && *r.AppliedName != *r.DisplayName:
+		return *r.DisplayName + " → stored as " + *r.AppliedName
 	}
-	return *j.DisplayName
+	return *r.DisplayName
 }
 
 func intText(n *int) string {
@@ -163,25 +163,25 @@ func intText(n *int) string {
 	return strconv.Itoa(*n)
 }
 
-func jobColumns() []string {
+func rowColumns() []string {
 	return []string{
 		"id", "batch", "line", "site", "asset_id", "locale_id", "display_name", "alt_text", "status", "job_state", "attempts",
 		"http_status", "before_name", "applied_name", "error", "not_before", "superseded_by", "finished_at",
 	}
 }
 
-func (a *app) jobsCSV(jobs []db.Job) error {
+func (a *app) rowsCSV(rows []db.Row) error {
 	w := csv.NewWriter(a.Out)
-	_ = w.Write(jobColumns()) // its error stays for w.Error
-	for _, j := range jobs {
+	_ = w.Write(rowColumns()) // its error stays for w.Error
+	for _, r := range rows {
 		by := ""
-		if j.SupersededBy != nil {
-			by = strconv.FormatInt(*j.SupersededBy, 10)
+		if r.SupersededBy != nil {
+			by = strconv.FormatInt(*r.SupersededBy, 10)
 		}
 		record := []string{
-			strconv.FormatInt(j.ID, 10), strconv.FormatInt(j.Batch, 10), strconv.FormatInt(j.Line, 10), j.Site, j.AssetID, j.LocaleID,
-			deref(j.DisplayName), deref(j.AltText), j.Status, deref(j.JobState), strconv.Itoa(j.Attempts), intText(j.HTTPStatus),
-			deref(j.BeforeName), deref(j.AppliedName), deref(j.Error), timeText(j.NotBefore), by, timeText(j.FinishedAt),
+			strconv.FormatInt(r.ID, 10), strconv.FormatInt(r.Batch, 10), strconv.FormatInt(r.Line, 10), r.Site, r.AssetID, r.LocaleID,
+			deref(r.DisplayName), deref(r.AltText), r.Status, deref(r.JobState), strconv.Itoa(r.Attempts), intText(r.HTTPStatus),
+			deref(r.BeforeName), deref(r.AppliedName), deref(r.Error), timeText(r.NotBefore), by, timeText(r.FinishedAt),
 		}
 		for i := range record {
 			record[i] = intake.Neutralise(record[i])
@@ -199,8 +199,8 @@ func timeText(t *time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-func (a *app) jobsErrorsCommand() *cobra.Command {
-	var j jobFlags
+func (a *app) rowsErrorsCommand() *cobra.Command {
+	var r rowFlags
 	var l listFlags
 	cmd := &cobra.Command{
 		Use:   "errors",
@@ -209,10 +209,10 @@ func (a *app) jobsErrorsCommand() *cobra.Command {
 cause, the most frequent first. It looks through the newest 30,000 of them, so that it comes
 at once, and says so where there are more; --all looks through all, which takes about two
 seconds for a million.`,
-		Example: "  relabel jobs errors --batch 7\n  relabel jobs errors --since 1h\n  relabel jobs errors --all",
+		Example: "  relabel rows errors --batch 7\n  relabel rows errors --since 1h\n  relabel rows errors --all",
 		Args:    noArgs("no arguments, but options"), ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			f, err := j.check(cmd, a, db.Statuses(), time.Now())
+			f, err := r.check(cmd, a, db.Statuses(), time.Now())
 			if err == nil {
 				err = l.check(a.json)
 			}
@@ -220,21 +220,21 @@ seconds for a million.`,
 				return err
 			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
-				return a.jobsErrors(ctx, s, f, l)
+				return a.rowsErrors(ctx, s, f, l)
 			})
 		},
 	}
-	j.add(cmd, db.Statuses())
+	r.add(cmd, db.Statuses())
 	cmd.Flags().IntVar(&l.limit, "limit", 20, "at most `N` causes")
 	cmd.Flags().BoolVar(&l.csv, "csv", false, "print CSV")
 	cmd.Flags().BoolVar(&l.all, "all", false, "look through all rows, not only the newest 30,000")
 	return cmd
 }
 
-func (a *app) jobsErrors(ctx context.Context, s *session, f db.JobFilter, l listFlags) error {
-	find := s.JobErrors
+func (a *app) rowsErrors(ctx context.Context, s *session, f db.RowFilter, l listFlags) error {
+	find := s.RowErrors
 	if l.all {
-		find = s.AllJobErrors
+		find = s.AllRowErrors
 	}
 	got, err := find(ctx, f, l.limit)
 	switch {

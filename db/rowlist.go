@@ -9,9 +9,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Job is a rename as the job table shows it, with the state of its River job
+// Row is a rename as the row table shows it, with the state of its River job
 // beside.
-type Job struct {
+type Row struct {
 	ID           int64      `json:"id"`
 	Batch        int64      `json:"batch"`
 	BatchName    string     `json:"batch_name"`
@@ -37,21 +37,21 @@ type Job struct {
 	SupersededBy *int64     `json:"superseded_by"`
 }
 
-// JobQuery asks for a page of renames.
-type JobQuery struct {
-	JobFilter
+// RowQuery asks for a page of renames.
+type RowQuery struct {
+	RowFilter
 
-	Sort   JobSort // empty: the filter's own
-	Cursor string  // JobPage.Next of the page before; empty: the first page
+	Sort   RowSort // empty: the filter's own
+	Cursor string  // RowPage.Next of the page before; empty: the first page
 	Limit  int     // rows; 0: 50
 	Look   int64   // rows that it looks through at most; 0: 50,000
 }
 
-// JobPage is a page of renames. A filter that no index serves is compared row by
+// RowPage is a page of renames. A filter that no index serves is compared row by
 // row, so a page may end before it is full: Looked rows were looked through,
 // and Next goes on behind them.
-type JobPage struct {
-	Jobs   []Job  `json:"jobs"`
+type RowPage struct {
+	Rows   []Row  `json:"jobs"`
 	Next   string `json:"next"`   // the cursor of the next page; empty: this is the last one
 	Full   bool   `json:"full"`   // it has Limit rows
 	Looked int64  `json:"looked"` // rows looked through for it
@@ -59,39 +59,39 @@ type JobPage struct {
 	Total  *int64 `json:"total"`  // rows that the filter chooses, where the counters know
 }
 
-const defaultJobs = 50
+const defaultRows = 50
 
-// Jobs gives a page of renames.
-func (db *DB) Jobs(ctx context.Context, p JobQuery) (JobPage, error) {
+// Rows gives a page of renames.
+func (db *DB) Rows(ctx context.Context, p RowQuery) (RowPage, error) {
 	if p.Sort == "" {
-		p.Sort = p.JobFilter.Sort()
+		p.Sort = p.RowFilter.Sort()
 	}
 	if p.Limit <= 0 {
-		p.Limit = defaultJobs
+		p.Limit = defaultRows
 	}
 	if p.Look <= 0 {
 		p.Look = maxLook
 	}
-	s, err := db.newSearch(ctx, db.pool, p.JobFilter, p.Sort, p.Cursor)
+	s, err := db.newSearch(ctx, db.pool, p.RowFilter, p.Sort, p.Cursor)
 	if err != nil {
-		return JobPage{}, err
+		return RowPage{}, err
 	}
 	var ids []int64
 	for !s.done && len(ids) < p.Limit && s.looked < p.Look {
 		more, err := s.next(ctx, p.Look-s.looked, p.Limit-len(ids))
 		if err != nil {
-			return JobPage{}, err
+			return RowPage{}, err
 		}
 		ids = append(ids, more...)
 	}
-	page := JobPage{Full: len(ids) == p.Limit, Looked: s.looked, Of: s.scope.Total}
+	page := RowPage{Full: len(ids) == p.Limit, Looked: s.looked, Of: s.scope.Total}
 	if !s.done {
 		page.Next = s.at.String()
 	}
 	if p.counted() && p.Sort != SortEnded {
 		page.Total = &s.scope.Matching
 	}
-	page.Jobs, err = db.jobsByID(ctx, ids)
+	page.Rows, err = db.rowsByID(ctx, ids)
 	return page, err
 }
 
@@ -102,17 +102,17 @@ const jobColumns = `
 	r.failures::int AS failures, r.before_name, r.applied_name, r.error, r.not_before, r.cancelled_at, r.retried_at,
 	r.finished_at, r.superseded_by`
 
-const jobSQL = `
+const rowSQL = `
 SELECT ` + jobColumns + `
 FROM rename r JOIN batch b ON b.id = r.batch_id JOIN site s ON s.id = r.site_id
 WHERE r.id = ANY (@ids)`
 
-// jobsByID reads renames in the order of ids, with their jobs' states.
-func (db *DB) jobsByID(ctx context.Context, ids []int64) ([]Job, error) {
+// rowsByID reads renames in the order of ids, with their jobs' states.
+func (db *DB) rowsByID(ctx context.Context, ids []int64) ([]Row, error) {
 	if len(ids) == 0 {
-		return []Job{}, nil
+		return []Row{}, nil
 	}
-	jobs, err := collect[Job](ctx, db.pool, "reading rows", jobSQL, pgx.NamedArgs{"ids": ids})
+	rows, err := collect[Row](ctx, db.pool, "reading rows", rowSQL, pgx.NamedArgs{"ids": ids})
 	if err != nil {
 		return nil, err
 	}
@@ -120,8 +120,8 @@ func (db *DB) jobsByID(ctx context.Context, ids []int64) ([]Job, error) {
 	for i, id := range ids {
 		at[id] = i
 	}
-	slices.SortFunc(jobs, func(a, b Job) int { return at[a.ID] - at[b.ID] })
-	return jobs, db.addStates(ctx, jobs)
+	slices.SortFunc(rows, func(a, b Row) int { return at[a.ID] - at[b.ID] })
+	return rows, db.addStates(ctx, rows)
 }
 
 // jobStatesSQL reads the live jobs of some queues, and picks those of some
@@ -140,10 +140,10 @@ ORDER BY rename_id, live.id DESC`
 
 // addStates asks for the jobs of the rows that are open: others have none that
 // matters.
-func (db *DB) addStates(ctx context.Context, jobs []Job) error {
+func (db *DB) addStates(ctx context.Context, rows []Row) error {
 	var ids []int64
 	var queues []string
-	for _, j := range jobs {
+	for _, j := range rows {
 		if j.FinishedAt != nil {
 			continue
 		}
@@ -168,29 +168,29 @@ func (db *DB) addStates(ctx context.Context, jobs []Job) error {
 	for _, s := range list {
 		states[s.RenameID] = &s.State
 	}
-	for i := range jobs {
-		jobs[i].JobState = states[jobs[i].ID]
+	for i := range rows {
+		rows[i].JobState = states[rows[i].ID]
 	}
 	return nil
 }
 
-// JobCount is how many rows a filter chooses.
-type JobCount struct {
+// RowCount is how many rows a filter chooses.
+type RowCount struct {
 	Rows   int64 `json:"rows"`
 	Exact  bool  `json:"exact"`  // false: only some rows were looked through, there may be more
 	Looked int64 `json:"looked"` // rows looked through; 0: the counters knew
 }
 
-// CountJobs counts what a filter chooses. The batches' counters know most;
+// CountRows counts what a filter chooses. The batches' counters know most;
 // otherwise look rows are looked through at most, or with 0 all there are,
 // which for millions of rows takes seconds.
-func (db *DB) CountJobs(ctx context.Context, f JobFilter, look int64) (JobCount, error) {
+func (db *DB) CountRows(ctx context.Context, f RowFilter, look int64) (RowCount, error) {
 	s, err := db.newSearch(ctx, db.pool, f, SortOldest, "")
 	if err != nil {
-		return JobCount{}, err
+		return RowCount{}, err
 	}
 	if f.counted() {
-		return JobCount{Rows: s.scope.Matching, Exact: true}, nil
+		return RowCount{Rows: s.scope.Matching, Exact: true}, nil
 	}
 	for !s.done && (look == 0 || s.looked < look) {
 		left := int64(lastChunk)
@@ -198,10 +198,10 @@ func (db *DB) CountJobs(ctx context.Context, f JobFilter, look int64) (JobCount,
 			left = look - s.looked
 		}
 		if _, err := s.next(ctx, left, 0); err != nil {
-			return JobCount{}, err
+			return RowCount{}, err
 		}
 	}
-	return JobCount{Rows: s.hits, Exact: s.done, Looked: s.looked}, nil
+	return RowCount{Rows: s.hits, Exact: s.done, Looked: s.looked}, nil
 }
 
 // Cause is why some rows did not succeed, with the first of them as an example.
@@ -230,20 +230,20 @@ type Causes struct {
 // through, as grouping costs as much again.
 const MaxErrors = 30_000
 
-// JobErrors groups rows by why they did not succeed, most frequent first: the
+// RowErrors groups rows by why they did not succeed, most frequent first: the
 // failed, conflicting and invalid ones, or those of the filter's statuses that
 // have an error. It looks through the newest MaxErrors at most; with since or until,
 // through the last that ended.
-func (db *DB) JobErrors(ctx context.Context, f JobFilter, limit int) (Causes, error) {
-	return db.jobErrors(ctx, f, limit, MaxErrors)
+func (db *DB) RowErrors(ctx context.Context, f RowFilter, limit int) (Causes, error) {
+	return db.rowErrors(ctx, f, limit, MaxErrors)
 }
 
-// AllJobErrors is JobErrors without a bound: about two seconds for a million rows.
-func (db *DB) AllJobErrors(ctx context.Context, f JobFilter, limit int) (Causes, error) {
-	return db.jobErrors(ctx, f, limit, math.MaxInt64)
+// AllRowErrors is RowErrors without a bound: about two seconds for a million rows.
+func (db *DB) AllRowErrors(ctx context.Context, f RowFilter, limit int) (Causes, error) {
+	return db.rowErrors(ctx, f, limit, math.MaxInt64)
 }
 
-func (db *DB) jobErrors(ctx context.Context, f JobFilter, limit int, look int64) (Causes, error) {
+func (db *DB) rowErrors(ctx context.Context, f RowFilter, limit int, look int64) (Causes, error) {
 	if len(f.Statuses) == 0 {
 		f.Statuses = []string{"failed", "conflict", "invalid"}
 	}

@@ -14,7 +14,7 @@ import (
 	"relabel/db"
 )
 
-// No page of the job table reads all of it, whatever is asked for and whatever PostgreSQL knows of the tables.
+// No page of the row table reads all of it, whatever is asked for and whatever PostgreSQL knows of the tables.
 func TestJobPlans(t *testing.T) {
 	t.Parallel()
 	for _, statistics := range []string{"none", "all"} {
@@ -44,16 +44,16 @@ func testJobPlans(t *testing.T, analyze bool) {
 	ids := list[int64](t, b, `SELECT id FROM rename WHERE batch_id = $1 AND status = 'failed' LIMIT 100`, batch)
 	open := list[int64](t, b, `SELECT id FROM rename WHERE batch_id = $1 AND finished_at IS NULL ORDER BY line LIMIT 100`, batch)
 	statements := map[string]db.Statement{
-		"rows":        {SQL: db.JobSQL, Args: pgx.NamedArgs{"ids": ids}},
-		"states":      {SQL: db.JobStatesSQL, Args: pgx.NamedArgs{"ids": open, "queues": []string{b.site.Queue()}, "kind": jobKind, "most": db.MaxJobs}},
-		"cancel":      {SQL: db.CancelJobsSQL, Args: pgx.NamedArgs{"ids": open, "statuses": []string{"pending"}, "quarantine": quarantine}},
+		"rows":        {SQL: db.RowSQL, Args: pgx.NamedArgs{"ids": ids}},
+		"states":      {SQL: db.JobStatesSQL, Args: pgx.NamedArgs{"ids": open, "queues": []string{b.site.Queue()}, "kind": jobKind, "most": db.MaxRows}},
+		"cancel":      {SQL: db.CancelRowsSQL, Args: pgx.NamedArgs{"ids": open, "statuses": []string{"pending"}, "quarantine": quarantine}},
 		"retry":       {SQL: db.RetrySQL, Args: pgx.NamedArgs{"batch": batch, "ids": ids, "statuses": []string{"failed"}, "began": time.Now()}},
 		"retry older": {SQL: db.OlderOpenSQL, Args: pgx.NamedArgs{"ids": ids}},
 		"events":      {SQL: db.EventsSQL, Args: pgx.NamedArgs{"ids": ids, "quarantine": quarantine}},
 	}
 	for name, q := range jobQueries(batch, b.site.Name, manyRows) {
-		for _, sort := range append(db.JobSorts(), "") {
-			q.Sort = db.JobSort(sort)
+		for _, sort := range append(db.RowSorts(), "") {
+			q.Sort = db.RowSort(sort)
 			found, err := b.JobStatements(t.Context(), q)
 			require.NoError(t, err)
 			for kind, s := range found {
@@ -116,53 +116,53 @@ func TestJobFilters(t *testing.T) {
 	b.addJobs(t, "completed", l.ids[0], l.ids[0], l.ids[1])
 	require.NoError(t, b.KeepLocales(t.Context(), b.site.ID, []db.SiteLocale{{ID: "", Tag: "de"}, {ID: "fr", Tag: "fr-FR"}, {ID: "es", Tag: "es"}}))
 	require.NoError(t, b.KeepLocales(t.Context(), b.site.ID, []db.SiteLocale{{ID: "", Tag: "en", OwnID: strings.Repeat("a", 24)}, {ID: "fr", Tag: "fr-FR"}}))
-	_, err := b.CountJobs(t.Context(), db.JobFilter{LocaleTag: "de"}, 0)
+	_, err := b.CountRows(t.Context(), db.RowFilter{LocaleTag: "de"}, 0)
 	require.ErrorAs(t, err, new(db.FilterError), "it has another tag now")
 	now, err := b.Now(t.Context())
 	require.NoError(t, err)
 	for name, tt := range map[string]struct {
-		filter db.JobFilter
+		filter db.RowFilter
 		want   []int // rows, from 0
 	}{
-		"nothing asked for": {db.JobFilter{}, []int{0, 1, 2, 3, 4, 5, 6}},
-		"error":             {db.JobFilter{Error: "NO SUCH"}, []int{1}},
-		"error of an open":  {db.JobFilter{Error: "later"}, []int{2}},
-		"refused":           {db.JobFilter{Error: "no good"}, []int{5}},
-		"troubles":          {db.JobFilter{Statuses: []string{"failed", "invalid", "conflict"}}, []int{1, 5}},
-		"http":              {db.JobFilter{HTTPStatus: 500}, []int{2}},
-		"http 200":          {db.JobFilter{HTTPStatus: 200}, []int{0}},
-		"stored name":       {db.JobFilter{Name: "stored.jpg"}, []int{0}},
-		"wanted name":       {db.JobFilter{Name: "LINE 4"}, []int{2}},
-		"a sign of LIKE":    {db.JobFilter{Name: "%"}, nil},
-		"sent":              {db.JobFilter{MinAttempts: 1}, []int{0, 1, 2}},
-		"never sent":        {db.JobFilter{MaxAttempts: ptr(0)}, []int{3, 4, 5, 6}},
-		"primary locale":    {db.JobFilter{Locale: ptr(""), Statuses: []string{"pending"}}, []int{2, 6}},
-		"locale":            {db.JobFilter{Locale: ptr("fr")}, []int{4}},
-		"locale's tag":      {db.JobFilter{LocaleTag: "FR-fr"}, []int{4}},
-		"primary's own id":  {db.JobFilter{Locale: ptr(strings.Repeat("a", 24)), Statuses: []string{"pending"}}, []int{2, 6}},
-		"another's id":      {db.JobFilter{Locale: ptr(strings.Repeat("b", 24))}, nil},
-		"primary's tag":     {db.JobFilter{LocaleTag: "en", Statuses: []string{"pending"}}, []int{2, 6}},
-		"no longer a tag":   {db.JobFilter{LocaleTag: "es"}, nil},
-		"available":         {db.JobFilter{State: "available"}, []int{6}},
-		"running":           {db.JobFilter{State: "running", Site: b.site.Name}, []int{3}},
-		"completed, once":   {db.JobFilter{State: "completed"}, []int{0, 1}},
-		"since":             {db.JobFilter{Since: now.Add(-time.Hour)}, []int{0, 5}},
-		"until":             {db.JobFilter{Until: now.Add(-time.Hour)}, []int{1}},
-		"between":           {db.JobFilter{Since: now.Add(-3 * time.Hour), Until: now.Add(-time.Hour), Statuses: []string{"failed"}}, []int{1}},
-		"all at once":       {db.JobFilter{Batch: l.batch, Site: b.site.Name, AssetID: "b", Statuses: []string{"failed"}, HTTPStatus: 404, Error: "asset"}, []int{1}},
-		"none":              {db.JobFilter{AssetID: "b", Statuses: []string{"succeeded"}}, nil},
+		"nothing asked for": {db.RowFilter{}, []int{0, 1, 2, 3, 4, 5, 6}},
+		"error":             {db.RowFilter{Error: "NO SUCH"}, []int{1}},
+		"error of an open":  {db.RowFilter{Error: "later"}, []int{2}},
+		"refused":           {db.RowFilter{Error: "no good"}, []int{5}},
+		"troubles":          {db.RowFilter{Statuses: []string{"failed", "invalid", "conflict"}}, []int{1, 5}},
+		"http":              {db.RowFilter{HTTPStatus: 500}, []int{2}},
+		"http 200":          {db.RowFilter{HTTPStatus: 200}, []int{0}},
+		"stored name":       {db.RowFilter{Name: "stored.jpg"}, []int{0}},
+		"wanted name":       {db.RowFilter{Name: "LINE 4"}, []int{2}},
+		"a sign of LIKE":    {db.RowFilter{Name: "%"}, nil},
+		"sent":              {db.RowFilter{MinAttempts: 1}, []int{0, 1, 2}},
+		"never sent":        {db.RowFilter{MaxAttempts: ptr(0)}, []int{3, 4, 5, 6}},
+		"primary locale":    {db.RowFilter{Locale: ptr(""), Statuses: []string{"pending"}}, []int{2, 6}},
+		"locale":            {db.RowFilter{Locale: ptr("fr")}, []int{4}},
+		"locale's tag":      {db.RowFilter{LocaleTag: "FR-fr"}, []int{4}},
+		"primary's own id":  {db.RowFilter{Locale: ptr(strings.Repeat("a", 24)), Statuses: []string{"pending"}}, []int{2, 6}},
+		"another's id":      {db.RowFilter{Locale: ptr(strings.Repeat("b", 24))}, nil},
+		"primary's tag":     {db.RowFilter{LocaleTag: "en", Statuses: []string{"pending"}}, []int{2, 6}},
+		"no longer a tag":   {db.RowFilter{LocaleTag: "es"}, nil},
+		"available":         {db.RowFilter{State: "available"}, []int{6}},
+		"running":           {db.RowFilter{State: "running", Site: b.site.Name}, []int{3}},
+		"completed, once":   {db.RowFilter{State: "completed"}, []int{0, 1}},
+		"since":             {db.RowFilter{Since: now.Add(-time.Hour)}, []int{0, 5}},
+		"until":             {db.RowFilter{Until: now.Add(-time.Hour)}, []int{1}},
+		"between":           {db.RowFilter{Since: now.Add(-3 * time.Hour), Until: now.Add(-time.Hour), Statuses: []string{"failed"}}, []int{1}},
+		"all at once":       {db.RowFilter{Batch: l.batch, Site: b.site.Name, AssetID: "b", Statuses: []string{"failed"}, HTTPStatus: 404, Error: "asset"}, []int{1}},
+		"none":              {db.RowFilter{AssetID: "b", Statuses: []string{"succeeded"}}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			page, err := b.Jobs(t.Context(), db.JobQuery{JobFilter: tt.filter})
+			page, err := b.Rows(t.Context(), db.RowQuery{RowFilter: tt.filter})
 			require.NoError(t, err)
 			require.Empty(t, page.Next)
 			var got []int
-			for _, j := range page.Jobs {
+			for _, j := range page.Rows {
 				got = append(got, slices.Index(l.ids, j.ID))
 			}
 			slices.Sort(got)
 			require.Equal(t, tt.want, got)
-			n, err := b.CountJobs(t.Context(), tt.filter, 0)
+			n, err := b.CountRows(t.Context(), tt.filter, 0)
 			require.NoError(t, err)
 			require.Equal(t, []any{int64(len(tt.want)), true}, []any{n.Rows, n.Exact})
 		})
@@ -177,37 +177,37 @@ func TestJobRow(t *testing.T) {
 	b.settle(t, l.ids[0], "pending")
 	b.addJobs(t, "completed", l.ids[0])
 	b.addJobs(t, "retryable", l.ids[0])
-	page, err := b.Jobs(t.Context(), db.JobQuery{Sort: db.SortOldest})
+	page, err := b.Rows(t.Context(), db.RowQuery{Sort: db.SortOldest})
 	require.NoError(t, err)
 	require.EqualValues(t, 2, *page.Total)
-	j := page.Jobs[0]
-	require.Equal(t, db.Job{
+	j := page.Rows[0]
+	require.Equal(t, db.Row{
 		ID: l.ids[0], Batch: l.batch, BatchName: "batch", BatchStatus: "active", Site: b.site.Name, Line: 2, AssetID: "a", LocaleID: "fr",
 		DisplayName: ptr("a/fr, line 2"), Status: "pending", JobState: ptr("retryable"), HTTPStatus: ptr(500), Attempts: 1, Failures: 1,
 		Error: ptr("try later"),
 	}, j)
-	require.Nil(t, page.Jobs[1].JobState)
+	require.Nil(t, page.Rows[1].JobState)
 }
 
 func TestJobsWrongly(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	for want, q := range map[string]db.JobQuery{
-		"there is no status":      {JobFilter: db.JobFilter{Statuses: []string{"gone"}}},
-		"there is no job state":   {JobFilter: db.JobFilter{State: "gone"}},
-		"three digits":            {JobFilter: db.JobFilter{HTTPStatus: 4}},
-		"so few attempts":         {JobFilter: db.JobFilter{MinAttempts: 2, MaxAttempts: ptr(1)}},
-		"since is not before":     {JobFilter: db.JobFilter{Since: time.Unix(2, 0), Until: time.Unix(1, 0)}},
+	for want, q := range map[string]db.RowQuery{
+		"there is no status":      {RowFilter: db.RowFilter{Statuses: []string{"gone"}}},
+		"there is no job state":   {RowFilter: db.RowFilter{State: "gone"}},
+		"three digits":            {RowFilter: db.RowFilter{HTTPStatus: 4}},
+		"so few attempts":         {RowFilter: db.RowFilter{MinAttempts: 2, MaxAttempts: ptr(1)}},
+		"since is not before":     {RowFilter: db.RowFilter{Since: time.Unix(2, 0), Until: time.Unix(1, 0)}},
 		"not one of this list":    {Cursor: "x"},
 		`"t.0.0.7" is not one of`: {Cursor: "t.0.0.7"}, // of a list of errors
 	} {
-		_, err := b.Jobs(t.Context(), q)
+		_, err := b.Rows(t.Context(), q)
 		require.ErrorContains(t, err, want)
 		require.ErrorAs(t, err, new(db.FilterError))
 	}
-	_, err := b.Jobs(t.Context(), db.JobQuery{JobFilter: db.JobFilter{Batch: 9}})
+	_, err := b.Rows(t.Context(), db.RowQuery{RowFilter: db.RowFilter{Batch: 9}})
 	require.ErrorIs(t, err, db.ErrNoBatch)
-	_, err = b.Jobs(t.Context(), db.JobQuery{JobFilter: db.JobFilter{Site: "gone"}})
+	_, err = b.Rows(t.Context(), db.RowQuery{RowFilter: db.RowFilter{Site: "gone"}})
 	require.ErrorIs(t, err, db.ErrNoSite)
 }
 
@@ -216,21 +216,21 @@ func TestJobsLookOn(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	l := b.load(t, "a", "b", "c", "d", "e")
-	q := db.JobQuery{JobFilter: db.JobFilter{Name: "a, line"}, Look: 3}
-	first, err := b.Jobs(t.Context(), q)
+	q := db.RowQuery{RowFilter: db.RowFilter{Name: "a, line"}, Look: 3}
+	first, err := b.Rows(t.Context(), q)
 	require.NoError(t, err)
-	require.Empty(t, first.Jobs)
+	require.Empty(t, first.Rows)
 	require.Equal(t, []any{int64(3), int64(5), false}, []any{first.Looked, first.Of, first.Full})
 	q.Cursor = first.Next
-	second, err := b.Jobs(t.Context(), q)
+	second, err := b.Rows(t.Context(), q)
 	require.NoError(t, err)
-	require.Len(t, second.Jobs, 1)
-	require.Equal(t, l.ids[0], second.Jobs[0].ID)
+	require.Len(t, second.Rows, 1)
+	require.Equal(t, l.ids[0], second.Rows[0].ID)
 	require.Empty(t, second.Next)
 
-	n, err := b.CountJobs(t.Context(), q.JobFilter, 3)
+	n, err := b.CountRows(t.Context(), q.RowFilter, 3)
 	require.NoError(t, err)
-	require.Equal(t, db.JobCount{Rows: 1, Exact: false, Looked: 3}, n)
+	require.Equal(t, db.RowCount{Rows: 1, Exact: false, Looked: 3}, n)
 }
 
 func TestJobErrors(t *testing.T) {
@@ -241,7 +241,7 @@ func TestJobErrors(t *testing.T) {
 	b.settle(t, l.ids[1], "failed")
 	b.settle(t, l.ids[2], "pending")
 	b.settle(t, l.ids[3], "conflict")
-	got, err := b.JobErrors(t.Context(), db.JobFilter{}, 10)
+	got, err := b.RowErrors(t.Context(), db.RowFilter{}, 10)
 	require.NoError(t, err)
 	require.True(t, got.Complete)
 	require.EqualValues(t, 4, got.Of)
@@ -251,10 +251,10 @@ func TestJobErrors(t *testing.T) {
 	}
 	require.Equal(t, []string{"2 failed not_found: no such asset line 2", "1 conflict conflict line 5", "1 invalid no good line 6"}, causes)
 
-	got, err = b.JobErrors(t.Context(), db.JobFilter{Statuses: []string{"pending"}}, 10)
+	got, err = b.RowErrors(t.Context(), db.RowFilter{Statuses: []string{"pending"}}, 10)
 	require.NoError(t, err)
 	require.Equal(t, []string{"try later"}, []string{got.Causes[0].Error})
-	got, err = b.JobErrors(t.Context(), db.JobFilter{AssetID: "nowhere"}, 10)
+	got, err = b.RowErrors(t.Context(), db.RowFilter{AssetID: "nowhere"}, 10)
 	require.NoError(t, err)
 	require.Empty(t, got.Causes)
 }
@@ -271,17 +271,17 @@ func TestConflictsHaveOneCause(t *testing.T) {
 		b.settle(t, l.ids[i], "conflict")
 		b.exec(t, `UPDATE rename SET error = $2 WHERE id = $1`, l.ids[i], text)
 	}
-	got, err := b.AllJobErrors(t.Context(), db.JobFilter{Batch: l.batch}, 10)
+	got, err := b.AllRowErrors(t.Context(), db.RowFilter{Batch: l.batch}, 10)
 	require.NoError(t, err)
 	var causes []string
 	for _, c := range got.Causes {
 		causes = append(causes, fmt.Sprint(c.Rows, " ", c.Error))
-		page, err := b.Jobs(t.Context(), db.JobQuery{JobFilter: db.JobFilter{Batch: l.batch, Error: c.Error}})
+		page, err := b.Rows(t.Context(), db.RowQuery{RowFilter: db.RowFilter{Batch: l.batch, Error: c.Error}})
 		require.NoError(t, err)
-		require.Len(t, page.Jobs, int(c.Rows), "a cause is a filter for its rows")
+		require.Len(t, page.Rows, int(c.Rows), "a cause is a filter for its rows")
 	}
 	require.Equal(t, []string{"2 changed by somebody else: the name", "2 the name is not as expected"}, causes)
-	one, err := b.JobErrors(t.Context(), db.JobFilter{Error: `"8"`}, 10)
+	one, err := b.RowErrors(t.Context(), db.RowFilter{Error: `"8"`}, 10)
 	require.NoError(t, err)
 	require.Equal(t, `the name is not as expected: it is "7", not "8"`, one.Causes[0].Error, "a row alone in full")
 }
@@ -297,7 +297,7 @@ func TestJobErrorsSince(t *testing.T) {
 	b.exec(t, `UPDATE rename SET finished_at = now() - interval '2 h' WHERE id <> $1`, l.ids[0])
 	now, err := b.Now(t.Context())
 	require.NoError(t, err)
-	got, err := b.JobErrors(t.Context(), db.JobFilter{Since: now.Add(-time.Hour)}, 10)
+	got, err := b.RowErrors(t.Context(), db.RowFilter{Since: now.Add(-time.Hour)}, 10)
 	require.NoError(t, err)
 	require.Equal(t, []int64{1, 1}, []int64{got.Looked, got.Causes[0].Rows})
 	require.Equal(t, l.ids[0], got.Causes[0].ID)
@@ -309,14 +309,14 @@ func TestRetryLooksAtErrors(t *testing.T) {
 	b := setup(t)
 	l := b.load(t, "a", "b", "c", "d", "e")
 	b.settle(t, l.ids[3], "failed")
-	f, ok := db.JobFilter{Name: "line"}.ForRetry()
+	f, ok := db.RowFilter{Name: "line"}.ForRetry()
 	require.True(t, ok)
-	n, err := b.CountJobs(t.Context(), f, 0)
+	n, err := b.CountRows(t.Context(), f, 0)
 	require.NoError(t, err)
-	require.Equal(t, db.JobCount{Rows: 1, Exact: true, Looked: 1}, n)
-	_, err = b.CancelJobs(t.Context(), db.JobFilter{AssetID: "a"}, nil)
+	require.Equal(t, db.RowCount{Rows: 1, Exact: true, Looked: 1}, n)
+	_, err = b.CancelRows(t.Context(), db.RowFilter{AssetID: "a"}, nil)
 	require.NoError(t, err)
-	n, err = b.CountJobs(t.Context(), f, 0)
+	n, err = b.CountRows(t.Context(), f, 0)
 	require.NoError(t, err)
 	require.EqualValues(t, 2, n.Rows)
 }
@@ -329,17 +329,17 @@ func TestActInChunks(t *testing.T) {
 	b.loadWith(t, b.params(numbered(rows, rows)))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	_, err := b.CancelJobs(ctx, db.JobFilter{Name: "n"}, func(db.Cancelled) { cancel() })
+	_, err := b.CancelRows(ctx, db.RowFilter{Name: "n"}, func(db.Cancelled) { cancel() })
 	require.ErrorIs(t, err, context.Canceled)
-	left, err := b.CountJobs(t.Context(), db.JobFilter{Statuses: []string{"pending"}}, 0)
+	left, err := b.CountRows(t.Context(), db.RowFilter{Statuses: []string{"pending"}}, 0)
 	require.NoError(t, err)
 	require.Positive(t, left.Rows)
 	require.Less(t, left.Rows, int64(rows))
-	got, err := b.CancelJobs(t.Context(), db.JobFilter{Name: "n"}, nil)
+	got, err := b.CancelRows(t.Context(), db.RowFilter{Name: "n"}, nil)
 	require.NoError(t, err)
 	require.Equal(t, db.Cancelled{Cancelled: left.Rows}, got)
 	calls := 0
-	again, err := b.RetryJobs(t.Context(), db.JobFilter{}, func(db.Retried) { calls++ })
+	again, err := b.RetryRows(t.Context(), db.RowFilter{}, func(db.Retried) { calls++ })
 	require.NoError(t, err)
 	require.Equal(t, db.Retried{Pending: rows}, again)
 	require.Greater(t, calls, 1)
@@ -371,17 +371,17 @@ func TestPlansAreLeftAlone(t *testing.T) {
 	l := b.loadWith(t, p)
 	b.exec(t, `UPDATE rename SET status = 'conflict', error = 'changed', finished_at = now() WHERE id = $1`, l.ids[0])
 	b.exec(t, `UPDATE batch SET conflict = 1 WHERE id = $1`, l.batch)
-	for name, choose := range map[string]func(db.JobFilter) (db.JobFilter, bool){"retry": db.JobFilter.ForRetry, "cancel": db.JobFilter.ForCancel} {
-		for _, f := range []db.JobFilter{{Batch: l.batch}, {AssetID: "a"}, {Name: "line"}} {
+	for name, choose := range map[string]func(db.RowFilter) (db.RowFilter, bool){"retry": db.RowFilter.ForRetry, "cancel": db.RowFilter.ForCancel} {
+		for _, f := range []db.RowFilter{{Batch: l.batch}, {AssetID: "a"}, {Name: "line"}} {
 			chosen, _ := choose(f)
-			n, err := b.CountJobs(t.Context(), chosen, 0)
+			n, err := b.CountRows(t.Context(), chosen, 0)
 			require.NoError(t, err)
 			require.Zero(t, n.Rows, name)
 		}
 	}
-	retried, err := b.RetryJobs(t.Context(), db.JobFilter{}, nil)
+	retried, err := b.RetryRows(t.Context(), db.RowFilter{}, nil)
 	require.NoError(t, err)
-	cancelled, err := b.CancelJobs(t.Context(), db.JobFilter{}, nil)
+	cancelled, err := b.CancelRows(t.Context(), db.RowFilter{}, nil)
 	require.NoError(t, err)
 	require.Equal(t, []any{db.Retried{}, db.Cancelled{}}, []any{retried, cancelled})
 	require.Equal(t, "conflict pending", b.statuses(t, l.batch))

@@ -10,8 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// JobFilter chooses renames, whatever their batch. Its zero value chooses all.
-type JobFilter struct {
+// RowFilter chooses renames, whatever their batch. Its zero value chooses all.
+type RowFilter struct {
 	Batch       int64     // 0: of all
 	Site        string    // its name; empty: of all
 	Statuses    []string  // none: any
@@ -31,18 +31,18 @@ type JobFilter struct {
 	errors  bool   // only rows with an error
 }
 
-// JobSort is an order of renames. There is an index for each.
-type JobSort string
+// RowSort is an order of renames. There is an index for each.
+type RowSort string
 
 // The orders.
 const (
-	SortNewest JobSort = "newest" // the last loaded first
-	SortOldest JobSort = "oldest" // as they were loaded
-	SortEnded  JobSort = "ended"  // the last ended first; rows that are open are left out
+	SortNewest RowSort = "newest" // the last loaded first
+	SortOldest RowSort = "oldest" // as they were loaded
+	SortEnded  RowSort = "ended"  // the last ended first; rows that are open are left out
 )
 
-// JobSorts are all orders.
-func JobSorts() []string { return []string{string(SortNewest), string(SortOldest), string(SortEnded)} }
+// RowSorts are all orders.
+func RowSorts() []string { return []string{string(SortNewest), string(SortOldest), string(SortEnded)} }
 
 // JobStates are the states of a River job.
 func JobStates() []string {
@@ -70,7 +70,7 @@ func badFilter(format string, args ...any) error { return FilterError(fmt.Sprint
 // Sort is the order in which a filter finds its rows soonest: what ended, the
 // last first, unless rows may be chosen that are open, or there is an index for
 // what went wrong.
-func (f JobFilter) Sort() JobSort {
+func (f RowFilter) Sort() RowSort {
 	open := len(f.Statuses) == 0 || slices.ContainsFunc(f.Statuses, func(s string) bool { return s == "pending" || s == "sending" })
 	switch {
 	case !f.Since.IsZero() || !f.Until.IsZero():
@@ -82,7 +82,7 @@ func (f JobFilter) Sort() JobSort {
 }
 
 // Check tells what is wrong with a filter; the error is a FilterError.
-func (f JobFilter) Check() error {
+func (f RowFilter) Check() error {
 	for _, s := range f.Statuses {
 		if !slices.Contains(Statuses(), s) {
 			return badFilter("there is no status %q; there are %s", s, strings.Join(Statuses(), ", "))
@@ -103,7 +103,7 @@ func (f JobFilter) Check() error {
 
 // ForRetry chooses the rows of f that a retry takes; ok is false when f allows
 // none.
-func (f JobFilter) ForRetry() (_ JobFilter, ok bool) {
+func (f RowFilter) ForRetry() (_ RowFilter, ok bool) {
 	f.batchIs = mayRetry
 	if len(f.Statuses) == 0 {
 		return f.among(Retryable())
@@ -113,13 +113,13 @@ func (f JobFilter) ForRetry() (_ JobFilter, ok bool) {
 
 // ForCancel chooses the rows of f that a cancel takes, which leaves plans alone;
 // ok is false when f allows none.
-func (f JobFilter) ForCancel() (_ JobFilter, ok bool) {
+func (f RowFilter) ForCancel() (_ RowFilter, ok bool) {
 	f.batchIs = "b.status <> 'planned'"
 	return f.among(Cancellable())
 }
 
 // among is the filter for those of the statuses that it allows.
-func (f JobFilter) among(statuses []string) (_ JobFilter, ok bool) {
+func (f RowFilter) among(statuses []string) (_ RowFilter, ok bool) {
 	if len(f.Statuses) > 0 {
 		statuses = slices.DeleteFunc(slices.Clone(statuses), func(s string) bool { return !slices.Contains(f.Statuses, s) })
 	}
@@ -128,14 +128,14 @@ func (f JobFilter) among(statuses []string) (_ JobFilter, ok bool) {
 }
 
 // counted tells that the batches' counters know how many rows there are.
-func (f JobFilter) counted() bool {
+func (f RowFilter) counted() bool {
 	return f.State == "" && f.Locale == nil && f.LocaleTag == "" && f.AssetID == "" && f.Name == "" && f.Error == "" && f.HTTPStatus == 0 &&
 		f.MinAttempts == 0 && f.MaxAttempts == nil && f.Since.IsZero() && f.Until.IsZero()
 }
 
 // hit is the whole filter as a condition on rename r, with its arguments. What
 // of it an index serves is a condition of the walk too.
-func (f JobFilter) hit(args pgx.NamedArgs) string {
+func (f RowFilter) hit(args pgx.NamedArgs) string {
 	var all []string
 	and := func(wanted bool, sql, name string, value any) {
 		if wanted {

@@ -27,7 +27,8 @@ func setupJobs(t *testing.T) *testBundle {
 
 func TestJobsList(t *testing.T) {
 	b := setupJobs(t)
-	r := b.ok("jobs", "list", "--status", "failed")
+	r := b.ok("rows", "list", "--status", "failed")
+	require.Equal(t, r, b.ok("jobs", "list", "--status", "failed"), "its old name")
 	lines := strings.Split(strings.TrimSuffix(r.stdout, "\n"), "\n")
 	require.Len(t, lines, 3)
 	require.Regexp(t, `^ID +BATCH +LINE +ASSET +STATUS +CALLS +HTTP +ENDED +NAME, OR WHAT IS WRONG$`, strings.TrimSpace(lines[0]))
@@ -36,49 +37,49 @@ func TestJobsList(t *testing.T) {
 	require.Contains(t, lines[1], "resource_not_found: ")
 	require.Equal(t, "2 rows\n", r.stderr)
 
-	v := b.ok("jobs", "list", "--sort", "oldest", "--limit", "2", "--json").json()
+	v := b.ok("rows", "list", "--sort", "oldest", "--limit", "2", "--json").json()
 	require.Len(t, v["jobs"], 2)
 	require.EqualValues(t, 5, v["total"])
 	first := v["jobs"].([]any)[0].(map[string]any)
 	require.Equal(t, []any{webflowtest.AssetID(0), "succeeded", "name 0.jpg", "default"},
 		[]any{first["asset_id"], first["status"], first["applied_name"], first["site"]})
-	r = b.ok("jobs", "list", "--sort", "oldest", "--limit", "2")
+	r = b.ok("rows", "list", "--sort", "oldest", "--limit", "2")
 	cursor := v["next"].(string)
 	require.Equal(t, "2 of 5 rows; the next page: --cursor "+cursor+"\n", r.stderr)
-	r = b.ok("jobs", "list", "--sort", "oldest", "--limit", "2", "--cursor", cursor)
+	r = b.ok("rows", "list", "--sort", "oldest", "--limit", "2", "--cursor", cursor)
 	require.Contains(t, r.stdout, "name 2.jpg")
 	require.NotContains(t, r.stdout, "name 1.jpg")
 
-	r = b.ok("jobs", "list", "--name", "NAME 1", "--since", "1h", "--csv")
+	r = b.ok("rows", "list", "--name", "NAME 1", "--since", "1h", "--csv")
 	rows, err := csv.NewReader(strings.NewReader(r.stdout)).ReadAll()
 	require.NoError(t, err)
-	require.Equal(t, jobColumns(), rows[0])
+	require.Equal(t, rowColumns(), rows[0])
 	require.Equal(t, webflowtest.AssetID(1), rows[1][4])
 	require.Len(t, rows, 2)
 
-	r = b.ok("jobs", "list", "--http", "500")
+	r = b.ok("rows", "list", "--http", "500")
 	require.Empty(t, r.stdout)
 	require.Equal(t, "no row matches\n", r.stderr)
-	b.run("jobs", "list", "--batch", "9").fails(exitError, "no such batch: 9")
-	b.run("jobs", "list", "--site", "gone").fails(exitError, "no such site: gone")
+	b.run("rows", "list", "--batch", "9").fails(exitError, "no such batch: 9")
+	b.run("rows", "list", "--site", "gone").fails(exitError, "no such site: gone")
 }
 
 func TestJobsErrors(t *testing.T) {
 	b := setupJobs(t)
-	r := b.ok("jobs", "errors")
+	r := b.ok("rows", "errors")
 	require.Contains(t, r.stdout, "2 × failed, HTTP 404: resource_not_found: ")
 	require.Contains(t, r.stdout, "such as row 4: line 5 of batch 1, asset "+webflowtest.AssetID(3)+` → "name 3.jpg"`)
-	v := b.ok("jobs", "errors", "--batch", "1", "--json").json()
+	v := b.ok("rows", "errors", "--batch", "1", "--json").json()
 	require.Equal(t, true, v["complete"])
 	require.EqualValues(t, 2, v["causes"].([]any)[0].(map[string]any)["rows"])
-	require.Contains(t, b.ok("jobs", "errors", "--csv").stdout, "\n2,failed,404,resource_not_found")
-	require.Equal(t, "no error matches\n", b.ok("jobs", "errors", "--http", "500").stderr)
+	require.Contains(t, b.ok("rows", "errors", "--csv").stdout, "\n2,failed,404,resource_not_found")
+	require.Equal(t, "no error matches\n", b.ok("rows", "errors", "--http", "500").stderr)
 }
 
 func TestJobsShowAndWhy(t *testing.T) {
 	b := setupJobs(t)
 	b.enqueue("asset_id,display_name\n" + webflowtest.AssetID(4) + ",again.jpg\n")
-	r := b.ok("jobs", "show", "6")
+	r := b.ok("rows", "show", "6")
 	require.Contains(t, r.stdout, `row 6: line 2 of batch 2 "standard input", pending after 0 calls`)
 	require.Contains(t, r.stdout, "its River job: available")
 	require.Contains(t, r.stdout, "waits: no worker is running; `relabel work --until-done` sends it")
@@ -91,24 +92,24 @@ func TestJobsShowAndWhy(t *testing.T) {
 	events := v["events"].([]any) // on a busy machine there may be waits between
 	require.Equal(t, "called", events[len(events)-1].(map[string]any)["kind"])
 	b.run("why", strings.Repeat("f", 24)).fails(exitError, "no such row: none is about asset ffff")
-	b.run("jobs", "show", "99").fails(exitError, "no such row: 99")
+	b.run("rows", "show", "99").fails(exitError, "no such row: 99")
 }
 
 // Both actions ask, and do nothing unless they are told to.
 func TestJobsRetryAndCancel(t *testing.T) {
 	b := setupJobs(t)
-	b.run("jobs", "retry").fails(exitUsage, "there is no terminal to ask on: say --yes")
-	require.Contains(t, b.answer("n\n", "jobs", "retry", "--http", "404"), "Send 2 rows (failed, conflict, cancelled) again? [y/N]")
+	b.run("rows", "retry").fails(exitUsage, "there is no terminal to ask on: say --yes")
+	require.Contains(t, b.answer("n\n", "rows", "retry", "--http", "404"), "Send 2 rows (failed, conflict, cancelled) again? [y/N]")
 	require.EqualValues(t, 2, b.status("1")["failed"])
 
-	require.Equal(t, "2 rows will be sent again\n", b.ok("jobs", "retry", "--http", "404", "--yes").stdout)
+	require.Equal(t, "2 rows will be sent again\n", b.ok("rows", "retry", "--http", "404", "--yes").stdout)
 	require.EqualValues(t, 2, b.status("1")["pending"])
-	require.Contains(t, b.answer("y\n", "jobs", "cancel", "--asset", webflowtest.AssetID(3)), "1 row is cancelled")
+	require.Contains(t, b.answer("y\n", "rows", "cancel", "--asset", webflowtest.AssetID(3)), "1 row is cancelled")
 	require.EqualValues(t, 1, b.status("1")["cancelled"])
-	require.Equal(t, map[string]any{"cancelled": 1.0, "sending": 0.0}, b.ok("jobs", "cancel", "--yes", "--json").json())
-	require.Equal(t, "0 rows are cancelled\n", b.ok("jobs", "cancel").stdout, "there is nothing to ask about")
+	require.Equal(t, map[string]any{"cancelled": 1.0, "sending": 0.0}, b.ok("rows", "cancel", "--yes", "--json").json())
+	require.Equal(t, "0 rows are cancelled\n", b.ok("rows", "cancel").stdout, "there is nothing to ask about")
 	require.Equal(t, "done", b.status("1")["status"])
-	require.Contains(t, b.ok("jobs", "show", "4").stdout, "cancelled by itself before it was sent again")
+	require.Contains(t, b.ok("rows", "show", "4").stdout, "cancelled by itself before it was sent again")
 }
 
 // answer runs the program on a terminal of 80 columns, types what it is told, and gives all that was shown.
@@ -128,25 +129,25 @@ func (b *testBundle) answer(typed string, args ...string) string {
 func TestJobsUsage(t *testing.T) {
 	b := setupPrivate(t, webflowtest.Config{}).with("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")
 	for args, want := range map[string]string{
-		"jobs lisst":                                  `there is no command "jobs lisst"; did you mean "list"?`,
-		"jobs list 7":                                 "takes no arguments, but options",
-		"jobs list --status gone":                     `--status: not "gone" here, but pending, `,
-		"jobs list --state gone":                      `there is no job state "gone"`,
-		"jobs list --asset 12":                        `"12" is no asset id: those have 24 hexadecimal digits`,
-		"jobs list --locale=":                         "--locale takes a tag such as fr-FR, a locale's id, or primary",
+		"rows lisst":                                  `there is no command "rows lisst"; did you mean "list"?`,
+		"rows list 7":                                 "takes no arguments, but options",
+		"rows list --status gone":                     `--status: not "gone" here, but pending, `,
+		"rows list --state gone":                      `there is no job state "gone"`,
+		"rows list --asset 12":                        `"12" is no asset id: those have 24 hexadecimal digits`,
+		"rows list --locale=":                         "--locale takes a tag such as fr-FR, a locale's id, or primary",
 		"why 9f4a7f85b42ea4c6374f11ca --locale=":      "--locale takes a tag",
-		"jobs list --http 4":                          "an HTTP status has three digits, not 4",
-		"jobs list --since yesterday":                 "--since takes how long ago (90s, 2h, 3d) or a time",
-		"jobs list --since 1h --until 2h":             "since is not before until",
-		"jobs list --min-attempts 3 --max-attempts 2": "no row has so few attempts",
-		"jobs list --sort name":                       "--sort is newest, oldest or ended",
-		"jobs list --limit 0":                         "--limit is 1 to 5,000, not 0",
-		"jobs list --csv --json":                      "--csv and --json can't both be had",
-		"jobs list --batch 0":                         "--batch takes a batch's number",
-		"jobs retry --status pending":                 `--status: not "pending" here, but failed, conflict, cancelled`,
-		"jobs cancel --status failed":                 `--status: not "failed" here, but pending, sending`,
-		"jobs show":                                   "takes one row's number",
-		"jobs show x":                                 `"x" is not a row's number`,
+		"rows list --http 4":                          "an HTTP status has three digits, not 4",
+		"rows list --since yesterday":                 "--since takes how long ago (90s, 2h, 3d) or a time",
+		"rows list --since 1h --until 2h":             "since is not before until",
+		"rows list --min-attempts 3 --max-attempts 2": "no row has so few attempts",
+		"rows list --sort name":                       "--sort is newest, oldest or ended",
+		"rows list --limit 0":                         "--limit is 1 to 5,000, not 0",
+		"rows list --csv --json":                      "--csv and --json can't both be had",
+		"rows list --batch 0":                         "--batch takes a batch's number",
+		"rows retry --status pending":                 `--status: not "pending" here, but failed, conflict, cancelled`,
+		"rows cancel --status failed":                 `--status: not "failed" here, but pending, sending`,
+		"rows show":                                   "takes one row's number",
+		"rows show x":                                 `"x" is not a row's number`,
 		"why":                                         "takes one asset's id",
 		"why 7":                                       `"7" is no asset id`,
 	} {
