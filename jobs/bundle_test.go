@@ -23,8 +23,8 @@ import (
 
 	"relabel/db"
 	"relabel/internal/dbtest"
+	"relabel/internal/standin"
 	"relabel/internal/webflow"
-	"relabel/internal/webflow/webflowtest"
 	"relabel/jobs"
 )
 
@@ -61,7 +61,7 @@ func TestMain(m *testing.M) {
 // settings of a test; the zero ones are an API without a limit, and a lane far
 // above what the test sends.
 type settings struct {
-	api         webflowtest.Config
+	api         standin.Config
 	baseURL     string // instead of the stand-in's
 	callTimeout time.Duration
 	lane        db.LaneSettings // its Fingerprint is the token's
@@ -79,7 +79,7 @@ type testBundle struct {
 	url   string
 	site  db.Site
 	token string
-	api   *webflowtest.Server
+	api   *standin.Server
 	logs  *logs
 }
 
@@ -104,7 +104,7 @@ func setup(t testing.TB, s settings) *testBundle {
 }
 
 // at points the bundle at a site with a stand-in and a token of its own.
-func (b *testBundle) at(t testing.TB, site, token string, api webflowtest.Config) {
+func (b *testBundle) at(t testing.TB, site, token string, api standin.Config) {
 	t.Helper()
 	if api.Tokens == nil {
 		api.Tokens = []string{token}
@@ -113,14 +113,14 @@ func (b *testBundle) at(t testing.TB, site, token string, api webflowtest.Config
 	b.site, err = b.SiteByName(t.Context(), site)
 	require.NoError(t, err)
 	b.token = token
-	b.api, err = webflowtest.Start(api)
+	b.api, err = standin.Start(api)
 	require.NoError(t, err)
 	t.Cleanup(b.api.Close)
 }
 
 // besides gives another site in the same database, with a stand-in and a token
 // of its own.
-func (b *testBundle) besides(t testing.TB, site string, api webflowtest.Config) *testBundle {
+func (b *testBundle) besides(t testing.TB, site string, api standin.Config) *testBundle {
 	t.Helper()
 	require.NoError(t, b.SaveSite(t.Context(), db.Site{Name: site}))
 	other := *b
@@ -214,7 +214,7 @@ func names(prefix string, from, to int) []want {
 func rowsOf(list []want) iter.Seq2[*db.SourceRow, error] {
 	return func(yield func(*db.SourceRow, error) bool) {
 		for i, w := range list {
-			row := db.SourceRow{Line: int64(i + 2), AssetID: webflowtest.AssetID(w.asset), DisplayName: &w.name}
+			row := db.SourceRow{Line: int64(i + 2), AssetID: standin.AssetID(w.asset), DisplayName: &w.name}
 			if !yield(&row, nil) {
 				return
 			}
@@ -459,14 +459,14 @@ func (b *testBundle) laneState(t testing.TB) db.LaneState {
 func (b *testBundle) sent(asset int) []string {
 	var list []string
 	for _, c := range b.api.Log() {
-		if c.AssetID == webflowtest.AssetID(asset) && c.DisplayName != nil {
+		if c.AssetID == standin.AssetID(asset) && c.DisplayName != nil {
 			list = append(list, *c.DisplayName)
 		}
 	}
 	return list
 }
 
-func (b *testBundle) name(asset int) string { return b.api.Name(webflowtest.AssetID(asset), "") }
+func (b *testBundle) name(asset int) string { return b.api.Name(standin.AssetID(asset), "") }
 
 // requireNoToken looks for a token in all that could be seen of it: every row of
 // every table, and the log.

@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 	"relabel/jobs"
 )
 
@@ -26,8 +26,8 @@ const shortCall = 4 * time.Second
 // what becomes of its rename. After its faults the API is well.
 type fault struct {
 	name   string
-	faults []webflowtest.Fault
-	api    webflowtest.Config
+	faults []standin.Fault
+	api    standin.Config
 
 	status   string // at the end; empty: succeeded
 	attempts []attempt
@@ -58,7 +58,7 @@ func again(n int, a attempt) []attempt {
 	return append(list, done())
 }
 
-func one(f webflowtest.Fault) []webflowtest.Fault { return []webflowtest.Fault{f} }
+func one(f standin.Fault) []standin.Fault { return []standin.Fault{f} }
 
 func headers(pairs ...string) http.Header {
 	h := http.Header{}
@@ -108,26 +108,26 @@ func rateLimitFaults() []fault {
 	limited := attempt{outcome: "rate_limited", status: 429, code: code, message: message}
 	row := func(name, retryAfter string, blocked time.Duration) fault {
 		return fault{
-			name: "429 " + name, faults: one(webflowtest.RateLimited(retryAfter)),
+			name: "429 " + name, faults: one(standin.RateLimited(retryAfter)),
 			attempts: again(1, limited), applied: 1, blocked: blocked,
 		}
 	}
 	const body = `{"code":"too_many_requests","message":"Too Many Requests"}`
-	dated := func(date, retryAfter string) []webflowtest.Fault {
-		return one(webflowtest.Answer(429, headers("Date", date, "Retry-After", retryAfter), body))
+	dated := func(date, retryAfter string) []standin.Fault {
+		return one(standin.Answer(429, headers("Date", date, "Retry-After", retryAfter), body))
 	}
 	withDate := row("Retry-After as a date, of a server whose clock is off", "", 40*time.Second)
 	withDate.faults = dated("Mon, 01 Jun 2026 12:00:00 GMT", "Mon, 01 Jun 2026 12:00:40 GMT")
 	past := row("Retry-After as a date that has passed", "", time.Second)
 	past.faults = dated("Mon, 01 Jun 2026 12:00:00 GMT", "Mon, 01 Jun 2026 11:00:00 GMT")
 	remaining := row("with Remaining above 0", "", 30*time.Second)
-	remaining.faults = one(webflowtest.Answer(429,
+	remaining.faults = one(standin.Answer(429,
 		headers("X-RateLimit-Limit", "60", "X-RateLimit-Remaining", "17", "Retry-After", "30"), body))
 	html := row("with HTML", "", 30*time.Second)
-	html.faults = one(webflowtest.Answer(429, headers("Content-Type", "text/html", "Retry-After", "30"), "<h1>Slow down</h1>"))
+	html.faults = one(standin.Answer(429, headers("Content-Type", "text/html", "Retry-After", "30"), "<h1>Slow down</h1>"))
 	html.attempts = again(1, attempt{outcome: "rate_limited", status: 429, message: "Slow down"})
 	many := row("fifteen times: more than a row's failures may be", "1", time.Second)
-	many.faults, many.attempts = webflowtest.Repeat(15, webflowtest.RateLimited("1")), again(15, limited)
+	many.faults, many.attempts = standin.Repeat(15, standin.RateLimited("1")), again(15, limited)
 
 	return []fault{
 		row("without Retry-After", "", time.Minute),
@@ -143,13 +143,13 @@ func rateLimitFaults() []fault {
 func statusFaults() []fault {
 	row := func(name string, status int, code, message string) fault {
 		return fault{
-			name: name, faults: one(webflowtest.Status(status)), status: "failed", failures: 1,
+			name: name, faults: one(standin.Status(status)), status: "failed", failures: 1,
 			attempts: []attempt{{outcome: "failed", status: status, code: code, message: message}},
 		}
 	}
 	retried := func(name string, status, n, failures int, end, code, message string) fault {
 		f := row(name, status, code, message)
-		f.faults = webflowtest.Repeat(n, webflowtest.Status(status))
+		f.faults = standin.Repeat(n, standin.Status(status))
 		f.failures, f.status = failures, end
 		f.attempts = again(n, attempt{outcome: "retry", status: status, code: code, message: message})
 		if end == "failed" {
@@ -161,7 +161,7 @@ func statusFaults() []fault {
 		return f
 	}
 	landed := retried("500 though the change was made", 500, 1, 1, "", "internal_error", "unexpected")
-	landed.faults = one(webflowtest.Status(500).AfterApply())
+	landed.faults = one(standin.Status(500).AfterApply())
 	landed.applied = 2
 	return []fault{
 		row("400", 400, "validation_error", "Validation Error"),
@@ -181,62 +181,62 @@ func statusFaults() []fault {
 func gatewayFaults() []fault {
 	row := func(status int, message string) fault {
 		return fault{
-			name: message + " with HTML", faults: webflowtest.Repeat(2, webflowtest.Gateway(status, "")),
+			name: message + " with HTML", faults: standin.Repeat(2, standin.Gateway(status, "")),
 			attempts: again(2, attempt{outcome: "retry", status: status, message: message}), failures: 2, applied: 1,
 		}
 	}
 	later := row(503, "503 Service Unavailable")
-	later.name, later.faults = "503 with Retry-After", webflowtest.Repeat(2, webflowtest.Gateway(503, "3600"))
+	later.name, later.faults = "503 with Retry-After", standin.Repeat(2, standin.Gateway(503, "3600"))
 	return []fault{row(502, "502 Bad Gateway"), row(503, "503 Service Unavailable"), row(504, "504 Gateway Timeout"), later}
 }
 
 func brokenFaults() []fault {
-	row := func(name string, f webflowtest.Fault, message string, applied int) fault {
+	row := func(name string, f standin.Fault, message string, applied int) fault {
 		return fault{
 			name: name, faults: one(f), failures: 1, applied: applied,
 			attempts: again(1, attempt{outcome: "retry", message: message, anyHTTP: true}),
 		}
 	}
 	return []fault{
-		row("reset before headers", webflowtest.ResetBeforeHeaders(), "connection reset", 1),
-		row("closed before headers", webflowtest.CloseBeforeHeaders(), "closed without an answer", 1),
-		row("reset before headers though the change was made", webflowtest.ResetBeforeHeaders().AfterApply(), "", 2),
-		row("reset in the body", webflowtest.ResetInBody(), "", 2), // "reset" or "cut short", as the system likes
-		row("closed in the body", webflowtest.CloseInBody(), "cut short", 2),
+		row("reset before headers", standin.ResetBeforeHeaders(), "connection reset", 1),
+		row("closed before headers", standin.CloseBeforeHeaders(), "closed without an answer", 1),
+		row("reset before headers though the change was made", standin.ResetBeforeHeaders().AfterApply(), "", 2),
+		row("reset in the body", standin.ResetInBody(), "", 2), // "reset" or "cut short", as the system likes
+		row("closed in the body", standin.CloseInBody(), "cut short", 2),
 	}
 }
 
 func slowFaults() []fault {
-	row := func(name string, f webflowtest.Fault, applied int) fault {
+	row := func(name string, f standin.Fault, applied int) fault {
 		return fault{
 			name: name, faults: one(f), failures: 1, applied: applied, slack: 10 * time.Second,
 			attempts: again(1, attempt{outcome: "retry", message: "no answer within the call's time", anyHTTP: true}),
 		}
 	}
 	return []fault{
-		row("slow headers", webflowtest.SlowHeaders(time.Second), 2),
-		row("one byte a second", webflowtest.SlowBody(time.Second), 2),
-		row("no answer at all", webflowtest.Hang(), 1),
+		row("slow headers", standin.SlowHeaders(time.Second), 2),
+		row("one byte a second", standin.SlowBody(time.Second), 2),
+		row("no answer at all", standin.Hang(), 1),
 	}
 }
 
 func answerFaults() []fault {
-	row := func(name string, f webflowtest.Fault, status int, message string, applied int) fault {
+	row := func(name string, f standin.Fault, status int, message string, applied int) fault {
 		return fault{
-			name: name, faults: webflowtest.Repeat(2, f), failures: 2, applied: applied,
+			name: name, faults: standin.Repeat(2, f), failures: 2, applied: applied,
 			attempts: again(2, attempt{outcome: "retry", status: status, message: message}),
 		}
 	}
-	ok := func(body string) webflowtest.Fault { return webflowtest.Answer(200, nil, body) }
-	asset := webflowtest.AssetID(0)
+	ok := func(body string) standin.Fault { return standin.Answer(200, nil, body) }
+	asset := standin.AssetID(0)
 	other := fault{
-		name: "200 with another name", faults: one(webflowtest.OtherName("normalised")),
+		name: "200 with another name", faults: one(standin.OtherName("normalised")),
 		attempts: []attempt{done()}, applied: 1,
 	}
-	wrong := row("200 for another asset, twice", webflowtest.OtherID(webflowtest.AssetID(1)), 200, "about asset "+webflowtest.AssetID(1), 3)
+	wrong := row("200 for another asset, twice", standin.OtherID(standin.AssetID(1)), 200, "about asset "+standin.AssetID(1), 3)
 	wrongForEver := wrong
 	wrongForEver.name, wrongForEver.status, wrongForEver.failures = "200 for another asset, thrice", "failed", 3
-	wrongForEver.faults = webflowtest.Repeat(3, wrong.faults[0])
+	wrongForEver.faults = standin.Repeat(3, wrong.faults[0])
 	wrongForEver.attempts = append(append([]attempt{}, wrong.attempts[:2]...), wrong.attempts[0])
 	wrongForEver.attempts[2].outcome = "failed"
 	poison := fault{
@@ -244,18 +244,18 @@ func answerFaults() []fault {
 		faults: one(ok(`{"id":"` + asset + `","displayName":"a\u0000\ud800b","lastUpdated":"0000-01-01T00:00:00+23:00"}`)),
 	}
 	return []fault{
-		row("cut JSON", webflowtest.CutJSON(), 200, "not the JSON it should be", 3),
+		row("cut JSON", standin.CutJSON(), 200, "not the JSON it should be", 3),
 		row("200 with text", ok("all right"), 200, "not the JSON it should be", 1),
-		row("200 with HTML", webflowtest.Answer(200, headers("Content-Type", "text/html"), "<html><h1>Welcome</h1></html>"), 200, "a page and not JSON: Welcome", 1),
+		row("200 with HTML", standin.Answer(200, headers("Content-Type", "text/html"), "<html><h1>Welcome</h1></html>"), 200, "a page and not JSON: Welcome", 1),
 		row("200 with nothing", ok(""), 200, "the answer is empty", 1),
 		row("200 with null", ok("null"), 200, "no id", 1),
 		row("200 with []", ok("[]"), 200, "not the JSON it should be", 1),
 		row("200 without an id", ok(`{"displayName":"new"}`), 200, "no id", 1),
 		row("200 without a name", ok(`{"id":"`+asset+`"}`), 200, "does not say the asset's display name", 1),
-		row("204", webflowtest.Answer(204, nil, ""), 204, "answered 204, where only 200 means done", 1),
-		row("202", webflowtest.Answer(202, nil, "{}"), 202, "answered 202", 1),
-		row("a body of 100 MB", webflowtest.HugeBody(100), 200, "too large", 3),
-		row("a gzip bomb", webflowtest.GzipBomb(1000), 200, "too large", 3),
+		row("204", standin.Answer(204, nil, ""), 204, "answered 204, where only 200 means done", 1),
+		row("202", standin.Answer(202, nil, "{}"), 202, "answered 202", 1),
+		row("a body of 100 MB", standin.HugeBody(100), 200, "too large", 3),
+		row("a gzip bomb", standin.GzipBomb(1000), 200, "too large", 3),
 		wrong, wrongForEver, other, poison,
 	}
 }
@@ -267,19 +267,19 @@ func redirectFaults() []fault {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		rows = append(rows, fault{
 			name:   http.StatusText(status) + " to the API itself",
-			faults: one(webflowtest.Redirect(status, "/v2/assets/"+webflowtest.AssetID(1))),
+			faults: one(standin.Redirect(status, "/v2/assets/"+standin.AssetID(1))),
 			status: "failed", failures: 1,
 			attempts: []attempt{{outcome: "failed", status: status, message: "redirected to"}},
 		})
 	}
 	return append(rows, fault{
-		name: "304", faults: one(webflowtest.Answer(304, nil, "")), status: "failed", failures: 1,
+		name: "304", faults: one(standin.Answer(304, nil, "")), status: "failed", failures: 1,
 		attempts: []attempt{{outcome: "failed", status: 304, message: "redirected to nowhere"}},
 	})
 }
 
 func (row fault) check(t *testing.T, b *testBundle) {
-	b.api.FailAsset(webflowtest.AssetID(0), row.faults...)
+	b.api.FailAsset(standin.AssetID(0), row.faults...)
 	began := value[time.Time](t, b, `SELECT clock_timestamp()`)
 	batch := b.load(t, []want{{0, "new"}})
 	row.checkLane(t, b)
@@ -402,11 +402,11 @@ func TestRedirectsNeverFollowed(t *testing.T) {
 	var visits atomic.Int32
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { visits.Add(1) }))
 	t.Cleanup(elsewhere.Close)
-	b := setup(t, settings{api: webflowtest.Config{Assets: 8}})
+	b := setup(t, settings{api: standin.Config{Assets: 8}})
 	codes := []int{300, 301, 302, 303, 305, 307, 308}
 	for i, status := range codes {
-		target := elsewhere.URL + "/assets/" + webflowtest.AssetID(i) + "?token=" + testToken
-		b.api.FailAsset(webflowtest.AssetID(i), webflowtest.Redirect(status, target))
+		target := elsewhere.URL + "/assets/" + standin.AssetID(i) + "?token=" + testToken
+		b.api.FailAsset(standin.AssetID(i), standin.Redirect(status, target))
 	}
 	b.start(t)
 	batch := b.load(t, names("new", 0, len(codes)+1))
@@ -417,7 +417,7 @@ func TestRedirectsNeverFollowed(t *testing.T) {
 			continue
 		}
 		require.Equal(t, "failed", r.Status)
-		require.Contains(t, *r.Error, "redirected to "+elsewhere.URL+"/assets/"+webflowtest.AssetID(i)+", which is never followed")
+		require.Contains(t, *r.Error, "redirected to "+elsewhere.URL+"/assets/"+standin.AssetID(i)+", which is never followed")
 	}
 	require.Zero(t, visits.Load(), "the token must arrive nowhere else")
 	require.Len(t, b.api.Log(), len(codes)+1)

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 	"relabel/jobs"
 )
 
@@ -27,9 +27,9 @@ func TestRateLimitedStopsAllProcesses(t *testing.T) {
 			t.Parallel()
 			const rows, stopped = 200, 5 * time.Second
 			b := setup(t, settings{
-				api: webflowtest.Config{Assets: rows, Latency: 30 * time.Millisecond}, lane: row.lane, concurrency: 4,
+				api: standin.Config{Assets: rows, Latency: 30 * time.Millisecond}, lane: row.lane, concurrency: 4,
 			})
-			b.api.FailAsset(webflowtest.AssetID(20), webflowtest.RateLimited("5"))
+			b.api.FailAsset(standin.AssetID(20), standin.RateLimited("5"))
 			b.start(t)
 			b.startAnother(t)
 			batch := b.load(t, names("new", 0, rows))
@@ -64,7 +64,7 @@ func TestLimitChanges(t *testing.T) {
 
 	const rows, window = 420, time.Second
 	b := setup(t, settings{
-		api:  webflowtest.Config{Assets: rows, Limit: 60, Window: window, Seed: 7},
+		api:  standin.Config{Assets: rows, Limit: 60, Window: window, Seed: 7},
 		lane: db.LaneSettings{Limit: 60, Window: window},
 	})
 	b.start(t)
@@ -90,7 +90,7 @@ func TestLimitKept(t *testing.T) {
 
 	const rows, limit, window = 150, 50, 2 * time.Second
 	b := setup(t, settings{
-		api:  webflowtest.Config{Assets: rows, Limit: limit, Window: window, Seed: 3, Latency: 20 * time.Millisecond},
+		api:  standin.Config{Assets: rows, Limit: limit, Window: window, Seed: 3, Latency: 20 * time.Millisecond},
 		lane: db.LaneSettings{Limit: limit, Window: window, Fixed: true},
 	})
 	b.start(t)
@@ -106,11 +106,11 @@ func TestBurstsOf500(t *testing.T) {
 	t.Parallel()
 
 	const rows, burst = 60, 9 // two bursts in a row don't open the breaker
-	b := setup(t, settings{api: webflowtest.Config{Assets: rows}})
-	b.api.FailNext(webflowtest.Repeat(10, webflowtest.Fault{})...)
-	b.api.FailNext(webflowtest.Repeat(burst, webflowtest.Status(500))...)
-	b.api.FailNext(webflowtest.Repeat(10, webflowtest.Fault{})...)
-	b.api.FailNext(webflowtest.Repeat(burst, webflowtest.Status(500).AfterApply())...)
+	b := setup(t, settings{api: standin.Config{Assets: rows}})
+	b.api.FailNext(standin.Repeat(10, standin.Fault{})...)
+	b.api.FailNext(standin.Repeat(burst, standin.Status(500))...)
+	b.api.FailNext(standin.Repeat(10, standin.Fault{})...)
+	b.api.FailNext(standin.Repeat(burst, standin.Status(500).AfterApply())...)
 	b.start(t)
 	batch := b.load(t, names("new", 0, rows))
 	b.hurryUntilDone(t, batch)
@@ -127,7 +127,7 @@ func TestLaterPrioritiesHaveAShare(t *testing.T) {
 	t.Parallel()
 	const all, few = 900, 15
 	b := setup(t, settings{
-		api:  webflowtest.Config{Assets: all + few},
+		api:  standin.Config{Assets: all + few},
 		lane: db.LaneSettings{Limit: 60, Window: time.Second, Fixed: true},
 	})
 	day := b.load(t, names("day", 0, all))

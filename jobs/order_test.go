@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 	"relabel/jobs"
 )
 
@@ -21,17 +21,17 @@ func TestNewerWaitsForCallInFlight(t *testing.T) {
 
 	for _, row := range []struct {
 		name  string
-		fault webflowtest.Fault
+		fault standin.Fault
 		error string // of the older one
 	}{
-		{"that succeeds", webflowtest.Fault{}, ""},
-		{"that the API refuses", webflowtest.Status(400), "validation_error: Validation Error"},
-		{"that would be tried again", webflowtest.Status(409), "conflict: Conflict with the current state of the resource"},
+		{"that succeeds", standin.Fault{}, ""},
+		{"that the API refuses", standin.Status(400), "validation_error: Validation Error"},
+		{"that would be tried again", standin.Status(409), "conflict: Conflict with the current state of the resource"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, settings{api: webflowtest.Config{Assets: 1}})
-			b.api.FailAsset(webflowtest.AssetID(0), row.fault)
+			b := setup(t, settings{api: standin.Config{Assets: 1}})
+			b.api.FailAsset(standin.AssetID(0), row.fault)
 			arrived, open := b.gate(t)
 			b.start(t)
 			older := b.load(t, []want{{0, "older"}})
@@ -63,18 +63,18 @@ func TestNewerWaitsOutQuarantine(t *testing.T) {
 	const quarantine = 3 * time.Second // a call's time
 	for _, row := range []struct {
 		name  string
-		fault webflowtest.Fault
+		fault standin.Fault
 		apart time.Duration // the two calls' arrivals
 	}{
-		{"no answer in time", webflowtest.Hang(), 2*quarantine - time.Second}, // less its way to the API
-		{"a reset", webflowtest.ResetBeforeHeaders(), quarantine},
-		{"a reset in the body", webflowtest.ResetInBody(), quarantine},
-		{"a gateway that gave up", webflowtest.Gateway(504, ""), quarantine},
+		{"no answer in time", standin.Hang(), 2*quarantine - time.Second}, // less its way to the API
+		{"a reset", standin.ResetBeforeHeaders(), quarantine},
+		{"a reset in the body", standin.ResetInBody(), quarantine},
+		{"a gateway that gave up", standin.Gateway(504, ""), quarantine},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, settings{api: webflowtest.Config{Assets: 1}, callTimeout: quarantine})
-			b.api.FailAsset(webflowtest.AssetID(0), webflowtest.Repeat(20, row.fault)...)
+			b := setup(t, settings{api: standin.Config{Assets: 1}, callTimeout: quarantine})
+			b.api.FailAsset(standin.AssetID(0), standin.Repeat(20, row.fault)...)
 			b.start(t)
 			older := b.load(t, []want{{0, "older"}})
 			until(t, "an unknown outcome", func() bool { return b.only(t, older).Unknown })
@@ -112,18 +112,18 @@ func TestOrderUnderFaults(t *testing.T) {
 
 	const assets, batches = 25, 6
 	b := setup(t, settings{
-		api:         webflowtest.Config{Assets: assets, Latency: 20 * time.Millisecond, Jitter: 60 * time.Millisecond, Seed: 11},
+		api:         standin.Config{Assets: assets, Latency: 20 * time.Millisecond, Jitter: 60 * time.Millisecond, Seed: 11},
 		callTimeout: 4 * time.Second,
 		limits:      &jobs.Limits{},
 	})
 	b.api.SetChances(
-		webflowtest.Chance{P: .10, Fault: webflowtest.Status(500).AfterApply()},
-		webflowtest.Chance{P: .05, Fault: webflowtest.Status(409)},
-		webflowtest.Chance{P: .05, Fault: webflowtest.Status(400)},
-		webflowtest.Chance{P: .05, Fault: webflowtest.ResetBeforeHeaders()},
-		webflowtest.Chance{P: .05, Fault: webflowtest.ResetInBody()},
-		webflowtest.Chance{P: .02, Fault: webflowtest.RateLimited("1")},
-		webflowtest.Chance{P: .10, Fault: webflowtest.Delay(300 * time.Millisecond)},
+		standin.Chance{P: .10, Fault: standin.Status(500).AfterApply()},
+		standin.Chance{P: .05, Fault: standin.Status(409)},
+		standin.Chance{P: .05, Fault: standin.Status(400)},
+		standin.Chance{P: .05, Fault: standin.ResetBeforeHeaders()},
+		standin.Chance{P: .05, Fault: standin.ResetInBody()},
+		standin.Chance{P: .02, Fault: standin.RateLimited("1")},
+		standin.Chance{P: .10, Fault: standin.Delay(300 * time.Millisecond)},
 	)
 	b.start(t)
 	b.startAnother(t)
@@ -171,7 +171,7 @@ func TestLoadAgain(t *testing.T) {
 	t.Parallel()
 
 	const rows = 10
-	b := setup(t, settings{api: webflowtest.Config{Assets: rows - 1}}) // the last asset is not there
+	b := setup(t, settings{api: standin.Config{Assets: rows - 1}}) // the last asset is not there
 	b.start(t)
 	first := b.load(t, names("new", 0, rows))
 	b.untilDone(t, first)
@@ -208,8 +208,8 @@ func TestLoadAgain(t *testing.T) {
 func TestRetry(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, settings{api: webflowtest.Config{Assets: 3}})
-	b.api.FailNext(webflowtest.Repeat(3, webflowtest.Status(400))...)
+	b := setup(t, settings{api: standin.Config{Assets: 3}})
+	b.api.FailNext(standin.Repeat(3, standin.Status(400))...)
 	b.start(t)
 	batch := b.load(t, names("first", 0, 3))
 	b.untilDone(t, batch)
@@ -235,8 +235,8 @@ func TestRetry(t *testing.T) {
 func TestRetryGivesAllTries(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, settings{api: webflowtest.Config{Assets: 1}})
-	b.api.FailAsset(webflowtest.AssetID(0), webflowtest.Repeat(19, webflowtest.Answer(200, http.Header{}, "no JSON"))...)
+	b := setup(t, settings{api: standin.Config{Assets: 1}})
+	b.api.FailAsset(standin.AssetID(0), standin.Repeat(19, standin.Answer(200, http.Header{}, "no JSON"))...)
 	b.start(t)
 	batch := b.load(t, names("new", 0, 1))
 	b.hurryUntilDone(t, batch)
@@ -257,7 +257,7 @@ func TestWorkersGoOnWithAcceptance(t *testing.T) {
 	t.Parallel()
 
 	const rows = 30
-	b := setup(t, settings{api: webflowtest.Config{Assets: rows}})
+	b := setup(t, settings{api: standin.Config{Assets: rows}})
 	older := b.loadWithoutJobs(t, names("older", 0, rows))
 	newer := b.loadWithoutJobs(t, names("newer", 0, rows))
 	b.exec(t, `UPDATE rename SET status = 'pending', superseded_by = NULL, finished_at = NULL WHERE batch_id = $1 AND line > 6`, older)

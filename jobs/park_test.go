@@ -14,7 +14,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/dbtest"
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 // parkedReason is empty while the site is not parked.
@@ -48,16 +48,16 @@ func TestParks(t *testing.T) {
 	const rows, concurrency = 40, 4
 	for _, row := range []struct {
 		name   string
-		state  webflowtest.TokenState
+		state  standin.TokenState
 		status int
 		reason string
 	}{
-		{"401", webflowtest.TokenInvalid, 401, "the API refused the token (401): Request not authorized; check that"},
-		{"403", webflowtest.TokenForbidden, 403, "the token may not do this (403): OAuthForbidden"},
+		{"401", standin.TokenInvalid, 401, "the API refused the token (401): Request not authorized; check that"},
+		{"403", standin.TokenForbidden, 403, "the token may not do this (403): OAuthForbidden"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			api := webflowtest.Config{Assets: rows, Latency: 30 * time.Millisecond}
+			api := standin.Config{Assets: rows, Latency: 30 * time.Millisecond}
 			b := setup(t, settings{api: api, concurrency: concurrency, lane: few(10)})
 			other := b.besides(t, "other", api)
 			b.startWith(t, b.DB, b.siteConfig(t), other.siteConfig(t))
@@ -77,7 +77,7 @@ func TestParks(t *testing.T) {
 			other.untilDone(t, otherBatch)
 			require.Empty(t, other.parkedReason(t))
 
-			b.api.SetToken(b.token, webflowtest.TokenValid)
+			b.api.SetToken(b.token, standin.TokenValid)
 			unparked, err := b.UnparkSite(t.Context(), b.site.ID)
 			require.NoError(t, err)
 			require.True(t, unparked)
@@ -115,7 +115,7 @@ func TestNewTokenUnparks(t *testing.T) {
 	t.Parallel()
 
 	const fresh = testToken + "-fresh"
-	b := setup(t, settings{api: webflowtest.Config{Assets: 10, Tokens: []string{fresh}}})
+	b := setup(t, settings{api: standin.Config{Assets: 10, Tokens: []string{fresh}}})
 	b.token = testToken
 	pool := b.start(t)
 	batch := b.load(t, names("new", 0, 10))
@@ -145,14 +145,14 @@ func TestOldTokenStopsOnlyItself(t *testing.T) {
 
 	const rows, fresh, concurrency = 60, testToken + "-fresh", 4
 	b := setup(t, settings{
-		api: webflowtest.Config{Assets: rows, Tokens: []string{testToken, fresh}, Latency: 20 * time.Millisecond}, concurrency: concurrency,
+		api: standin.Config{Assets: rows, Tokens: []string{testToken, fresh}, Latency: 20 * time.Millisecond}, concurrency: concurrency,
 	})
 	b.start(t) // with the old token, as long as the test
 	b.token = fresh
 	current := b.startAnother(t)
 	batch := b.load(t, names("new", 0, rows))
 	b.untilCalls(t, 10)
-	b.api.SetToken(testToken, webflowtest.TokenInvalid)
+	b.api.SetToken(testToken, standin.TokenInvalid)
 	b.untilDone(t, batch)
 	require.EqualValues(t, rows, b.status(t, batch).Succeeded)
 	require.LessOrEqual(t, b.refused(), concurrency, "only calls in flight follow the first refusal")
@@ -205,8 +205,8 @@ func TestParkingWaitsForNobody(t *testing.T) {
 	t.Parallel()
 
 	const rows, concurrency = 2000, 16
-	b := setup(t, settings{concurrency: concurrency, api: webflowtest.Config{Assets: rows}})
-	other := b.besides(t, "other", webflowtest.Config{Assets: rows, Latency: 20 * time.Millisecond})
+	b := setup(t, settings{concurrency: concurrency, api: standin.Config{Assets: rows}})
+	other := b.besides(t, "other", standin.Config{Assets: rows, Latency: 20 * time.Millisecond})
 	arrived, open := b.dam(t)
 	pool := b.startWith(t, dbtest.Open(t, b.url), b.siteConfig(t), other.siteConfig(t))
 	b.load(t, names("new", 0, 100))
@@ -220,7 +220,7 @@ func TestParkingWaitsForNobody(t *testing.T) {
 	_, err = tx.Exec(t.Context(), `SELECT FROM site WHERE id = $1 FOR UPDATE`, b.site.ID)
 	require.NoError(t, err)
 
-	b.api.SetToken(b.token, webflowtest.TokenInvalid)
+	b.api.SetToken(b.token, standin.TokenInvalid)
 	open()
 	b.untilCalls(t, concurrency)
 	since := value[time.Time](t, b, `SELECT clock_timestamp()`)
@@ -247,7 +247,7 @@ func TestParkingEndsWithThePool(t *testing.T) {
 	t.Parallel()
 
 	const concurrency = 4
-	b := setup(t, settings{concurrency: concurrency, api: webflowtest.Config{Assets: 20}})
+	b := setup(t, settings{concurrency: concurrency, api: standin.Config{Assets: 20}})
 	arrived, open := b.dam(t)
 	pool := b.startWith(t, dbtest.Open(t, b.url), b.siteConfig(t))
 	batch := b.load(t, names("new", 0, 20))
@@ -257,7 +257,7 @@ func TestParkingEndsWithThePool(t *testing.T) {
 	t.Cleanup(func() { _ = tx.Rollback(context.Background()) })
 	_, err = tx.Exec(t.Context(), `SELECT FROM site WHERE id = $1 FOR UPDATE`, b.site.ID)
 	require.NoError(t, err)
-	b.api.SetToken(b.token, webflowtest.TokenInvalid)
+	b.api.SetToken(b.token, standin.TokenInvalid)
 	open()
 	b.untilCalls(t, 1)
 	began := time.Now()
@@ -273,7 +273,7 @@ func TestSlowRefusalBesideResume(t *testing.T) {
 	t.Parallel()
 
 	const rows = 4
-	b := setup(t, settings{concurrency: 1, api: webflowtest.Config{Assets: rows}})
+	b := setup(t, settings{concurrency: 1, api: standin.Config{Assets: rows}})
 	arrived, open := b.dam(t)
 	site := b.siteConfig(t)
 	b.startWith(t, b.DB, site)
@@ -285,7 +285,7 @@ func TestSlowRefusalBesideResume(t *testing.T) {
 	// Ages are known as exactly as the database answers quickly: the resume is well between the call and its answer.
 	b.exec(t, `UPDATE event SET at = at + interval '2 s' WHERE kind = 'site unparked'`)
 	time.Sleep(4 * time.Second)
-	b.api.FailNext(webflowtest.Status(http.StatusUnauthorized))
+	b.api.FailNext(standin.Status(http.StatusUnauthorized))
 	open()
 	b.untilDone(t, batch)
 	require.EqualValues(t, rows, b.status(t, batch).Succeeded)
@@ -315,10 +315,10 @@ func TestSitesShareALane(t *testing.T) {
 
 	const rows, limit, window = 40, 20, time.Second
 	b := setup(t, settings{
-		api:  webflowtest.Config{Assets: rows, Limit: limit, Window: window, Seed: 5},
+		api:  standin.Config{Assets: rows, Limit: limit, Window: window, Seed: 5},
 		lane: db.LaneSettings{Limit: limit, Window: window, Fixed: true},
 	})
-	other := b.besides(t, "other", webflowtest.Config{})
+	other := b.besides(t, "other", standin.Config{})
 	other.token, other.api = b.token, b.api
 	b.startWith(t, b.DB, b.siteConfig(t), other.siteConfig(t))
 	batch, otherBatch := b.load(t, names("new", 0, rows/2)), other.load(t, names("new", rows/2, rows))

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 	"relabel/jobs"
 )
 
@@ -34,7 +34,7 @@ func TestPauseAndResume(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, settings{api: webflowtest.Config{Assets: rows}, concurrency: concurrency, lane: few(calls), times: jobs.DefaultTimes()})
+			b := setup(t, settings{api: standin.Config{Assets: rows}, concurrency: concurrency, lane: few(calls), times: jobs.DefaultTimes()})
 			pool := b.start(t)
 			batch := b.load(t, names("new", 0, rows))
 			b.untilCalls(t, calls)
@@ -67,7 +67,7 @@ func (b *testBundle) setBatch(t testing.TB, batch int64, status string) {
 func TestPauseLeavesOthers(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, settings{api: webflowtest.Config{Assets: 40}})
+	b := setup(t, settings{api: standin.Config{Assets: 40}})
 	paused := b.load(t, names("paused", 0, 20))
 	b.setBatch(t, paused, "paused")
 	other := b.load(t, names("other", 20, 40))
@@ -81,7 +81,7 @@ func TestCancel(t *testing.T) {
 	t.Parallel()
 
 	const rows, calls = 120, 20
-	b := setup(t, settings{api: webflowtest.Config{Assets: rows}, concurrency: 3, lane: few(calls), times: jobs.DefaultTimes()})
+	b := setup(t, settings{api: standin.Config{Assets: rows}, concurrency: 3, lane: few(calls), times: jobs.DefaultTimes()})
 	b.start(t)
 	batch := b.load(t, names("new", 0, rows))
 	b.untilCalls(t, calls)
@@ -102,16 +102,16 @@ func TestCancelInFlight(t *testing.T) {
 
 	for _, row := range []struct {
 		name  string
-		fault webflowtest.Fault
+		fault standin.Fault
 		want  string
 	}{
-		{"that succeeds", webflowtest.Fault{}, "succeeded"},
-		{"that fails for now", webflowtest.Hang(), "cancelled"},
+		{"that succeeds", standin.Fault{}, "succeeded"},
+		{"that fails for now", standin.Hang(), "cancelled"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, settings{api: webflowtest.Config{Assets: 1}, callTimeout: 3 * time.Second})
-			b.api.FailAsset(webflowtest.AssetID(0), row.fault)
+			b := setup(t, settings{api: standin.Config{Assets: 1}, callTimeout: 3 * time.Second})
+			b.api.FailAsset(standin.AssetID(0), row.fault)
 			arrived, open := b.gate(t)
 			b.start(t)
 			batch := b.load(t, names("new", 0, 1))
@@ -166,8 +166,8 @@ func TestBreaker(t *testing.T) {
 	t.Parallel()
 
 	const rows, concurrency, limit = 80, 4, 20
-	b := setup(t, settings{api: webflowtest.Config{Assets: rows}, concurrency: concurrency})
-	b.api.SetChances(webflowtest.Chance{P: 1, Fault: webflowtest.Gateway(502, "")})
+	b := setup(t, settings{api: standin.Config{Assets: rows}, concurrency: concurrency})
+	b.api.SetChances(standin.Chance{P: 1, Fault: standin.Gateway(502, "")})
 	b.start(t)
 	batch := b.load(t, names("new", 0, rows))
 	until(t, "the breaker's opening", func() bool { return deref(b.status(t, batch).BreakerError) != "" })

@@ -7,9 +7,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"relabel/internal/standin"
 	"relabel/internal/throttle"
 	"relabel/internal/webflow"
-	"relabel/internal/webflow/webflowtest"
 	"relabel/jobs"
 )
 
@@ -21,7 +21,7 @@ func (b *testBundle) reader(t testing.TB) (*jobs.Reader, func(context.Context) (
 	require.NoError(t, err)
 	t.Cleanup(r.Close)
 	return r, func(ctx context.Context) (webflow.Meta, error) {
-		got, err := site.Client.GetAsset(ctx, webflow.GetAssetParams{AssetID: webflowtest.AssetID(0)})
+		got, err := site.Client.GetAsset(ctx, webflow.GetAssetParams{AssetID: standin.AssetID(0)})
 		return got.Meta, err
 	}
 }
@@ -31,19 +31,19 @@ func TestReader(t *testing.T) {
 
 	for _, row := range []struct {
 		name   string
-		faults []webflowtest.Fault
+		faults []standin.Fault
 		kind   webflow.Kind // 0: it succeeds
 		calls  int
 	}{
 		{"at once", nil, 0, 1},
-		{"after a 429", webflowtest.Repeat(1, webflowtest.RateLimited("1")), 0, 2},
-		{"after a 500", webflowtest.Repeat(1, webflowtest.Status(500)), 0, 2},
-		{"not there", webflowtest.Repeat(1, webflowtest.Status(404)), webflow.KindNotFound, 1},
-		{"refused", webflowtest.Repeat(1, webflowtest.Status(401)), webflow.KindUnauthorized, 1},
+		{"after a 429", standin.Repeat(1, standin.RateLimited("1")), 0, 2},
+		{"after a 500", standin.Repeat(1, standin.Status(500)), 0, 2},
+		{"not there", standin.Repeat(1, standin.Status(404)), webflow.KindNotFound, 1},
+		{"refused", standin.Repeat(1, standin.Status(401)), webflow.KindUnauthorized, 1},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, settings{api: webflowtest.Config{Assets: 1}})
+			b := setup(t, settings{api: standin.Config{Assets: 1}})
 			b.api.FailNext(row.faults...)
 			r, get := b.reader(t)
 			err := r.Call(t.Context(), get)
@@ -67,7 +67,7 @@ func TestReaderStops(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t, settings{
-		api:  webflowtest.Config{Assets: 1},
+		api:  standin.Config{Assets: 1},
 		lane: few(1),
 	})
 	r, get := b.reader(t)

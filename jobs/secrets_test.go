@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 // TestSecrets has an API that says the token back in every way an answer has, and
@@ -33,25 +33,25 @@ func TestSecrets(t *testing.T) {
 	}
 	split := testToken[:20] + "\x00" + testToken[20:] // whole once what can't be stored is gone
 	long := strings.Repeat("x", 480) + testToken      // across the end of what is kept
-	id := func(n int) string { return webflowtest.AssetID(n) }
-	answers := []webflowtest.Fault{
-		webflowtest.Answer(400, echo, `{"code":`+quoted(testToken)+`,"message":`+quoted(bearer)+`,"details":[`+quoted(bearer)+`]}`),
-		webflowtest.Answer(400, echo, `{"code":"c","message":`+quoted(split[:9]+"\u200e"+split[9:])+`}`),
-		webflowtest.Answer(404, echo, `{"message":`+quoted(long)+`}`),
-		webflowtest.Answer(422, at("Content-Type", "text/html"), "<html><body>"+bearer+"</body></html>"),
-		webflowtest.Answer(502, at("Content-Type", "text/html"), "<h1>"+bearer+"</h1>"),
-		webflowtest.Answer(302, at("Location", "https://"+testToken+".example.com/"+testToken+"?token="+testToken), bearer),
-		webflowtest.Answer(429, at("Retry-After", testToken), `{"message":`+quoted(bearer)+`}`),
-		webflowtest.Answer(200, echo, bearer),
-		webflowtest.Answer(200, echo, "<html>"+bearer),
-		webflowtest.Answer(200, echo, `{"id":`+quoted(testToken)+`,"displayName":"n"}`),
-		webflowtest.Answer(200, echo, `{"id":`+quoted(id(10))+`,"displayName":`+quoted(bearer)+`,"lastUpdated":`+quoted(testToken)+`}`),
-		webflowtest.Answer(200, echo, `{"id":`+quoted(id(11))+`,"displayName":{"t":`+quoted(testToken)+`}}`),
-		webflowtest.Answer(200, echo, `{"id":`+quoted(id(12))+`,"displayName":`+quoted(split)+`}`),
-		webflowtest.Answer(200, at("X-Ratelimit-Limit", testToken), `{`),
-		webflowtest.ResetInBody(),
+	id := func(n int) string { return standin.AssetID(n) }
+	answers := []standin.Fault{
+		standin.Answer(400, echo, `{"code":`+quoted(testToken)+`,"message":`+quoted(bearer)+`,"details":[`+quoted(bearer)+`]}`),
+		standin.Answer(400, echo, `{"code":"c","message":`+quoted(split[:9]+"\u200e"+split[9:])+`}`),
+		standin.Answer(404, echo, `{"message":`+quoted(long)+`}`),
+		standin.Answer(422, at("Content-Type", "text/html"), "<html><body>"+bearer+"</body></html>"),
+		standin.Answer(502, at("Content-Type", "text/html"), "<h1>"+bearer+"</h1>"),
+		standin.Answer(302, at("Location", "https://"+testToken+".example.com/"+testToken+"?token="+testToken), bearer),
+		standin.Answer(429, at("Retry-After", testToken), `{"message":`+quoted(bearer)+`}`),
+		standin.Answer(200, echo, bearer),
+		standin.Answer(200, echo, "<html>"+bearer),
+		standin.Answer(200, echo, `{"id":`+quoted(testToken)+`,"displayName":"n"}`),
+		standin.Answer(200, echo, `{"id":`+quoted(id(10))+`,"displayName":`+quoted(bearer)+`,"lastUpdated":`+quoted(testToken)+`}`),
+		standin.Answer(200, echo, `{"id":`+quoted(id(11))+`,"displayName":{"t":`+quoted(testToken)+`}}`),
+		standin.Answer(200, echo, `{"id":`+quoted(id(12))+`,"displayName":`+quoted(split)+`}`),
+		standin.Answer(200, at("X-Ratelimit-Limit", testToken), `{`),
+		standin.ResetInBody(),
 	}
-	b := setup(t, settings{api: webflowtest.Config{Assets: len(answers)}})
+	b := setup(t, settings{api: standin.Config{Assets: len(answers)}})
 	for n, answer := range answers {
 		b.api.FailAsset(id(n), answer)
 	}
@@ -67,7 +67,7 @@ func TestSecrets(t *testing.T) {
 	require.Equal(t, "[redacted]", deref(b.renames(t, batch)[12].AppliedName))
 
 	// The reason of a parked site is the API's own text too.
-	b.api.FailNext(webflowtest.Answer(403, echo, `{"message":`+quoted(bearer)+`}`))
+	b.api.FailNext(standin.Answer(403, echo, `{"message":`+quoted(bearer)+`}`))
 	parked := b.load(t, names("newer", 0, 1))
 	until(t, "the site's parking", func() bool { return b.parkedReason(t) != "" })
 	require.Contains(t, b.parkedReason(t), "Bearer [redacted]")

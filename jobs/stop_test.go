@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/internal/dbtest"
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 	"relabel/jobs"
 )
 
@@ -19,7 +19,7 @@ func TestStopGracefully(t *testing.T) {
 
 	const rows = 20
 	b := setup(t, settings{
-		api:         webflowtest.Config{Assets: rows, Latency: time.Second},
+		api:         standin.Config{Assets: rows, Latency: time.Second},
 		lane:        few(2),
 		concurrency: 4,
 	})
@@ -57,8 +57,8 @@ func TestStopHard(t *testing.T) {
 	t.Parallel()
 
 	const rows, concurrency = 6, 3
-	b := setup(t, settings{api: webflowtest.Config{Assets: rows}, concurrency: concurrency})
-	b.api.FailNext(webflowtest.Repeat(concurrency, webflowtest.Hang())...)
+	b := setup(t, settings{api: standin.Config{Assets: rows}, concurrency: concurrency})
+	b.api.FailNext(standin.Repeat(concurrency, standin.Hang())...)
 	pool := b.start(t)
 	batch := b.load(t, names("new", 0, rows))
 	b.untilCalls(t, concurrency)
@@ -106,7 +106,7 @@ func TestStopWithoutStart(t *testing.T) {
 func TestStopOutlivesItsStarter(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, settings{api: webflowtest.Config{Assets: 5}})
+	b := setup(t, settings{api: standin.Config{Assets: 5}})
 	pool, err := jobs.NewPool(t.Context(), jobs.Config{
 		DB: b.DB, Sites: []jobs.SiteConfig{b.siteConfig(t)}, CallTimeout: callTime, Logger: b.logs.logger(),
 	})

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 	"relabel/jobs"
 )
 
@@ -49,7 +49,7 @@ func TestTamperedJobs(t *testing.T) {
 	sites := make([]*testBundle, len(table))
 	configs := make([]jobs.SiteConfig, len(table))
 	for i := range table {
-		sites[i] = b.besides(t, fmt.Sprintf("site-%d", i), webflowtest.Config{Assets: rows})
+		sites[i] = b.besides(t, fmt.Sprintf("site-%d", i), standin.Config{Assets: rows})
 		configs[i] = sites[i].siteConfig(t)
 	}
 	b.startWith(t, b.DB, configs...)
@@ -76,8 +76,8 @@ func TestJobInAnotherSitesQueue(t *testing.T) {
 	t.Parallel()
 
 	const rows = 20
-	b := setup(t, settings{api: webflowtest.Config{Assets: rows}, concurrency: 2, lane: few(3)})
-	other := b.besides(t, "other", webflowtest.Config{Assets: rows})
+	b := setup(t, settings{api: standin.Config{Assets: rows}, concurrency: 2, lane: few(3)})
+	other := b.besides(t, "other", standin.Config{Assets: rows})
 	b.startWith(t, b.DB, b.siteConfig(t), other.siteConfig(t))
 	batch := b.load(t, names("new", 0, rows))
 	b.untilCalls(t, 3)
@@ -94,7 +94,7 @@ func TestJobInAnotherSitesQueue(t *testing.T) {
 func TestJobByHand(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, settings{api: webflowtest.Config{Assets: 3}})
+	b := setup(t, settings{api: standin.Config{Assets: 3}})
 	b.start(t)
 	succeeded := b.load(t, names("new", 0, 1))
 	b.untilDone(t, succeeded)
@@ -132,8 +132,8 @@ func (b *testBundle) loadWithoutJobs(t testing.TB, list []want) int64 {
 func TestJobCancelledInFlight(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, settings{api: webflowtest.Config{Assets: 1}})
-	b.api.FailNext(webflowtest.Hang())
+	b := setup(t, settings{api: standin.Config{Assets: 1}})
+	b.api.FailNext(standin.Hang())
 	pool := b.start(t)
 	batch := b.load(t, names("new", 0, 1))
 	b.untilCalls(t, 1)

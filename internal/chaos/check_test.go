@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 // row is a rename with its place in the order "newest wins".
@@ -99,7 +99,7 @@ func (s *stage) checkOrder() {
 	}
 }
 
-func (s *stage) patches() (list []webflowtest.Call) {
+func (s *stage) patches() (list []standin.Call) {
 	for _, c := range s.api.Log() {
 		if c.Method == http.MethodPatch && c.DisplayName != nil {
 			list = append(list, c)

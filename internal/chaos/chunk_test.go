@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 // What changes many rows does it in committed chunks: 2,000 rows of a load, 1,000 and
@@ -36,7 +36,7 @@ func spread(load string) (rows []rename, open int) {
 	rows = renames(acceptedRows, load)
 	for i := range rows {
 		if i%45 != 0 {
-			rows[i].asset = webflowtest.AssetID(1)
+			rows[i].asset = standin.AssetID(1)
 		}
 	}
 	return rows, acceptedRows/45 + 1
@@ -198,7 +198,7 @@ func TestKilledParking(t *testing.T) {
 	t.Parallel()
 	const n = 40
 	s := newStage(t, 20, time.Second)
-	s.api.SetToken(token, webflowtest.TokenForbidden)
+	s.api.SetToken(token, standin.TokenForbidden)
 	s.enqueue(renames(n, "value"))
 	s.dies(s.worker("victim", failpoint("parking")))
 	require.False(t, s.parked())
@@ -218,7 +218,7 @@ func (s *stage) parked() bool {
 // mendToken makes the token valid and lets the site go on.
 func (s *stage) mendToken() {
 	s.Helper()
-	s.api.SetToken(token, webflowtest.TokenValid)
+	s.api.SetToken(token, standin.TokenValid)
 	p := s.spawn("resume", nil, "site", "resume")
 	require.NoError(s, p.wait(), p.said())
 }
@@ -254,7 +254,7 @@ func TestStoppedParking(t *testing.T) {
 	}
 	const n = 40
 	s := newStage(t, 20, time.Second)
-	s.api.SetToken(token, webflowtest.TokenForbidden)
+	s.api.SetToken(token, standin.TokenForbidden)
 	zombie := s.worker("zombie", failpoint("parking:1:stop"))
 	s.registered(zombie)
 	s.enqueue(renames(n, "value"))

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/internal/embedpg"
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 // The database's clock is another one than ours: PostgreSQL runs with
@@ -69,8 +69,8 @@ func (s *stage) workSkewed(ill, leads bool) {
 	if ill {
 		require.Contains(s, doctor.out.String(), "clock differs")
 	}
-	s.api.FailAsset(webflowtest.AssetID(0), webflowtest.Repeat(2, webflowtest.Status(500))...)
-	s.api.FailAsset(webflowtest.AssetID(1), webflowtest.RateLimited("5"))
+	s.api.FailAsset(standin.AssetID(0), standin.Repeat(2, standin.Status(500))...)
+	s.api.FailAsset(standin.AssetID(1), standin.RateLimited("5"))
 	s.registered(s.worker("first"))
 	s.registered(s.worker("second"))
 	start := time.Now()

@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 const (
@@ -119,7 +119,7 @@ func (r *randomRun) makeSites() {
 		own = token
 	}
 	r.env = []string{"OTHER_WEBFLOW_TOKEN=" + own}
-	r.api.SetToken(otherToken, webflowtest.TokenValid)
+	r.api.SetToken(otherToken, standin.TokenValid)
 	variable, rate := "OTHER_WEBFLOW_TOKEN", r.rate()
 	require.NoError(r, r.db.SaveSite(r.Context(), db.Site{Name: otherSite, TokenEnv: &variable, RateLimit: &rate}))
 	r.exec(`UPDATE site SET webflow_site_id = '650000000000000000000001', primary_locale_id = $1`, primaryLocale)
@@ -210,7 +210,7 @@ func (r *randomRun) collidingRows(from int) []rename {
 	r.loads++
 	rows := make([]rename, 5+r.loadRnd.IntN(40))
 	for i := range rows {
-		rows[i] = rename{webflowtest.AssetID(from + r.loadRnd.IntN(randomTargets)), fmt.Sprintf("load %d row %d", r.loads, i)}
+		rows[i] = rename{standin.AssetID(from + r.loadRnd.IntN(randomTargets)), fmt.Sprintf("load %d row %d", r.loads, i)}
 	}
 	return rows
 }

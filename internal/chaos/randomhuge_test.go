@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 // A huge batch is one that no limit lets through here: it supersedes what is open, is
@@ -53,7 +53,7 @@ func hugeBatchOf(rnd *rand.Rand, n int) []rename {
 	rows := make([]rename, 5000+rnd.IntN(hugeRows-5000))
 	from := rnd.IntN(2) * randomTargets
 	for i := range rows {
-		rows[i] = rename{webflowtest.AssetID(from + i), fmt.Sprintf("huge %d row %d", n, i)}
+		rows[i] = rename{standin.AssetID(from + i), fmt.Sprintf("huge %d row %d", n, i)}
 	}
 	return rows
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 type trouble struct {
@@ -73,15 +73,15 @@ func (r *randomRun) wakeAll() {
 // apiFaults are most of those that a row may meet. Not one that hangs for ever:
 // a caller that is stopped would keep such a call open beyond its lease.
 func (r *randomRun) apiFaults() {
-	list := []webflowtest.Fault{
-		webflowtest.Status(500), webflowtest.Status(409), webflowtest.Gateway(502, ""), webflowtest.Gateway(503, "1"),
-		webflowtest.Gateway(504, "").AfterApply(), webflowtest.RateLimited("1"), webflowtest.CutJSON(),
-		webflowtest.ResetBeforeHeaders(), webflowtest.ResetInBody(), webflowtest.CloseBeforeHeaders(),
-		webflowtest.CloseInBody(), webflowtest.Delay(300 * time.Millisecond), webflowtest.Delay(callTimeout + time.Second),
+	list := []standin.Fault{
+		standin.Status(500), standin.Status(409), standin.Gateway(502, ""), standin.Gateway(503, "1"),
+		standin.Gateway(504, "").AfterApply(), standin.RateLimited("1"), standin.CutJSON(),
+		standin.ResetBeforeHeaders(), standin.ResetInBody(), standin.CloseBeforeHeaders(),
+		standin.CloseInBody(), standin.Delay(300 * time.Millisecond), standin.Delay(callTimeout + time.Second),
 	}
-	chances := make([]webflowtest.Chance, 3)
+	chances := make([]standin.Chance, 3)
 	for i := range chances {
-		chances[i] = webflowtest.Chance{P: 0.1 * r.rnd.Float64(), Fault: list[r.rnd.IntN(len(list))]}
+		chances[i] = standin.Chance{P: 0.1 * r.rnd.Float64(), Fault: list[r.rnd.IntN(len(list))]}
 	}
 	r.api.SetChances(chances...)
 }

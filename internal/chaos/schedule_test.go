@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 const (
@@ -28,7 +28,7 @@ func (s *stage) newSchedule() {
 			s.api.SetName(r.asset, "", r.name)
 		}
 	}
-	id := webflowtest.SiteID
+	id := standin.SiteID
 	require.NoError(s, s.db.SaveSite(s.Context(), db.Site{Name: db.DefaultSite, WebflowSiteID: &id}))
 	site, err := s.db.SiteByName(s.Context(), db.DefaultSite)
 	require.NoError(s, err)
@@ -122,7 +122,7 @@ func TestNights(t *testing.T) {
 			return ask[int](s, `SELECT count(*) FROM schedule_run WHERE status = 'done'`) == night
 		})
 		s.checkNight(night)
-		s.api.SetName(webflowtest.AssetID(night), "", "by hand")
+		s.api.SetName(standin.AssetID(night), "", "by hand")
 	}
 	patches := len(s.patches())
 	require.GreaterOrEqual(s, patches, differing+nights-1)

@@ -20,7 +20,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/dbtest"
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 const (
@@ -50,7 +50,7 @@ type stage struct {
 	db     *db.DB // straight to the database, whatever stands before it for the others
 	dbURL  string // what processes are given
 	apiURL string
-	api    *webflowtest.Server
+	api    *standin.Server
 	limit  int // calls in window; 0: no limit
 	window time.Duration
 	files  atomic.Int64
@@ -72,7 +72,7 @@ func newStage(t *testing.T, limit int, window time.Duration) *stage {
 
 func stageOn(t *testing.T, databaseURL string, limit int, window time.Duration) *stage {
 	t.Helper()
-	api, err := webflowtest.Start(webflowtest.Config{
+	api, err := standin.Start(standin.Config{
 		Seed: uint64(time.Now().UnixNano()), CreateUnknown: true, Tokens: []string{token},
 		Limit: limit, Window: window, Latency: 30 * time.Millisecond, Jitter: 30 * time.Millisecond,
 	})
@@ -126,7 +126,7 @@ type rename struct{ asset, name string }
 func renames(n int, load string) []rename {
 	rows := make([]rename, n)
 	for i := range rows {
-		rows[i] = rename{webflowtest.AssetID(i), fmt.Sprintf("%s %d", load, i)}
+		rows[i] = rename{standin.AssetID(i), fmt.Sprintf("%s %d", load, i)}
 	}
 	return rows
 }

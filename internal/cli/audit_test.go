@@ -8,13 +8,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/internal/dbtest"
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 // Every command that changes something leaves a row: who, when, what, how many;
 // those that look leave none.
 func TestAudit(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 10})
+	b := setup(t, standin.Config{Assets: 10})
 	b.file("names.csv", names(6))
 	id := b.enqueue(names(3), "--name", "first")
 	b.ok("batch", "pause", id)
@@ -37,7 +37,7 @@ func TestAudit(t *testing.T) {
 	b.ok("schedule", "resume", "nightly")
 	b.ok("schedule", "run", "nightly")
 	b.ok("schedule", "remove", "nightly")
-	for _, look := range [][]string{{"status"}, {"results", id}, {"rows", "list"}, {"why", webflowtest.AssetID(0)}, {"schedule", "list"}, {"site", "list"}} {
+	for _, look := range [][]string{{"status"}, {"results", id}, {"rows", "list"}, {"why", standin.AssetID(0)}, {"schedule", "list"}, {"site", "list"}} {
 		b.ok(look...)
 	}
 

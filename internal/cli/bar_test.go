@@ -17,7 +17,7 @@ import (
 	"github.com/mattn/go-runewidth"
 	"github.com/stretchr/testify/require"
 
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 // terminal is what a person sees: the few control sequences that bars use, and
@@ -193,7 +193,7 @@ func TestBar(t *testing.T) {
 		{40, `(?m)^batch 1  20/60 rows \[=*>-+\]  33 %\n[0-9.]+ calls/s, 0 answered 429,\n20 of 20 calls in 3 s,\nends \S+ \(in \d+ s\)$`},
 	} {
 		t.Run(strconv.Itoa(c.columns), func(t *testing.T) {
-			b := setup(t, webflowtest.Config{Assets: 60}).with("WEBFLOW_RATE_LIMIT", "20/3s")
+			b := setup(t, standin.Config{Assets: 60}).with("WEBFLOW_RATE_LIMIT", "20/3s")
 			b.file("n.csv", names(60))
 			s, wait := b.watch(c.columns, "run", "n.csv")
 			b.sees(s, c.running)
@@ -208,11 +208,11 @@ func TestBar(t *testing.T) {
 // All running batches have a bar, in any size of the terminal, and each ends with
 // a line.
 func TestBars(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 60}).with("WEBFLOW_RATE_LIMIT", "10/2s")
+	b := setup(t, standin.Config{Assets: 60}).with("WEBFLOW_RATE_LIMIT", "10/2s")
 	b.enqueue(names(40), "--name", "first")
 	gone := "asset_id,display_name\n"
 	for i := range 20 {
-		gone += webflowtest.AssetID(100+i) + ",gone.jpg\n"
+		gone += standin.AssetID(100+i) + ",gone.jpg\n"
 	}
 	b.enqueue(gone, "--name", "second")
 	s, wait := b.watch(80, "status", "--watch")
@@ -237,7 +237,7 @@ func TestBars(t *testing.T) {
 
 // A batch that is cancelled while it is watched is told of.
 func TestBarOfCancelled(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 10})
+	b := setup(t, standin.Config{Assets: 10})
 	id := b.enqueue(names(10), "--name", "first")
 	s, wait := b.watch(80, "status", "--watch")
 	b.sees(s, `(?m)^batch 1 first  0/10 rows`)
@@ -248,7 +248,7 @@ func TestBarOfCancelled(t *testing.T) {
 
 // A terminal that can't move its cursor gets lines.
 func TestDumbTerminal(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 20}).with("TERM", "dumb").with("WEBFLOW_RATE_LIMIT", "10/1s")
+	b := setup(t, standin.Config{Assets: 20}).with("TERM", "dumb").with("WEBFLOW_RATE_LIMIT", "10/1s")
 	b.file("n.csv", names(20))
 	s, wait := b.watch(80, "run", "n.csv")
 	require.Zero(t, wait(0))
@@ -258,7 +258,7 @@ func TestDumbTerminal(t *testing.T) {
 
 // Log lines go above the bar, and none is lost at its end.
 func TestBarAndLog(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 40}).with("WEBFLOW_RATE_LIMIT", "20/1s")
+	b := setup(t, standin.Config{Assets: 40}).with("WEBFLOW_RATE_LIMIT", "20/1s")
 	b.file("n.csv", names(40))
 	s, wait := b.watch(400, "run", "n.csv", "--verbose")
 	require.Zero(t, wait(0))
@@ -272,12 +272,12 @@ func TestBarAndLog(t *testing.T) {
 
 // A worker's bar counts what it finds and goes on; a signal leaves it as it is.
 func TestWorkBar(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 40})
+	b := setup(t, standin.Config{Assets: 40})
 	s, wait := b.watch(80, "work")
 	b.sees(s, `site default  0/0 rows`)
 	b.enqueue(names(40))
 	b.sees(s, `(?m)^site default  40/40 rows \[=+>\] 100 %\n`)
-	b.enqueue("asset_id,display_name\n" + webflowtest.AssetID(0) + ",other\n")
+	b.enqueue("asset_id,display_name\n" + standin.AssetID(0) + ",other\n")
 	b.sees(s, `site default  41/41 rows`)
 	require.Zero(t, wait(syscall.SIGTERM))
 	require.Equal(t, 1, strings.Count(s.String(), "rows ["), "one bar:\n%s", s)

@@ -22,7 +22,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/dbtest"
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 const (
@@ -38,13 +38,13 @@ const (
 // API and a database.
 type testBundle struct {
 	t   *testing.T
-	api *webflowtest.Server
+	api *standin.Server
 	dir string
 	env map[string]string
 }
 
 // setup gives a database of its own to the test, and an API without a limit.
-func setup(t *testing.T, cfg webflowtest.Config) *testBundle {
+func setup(t *testing.T, cfg standin.Config) *testBundle {
 	t.Helper()
 	b := setupPrivate(t, cfg)
 	b.env["DATABASE_URL"] = dbtest.URL(t)
@@ -52,13 +52,13 @@ func setup(t *testing.T, cfg webflowtest.Config) *testBundle {
 }
 
 // setupPrivate names no database: the program runs its own.
-func setupPrivate(t *testing.T, cfg webflowtest.Config) *testBundle {
+func setupPrivate(t *testing.T, cfg standin.Config) *testBundle {
 	t.Helper()
 	t.Parallel()
 	if cfg.Tokens == nil {
 		cfg.Tokens = []string{testToken}
 	}
-	api, err := webflowtest.Start(cfg)
+	api, err := standin.Start(cfg)
 	require.NoError(t, err)
 	t.Cleanup(api.Close)
 	return &testBundle{t: t, api: api, dir: t.TempDir(), env: map[string]string{
@@ -118,7 +118,7 @@ func (b *testBundle) read(name string) string {
 func names(n int) string {
 	text := "asset_id,display_name\n"
 	for i := range n {
-		text += fmt.Sprintf("%s,name %d.jpg\n", webflowtest.AssetID(i), i)
+		text += fmt.Sprintf("%s,name %d.jpg\n", standin.AssetID(i), i)
 	}
 	return text
 }

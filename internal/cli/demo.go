@@ -13,7 +13,7 @@ import (
 	"relabel/internal/config"
 	"relabel/internal/load"
 	"relabel/internal/report"
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 	"relabel/jobs"
 )
 
@@ -91,24 +91,24 @@ func (a *app) demo(ctx context.Context) error {
 	return a.demoEnd(ctx, s, server, v)
 }
 
-func startDemoAPI() (*webflowtest.Server, error) {
-	server, err := webflowtest.Start(webflowtest.Config{
+func startDemoAPI() (*standin.Server, error) {
+	server, err := standin.Start(standin.Config{
 		Seed: uint64(time.Now().UnixNano()), Assets: demoRows, Limit: demoLimit, Window: demoWindow,
 		Latency: 20 * time.Millisecond, Jitter: 60 * time.Millisecond, Normalise: strings.TrimSpace,
-		Chances: []webflowtest.Chance{
-			{P: 0.004, Fault: webflowtest.RateLimited("1")},
-			{P: 0.02, Fault: webflowtest.Status(500)},
-			{P: 0.01, Fault: webflowtest.Gateway(502, "")},
-			{P: 0.01, Fault: webflowtest.ResetBeforeHeaders()},
+		Chances: []standin.Chance{
+			{P: 0.004, Fault: standin.RateLimited("1")},
+			{P: 0.02, Fault: standin.Status(500)},
+			{P: 0.01, Fault: standin.Gateway(502, "")},
+			{P: 0.01, Fault: standin.ResetBeforeHeaders()},
 		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("error starting the stand-in API: %w", err)
 	}
 	// One of each for certain, whatever chance does.
-	server.FailAsset(webflowtest.AssetID(100), webflowtest.Status(500))
-	server.FailAsset(webflowtest.AssetID(200), webflowtest.RateLimited("1"))
-	server.FailAsset(webflowtest.AssetID(300), webflowtest.ResetBeforeHeaders())
+	server.FailAsset(standin.AssetID(100), standin.Status(500))
+	server.FailAsset(standin.AssetID(200), standin.RateLimited("1"))
+	server.FailAsset(standin.AssetID(300), standin.ResetBeforeHeaders())
 	return server, nil
 }
 
@@ -119,11 +119,11 @@ func demoRow(i int) (assetID, name string) {
 	case i < demoUnknown:
 		return fmt.Sprintf("%024x", 0xdead0000+i), name
 	case i < demoUnknown+demoTwice: // named again by the last rows
-		return webflowtest.AssetID(demoRows - 1 - (i - demoUnknown)), "older name of " + name
+		return standin.AssetID(demoRows - 1 - (i - demoUnknown)), "older name of " + name
 	case i == demoUnknown+demoTwice:
-		return webflowtest.AssetID(i), name + " " // the server will trim it
+		return standin.AssetID(i), name + " " // the server will trim it
 	}
-	return webflowtest.AssetID(i), name
+	return standin.AssetID(i), name
 }
 
 func writeDemoRows(w io.Writer) (int64, error) {
@@ -137,7 +137,7 @@ func writeDemoRows(w io.Writer) (int64, error) {
 }
 
 // demoEnd checks the outcome against what the stand-in really holds.
-func (a *app) demoEnd(ctx context.Context, s *session, server *webflowtest.Server, v report.Batch) error {
+func (a *app) demoEnd(ctx context.Context, s *session, server *standin.Server, v report.Batch) error {
 	if v.Left()+v.Cancelled > 0 {
 		return standInEnd(ctx, v)
 	}

@@ -12,7 +12,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/report"
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 	"relabel/jobs"
 )
 
@@ -29,7 +29,7 @@ const (
 // demoSchedule shows a schedule: what differs is renamed, and a name that somebody
 // changes by hand afterwards is put back by a later run. The stand-in is well here:
 // a call whose outcome is not known would be waited for half a minute.
-func (a *app) demoSchedule(ctx context.Context, s *session, server *webflowtest.Server, site jobs.SiteConfig) error {
+func (a *app) demoSchedule(ctx context.Context, s *session, server *standin.Server, site jobs.SiteConfig) error {
 	ctx, cancel := context.WithTimeout(ctx, demoScheduleTime)
 	defer cancel()
 	server.SetChances()
@@ -51,7 +51,7 @@ func (a *app) demoSchedule(ctx context.Context, s *session, server *webflowtest.
 	return err
 }
 
-func (a *app) demoRuns(ctx context.Context, s *session, server *webflowtest.Server, sched db.Schedule, asset string) error {
+func (a *app) demoRuns(ctx context.Context, s *session, server *standin.Server, sched db.Schedule, asset string) error {
 	first, err := s.demoRun(ctx, sched, 0)
 	if err != nil {
 		return err

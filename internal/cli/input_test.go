@@ -9,14 +9,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 // A source that is refused loads nothing, and says what would be right.
 func TestRefusedSource(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 3})
+	b := setup(t, standin.Config{Assets: 3})
 	require.NoError(t, os.Mkdir(filepath.Join(b.dir, "folder.csv"), 0o700))
-	id := webflowtest.AssetID(0)
+	id := standin.AssetID(0)
 	for _, c := range []struct {
 		name, text string
 		want       []string
@@ -53,11 +53,11 @@ func badRows(n int) string {
 	for i := range n {
 		text += fmt.Sprintf("bad-%d,name\n", i)
 	}
-	return text + webflowtest.AssetID(0) + ",good\n"
+	return text + standin.AssetID(0) + ",good\n"
 }
 
 func TestProblems(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 1})
+	b := setup(t, standin.Config{Assets: 1})
 
 	t.Run("first 50 on standard error", func(t *testing.T) {
 		r := b.pipe(badRows(60), "enqueue", "-").fails(exitError, "60 rows were refused")
@@ -93,20 +93,20 @@ func TestProblems(t *testing.T) {
 }
 
 func TestRunSkipInvalid(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 1})
+	b := setup(t, standin.Config{Assets: 1})
 	r := b.pipe(badRows(2), "run", "-", "--skip-invalid", "--json").exits(exitTrouble)
 	v := r.json()
 	require.Len(t, v["problems"], 2)
 	require.Equal(t, "done", v["status"])
 	require.Equal(t, 1., v["succeeded"])
 	require.Equal(t, 2., v["invalid"])
-	require.Equal(t, "good", b.api.Name(webflowtest.AssetID(0), ""))
+	require.Equal(t, "good", b.api.Name(standin.AssetID(0), ""))
 }
 
 // Everything that a CSV may be arrives as it was meant.
 func TestSourceForms(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 4})
-	id := webflowtest.AssetID
+	b := setup(t, standin.Config{Assets: 4})
+	id := standin.AssetID
 	b.file("semicolon.csv", "\ufeffAssetID;Display_Name;Size\r\n"+id(0)+";\"a; \"\"b\"\"\";7\r\n")
 	r := b.ok("run", "semicolon.csv")
 	require.Contains(t, r.stderr, "columns not used: Size")
@@ -118,18 +118,18 @@ func TestSourceForms(t *testing.T) {
 	require.Equal(t, "my batch", b.status("2")["name"])
 	b.run("run", "mapped.csv", "--map", "nonsense").fails(exitUsage, "--map")
 
-	b.pipe("asset_id,alt_text,locale_id\n"+id(2)+",un chien,"+webflowtest.FrenchLocale+"\n", "run", "-").exits(exitOK)
-	require.Equal(t, "un chien", *b.api.AltText(id(2), webflowtest.FrenchLocale))
+	b.pipe("asset_id,alt_text,locale_id\n"+id(2)+",un chien,"+standin.FrenchLocale+"\n", "run", "-").exits(exitOK)
+	require.Equal(t, "un chien", *b.api.AltText(id(2), standin.FrenchLocale))
 	require.Equal(t, "standard input", b.status("3")["name"])
 }
 
 // The last row of a target wins; the same file again costs no call.
 func TestSameTargetAndSameFile(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 1})
-	b.file("twice.csv", "asset_id,display_name\n"+webflowtest.AssetID(0)+",old\n"+webflowtest.AssetID(0)+",new\n")
+	b := setup(t, standin.Config{Assets: 1})
+	b.file("twice.csv", "asset_id,display_name\n"+standin.AssetID(0)+",old\n"+standin.AssetID(0)+",new\n")
 	v := b.ok("run", "twice.csv", "--json").json()
 	require.Equal(t, 1., v["superseded"])
-	require.Equal(t, "new", b.api.Name(webflowtest.AssetID(0), ""))
+	require.Equal(t, "new", b.api.Name(standin.AssetID(0), ""))
 	require.Equal(t, 1, b.api.Calls())
 	b.ok("run", "twice.csv")
 	require.Equal(t, 1, b.api.Calls())

@@ -8,14 +8,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 // setupSite is setup with the site's id set.
-func setupSite(t *testing.T, cfg webflowtest.Config) *testBundle {
+func setupSite(t *testing.T, cfg standin.Config) *testBundle {
 	t.Helper()
 	b := setup(t, cfg)
-	b.ok("site", "set", "--site-id", webflowtest.SiteID)
+	b.ok("site", "set", "--site-id", standin.SiteID)
 	return b
 }
 
@@ -44,13 +44,13 @@ func csvText(t *testing.T, header string, rows ...[]string) string {
 
 // A plan writes nothing, tells what it would do, and is then sent as it was shown.
 func TestPlanApply(t *testing.T) {
-	b := setupSite(t, webflowtest.Config{Assets: 300}).with("WEBFLOW_RATE_LIMIT", "60/1s")
-	b.api.SetName(webflowtest.AssetID(0), "", "has it.jpg")
+	b := setupSite(t, standin.Config{Assets: 300}).with("WEBFLOW_RATE_LIMIT", "60/1s")
+	b.api.SetName(standin.AssetID(0), "", "has it.jpg")
 	b.file("names.csv", csvText(t, "asset_id,display_name",
-		[]string{webflowtest.AssetID(0), "has it.jpg"},
-		[]string{webflowtest.AssetID(1), "first.jpg"},
-		[]string{webflowtest.AssetID(1), "second.jpg"},
-		[]string{webflowtest.AssetID(2), "loses its extension"},
+		[]string{standin.AssetID(0), "has it.jpg"},
+		[]string{standin.AssetID(1), "first.jpg"},
+		[]string{standin.AssetID(1), "second.jpg"},
+		[]string{standin.AssetID(2), "loses its extension"},
 		[]string{"0000000000000000dead0000", "nowhere.jpg"},
 		[]string{"bad", "x"},
 	))
@@ -91,18 +91,18 @@ func TestPlanApply(t *testing.T) {
 	b.run("apply", "1").fails(exitError, "batch 1 is active")
 	b.run("work", "--until-done").exits(exitTrouble)
 	require.Equal(t, 2, b.patches())
-	require.Equal(t, "second.jpg", b.api.Name(webflowtest.AssetID(1), ""))
+	require.Equal(t, "second.jpg", b.api.Name(standin.AssetID(1), ""))
 	v := b.status("1")
 	require.Equal(t, []any{2., 1., 1., 1., 1., "done"}, []any{v["succeeded"], v["unchanged"], v["failed"], v["invalid"], v["superseded"], v["status"]})
 }
 
 // What somebody changed after the plan is left alone when an old plan is applied, unless it is taken over.
 func TestApplyOldPlan(t *testing.T) {
-	b := setupSite(t, webflowtest.Config{Assets: 5})
+	b := setupSite(t, standin.Config{Assets: 5})
 	b.file("names.csv", names(5))
 	b.ok("plan", "names.csv")
-	b.api.SetName(webflowtest.AssetID(0), "", "by hand.jpg")
-	b.api.SetName(webflowtest.AssetID(1), "", "name 1.jpg") // as wanted
+	b.api.SetName(standin.AssetID(0), "", "by hand.jpg")
+	b.api.SetName(standin.AssetID(1), "", "name 1.jpg") // as wanted
 	b.agePlans()
 	r := b.ok("apply", "1")
 	t.Log("\n" + r.stdout + r.stderr)
@@ -110,17 +110,17 @@ func TestApplyOldPlan(t *testing.T) {
 	b.run("work", "--until-done").exits(exitTrouble)
 	v := b.status("1")
 	require.Equal(t, []any{3., 1., 1.}, []any{v["succeeded"], v["unchanged"], v["conflict"]})
-	require.Equal(t, "by hand.jpg", b.api.Name(webflowtest.AssetID(0), ""))
+	require.Equal(t, "by hand.jpg", b.api.Name(standin.AssetID(0), ""))
 	r = b.ok("status", "1")
 	require.Contains(t, r.stdout, `changed by somebody else: the name was "asset-000001.jpg" and is "by hand.jpg"`)
 	t.Log("\n" + r.stdout)
 
 	b.ok("plan", "names.csv")
-	b.api.SetName(webflowtest.AssetID(0), "", "by hand again.jpg")
+	b.api.SetName(standin.AssetID(0), "", "by hand again.jpg")
 	b.agePlans()
 	b.ok("apply", "2", "--take-over")
 	b.ok("work", "--until-done")
-	require.Equal(t, "name 0.jpg", b.api.Name(webflowtest.AssetID(0), ""))
+	require.Equal(t, "name 0.jpg", b.api.Name(standin.AssetID(0), ""))
 }
 
 // agePlans lets time pass.
@@ -132,24 +132,24 @@ func (b *testBundle) agePlans() {
 
 // A row that says which name it expects is sent only where that is the name; the site is read for it.
 func TestExpectedName(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 3})
+	b := setup(t, standin.Config{Assets: 3})
 	b.file("names.csv", csvText(t, "asset_id,display_name,expected_name",
-		[]string{webflowtest.AssetID(0), "new.jpg", "asset-000001.jpg"},
-		[]string{webflowtest.AssetID(1), "new.jpg", "another.jpg"},
-		[]string{webflowtest.AssetID(2), "new.jpg", ""},
+		[]string{standin.AssetID(0), "new.jpg", "asset-000001.jpg"},
+		[]string{standin.AssetID(1), "new.jpg", "another.jpg"},
+		[]string{standin.AssetID(2), "new.jpg", ""},
 	))
 	r := b.run("run", "names.csv").exits(exitTrouble)
 	require.Contains(t, r.stderr, "expected_name is heeded: reading the site first")
 	require.Contains(t, r.stdout, `the name is not as expected: it is "asset-000002.jpg", not "another.jpg"`)
 	require.Equal(t, 2, b.patches())
-	require.Equal(t, "asset-000002.jpg", b.api.Name(webflowtest.AssetID(1), ""))
+	require.Equal(t, "asset-000002.jpg", b.api.Name(standin.AssetID(1), ""))
 	b.ok("batch", "retry", "1", "--status", "conflict")
 	b.ok("work", "--until-done")
-	require.Equal(t, "new.jpg", b.api.Name(webflowtest.AssetID(1), ""))
+	require.Equal(t, "new.jpg", b.api.Name(standin.AssetID(1), ""))
 }
 
 func TestRunPlan(t *testing.T) {
-	b := setupSite(t, webflowtest.Config{Assets: 3})
+	b := setupSite(t, standin.Config{Assets: 3})
 	b.file("names.csv", strings.Replace(names(3), "display_name", "New name", 1))
 	const mapping = "display_name=New name"
 	r := b.run("run", "names.csv", "--plan", "--map", mapping).exits(exitUsage)
@@ -165,14 +165,14 @@ func TestRunPlan(t *testing.T) {
 
 // A plan that can't be made leaves nothing that could be applied.
 func TestPlanTrouble(t *testing.T) {
-	b := setupSite(t, webflowtest.Config{Assets: 3})
+	b := setupSite(t, standin.Config{Assets: 3})
 	b.file("names.csv", names(3))
-	b.api.SetToken(testToken, webflowtest.TokenForbidden)
+	b.api.SetToken(testToken, standin.TokenForbidden)
 	b.run("plan", "names.csv").fails(exitError, "there is no plan", "assets:read")
-	b.api.SetToken(testToken, webflowtest.TokenInvalid)
+	b.api.SetToken(testToken, standin.TokenInvalid)
 	b.run("plan", "names.csv").fails(exitParked, "there is no plan", "401", "`relabel site check`")
 	b.run("enqueue", "names.csv", "--snapshot").fails(exitParked, "401")
-	b.api.SetToken(testToken, webflowtest.TokenValid)
+	b.api.SetToken(testToken, standin.TokenValid)
 	b.ok("site", "set", "--site-id", "0000000000000000dead0000")
 	b.run("plan", "names.csv").fails(exitError, "no such site at Webflow with the id 0000000000000000dead0000", "`relabel site set --site-id ID` sets it")
 	b.run("plan", "none.csv").fails(exitError, "none.csv")
@@ -185,8 +185,8 @@ func TestPlanTrouble(t *testing.T) {
 
 // Undo puts back what still holds what was sent, and leaves alone what somebody changed since.
 func TestUndo(t *testing.T) {
-	b := setupSite(t, webflowtest.Config{Assets: 6, Normalise: strings.TrimSpace})
-	id := webflowtest.AssetID
+	b := setupSite(t, standin.Config{Assets: 6, Normalise: strings.TrimSpace})
+	id := standin.AssetID
 	b.api.SetAltText(id(0), "", "an alt text")
 	b.file("names.csv", csvText(t, "asset_id,display_name,alt_text",
 		[]string{id(0), "zero.jpg", "another alt text"},
@@ -247,8 +247,8 @@ func (b *testBundle) lastBatch() string {
 
 // A verification tells each way in which an asset may differ from what was sent.
 func TestVerify(t *testing.T) {
-	b := setupSite(t, webflowtest.Config{Assets: 6, Normalise: strings.TrimSpace})
-	id := webflowtest.AssetID
+	b := setupSite(t, standin.Config{Assets: 6, Normalise: strings.TrimSpace})
+	id := standin.AssetID
 	b.file("names.csv", csvText(t, "asset_id,display_name",
 		[]string{id(0), "as asked.jpg"}, []string{id(1), " normal.jpg "}, []string{id(2), "two.jpg"}, []string{id(3), "three.jpg"}, []string{id(4), "four.jpg"},
 		[]string{"0000000000000000dead0000", "never there.jpg"}))
@@ -300,17 +300,17 @@ func hardTexts() []string {
 
 // A pull that nobody edits costs no call, whatever the site holds; an edited row costs one.
 func TestPull(t *testing.T) {
-	b := setupSite(t, webflowtest.Config{Assets: 250})
+	b := setupSite(t, standin.Config{Assets: 250})
 	texts := hardTexts()
 	for i, text := range texts {
-		b.api.SetName(webflowtest.AssetID(i), "", text)
-		b.api.SetAltText(webflowtest.AssetID(len(texts)-i), "", text)
-		b.api.SetName(webflowtest.AssetID(i), webflowtest.FrenchLocale, "fr "+text)
+		b.api.SetName(standin.AssetID(i), "", text)
+		b.api.SetAltText(standin.AssetID(len(texts)-i), "", text)
+		b.api.SetName(standin.AssetID(i), standin.FrenchLocale, "fr "+text)
 	}
-	b.api.SetName(webflowtest.AssetID(249), "", "") // it has no alt text either
+	b.api.SetName(standin.AssetID(249), "", "") // it has no alt text either
 	before := map[string]string{}
 	for i := range 250 {
-		before[webflowtest.AssetID(i)] = b.api.Name(webflowtest.AssetID(i), "")
+		before[standin.AssetID(i)] = b.api.Name(standin.AssetID(i), "")
 	}
 	r := b.ok("pull", "-o", "assets.csv")
 	require.Contains(t, r.stderr, "250 rows written to assets.csv")
@@ -321,16 +321,16 @@ func TestPull(t *testing.T) {
 
 	t.Run("locales", func(t *testing.T) {
 		v := b.ok("pull", "-o", "all.csv", "--locales", "all", "--json").json()
-		require.Equal(t, []any{750., 10., []any{"", webflowtest.FrenchLocale, webflowtest.GermanLocale}}, []any{v["rows"], v["reads"].(float64) + 1, v["locales"]})
+		require.Equal(t, []any{750., 10., []any{"", standin.FrenchLocale, standin.GermanLocale}}, []any{v["rows"], v["reads"].(float64) + 1, v["locales"]})
 		require.Equal(t, 0., b.ok("plan", "all.csv", "--json", "--quiet").json()["calls"])
 		require.Equal(t, b.ok("pull", "--locales", "fr-FR").stdout, b.ok("pull", "--locales", "fr,fr-FR").stdout)
 		b.run("pull", "--locales", "es-MX").fails(exitError, "--locales es-MX", "en, fr-FR, de-DE")
-		lines := strings.Count(b.ok("rows", "list", "--locale", "FR-fr", "--batch", "2", "--csv").stdout, webflowtest.FrenchLocale)
+		lines := strings.Count(b.ok("rows", "list", "--locale", "FR-fr", "--batch", "2", "--csv").stdout, standin.FrenchLocale)
 		require.Positive(t, lines, "tags that were read are kept")
-		require.Equal(t, lines, strings.Count(b.ok("rows", "list", "--locale", webflowtest.FrenchLocale, "--batch", "2", "--csv").stdout, webflowtest.FrenchLocale))
-		require.Contains(t, b.ok("why", webflowtest.AssetID(0), "--locale", "fr-FR").stdout, "fr ")
+		require.Equal(t, lines, strings.Count(b.ok("rows", "list", "--locale", standin.FrenchLocale, "--batch", "2", "--csv").stdout, standin.FrenchLocale))
+		require.Contains(t, b.ok("why", standin.AssetID(0), "--locale", "fr-FR").stdout, "fr ")
 		b.run("rows", "list", "--locale", "es-MX").fails(exitUsage, `no locale "es-mx" is known`)
-		b.run("why", webflowtest.AssetID(0), "--locale", "es-MX").fails(exitUsage, "a locale's id always works")
+		b.run("why", standin.AssetID(0), "--locale", "es-MX").fails(exitUsage, "a locale's id always works")
 	})
 	t.Run("edited", func(t *testing.T) {
 		text := strings.Replace(b.read("assets.csv"), "asset-000200.jpg", "edited.jpg", 1) // the name: it comes before the file's
@@ -353,22 +353,22 @@ func TestPull(t *testing.T) {
 }
 
 func TestPullTrouble(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 3})
+	b := setup(t, standin.Config{Assets: 3})
 	b.run("pull").fails(exitError, "nobody has said which one it is", "`relabel site set --site-id ID`")
 	b.run("pull", "--json").fails(exitUsage, "-o FILE")
 	b.run("pull", "--locales", "all").fails(exitError, "`relabel site set --site-id ID`")
-	b.ok("site", "set", "--site-id", webflowtest.SiteID)
-	b.api.SetToken(testToken, webflowtest.TokenForbidden)
+	b.ok("site", "set", "--site-id", standin.SiteID)
+	b.api.SetToken(testToken, standin.TokenForbidden)
 	b.run("pull", "-o", "a.csv").fails(exitError, "assets:read")
 	require.NoFileExists(t, b.dir+"/a.csv")
-	b.api.SetToken(testToken, webflowtest.TokenValid)
+	b.api.SetToken(testToken, standin.TokenValid)
 	require.Equal(t, 1+3, strings.Count(b.ok("pull").stdout, "\n"))
 }
 
 // A corrected file takes the place of what is left of a batch.
 func TestReplace(t *testing.T) {
-	b := setupSite(t, webflowtest.Config{Assets: 10})
-	id := webflowtest.AssetID
+	b := setupSite(t, standin.Config{Assets: 10})
+	id := standin.AssetID
 	b.enqueue(names(2))
 	b.ok("work", "--until-done")
 	b.enqueue(names(6), "--force")

@@ -11,13 +11,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 // Two demos at once, in one folder and on one private server: both come out as
 // they should. DATABASE_URL is left alone.
 func TestDemo(t *testing.T) {
-	b := setupPrivate(t, webflowtest.Config{}).with("WEBFLOW_TOKEN", "")
+	b := setupPrivate(t, standin.Config{}).with("WEBFLOW_TOKEN", "")
 	b = b.with("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")
 	first := b.start("", "demo")
 	first.says("batch 1 is loaded")
@@ -48,7 +48,7 @@ func TestDemo(t *testing.T) {
 }
 
 func TestPrivateServer(t *testing.T) {
-	b := setupPrivate(t, webflowtest.Config{Assets: 3})
+	b := setupPrivate(t, standin.Config{Assets: 3})
 	v := b.ok("db", "status", "--json").json()
 	require.Equal(t, false, v["running"])
 	require.Nil(t, v["pid"])

@@ -8,14 +8,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 // wanted is a CSV that gives some assets a name that tells the version.
 func wanted(version string, from, to int) string {
 	text := "asset_id,display_name\n"
 	for i := from; i < to; i++ {
-		text += fmt.Sprintf("%s,%s %d.jpg\n", webflowtest.AssetID(i), version, i)
+		text += fmt.Sprintf("%s,%s %d.jpg\n", standin.AssetID(i), version, i)
 	}
 	return text
 }
@@ -23,25 +23,25 @@ func wanted(version string, from, to int) string {
 // An undo under faults puts every asset back, with each row at its end.
 func TestUndoUnderFaults(t *testing.T) {
 	const assets = 150
-	b := setupSite(t, webflowtest.Config{Assets: assets, Seed: 3})
-	faults := []webflowtest.Chance{
-		{P: 0.08, Fault: webflowtest.Status(500)},
-		{P: 0.05, Fault: webflowtest.ResetInBody()},
-		{P: 0.05, Fault: webflowtest.ResetBeforeHeaders()},
-		{P: 0.04, Fault: webflowtest.Gateway(502, "").AfterApply()},
-		{P: 0.01, Fault: webflowtest.RateLimited("1")},
+	b := setupSite(t, standin.Config{Assets: assets, Seed: 3})
+	faults := []standin.Chance{
+		{P: 0.08, Fault: standin.Status(500)},
+		{P: 0.05, Fault: standin.ResetInBody()},
+		{P: 0.05, Fault: standin.ResetBeforeHeaders()},
+		{P: 0.04, Fault: standin.Gateway(502, "").AfterApply()},
+		{P: 0.01, Fault: standin.RateLimited("1")},
 	}
 	b.file("names.csv", wanted("new", 0, assets))
 	b.api.SetChances(faults...)
 	b.ok("run", "names.csv", "--plan", "--yes")
-	require.Equal(t, "new 7.jpg", b.api.Name(webflowtest.AssetID(7), ""))
+	require.Equal(t, "new 7.jpg", b.api.Name(standin.AssetID(7), ""))
 	b.ok("undo", "1", "--apply", "--yes")
 	b.ok("work", "--until-done")
 	v := b.status("2")
 	require.Equal(t, []any{float64(assets), "done"}, []any{v["succeeded"], v["status"]})
 	b.api.SetChances()
 	for i := range assets {
-		require.Equal(t, fmt.Sprintf("asset-%06d.jpg", i+1), b.api.Name(webflowtest.AssetID(i), ""))
+		require.Equal(t, fmt.Sprintf("asset-%06d.jpg", i+1), b.api.Name(standin.AssetID(i), ""))
 	}
 	require.Equal(t, float64(assets), b.ok("verify", "2", "--json").json()["asked"])
 	require.Equal(t, float64(assets), b.run("verify", "1", "--json").exits(exitOK).json()["renamed"])
@@ -51,7 +51,7 @@ func TestUndoUnderFaults(t *testing.T) {
 // to an older name, and what was to be removed is not sent any more.
 func TestReplaceAtWork(t *testing.T) {
 	const assets = 300
-	b := setupSite(t, webflowtest.Config{Assets: assets, Latency: 100 * time.Millisecond}).with("WEBFLOW_RATE_LIMIT", "20/1s")
+	b := setupSite(t, standin.Config{Assets: assets, Latency: 100 * time.Millisecond}).with("WEBFLOW_RATE_LIMIT", "20/1s")
 	worker := b.start("", "work")
 	b.enqueue(wanted("first", 0, 200))
 	b.calls(40)
@@ -77,7 +77,7 @@ func TestReplaceAtWork(t *testing.T) {
 	}
 	require.LessOrEqual(t, late, 16, "calls of the old batch after its end: those that were in flight")
 	for i := 100; i < assets; i++ {
-		require.Equal(t, fmt.Sprintf("second %d.jpg", i), b.api.Name(webflowtest.AssetID(i), ""))
+		require.Equal(t, fmt.Sprintf("second %d.jpg", i), b.api.Name(standin.AssetID(i), ""))
 	}
 	require.Less(t, len(seen), assets, "not all of the old batch was sent")
 	worker.signal(2)
@@ -86,7 +86,7 @@ func TestReplaceAtWork(t *testing.T) {
 
 // Cancelling the newer of two loads says what it leaves unsent, and how that is sent after all.
 func TestCancelSaysWhatItStrands(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 3})
+	b := setup(t, standin.Config{Assets: 3})
 	older := b.enqueue(names(3), "--name", "older")
 	newer := b.enqueue(names(3), "--name", "newer", "--force")
 	r := b.ok("batch", "cancel", newer)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 // Nasty names: a spreadsheet would run the first ones as formulas.
@@ -26,16 +26,16 @@ func nastyCSV(t *testing.T) string {
 	w := csv.NewWriter(&text)
 	require.NoError(t, w.Write([]string{"asset_id", "display_name"}))
 	for i, name := range nastyNames() {
-		require.NoError(t, w.Write([]string{webflowtest.AssetID(i), name}))
+		require.NoError(t, w.Write([]string{standin.AssetID(i), name}))
 	}
 	w.Flush()
 	return text.String()
 }
 
 func TestResults(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: len(nastyNames())})
-	b.api.FailAsset(webflowtest.AssetID(0), webflowtest.Repeat(1, webflowtest.Status(400))...)
-	b.api.FailAsset(webflowtest.AssetID(1), webflowtest.Repeat(1, webflowtest.Status(400))...)
+	b := setup(t, standin.Config{Assets: len(nastyNames())})
+	b.api.FailAsset(standin.AssetID(0), standin.Repeat(1, standin.Status(400))...)
+	b.api.FailAsset(standin.AssetID(1), standin.Repeat(1, standin.Status(400))...)
 	b.file("nasty.csv", nastyCSV(t))
 	b.run("run", "nasty.csv").exits(exitTrouble)
 
@@ -46,7 +46,7 @@ func TestResults(t *testing.T) {
 		strings.Join(records[0], ","))
 	require.Len(t, records, 1+len(nastyNames()))
 	for i, r := range records[1:] {
-		require.Equal(t, webflowtest.AssetID(i), r[1], "the order of the input")
+		require.Equal(t, standin.AssetID(i), r[1], "the order of the input")
 		require.NotContains(t, "=+-@\t\r", r[3][:1], "a formula")
 	}
 	require.Equal(t, []string{"failed", "400", "1"}, records[1][5:8])
@@ -80,27 +80,27 @@ func TestResults(t *testing.T) {
 		r = b.ok("run", "failed.csv")
 		require.NotContains(t, r.stderr, "columns not used")
 		for i, name := range nastyNames() {
-			require.Equal(t, name, b.api.Name(webflowtest.AssetID(i), ""))
+			require.Equal(t, name, b.api.Name(standin.AssetID(i), ""))
 		}
 	})
 }
 
 // The whole export, loaded again with --force, is sent as it was.
 func TestResultsRoundTrip(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: len(nastyNames())})
+	b := setup(t, standin.Config{Assets: len(nastyNames())})
 	b.pipe(nastyCSV(t), "run", "-").exits(exitOK)
 	b.ok("results", "1", "-o", "all.csv")
 	for i := range nastyNames() {
-		b.api.SetName(webflowtest.AssetID(i), "", "changed by hand")
+		b.api.SetName(standin.AssetID(i), "", "changed by hand")
 	}
 	b.ok("run", "all.csv", "--force")
 	for i, name := range nastyNames() {
-		require.Equal(t, name, b.api.Name(webflowtest.AssetID(i), ""))
+		require.Equal(t, name, b.api.Name(standin.AssetID(i), ""))
 	}
 }
 
 func TestResultsFile(t *testing.T) {
-	b := setup(t, webflowtest.Config{})
+	b := setup(t, standin.Config{})
 	b.enqueue(names(3))
 
 	b.file("real.csv", "old")
@@ -124,7 +124,7 @@ func TestResultsFile(t *testing.T) {
 
 // A reader that has seen enough is no error; a full disk is.
 func TestClosedOutput(t *testing.T) {
-	b := setup(t, webflowtest.Config{})
+	b := setup(t, standin.Config{})
 	b.enqueue(names(5_000)) // more than a pipe and our buffer hold
 	r, w, err := os.Pipe()
 	require.NoError(t, err)

@@ -13,13 +13,13 @@ import (
 	"github.com/creack/pty"
 	"github.com/stretchr/testify/require"
 
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 // setupJobs has a batch of which three rows succeeded and two failed.
 func setupJobs(t *testing.T) *testBundle {
 	t.Helper()
-	b := setup(t, webflowtest.Config{Assets: 3})
+	b := setup(t, standin.Config{Assets: 3})
 	b.file("names.csv", names(5)) // two more than there are
 	b.run("run", "names.csv").exits(exitTrouble)
 	return b
@@ -32,7 +32,7 @@ func TestJobsList(t *testing.T) {
 	lines := strings.Split(strings.TrimSuffix(r.stdout, "\n"), "\n")
 	require.Len(t, lines, 3)
 	require.Regexp(t, `^ID +BATCH +LINE +ASSET +STATUS +CALLS +HTTP +ENDED +NAME, OR WHAT IS WRONG$`, strings.TrimSpace(lines[0]))
-	require.Contains(t, lines[1], webflowtest.AssetID(4))
+	require.Contains(t, lines[1], standin.AssetID(4))
 	require.Contains(t, lines[1], "failed")
 	require.Contains(t, lines[1], "resource_not_found: ")
 	require.Equal(t, "2 rows\n", r.stderr)
@@ -41,7 +41,7 @@ func TestJobsList(t *testing.T) {
 	require.Len(t, v["jobs"], 2)
 	require.EqualValues(t, 5, v["total"])
 	first := v["jobs"].([]any)[0].(map[string]any)
-	require.Equal(t, []any{webflowtest.AssetID(0), "succeeded", "name 0.jpg", "default"},
+	require.Equal(t, []any{standin.AssetID(0), "succeeded", "name 0.jpg", "default"},
 		[]any{first["asset_id"], first["status"], first["applied_name"], first["site"]})
 	r = b.ok("rows", "list", "--sort", "oldest", "--limit", "2")
 	cursor := v["next"].(string)
@@ -54,7 +54,7 @@ func TestJobsList(t *testing.T) {
 	rows, err := csv.NewReader(strings.NewReader(r.stdout)).ReadAll()
 	require.NoError(t, err)
 	require.Equal(t, rowColumns(), rows[0])
-	require.Equal(t, webflowtest.AssetID(1), rows[1][4])
+	require.Equal(t, standin.AssetID(1), rows[1][4])
 	require.Len(t, rows, 2)
 
 	r = b.ok("rows", "list", "--http", "500")
@@ -68,7 +68,7 @@ func TestJobsErrors(t *testing.T) {
 	b := setupJobs(t)
 	r := b.ok("rows", "errors")
 	require.Contains(t, r.stdout, "2 × failed, HTTP 404: resource_not_found: ")
-	require.Contains(t, r.stdout, "such as row 4: line 5 of batch 1, asset "+webflowtest.AssetID(3)+` → "name 3.jpg"`)
+	require.Contains(t, r.stdout, "such as row 4: line 5 of batch 1, asset "+standin.AssetID(3)+` → "name 3.jpg"`)
 	v := b.ok("rows", "errors", "--batch", "1", "--json").json()
 	require.Equal(t, true, v["complete"])
 	require.EqualValues(t, 2, v["causes"].([]any)[0].(map[string]any)["rows"])
@@ -78,16 +78,16 @@ func TestJobsErrors(t *testing.T) {
 
 func TestJobsShowAndWhy(t *testing.T) {
 	b := setupJobs(t)
-	b.enqueue("asset_id,display_name\n" + webflowtest.AssetID(4) + ",again.jpg\n")
+	b.enqueue("asset_id,display_name\n" + standin.AssetID(4) + ",again.jpg\n")
 	r := b.ok("rows", "show", "6")
 	require.Contains(t, r.stdout, `row 6: line 2 of batch 2 "standard input", pending after 0 calls`)
 	require.Contains(t, r.stdout, "its River job: available")
 	require.Contains(t, r.stdout, "waits: no worker is running; `relabel work --until-done` sends it")
-	r = b.ok("why", strings.ToUpper(webflowtest.AssetID(4)))
+	r = b.ok("why", strings.ToUpper(standin.AssetID(4)))
 	require.Contains(t, r.stdout, "2 rows; the last loaded is pending: line 2 of batch 2")
 	require.Contains(t, r.stdout, "1:6       call 1, HTTP 404 after ")
 	require.Contains(t, r.stdout, "Requested resource not found")
-	v := b.ok("why", webflowtest.AssetID(0), "--json").json()
+	v := b.ok("why", standin.AssetID(0), "--json").json()
 	require.Len(t, v["rows"], 1)
 	events := v["events"].([]any) // on a busy machine there may be waits between
 	require.Equal(t, "called", events[len(events)-1].(map[string]any)["kind"])
@@ -104,7 +104,7 @@ func TestJobsRetryAndCancel(t *testing.T) {
 
 	require.Equal(t, "2 rows will be sent again\n", b.ok("rows", "retry", "--http", "404", "--yes").stdout)
 	require.EqualValues(t, 2, b.status("1")["pending"])
-	require.Contains(t, b.answer("y\n", "rows", "cancel", "--asset", webflowtest.AssetID(3)), "1 row is cancelled")
+	require.Contains(t, b.answer("y\n", "rows", "cancel", "--asset", standin.AssetID(3)), "1 row is cancelled")
 	require.EqualValues(t, 1, b.status("1")["cancelled"])
 	require.Equal(t, map[string]any{"cancelled": 1.0, "sending": 0.0}, b.ok("rows", "cancel", "--yes", "--json").json())
 	require.Equal(t, "0 rows are cancelled\n", b.ok("rows", "cancel").stdout, "there is nothing to ask about")
@@ -127,7 +127,7 @@ func (b *testBundle) answer(typed string, args ...string) string {
 }
 
 func TestJobsUsage(t *testing.T) {
-	b := setupPrivate(t, webflowtest.Config{}).with("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")
+	b := setupPrivate(t, standin.Config{}).with("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")
 	for args, want := range map[string]string{
 		"rows lisst":                                  `there is no command "rows lisst"; did you mean "list"?`,
 		"rows list 7":                                 "takes no arguments, but options",

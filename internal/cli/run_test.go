@@ -10,11 +10,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 func TestRun(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 20, Normalise: strings.TrimSpace})
+	b := setup(t, standin.Config{Assets: 20, Normalise: strings.TrimSpace})
 	b.file("names.csv", names(20))
 	r := b.ok("run", "names.csv")
 	require.Contains(t, r.stdout, `Batch 1 "names.csv" on site default is done after`)
@@ -24,7 +24,7 @@ func TestRun(t *testing.T) {
 	b.sentOnce(20)
 
 	t.Run("quiet", func(t *testing.T) {
-		b.file("other.csv", "asset_id,display_name\n"+webflowtest.AssetID(0)+",spaced \n")
+		b.file("other.csv", "asset_id,display_name\n"+standin.AssetID(0)+",spaced \n")
 		r := b.ok("run", "other.csv", "--quiet", "--json")
 		require.Empty(t, r.stderr)
 		v := r.json()
@@ -42,13 +42,13 @@ func TestRun(t *testing.T) {
 
 // What does not succeed is told by cause, with an example and the next command.
 func TestRunTrouble(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 3})
+	b := setup(t, standin.Config{Assets: 3})
 	b.file("names.csv", names(5)) // two more than there are
 	r := b.run("run", "names.csv").exits(exitTrouble)
 	require.Equal(t, "2 rows of batch 1 did not succeed", r.errorLine())
 	require.Contains(t, r.stdout, "5 rows: 3 succeeded, 2 failed")
 	require.Contains(t, r.stdout, "2 × resource_not_found: ")
-	require.Contains(t, r.stdout, "HTTP 404), such as line 5, asset "+webflowtest.AssetID(3)+` → "name 3.jpg"`)
+	require.Contains(t, r.stdout, "HTTP 404), such as line 5, asset "+standin.AssetID(3)+` → "name 3.jpg"`)
 	require.Contains(t, r.stdout, "next: relabel results 1 --status failed -o failed.csv")
 	require.Contains(t, b.ok("status", "1").stdout, "2 × resource_not_found: ")
 }
@@ -56,8 +56,8 @@ func TestRunTrouble(t *testing.T) {
 // A token that is refused parks the site: rows wait, and go on where they
 // stopped once it is mended.
 func TestParked(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 10})
-	b.api.SetToken(testToken, webflowtest.TokenInvalid)
+	b := setup(t, standin.Config{Assets: 10})
+	b.api.SetToken(testToken, standin.TokenInvalid)
 	b.file("names.csv", names(10))
 	r := b.run("run", "names.csv").exits(exitParked)
 	require.Contains(t, r.errorLine(), "site default is parked, 10 rows of batch 1 left: the API refused the token (401)")
@@ -74,7 +74,7 @@ func TestParked(t *testing.T) {
 	b.run("work", "--until-done").fails(exitParked, "site default is parked")
 	require.Equal(t, calls, b.api.Calls(), "a parked site is left alone")
 
-	b.api.SetToken(testToken, webflowtest.TokenValid)
+	b.api.SetToken(testToken, standin.TokenValid)
 	b.ok("site", "resume")
 	b.ok("work", "--until-done")
 	b.sentOnce(10)
@@ -86,7 +86,7 @@ func TestParked(t *testing.T) {
 // new one; it is named until it is restarted.
 func TestRotatedToken(t *testing.T) {
 	const fresh = testToken + "-fresh"
-	b := setup(t, webflowtest.Config{Assets: 10, Tokens: []string{fresh}})
+	b := setup(t, standin.Config{Assets: 10, Tokens: []string{fresh}})
 	old := b.start("", "work")
 	b.enqueue(names(10))
 	host, _ := os.Hostname()
@@ -108,15 +108,15 @@ func TestRotatedToken(t *testing.T) {
 }
 
 func TestForbidden(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 1})
-	b.api.SetToken(testToken, webflowtest.TokenForbidden)
+	b := setup(t, standin.Config{Assets: 1})
+	b.api.SetToken(testToken, standin.TokenForbidden)
 	b.pipe(names(1), "run", "-").exits(exitParked)
 	require.Contains(t, b.ok("status", "1").stdout, "403")
 }
 
 // Sites that share a token share its lane: together they keep its limit.
 func TestSitesShareALane(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 40})
+	b := setup(t, standin.Config{Assets: 40})
 	b.ok("site", "set", "--site", "shop", "--rate", "20/1s")
 	b.ok("site", "set", "--site", "blog", "--rate", "20/1s")
 	b.enqueue(names(20), "--site", "shop")
@@ -136,7 +136,7 @@ func TestSitesShareALane(t *testing.T) {
 }
 
 func TestWorkOnSites(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 2})
+	b := setup(t, standin.Config{Assets: 2})
 	b.ok("site", "set", "--site", "shop", "--token-env", "SHOP_TOKEN")
 	b.run("work", "--until-done", "--site", "all").fails(exitError, "site shop", "SHOP_TOKEN is not set")
 	b.run("work", "--until-done", "--site", "default,nope").fails(exitError, "no such site: nope")
@@ -151,7 +151,7 @@ func TestWorkOnSites(t *testing.T) {
 
 // A rehearsal sends nothing to the real API, and its record is nobody's.
 func TestRehearse(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 30}).with("WEBFLOW_TOKEN", "")
+	b := setup(t, standin.Config{Assets: 30}).with("WEBFLOW_TOKEN", "")
 	b.file("names.csv", names(30))
 	r := b.ok("run", "names.csv", "--rehearse")
 	require.Contains(t, r.stdout, "30 rows: 30 succeeded")
@@ -165,7 +165,7 @@ func TestRehearse(t *testing.T) {
 
 // Two rehearsals at once are apart from each other.
 func TestRehearseTwice(t *testing.T) {
-	b := setup(t, webflowtest.Config{}).with("WEBFLOW_RATE_LIMIT", "20/1s")
+	b := setup(t, standin.Config{}).with("WEBFLOW_RATE_LIMIT", "20/1s")
 	b.file("names.csv", names(60))
 	first := b.start("", "run", "names.csv", "--rehearse", "--json")
 	first.says("batch 1 is loaded")
@@ -180,7 +180,7 @@ func TestRehearseTwice(t *testing.T) {
 // A batch that fails for one cause throughout is paused, and run does not wait
 // for somebody to look at it.
 func TestRunPausedForFailing(t *testing.T) {
-	b := setup(t, webflowtest.Config{}) // no asset is there
+	b := setup(t, standin.Config{}) // no asset is there
 	b.file("names.csv", names(400))
 	r := b.run("run", "names.csv").exits(exitError)
 	require.Regexp(t, "^batch 1 is paused, [0-9]+ rows left: .*; `relabel batch resume 1` lets it go on$", r.errorLine())
@@ -197,7 +197,7 @@ func TestWorkOnWhatIsCancelled(t *testing.T) {
 		"rows":  {"rows", "cancel", "--batch", "1", "--yes"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := setup(t, webflowtest.Config{Assets: 3}).with("WEBFLOW_RATE_LIMIT", "1/1h")
+			b := setup(t, standin.Config{Assets: 3}).with("WEBFLOW_RATE_LIMIT", "1/1h")
 			b.enqueue(names(3))
 			p := b.start("", "work", "--until-done")
 			d := b.db()
@@ -217,9 +217,9 @@ func TestWorkOnWhatIsCancelled(t *testing.T) {
 func TestWorkWaitsForCallsInFlight(t *testing.T) {
 	for _, change := range []string{"pause", "cancel"} {
 		t.Run(change, func(t *testing.T) {
-			b := setup(t, webflowtest.Config{Assets: 1}) // the second one is not there
-			b.api.FailNext(webflowtest.Delay(4 * slow))
-			id := b.enqueue("asset_id,display_name\n" + webflowtest.AssetID(9) + ",x\n" + webflowtest.AssetID(0) + ",y\n")
+			b := setup(t, standin.Config{Assets: 1}) // the second one is not there
+			b.api.FailNext(standin.Delay(4 * slow))
+			id := b.enqueue("asset_id,display_name\n" + standin.AssetID(9) + ",x\n" + standin.AssetID(0) + ",y\n")
 			other := b.start("", "work", "--concurrency", "1")
 			b.calls(1)
 			b.ok("batch", change, id)

@@ -6,12 +6,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 // What is wrong with a schedule is said before anything is opened.
 func TestScheduleUsage(t *testing.T) {
-	b := setupPrivate(t, webflowtest.Config{}).with("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")
+	b := setupPrivate(t, standin.Config{}).with("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")
 	for _, c := range []struct {
 		args []string
 		want string
@@ -56,8 +56,8 @@ func TestScheduleUsage(t *testing.T) {
 
 // A schedule from its making to its removal, as a person and a script see it.
 func TestSchedule(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 5})
-	b.ok("site", "set", "--site-id", webflowtest.SiteID)
+	b := setup(t, standin.Config{Assets: 5})
+	b.ok("site", "set", "--site-id", standin.SiteID)
 	b.file("names.csv", names(5))
 	r := b.ok("schedule", "add", "nightly", "names.csv", "--cron", "0 2 * * *", "--tz", "Europe/Berlin",
 		"--max-change", "50%", "--notify", "https://example.com/hook/secret")

@@ -25,12 +25,12 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 // Beyond this machine nobody gets in by mistake.
 func TestServeRefuses(t *testing.T) {
-	b := setup(t, webflowtest.Config{})
+	b := setup(t, standin.Config{})
 	b.file("secret", "correct horse\n")
 	b.file("other", "battery staple\n")
 	b.file("short", "1234567\n")
@@ -135,11 +135,11 @@ func (b *testBundle) workAndServe() (*process, *visitor) {
 
 // Command line, JSON, page, stream and view say the same of a batch: at its end, and in its midst.
 func TestSameFigures(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 40})
+	b := setup(t, standin.Config{Assets: 40})
 	for _, n := range []int{3, 5, 8} {
-		b.api.FailAsset(webflowtest.AssetID(n), webflowtest.Status(http.StatusNotFound))
+		b.api.FailAsset(standin.AssetID(n), standin.Status(http.StatusNotFound))
 	}
-	b.api.FailAsset(webflowtest.AssetID(1), webflowtest.RateLimited("1"))
+	b.api.FailAsset(standin.AssetID(1), standin.RateLimited("1"))
 	ended := b.enqueue(names(30))
 	b.run("work", "--until-done").exits(exitTrouble)
 	midst := b.enqueue(names(40))
@@ -193,7 +193,7 @@ func (b *testBundle) sameInView(id string, want map[string]any, columns []string
 
 // With TLS and a password other machines may come.
 func TestServeWithTLS(t *testing.T) {
-	b := setup(t, webflowtest.Config{})
+	b := setup(t, standin.Config{})
 	roots := b.certificate()
 	b.file("secret", "correct horse\n")
 	address := freeAddress(t)
@@ -242,7 +242,7 @@ func (b *testBundle) certificate() *x509.CertPool {
 
 // A port that is taken is said before anything begins.
 func TestServeAddressTaken(t *testing.T) {
-	b := setup(t, webflowtest.Config{})
+	b := setup(t, standin.Config{})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close() //nolint:errcheck // nothing is lost with it

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 // slow is how long a call takes that a signal meets.
@@ -19,8 +19,8 @@ const slow = 2 * time.Second
 func TestWorkStops(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(sig.String(), func(t *testing.T) {
-			b := setup(t, webflowtest.Config{Assets: 50})
-			b.api.FailNext(webflowtest.Repeat(4, webflowtest.Delay(slow))...)
+			b := setup(t, standin.Config{Assets: 50})
+			b.api.FailNext(standin.Repeat(4, standin.Delay(slow))...)
 			id := b.enqueue(names(50))
 			p := b.start("", "work", "--concurrency", "4")
 			b.calls(4)
@@ -40,8 +40,8 @@ func TestWorkStops(t *testing.T) {
 
 // The second signal stops at once; what was in flight is taken up again.
 func TestSecondSignal(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 2})
-	b.api.FailNext(webflowtest.Hang())
+	b := setup(t, standin.Config{Assets: 2})
+	b.api.FailNext(standin.Hang())
 	id := b.enqueue(names(2))
 	p := b.start("", "work", "--concurrency", "1")
 	b.calls(1)
@@ -63,7 +63,7 @@ func TestSecondSignal(t *testing.T) {
 
 // run, interrupted: nothing lost, nothing sent twice.
 func TestRunInterrupted(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 200}).with("WEBFLOW_RATE_LIMIT", "50/1s")
+	b := setup(t, standin.Config{Assets: 200}).with("WEBFLOW_RATE_LIMIT", "50/1s")
 	b.file("names.csv", names(200))
 	p := b.start("", "run", "names.csv")
 	b.calls(60)
@@ -79,7 +79,7 @@ func TestRunInterrupted(t *testing.T) {
 
 // What is left of a rehearsal is cancelled: no worker may send it.
 func TestRehearsalInterrupted(t *testing.T) {
-	b := setup(t, webflowtest.Config{}).with("WEBFLOW_RATE_LIMIT", "5/1m")
+	b := setup(t, standin.Config{}).with("WEBFLOW_RATE_LIMIT", "5/1m")
 	b.file("names.csv", names(20))
 	p := b.start("", "run", "names.csv", "--rehearse")
 	d := b.db()
@@ -95,7 +95,7 @@ func TestRehearsalInterrupted(t *testing.T) {
 
 // A killed rehearsal's rows are cancelled by the next one.
 func TestRehearsalKilled(t *testing.T) {
-	b := setup(t, webflowtest.Config{}).with("WEBFLOW_RATE_LIMIT", "5/1m")
+	b := setup(t, standin.Config{}).with("WEBFLOW_RATE_LIMIT", "5/1m")
 	b.file("names.csv", names(20))
 	p := b.start("", "run", "names.csv", "--rehearse")
 	d := b.db()
@@ -116,9 +116,9 @@ func TestRehearsalKilled(t *testing.T) {
 
 // A signal while rows come in through a pipe loads nothing.
 func TestLoadInterrupted(t *testing.T) {
-	for name, start := range map[string]string{"header": "", "rows": "asset_id,display_name\n" + webflowtest.AssetID(0) + ",x\n"} {
+	for name, start := range map[string]string{"header": "", "rows": "asset_id,display_name\n" + standin.AssetID(0) + ",x\n"} {
 		t.Run(name, func(t *testing.T) {
-			b := setup(t, webflowtest.Config{})
+			b := setup(t, standin.Config{})
 			r, w, err := os.Pipe()
 			require.NoError(t, err)
 			defer w.Close() //nolint:errcheck // the program has ended by then

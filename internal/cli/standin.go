@@ -12,8 +12,8 @@ import (
 	"relabel/db"
 	"relabel/internal/config"
 	"relabel/internal/report"
+	"relabel/internal/standin"
 	"relabel/internal/webflow"
-	"relabel/internal/webflow/webflowtest"
 	"relabel/jobs"
 )
 
@@ -46,7 +46,7 @@ func (a *app) rehearse(ctx context.Context, s *session, p runParams) error {
 	if a.cfg.RateGiven {
 		rate = a.cfg.Rate
 	}
-	server, err := webflowtest.Start(webflowtest.Config{CreateUnknown: true, Limit: rate.Calls, Window: rate.Window})
+	server, err := standin.Start(standin.Config{CreateUnknown: true, Limit: rate.Calls, Window: rate.Window})
 	if err != nil {
 		return fmt.Errorf("error starting the stand-in API: %w", err)
 	}

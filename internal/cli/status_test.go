@@ -6,11 +6,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/internal/dbtest"
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 func TestStatus(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 30})
+	b := setup(t, standin.Config{Assets: 30})
 	require.Contains(t, b.ok("status").stdout, "no batches yet: relabel run FILE.csv")
 	require.Equal(t, []any{}, b.ok("status", "--json").json()["batches"])
 	b.ok("site", "set", "--site", "shop")
@@ -33,7 +33,7 @@ func TestStatus(t *testing.T) {
 
 // In a pipe, --watch prints lines and in the end the summary.
 func TestWatch(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 40}).with("WEBFLOW_RATE_LIMIT", "20/1s")
+	b := setup(t, standin.Config{Assets: 40}).with("WEBFLOW_RATE_LIMIT", "20/1s")
 	id := b.enqueue(names(40))
 	w := b.start("", "status", id, "--watch")
 	w.says("batch " + id + " standard input: 0 of 40 rows done, 0.0 calls/s, 0 answered 429")
@@ -46,10 +46,10 @@ func TestWatch(t *testing.T) {
 
 // Without a batch it shows all that run, and in the end the list.
 func TestWatchAll(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 40}).with("WEBFLOW_RATE_LIMIT", "20/1s")
+	b := setup(t, standin.Config{Assets: 40}).with("WEBFLOW_RATE_LIMIT", "20/1s")
 	require.Contains(t, b.ok("status", "--watch").stdout, "no batches yet")
 	b.enqueue(names(20), "--name", "first")
-	b.enqueue("asset_id,display_name\n"+webflowtest.AssetID(30)+",second.jpg\n"+webflowtest.AssetID(99)+",gone.jpg\n", "--name", "second")
+	b.enqueue("asset_id,display_name\n"+standin.AssetID(30)+",second.jpg\n"+standin.AssetID(99)+",gone.jpg\n", "--name", "second")
 	b.run("status", "--watch", "--site", "nope").fails(exitError, "no such site: nope")
 	all := b.start("", "status", "--watch")
 	all.says("batch 1 first: 0 of 20 rows done")
@@ -65,7 +65,7 @@ func TestWatchAll(t *testing.T) {
 }
 
 func TestBatchCommands(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 5})
+	b := setup(t, standin.Config{Assets: 5})
 	id := b.enqueue(names(5))
 	require.Contains(t, b.ok("batch", "pause", id).stdout, "is paused")
 	r := b.ok("work", "--until-done")
@@ -76,7 +76,7 @@ func TestBatchCommands(t *testing.T) {
 	b.sentOnce(5)
 	b.run("batch", "pause", id).fails(exitError, "batch "+id+" is done: it can't become paused")
 
-	other := b.enqueue("asset_id,display_name\n" + webflowtest.AssetID(0) + ",other\n")
+	other := b.enqueue("asset_id,display_name\n" + standin.AssetID(0) + ",other\n")
 	v := b.ok("batch", "cancel", other, "--json").json()
 	require.Equal(t, "cancelled", v["status"])
 	require.Equal(t, 1., v["cancelled"], "at once, though no worker runs")
@@ -85,13 +85,13 @@ func TestBatchCommands(t *testing.T) {
 }
 
 func TestSites(t *testing.T) {
-	b := setup(t, webflowtest.Config{})
+	b := setup(t, standin.Config{})
 	v := b.ok("site", "set", "--site", "shop", "--token-env", "SHOP_TOKEN", "--rate", "120/1m", "--locale-in", "body",
-		"--site-id", webflowtest.SiteID, "--json").json()
+		"--site-id", standin.SiteID, "--json").json()
 	require.Equal(t, "shop", v["name"])
 	require.Equal(t, "SHOP_TOKEN", v["token_env"])
 	require.Equal(t, "120/1m", v["rate_limit"])
-	require.Equal(t, webflowtest.SiteID, v["webflow_site_id"])
+	require.Equal(t, standin.SiteID, v["webflow_site_id"])
 	require.Equal(t, "ready", v["state"])
 	v = b.ok("site", "set", "--site", "shop", "--rate", "", "--json").json()
 	require.Nil(t, v["rate_limit"], "back to the default")
@@ -106,7 +106,7 @@ func TestSites(t *testing.T) {
 }
 
 func TestMigrate(t *testing.T) {
-	b := setup(t, webflowtest.Config{}).with("DATABASE_URL", dbtest.EmptyURL(t))
+	b := setup(t, standin.Config{}).with("DATABASE_URL", dbtest.EmptyURL(t))
 	for _, args := range [][]string{{"status"}, {"enqueue", "-"}, {"work"}, {"doctor"}} {
 		require.Contains(t, b.run(args...).exits(exitError).stdout+b.run(args...).stderr, "run `relabel migrate up` first", "%q", args)
 	}
@@ -130,7 +130,7 @@ func TestMigrate(t *testing.T) {
 }
 
 func TestDoctor(t *testing.T) {
-	b := setup(t, webflowtest.Config{})
+	b := setup(t, standin.Config{})
 	r := b.ok("doctor")
 	require.Contains(t, r.stdout, "ok       database")
 	require.Contains(t, r.stdout, "found for site default")

@@ -7,13 +7,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 // Wrong usage is exit code 2 and one line, before anything is opened: there is
 // no database here.
 func TestUsage(t *testing.T) {
-	b := setupPrivate(t, webflowtest.Config{}).with("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")
+	b := setupPrivate(t, standin.Config{}).with("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")
 	for _, c := range []struct{ args, want string }{
 		{"--nope", "unknown flag: --nope; see `relabel --help`"},
 		{"run --nope x.csv", "unknown flag: --nope; see `relabel run --help`"},
@@ -62,7 +62,7 @@ func TestUsage(t *testing.T) {
 }
 
 func TestWrongEnvironment(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 1})
+	b := setup(t, standin.Config{Assets: 1})
 	b.file("names.csv", names(1))
 	for _, c := range []struct {
 		name, value string
@@ -92,7 +92,7 @@ func TestWrongEnvironment(t *testing.T) {
 
 // A token file is read, and its path named when it can't be.
 func TestTokenFile(t *testing.T) {
-	b := setup(t, webflowtest.Config{Assets: 2}).with("WEBFLOW_TOKEN", "")
+	b := setup(t, standin.Config{Assets: 2}).with("WEBFLOW_TOKEN", "")
 	b.file("names.csv", names(2))
 	b = b.with("WEBFLOW_TOKEN_FILE", "token.txt")
 	b.run("run", "names.csv").fails(exitError, "token.txt")
@@ -103,7 +103,7 @@ func TestTokenFile(t *testing.T) {
 
 // What needs no environment works when that is wrong.
 func TestVersionHelpCompletion(t *testing.T) {
-	b := setupPrivate(t, webflowtest.Config{}).with("WEBFLOW_RATE_LIMIT", "sixty")
+	b := setupPrivate(t, standin.Config{}).with("WEBFLOW_RATE_LIMIT", "sixty")
 	require.Regexp(t, `^relabel \S+\n$`, b.ok("version").stdout)
 	require.Regexp(t, `^relabel \S+\n$`, b.ok("--version").stdout)
 	require.Contains(t, b.ok("version", "--json").json(), "version")

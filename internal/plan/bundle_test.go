@@ -14,8 +14,8 @@ import (
 	"relabel/db"
 	"relabel/internal/dbtest"
 	"relabel/internal/plan"
+	"relabel/internal/standin"
 	"relabel/internal/webflow"
-	"relabel/internal/webflow/webflowtest"
 	"relabel/jobs"
 )
 
@@ -25,14 +25,14 @@ const token = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 type testBundle struct {
 	*db.DB
 
-	api     *webflowtest.Server
+	api     *standin.Server
 	site    db.Site
 	planner *plan.Planner
 	notices []string
 }
 
 type settings struct {
-	api    webflowtest.Config
+	api    standin.Config
 	noSite bool // nobody has said which site it is
 }
 
@@ -40,12 +40,12 @@ func setup(t *testing.T, s settings) *testBundle {
 	t.Helper()
 	t.Parallel()
 	s.api.Tokens = []string{token}
-	api, err := webflowtest.Start(s.api)
+	api, err := standin.Start(s.api)
 	require.NoError(t, err)
 	t.Cleanup(api.Close)
 	b := &testBundle{DB: dbtest.New(t), api: api}
 	if !s.noSite {
-		id := webflowtest.SiteID
+		id := standin.SiteID
 		require.NoError(t, b.SaveSite(t.Context(), db.Site{Name: db.DefaultSite, WebflowSiteID: &id}))
 	}
 	b.open(t)
@@ -103,7 +103,7 @@ func (b *testBundle) compare(t *testing.T, id int64) (change, unknown int64) {
 func ids(from, n int) []string {
 	out := make([]string, n)
 	for i := range out {
-		out[i] = webflowtest.AssetID(from + i)
+		out[i] = standin.AssetID(from + i)
 	}
 	return out
 }

@@ -12,8 +12,8 @@ import (
 
 	"relabel/db"
 	"relabel/internal/plan"
+	"relabel/internal/standin"
 	"relabel/internal/webflow"
-	"relabel/internal/webflow/webflowtest"
 )
 
 // The cheaper way is taken: pages, or each asset by itself.
@@ -41,7 +41,7 @@ func TestCheaperWay(t *testing.T) {
 		"nor from the first twenty":         {site: 30, rows: 10, unknown: 20, noSite: true, assets: 30, by: "get"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := setup(t, settings{api: webflowtest.Config{Assets: tt.site}, noSite: tt.noSite})
+			b := setup(t, settings{api: standin.Config{Assets: tt.site}, noSite: tt.noSite})
 			id := b.plan(t, "", append(unknown(tt.unknown), ids(tt.site-tt.rows, tt.rows)...)...)
 			change, missing := b.compare(t, id)
 			require.Equal(t, []int64{int64(tt.rows), int64(tt.unknown)}, []int64{change, missing})
@@ -58,16 +58,16 @@ func TestCheaperWay(t *testing.T) {
 
 // Locales are read each by itself.
 func TestLocales(t *testing.T) {
-	b := setup(t, settings{api: webflowtest.Config{Assets: 10}})
-	b.api.SetName(webflowtest.AssetID(0), webflowtest.FrenchLocale, "new")
-	id := b.plan(t, webflowtest.FrenchLocale, ids(0, 3)...)
+	b := setup(t, settings{api: standin.Config{Assets: 10}})
+	b.api.SetName(standin.AssetID(0), standin.FrenchLocale, "new")
+	id := b.plan(t, standin.FrenchLocale, ids(0, 3)...)
 	change, _ := b.compare(t, id)
 	require.EqualValues(t, 2, change)
-	looked, err := b.planner.LookAtSite(t.Context(), []string{"", webflowtest.FrenchLocale})
+	looked, err := b.planner.LookAtSite(t.Context(), []string{"", standin.FrenchLocale})
 	require.NoError(t, err)
 	require.EqualValues(t, 2, looked.Reads)
 	var names []string
-	for s, err := range b.States(t.Context(), b.site.ID, webflowtest.FrenchLocale, looked.Since) {
+	for s, err := range b.States(t.Context(), b.site.ID, standin.FrenchLocale, looked.Since) {
 		require.NoError(t, err)
 		if s.DisplayName == "new" {
 			names = append(names, s.AssetID)
@@ -78,15 +78,15 @@ func TestLocales(t *testing.T) {
 
 // What goes wrong on the way is tried again, and changes nothing of what is read.
 func TestReadingUnderFaults(t *testing.T) {
-	for name, faults := range map[string][]webflowtest.Fault{
-		"429":         webflowtest.Repeat(2, webflowtest.RateLimited("1")),
-		"500":         webflowtest.Repeat(3, webflowtest.Status(500)),
-		"gateway":     {webflowtest.Gateway(502, ""), webflowtest.Gateway(503, "1")},
-		"resets":      {webflowtest.ResetBeforeHeaders(), webflowtest.ResetInBody(), webflowtest.CloseInBody(), webflowtest.CloseBeforeHeaders()},
-		"cut answers": {webflowtest.CutJSON(), webflowtest.CutJSON()},
+	for name, faults := range map[string][]standin.Fault{
+		"429":         standin.Repeat(2, standin.RateLimited("1")),
+		"500":         standin.Repeat(3, standin.Status(500)),
+		"gateway":     {standin.Gateway(502, ""), standin.Gateway(503, "1")},
+		"resets":      {standin.ResetBeforeHeaders(), standin.ResetInBody(), standin.CloseInBody(), standin.CloseBeforeHeaders()},
+		"cut answers": {standin.CutJSON(), standin.CutJSON()},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := setup(t, settings{api: webflowtest.Config{Assets: 600}})
+			b := setup(t, settings{api: standin.Config{Assets: 600}})
 			b.api.FailNext(faults...)
 			b.api.FailAsset(unknown(1)[0], faults...)
 			change, missing := b.compare(t, b.plan(t, "", append(ids(0, 600), unknown(1)...)...))
@@ -100,8 +100,8 @@ func TestReadingUnderFaults(t *testing.T) {
 
 // A reading by chance of faults, as a whole, many times over.
 func TestReadingByChance(t *testing.T) {
-	b := setup(t, settings{api: webflowtest.Config{Assets: 2500, Seed: 7, Chances: []webflowtest.Chance{
-		{P: 0.1, Fault: webflowtest.Status(500)}, {P: 0.05, Fault: webflowtest.ResetInBody()}, {P: 0.03, Fault: webflowtest.CutJSON()},
+	b := setup(t, settings{api: standin.Config{Assets: 2500, Seed: 7, Chances: []standin.Chance{
+		{P: 0.1, Fault: standin.Status(500)}, {P: 0.05, Fault: standin.ResetInBody()}, {P: 0.03, Fault: standin.CutJSON()},
 	}}})
 	change, missing := b.compare(t, b.plan(t, "", append(ids(0, 2500), unknown(5)...)...))
 	require.Equal(t, []int64{2500, 5}, []int64{change, missing})
@@ -109,7 +109,7 @@ func TestReadingByChance(t *testing.T) {
 
 // A reading that fails changes nothing of the plan, and says what to do.
 func TestReadingFails(t *testing.T) {
-	b := setup(t, settings{api: webflowtest.Config{Assets: 300}})
+	b := setup(t, settings{api: standin.Config{Assets: 300}})
 	id := b.plan(t, "", ids(0, 300)...)
 	fails := func(want error, text string) {
 		t.Helper()
@@ -120,15 +120,15 @@ func TestReadingFails(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []any{"planned", int64(300)}, []any{st.Status, st.Pending})
 	}
-	b.api.SetToken(token, webflowtest.TokenForbidden)
+	b.api.SetToken(token, standin.TokenForbidden)
 	fails(plan.ErrMayNotRead, "assets:read")
 	_, err := b.planner.LookAtSite(t.Context(), []string{""})
 	require.ErrorIs(t, err, plan.ErrMayNotRead)
-	b.api.SetToken(token, webflowtest.TokenInvalid)
+	b.api.SetToken(token, standin.TokenInvalid)
 	err = b.planner.Compare(t.Context(), id, false)
 	e, ok := errors.AsType[*webflow.Error](err)
 	require.True(t, ok && e.Kind == webflow.KindUnauthorized, "%v", err)
-	b.api.SetToken(token, webflowtest.TokenValid)
+	b.api.SetToken(token, standin.TokenValid)
 
 	other := "0000000000000000dead0000"
 	require.NoError(t, b.SaveSite(t.Context(), db.Site{Name: db.DefaultSite, WebflowSiteID: &other}))
@@ -153,7 +153,7 @@ func TestShiftingPages(t *testing.T) {
 		"else the pages are read again":  {25, 400, 2 * 30},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := setup(t, settings{api: webflowtest.Config{Assets: 3000}})
+			b := setup(t, settings{api: standin.Config{Assets: 3000}})
 			id := b.plan(t, "", append(ids(100, 2900), unknown(tt.unknown)...)...)
 			b.planner.Checkpoint = func(context.Context, plan.Pass) error { // between two waves
 				for _, a := range ids(0, tt.gone) {
@@ -171,7 +171,7 @@ func TestShiftingPages(t *testing.T) {
 
 // A pull has every asset that was there all the time, though others come and go.
 func TestShiftingSite(t *testing.T) {
-	b := setup(t, settings{api: webflowtest.Config{Assets: 3000}})
+	b := setup(t, settings{api: standin.Config{Assets: 3000}})
 	once := false
 	b.planner.Checkpoint = func(context.Context, plan.Pass) error {
 		if !once {
@@ -198,7 +198,7 @@ func TestShiftingSite(t *testing.T) {
 
 // A reading that was cut short goes on where it was: what it has read is not read again.
 func TestResume(t *testing.T) {
-	b := setup(t, settings{api: webflowtest.Config{Assets: 4000}})
+	b := setup(t, settings{api: standin.Config{Assets: 4000}})
 	id := b.plan(t, "", ids(0, 4000)...)
 	stop := errors.New("stop")
 	var kept []byte
@@ -230,7 +230,7 @@ func TestResume(t *testing.T) {
 
 // A canceled reading ends at once.
 func TestInterrupted(t *testing.T) {
-	b := setup(t, settings{api: webflowtest.Config{Assets: 3000}})
+	b := setup(t, settings{api: standin.Config{Assets: 3000}})
 	id := b.plan(t, "", ids(0, 3000)...)
 	ctx, cancel := context.WithCancel(t.Context())
 	b.planner.Checkpoint = func(context.Context, plan.Pass) error { cancel(); return nil }
@@ -239,15 +239,15 @@ func TestInterrupted(t *testing.T) {
 
 // What the API says is hostile: texts that PostgreSQL would not take, ids that are none, an endless list.
 func TestHostileAnswers(t *testing.T) {
-	b := setup(t, settings{api: webflowtest.Config{Assets: 2}})
+	b := setup(t, settings{api: standin.Config{Assets: 2}})
 	id := b.plan(t, "", ids(0, 2)...)
 	page := `{"assets": [
-		{"id": "` + webflowtest.AssetID(0) + `", "displayName": "a\u0000b\ud800", "altText": null},
-		{"id": "` + webflowtest.AssetID(0) + `", "displayName": "twice"},
+		{"id": "` + standin.AssetID(0) + `", "displayName": "a\u0000b\ud800", "altText": null},
+		{"id": "` + standin.AssetID(0) + `", "displayName": "twice"},
 		{"id": "'; DROP TABLE batch", "displayName": "x"},
-		{"id": "` + webflowtest.AssetID(1) + `", "displayName": "new", "lastUpdated": "99999-01-01T00:00:00Z", "size": -5}
+		{"id": "` + standin.AssetID(1) + `", "displayName": "new", "lastUpdated": "99999-01-01T00:00:00Z", "size": -5}
 	], "pagination": {"limit": 100, "offset": 0, "total": 2}}`
-	b.api.FailNext(webflowtest.Answer(200, nil, page))
+	b.api.FailNext(standin.Answer(200, nil, page))
 	change, missing := b.compare(t, id)
 	require.Equal(t, []int64{1, 0}, []int64{change, missing})
 	changes, err := b.Changes(t.Context(), id, 0, 10)
@@ -255,7 +255,7 @@ func TestHostileAnswers(t *testing.T) {
 	require.Equal(t, "ab\uFFFD", *changes[0].BeforeName)
 
 	endless := `{"assets": [], "pagination": {"limit": 100, "offset": 0, "total": 2000000000}}`
-	b.api.FailNext(webflowtest.Repeat(40, webflowtest.Answer(200, nil, endless))...)
+	b.api.FailNext(standin.Repeat(40, standin.Answer(200, nil, endless))...)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	_, err = b.planner.LookAtSite(ctx, []string{""})
@@ -265,7 +265,7 @@ func TestHostileAnswers(t *testing.T) {
 
 // Two plans of one site read it at the same time.
 func TestReadersAtOnce(t *testing.T) {
-	b := setup(t, settings{api: webflowtest.Config{Assets: 1500}})
+	b := setup(t, settings{api: standin.Config{Assets: 1500}})
 	ends := make(chan error)
 	for range 3 {
 		id := b.plan(t, "", ids(0, 1500)...)

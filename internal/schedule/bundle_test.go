@@ -21,8 +21,8 @@ import (
 	"relabel/db"
 	"relabel/internal/dbtest"
 	"relabel/internal/plan"
+	"relabel/internal/standin"
 	"relabel/internal/webflow"
-	"relabel/internal/webflow/webflowtest"
 	"relabel/jobs"
 )
 
@@ -74,7 +74,7 @@ type testBundle struct {
 
 	t      testing.TB
 	url    string
-	api    *webflowtest.Server
+	api    *standin.Server
 	site   db.Site
 	sites  []db.Site // that its processes work
 	clock  *clock
@@ -89,14 +89,14 @@ func at2(day int) time.Time { return time.Date(2027, 5, day, 2, 0, 0, 0, time.UT
 func setup(t testing.TB, assets int) *testBundle {
 	t.Helper()
 	url := dbtest.URL(t)
-	api, err := webflowtest.Start(webflowtest.Config{Assets: assets})
+	api, err := standin.Start(standin.Config{Assets: assets})
 	require.NoError(t, err)
 	t.Cleanup(api.Close)
 	b := &testBundle{
 		DB: dbtest.Open(t, url), t: t, url: url, api: api, clock: &clock{at: at2(1).Add(-time.Hour)},
 		csv: filepath.Join(t.TempDir(), "names.csv"), env: map[string]string{},
 	}
-	id := webflowtest.SiteID
+	id := standin.SiteID
 	require.NoError(t, b.SaveSite(t.Context(), db.Site{Name: db.DefaultSite, WebflowSiteID: &id}))
 	b.site, err = b.SiteByName(t.Context(), db.DefaultSite)
 	require.NoError(t, err)
@@ -167,7 +167,7 @@ func (b *testBundle) write(from, to int) {
 	b.t.Helper()
 	b.writeRows("asset_id,display_name", func(w io.Writer) {
 		for i := from; i < to; i++ {
-			fmt.Fprintf(w, "%s,%s\n", webflowtest.AssetID(i), wanted(i))
+			fmt.Fprintf(w, "%s,%s\n", standin.AssetID(i), wanted(i))
 		}
 	})
 }
@@ -192,7 +192,7 @@ func (b *testBundle) agree(assets int, but ...int) {
 	}
 	for i := range assets {
 		if !differ[i] {
-			b.api.SetName(webflowtest.AssetID(i), "", wanted(i))
+			b.api.SetName(standin.AssetID(i), "", wanted(i))
 		}
 	}
 }

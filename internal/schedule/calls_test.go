@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 // What a night costs, by the stand-in's own log: 50,000 assets in 3 locales with
@@ -18,12 +18,12 @@ func TestCallsOfANight(t *testing.T) {
 	t.Parallel()
 	const assets, differ = 50_000, 200
 	b := setup(t, assets)
-	locales := []struct{ tag, id string }{{"en", ""}, {"fr-FR", webflowtest.FrenchLocale}, {"de-DE", webflowtest.GermanLocale}}
+	locales := []struct{ tag, id string }{{"en", ""}, {"fr-FR", standin.FrenchLocale}, {"de-DE", standin.GermanLocale}}
 	name := func(i int, tag string) string { return fmt.Sprintf("%s %s", wanted(i), tag) }
 	different := map[string]bool{}
 	b.writeRows("asset_id,display_name,locale", func(w io.Writer) {
 		for i := range assets {
-			id := webflowtest.AssetID(i)
+			id := standin.AssetID(i)
 			for n, l := range locales {
 				fmt.Fprintf(w, "%s,%s,%s\n", id, name(i, l.tag), l.tag)
 				if (i*len(locales)+n)%(assets*len(locales)/differ) == 0 {
@@ -49,7 +49,7 @@ func TestCallsOfANight(t *testing.T) {
 		switch {
 		case c.Method == "PATCH":
 			sent[c.Target()] = true
-		case c.Path == "/v2/sites/"+webflowtest.SiteID+"/assets":
+		case c.Path == "/v2/sites/"+standin.SiteID+"/assets":
 			lists++
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 // A machine that was off comes back: one run is made up for, if it is not too
@@ -127,8 +127,8 @@ func TestOverlapCancelsWhatIsSent(t *testing.T) {
 	b := setup(t, 40)
 	b.write(0, 40)
 	b.add(func(s *db.Schedule) { s.Overlap = "cancel" })
-	b.api.FailAsset(webflowtest.AssetID(5), webflowtest.Status(500), webflowtest.Status(500), webflowtest.Status(500), webflowtest.Status(500),
-		webflowtest.Status(500), webflowtest.Status(500), webflowtest.Status(500), webflowtest.Status(500))
+	b.api.FailAsset(standin.AssetID(5), standin.Status(500), standin.Status(500), standin.Status(500), standin.Status(500),
+		standin.Status(500), standin.Status(500), standin.Status(500), standin.Status(500))
 	sending := b.run(at2(1), "sending")
 	b.until("only the one is left", func() bool {
 		st, err := b.BatchStatus(t.Context(), *sending.Batch)

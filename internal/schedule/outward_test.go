@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 func TestIsPublic(t *testing.T) {
@@ -57,7 +57,7 @@ func TestParseURL(t *testing.T) {
 // may come.
 func TestSourceFromURL(t *testing.T) {
 	t.Parallel()
-	row := fmt.Sprintf("%s,%s\n", webflowtest.AssetID(1), wanted(1))
+	row := fmt.Sprintf("%s,%s\n", standin.AssetID(1), wanted(1))
 	csv := "asset_id,display_name\n" + row
 	var answer http.HandlerFunc
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

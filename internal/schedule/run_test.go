@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/standin"
 	"relabel/internal/webflow"
-	"relabel/internal/webflow/webflowtest"
 )
 
 func TestRunSendsWhatDiffers(t *testing.T) {
@@ -37,7 +37,7 @@ func TestRunSendsWhatDiffers(t *testing.T) {
 	require.True(t, at2(1).Equal(run.DueAt))
 	require.Equal(t, map[string]int{"GET": 3, "PATCH": 3}, b.calls())
 	for _, i := range []int{7, 99, 250} {
-		require.Equal(t, wanted(i), b.api.Name(webflowtest.AssetID(i), ""))
+		require.Equal(t, wanted(i), b.api.Name(standin.AssetID(i), ""))
 	}
 	st, err := b.BatchStatus(t.Context(), *run.Batch)
 	require.NoError(t, err)
@@ -46,10 +46,10 @@ func TestRunSendsWhatDiffers(t *testing.T) {
 
 	// The next night somebody has changed one by hand.
 	require.True(t, at2(2).Equal(*b.schedule().NextRunAt))
-	b.api.SetName(webflowtest.AssetID(42), "", "by hand")
+	b.api.SetName(standin.AssetID(42), "", "by hand")
 	run = b.run(at2(2), "done")
 	require.Equal(t, int64(1), run.Renamed)
-	require.Equal(t, wanted(42), b.api.Name(webflowtest.AssetID(42), ""))
+	require.Equal(t, wanted(42), b.api.Name(standin.AssetID(42), ""))
 	require.Equal(t, "ok", b.schedule().State)
 	require.Len(t, b.runs(), 2)
 
@@ -83,7 +83,7 @@ func TestModeAll(t *testing.T) {
 	run := b.run(at2(2), "done")
 	require.Equal(t, int64(30), run.Renamed)
 	require.Equal(t, map[string]int{"PATCH": 60}, b.calls())
-	b.writeRows("asset_id,display_name,expected_name", func(w io.Writer) { fmt.Fprintf(w, "%s,a,b\n", webflowtest.AssetID(1)) })
+	b.writeRows("asset_id,display_name,expected_name", func(w io.Writer) { fmt.Fprintf(w, "%s,a,b\n", standin.AssetID(1)) })
 	require.Contains(t, *b.run(at2(3), "failed").Error, "expected_name")
 }
 
@@ -94,7 +94,7 @@ func TestLocales(t *testing.T) {
 	b.writeRows("asset_id,display_name,locale", func(w io.Writer) {
 		for i := range 40 {
 			for _, l := range []string{"en", "fr-FR", "de-DE"} {
-				fmt.Fprintf(w, "%s,%s %s,%s\n", webflowtest.AssetID(i), wanted(i), l, l)
+				fmt.Fprintf(w, "%s,%s %s,%s\n", standin.AssetID(i), wanted(i), l, l)
 			}
 		}
 	})
@@ -104,8 +104,8 @@ func TestLocales(t *testing.T) {
 	require.Equal(t, int64(80), run.LookedAt)
 	require.Equal(t, "40 rows of other locales left out", *run.Note)
 	require.Equal(t, int64(3), run.Reads, "the site, and a page for each locale")
-	require.Equal(t, wanted(3)+" fr-FR", b.api.Name(webflowtest.AssetID(3), webflowtest.FrenchLocale))
-	require.NotContains(t, b.api.Name(webflowtest.AssetID(3), ""), "wanted")
+	require.Equal(t, wanted(3)+" fr-FR", b.api.Name(standin.AssetID(3), standin.FrenchLocale))
+	require.NotContains(t, b.api.Name(standin.AssetID(3), ""), "wanted")
 
 	b.write(0, 40)
 	require.Contains(t, *b.run(at2(2), "failed").Error, "no column locale")
@@ -118,11 +118,11 @@ func TestPrimaryLocale(t *testing.T) {
 	b := setup(t, 5)
 	b.writeRows("asset_id,display_name,locale_id", func(w io.Writer) {
 		for i := range 5 {
-			fmt.Fprintf(w, "%s,%s,%s\n", webflowtest.AssetID(i), wanted(i), webflowtest.PrimaryLocale)
+			fmt.Fprintf(w, "%s,%s,%s\n", standin.AssetID(i), wanted(i), standin.PrimaryLocale)
 		}
 	})
 	b.add(nil)
-	b.api.FailNext(webflowtest.Status(403))
+	b.api.FailNext(standin.Status(403))
 	run := b.run(at2(1), "done")
 	require.Contains(t, *run.Note, "the primary locale's id is not known")
 	require.EqualValues(t, 2, run.Reads, "the site, and a page")
@@ -131,7 +131,7 @@ func TestPrimaryLocale(t *testing.T) {
 			*b.last().Batch).Scan(&list))
 		return list
 	}
-	require.Equal(t, []string{webflowtest.PrimaryLocale}, locales())
+	require.Equal(t, []string{standin.PrimaryLocale}, locales())
 	require.Nil(t, b.run(at2(2), "done").Note)
 	require.Equal(t, []string{""}, locales())
 	require.EqualValues(t, 1, b.run(at2(3), "done").Reads, "a page: the locale is known by now")
@@ -170,7 +170,7 @@ func TestMaxChange(t *testing.T) {
 
 	b.agree(100, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
 	for i := 1; i <= 10; i++ {
-		b.api.SetName(webflowtest.AssetID(i), "", "by hand")
+		b.api.SetName(standin.AssetID(i), "", "by hand")
 	}
 	require.Equal(t, int64(10), b.run(at2(3), "done").Renamed, "just as many as allowed")
 }
@@ -208,8 +208,8 @@ func TestSourceErrors(t *testing.T) {
 		{"empty", " ", "empty"},
 		{"no rows", "asset_id,display_name\n", "no rows"},
 		{"no column", "asset,display_name\n1,2\n", "asset_id"},
-		{"a bad row", "asset_id,display_name\n" + webflowtest.AssetID(1) + ",good\nxyz,bad\n", "line 3"},
-		{"a quote left open", "asset_id,display_name\n" + webflowtest.AssetID(1) + ",\"good\n", "quote"},
+		{"a bad row", "asset_id,display_name\n" + standin.AssetID(1) + ",good\nxyz,bad\n", "line 3"},
+		{"a quote left open", "asset_id,display_name\n" + standin.AssetID(1) + ",\"good\n", "quote"},
 	} {
 		if c.text != "" {
 			require.NoError(t, os.WriteFile(b.csv, []byte(c.text), 0o600))
@@ -232,7 +232,7 @@ func TestSkipInvalidAndTrouble(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 10)
 	b.writeRows("asset_id,display_name", func(w io.Writer) {
-		fmt.Fprintf(w, "%s,good\nxyz,bad\n%024x,of nobody\n", webflowtest.AssetID(1), 0xdead)
+		fmt.Fprintf(w, "%s,good\nxyz,bad\n%024x,of nobody\n", standin.AssetID(1), 0xdead)
 	})
 	url := "https://example.com/hook"
 	b.add(func(s *db.Schedule) { s.SkipInvalid, s.NotifyURL = true, &url })
@@ -246,16 +246,16 @@ func TestSkipInvalidAndTrouble(t *testing.T) {
 func TestExpectedNameIsHeeded(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 2)
-	b.api.SetName(webflowtest.AssetID(0), "", "old")
-	b.api.SetName(webflowtest.AssetID(1), "", "by hand")
+	b.api.SetName(standin.AssetID(0), "", "old")
+	b.api.SetName(standin.AssetID(1), "", "by hand")
 	b.writeRows("asset_id,display_name,expected_name", func(w io.Writer) {
-		fmt.Fprintf(w, "%s,new,old\n%s,new,old\n", webflowtest.AssetID(0), webflowtest.AssetID(1))
+		fmt.Fprintf(w, "%s,new,old\n%s,new,old\n", standin.AssetID(0), standin.AssetID(1))
 	})
 	b.add(nil)
 	run := b.run(at2(1), "done")
 	require.Equal(t, int64(1), run.Renamed)
 	require.Equal(t, int64(1), run.Conflicts)
-	require.Equal(t, "by hand", b.api.Name(webflowtest.AssetID(1), ""))
+	require.Equal(t, "by hand", b.api.Name(standin.AssetID(1), ""))
 }
 
 // A query's database is named by a variable of the process that works; its URL is
@@ -263,13 +263,13 @@ func TestExpectedNameIsHeeded(t *testing.T) {
 func TestSQLSource(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 3)
-	query, env := fmt.Sprintf("SELECT '%s' AS id, 'from sql' AS display_name", webflowtest.AssetID(1)), "NAMES_URL"
+	query, env := fmt.Sprintf("SELECT '%s' AS id, 'from sql' AS display_name", standin.AssetID(1)), "NAMES_URL"
 	columns := "asset_id=id"
 	b.add(func(s *db.Schedule) { s.CSV, s.Query, s.SourceEnv, s.ColumnMap = nil, &query, &env, &columns })
 	require.Contains(t, *b.run(at2(1), "failed").Error, "NAMES_URL")
 	b.env[env] = b.url
 	require.EqualValues(t, 1, b.run(at2(2), "done").Renamed)
-	require.Equal(t, "from sql", b.api.Name(webflowtest.AssetID(1), ""))
+	require.Equal(t, "from sql", b.api.Name(standin.AssetID(1), ""))
 	b.env[env] = "postgres://u:geheim@127.0.0.1:1/none"
 	run := b.run(at2(3), "failed")
 	require.Contains(t, *run.Error, "can't be reached")
@@ -284,7 +284,7 @@ func TestBatchPausedIsTold(t *testing.T) {
 	url := "https://example.com/hook"
 	b.add(func(s *db.Schedule) { s.NotifyURL = &url })
 	for range 50 {
-		b.api.FailNext(webflowtest.Status(404)) // of the site: the run fails
+		b.api.FailNext(standin.Status(404)) // of the site: the run fails
 	}
 	require.Equal(t, "failed", b.run(at2(1), "failed").Status)
 	b.exec(`UPDATE schedule_run SET status = 'sending', finished_at = NULL, drops_plan = false`)
@@ -299,9 +299,9 @@ func TestBatchPausedIsTold(t *testing.T) {
 func TestLocalesMayNotBeRead(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 3)
-	b.writeRows("asset_id,display_name,locale", func(w io.Writer) { fmt.Fprintf(w, "%s,x,fr-FR\n", webflowtest.AssetID(1)) })
+	b.writeRows("asset_id,display_name,locale", func(w io.Writer) { fmt.Fprintf(w, "%s,x,fr-FR\n", standin.AssetID(1)) })
 	b.add(nil)
-	b.api.FailNext(webflowtest.Status(403))
+	b.api.FailNext(standin.Status(403))
 	require.Contains(t, *b.run(at2(1), "failed").Error, "sites:read")
 }
 
@@ -311,11 +311,11 @@ func TestMayNotRead(t *testing.T) {
 	b := setup(t, 5)
 	b.write(0, 5)
 	b.add(nil)
-	b.api.FailNext(webflowtest.Status(403))
+	b.api.FailNext(standin.Status(403))
 	run := b.run(at2(1), "done")
 	require.Equal(t, int64(5), run.Renamed)
 	require.Contains(t, *run.Note, "own record")
-	b.api.FailNext(webflowtest.Status(403))
+	b.api.FailNext(standin.Status(403))
 	run = b.run(at2(2), "done")
 	require.Zero(t, run.Different, "it was all sent the night before")
 	require.Equal(t, 5, b.calls()["PATCH"])
@@ -329,7 +329,7 @@ func TestParked(t *testing.T) {
 	b.write(0, 5)
 	url := "https://example.com/hook"
 	b.add(func(s *db.Schedule) { s.NotifyURL = &url })
-	b.api.FailNext(webflowtest.Status(401))
+	b.api.FailNext(standin.Status(401))
 	b.clock.set(at2(1))
 	b.until("the site is parked, and that is told", func() bool { return b.schedule().State == "parked" })
 	require.Equal(t, "reading", b.last().Status)
@@ -353,7 +353,7 @@ func TestReadingIsTriedAgain(t *testing.T) {
 	b.agree(150, 3)
 	b.add(nil)
 	for range 5 { // one reading gives up after as many
-		b.api.FailNext(webflowtest.Status(500))
+		b.api.FailNext(standin.Status(500))
 	}
 	b.clock.set(at2(1))
 	waits := func() bool {

@@ -12,8 +12,8 @@ const deedsOnPage = 100
 // logData is a page of what people did.
 type logData struct {
 	AuditEntries []db.AuditEntry
-	Next  string
-	First string
+	Next         string
+	First        string
 }
 
 func (s *Server) logPage(w http.ResponseWriter, r *http.Request) {

@@ -110,8 +110,8 @@ func (s *Server) batchPage(w http.ResponseWriter, r *http.Request) {
 
 // batchData is what of a batch's page does not move.
 type batchData struct {
-	Plan  *planData // nil: the batch is no plan
-	Rows  rowsData
+	Plan         *planData // nil: the batch is no plan
+	Rows         rowsData
 	AuditEntries []db.AuditEntry
 }
 

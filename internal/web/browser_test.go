@@ -29,7 +29,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 // screens is where TestScreens leaves pictures of the pages; empty: nowhere.
@@ -160,7 +160,7 @@ func (p *tab) fetch(method, path string) int {
 
 // A person's way: log in, upload, look at the plan, apply it, watch it finish, retry what failed, download the results.
 func TestBrowser(t *testing.T) {
-	b := setup(t, settings{api: webflowtest.Config{Assets: 30, Latency: 20 * time.Millisecond}})
+	b := setup(t, settings{api: standin.Config{Assets: 30, Latency: 20 * time.Millisecond}})
 	p := newTab(t, b)
 	p.do(chromedp.WaitVisible(chromedp.CSS(`#running`)))
 	p.press(`nav a[href="/upload"]`)
@@ -173,7 +173,7 @@ func TestBrowser(t *testing.T) {
 	p.text("#plan ins", "spring <b>&amp;.jpg")
 
 	for _, n := range []int{3, 4} {
-		b.api.FailAsset(webflowtest.AssetID(n), webflowtest.Status(http.StatusNotFound))
+		b.api.FailAsset(standin.AssetID(n), standin.Status(http.StatusNotFound))
 	}
 	p.press(`form[action="/batch/1/apply"] button`)
 	p.text("#progress", "0 of 30 rows done")
@@ -187,7 +187,7 @@ func TestBrowser(t *testing.T) {
 	p.press(`form[action="/batch/1/retry"] button`)
 	p.text(".flash", "2 rows will be sent again")
 	p.true(`!document.querySelector("#causes") && document.querySelector("#progress .big")?.textContent.startsWith("30")`, "the retried rows succeed")
-	require.Equal(t, "spring <b>&amp;.jpg", b.api.Name(webflowtest.AssetID(3), ""))
+	require.Equal(t, "spring <b>&amp;.jpg", b.api.Name(standin.AssetID(3), ""))
 
 	results := p.download(`#rows a[download]`)
 	require.Equal(t, 31, strings.Count(results, "\n"))
@@ -202,7 +202,7 @@ func TestBrowser(t *testing.T) {
 
 // The same way with a browser that runs no scripts: each page is right when it is loaded again.
 func TestBrowserWithoutScripts(t *testing.T) {
-	b := setup(t, settings{api: webflowtest.Config{Assets: 30}})
+	b := setup(t, settings{api: standin.Config{Assets: 30}})
 	p := newTab(t, b)
 	_, err := chromedp.Call(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 	require.NoError(t, err)
@@ -213,7 +213,7 @@ func TestBrowserWithoutScripts(t *testing.T) {
 	p.press(`main form button.main`)
 	p.again("/batch/1", "#plan", "30 of 30 rows would change")
 	p.true(`document.getElementById("theme").hidden`, "what takes a script is not offered")
-	b.api.FailAsset(webflowtest.AssetID(3), webflowtest.Status(http.StatusNotFound))
+	b.api.FailAsset(standin.AssetID(3), standin.Status(http.StatusNotFound))
 	p.press(`form[action="/batch/1/apply"] button`)
 	p.text("#progress", "0 of 30 rows done")
 	p.press(`form[action="/batch/1/pause"] button`)
@@ -278,7 +278,7 @@ func ptr[T any](v T) *T { return &v }
 
 // Each page in both themes, on a desk and on a phone: nothing is wider than the screen.
 func TestScreens(t *testing.T) {
-	b := setup(t, settings{api: webflowtest.Config{Assets: 200}, limit: 120})
+	b := setup(t, settings{api: standin.Config{Assets: 200}, limit: 120})
 	b.example(t)
 	p := newTab(t, b)
 	locked := setup(t, settings{config: Config{Password: "correct horse"}})
@@ -288,7 +288,7 @@ func TestScreens(t *testing.T) {
 		{"batches", "/batches", "#list"},
 		{"batch", "/batch/1", "#causes"},
 		{"plan", "/batch/3", "#plan"},
-		{"asset", "/asset?id=" + webflowtest.AssetID(7), ".story"},
+		{"asset", "/asset?id=" + standin.AssetID(7), ".story"},
 		{"log", "/log", "td"},
 		{"upload", "/upload", "form"},
 		{"schedules", "/schedules", "td"},

@@ -20,8 +20,8 @@ import (
 
 	"relabel/db"
 	"relabel/internal/dbtest"
+	"relabel/internal/standin"
 	"relabel/internal/webflow"
-	"relabel/internal/webflow/webflowtest"
 	"relabel/jobs"
 )
 
@@ -38,7 +38,7 @@ const (
 // settings of a test; the zero ones are a dashboard with links, and a site with 40 assets and no limit.
 type settings struct {
 	config  Config // what of it is not zero is taken
-	api     webflowtest.Config
+	api     standin.Config
 	limit   int // calls a minute
 	noToken bool
 }
@@ -48,7 +48,7 @@ type testBundle struct {
 	*db.DB
 
 	server *Server
-	api    *webflowtest.Server
+	api    *standin.Server
 	token  webflow.Token
 	url    string
 	logs   *logs
@@ -62,12 +62,12 @@ func setup(t testing.TB, s settings) *testBundle {
 	}
 	s.api.Tokens = []string{testToken}
 	var err error
-	b.api, err = webflowtest.Start(s.api)
+	b.api, err = standin.Start(s.api)
 	require.NoError(t, err)
 	t.Cleanup(b.api.Close)
 	b.token, err = webflow.NewToken(testToken)
 	require.NoError(t, err)
-	site := webflowtest.SiteID
+	site := standin.SiteID
 	require.NoError(t, b.SaveSite(t.Context(), db.Site{Name: db.DefaultSite, WebflowSiteID: &site}))
 	cfg := s.config
 	cfg.DB, cfg.Version, cfg.Logger, cfg.CallTimeout = b.DB, "test", slog.New(slog.NewTextHandler(b.logs, nil)), 20*time.Second
@@ -238,7 +238,7 @@ func rows(n int, name string) string {
 	var b strings.Builder
 	b.WriteString("asset_id,display_name\n")
 	for i := range n {
-		b.WriteString(webflowtest.AssetID(i) + "," + name + "\n")
+		b.WriteString(standin.AssetID(i) + "," + name + "\n")
 	}
 	return b.String()
 }

@@ -11,7 +11,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/schedule"
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 // example is what the pictures show: a batch at its end with some failures, one that goes on, a plan, a parked site.
@@ -19,21 +19,21 @@ func (b *testBundle) example(t testing.TB) {
 	t.Helper()
 	c := b.login(t, RoleChange)
 	for _, n := range []int{11, 40, 41} {
-		b.api.RemoveAsset(webflowtest.AssetID(n))
+		b.api.RemoveAsset(standin.AssetID(n))
 	}
 	load := func(from, to int, batch, name string) {
 		var csv strings.Builder
 		csv.WriteString("asset_id,display_name\n")
 		for i := from; i < to; i++ {
-			fmt.Fprintf(&csv, "%s,%s %03d.jpg\n", webflowtest.AssetID(i), name, i)
+			fmt.Fprintf(&csv, "%s,%s %03d.jpg\n", standin.AssetID(i), name, i)
 		}
 		require.Equal(t, http.StatusSeeOther, c.upload(csv.String(), "name", batch).StatusCode)
 	}
 	load(0, 60, "spring-names.csv", "Spring collection")
 	c.see("/batch/1", "would change")
-	b.api.FailAsset(webflowtest.AssetID(7), webflowtest.RateLimited("1"))
-	b.api.FailAsset(webflowtest.AssetID(21), webflowtest.Status(http.StatusBadRequest))
-	b.api.FailAsset(webflowtest.AssetID(22), webflowtest.Status(http.StatusBadRequest))
+	b.api.FailAsset(standin.AssetID(7), standin.RateLimited("1"))
+	b.api.FailAsset(standin.AssetID(21), standin.Status(http.StatusBadRequest))
+	b.api.FailAsset(standin.AssetID(22), standin.Status(http.StatusBadRequest))
 	c.post("/batch/1/apply", nil)
 	b.work(t)
 	c.see("/batch/1", ">done</span>")

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 func (b *testBundle) status(t testing.TB, id int64) db.BatchStatus {
@@ -89,9 +89,9 @@ func TestUploadWithoutToken(t *testing.T) {
 // is, the page says so.
 func TestUploadInPrimaryLocale(t *testing.T) {
 	t.Parallel()
-	csv := "asset_id,display_name,locale_id\n" + webflowtest.AssetID(1) + ",new.jpg," + webflowtest.PrimaryLocale + "\n"
+	csv := "asset_id,display_name,locale_id\n" + standin.AssetID(1) + ",new.jpg," + standin.PrimaryLocale + "\n"
 	for _, known := range []bool{true, false} {
-		b := setup(t, settings{noToken: !known, api: webflowtest.Config{Assets: 3}})
+		b := setup(t, settings{noToken: !known, api: standin.Config{Assets: 3}})
 		c := b.login(t, RoleChange)
 		require.Equal(t, http.StatusSeeOther, c.upload(csv).StatusCode)
 		var locale string
@@ -105,7 +105,7 @@ func TestUploadProblems(t *testing.T) {
 	t.Parallel()
 	b := setup(t, settings{noToken: true})
 	c := b.login(t, RoleChange)
-	bad := c.upload("asset_id,display_name\nnonsense,<i>a</i>\n" + webflowtest.AssetID(1) + ",good\n")
+	bad := c.upload("asset_id,display_name\nnonsense,<i>a</i>\n" + standin.AssetID(1) + ",good\n")
 	require.Equal(t, http.StatusUnprocessableEntity, bad.StatusCode)
 	require.Contains(t, bad.text, "names.csv: 1 row was refused, nothing was loaded")
 	require.Contains(t, bad.text, "or tick “Load the good rows”", "no option of the command line")
@@ -118,7 +118,7 @@ func TestUploadProblems(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, list)
 
-	kept := c.upload("asset_id,display_name\nnonsense,a\n"+webflowtest.AssetID(1)+",good\n", "skip_invalid", "1")
+	kept := c.upload("asset_id,display_name\nnonsense,a\n"+standin.AssetID(1)+",good\n", "skip_invalid", "1")
 	require.Equal(t, http.StatusSeeOther, kept.StatusCode)
 	list, err = b.Batches(t.Context(), "", 10)
 	require.NoError(t, err)
@@ -129,7 +129,7 @@ func TestUploadProblems(t *testing.T) {
 // The filter's rows are retried, all of them and no others.
 func TestRetryFiltered(t *testing.T) {
 	t.Parallel()
-	b := setup(t, settings{api: webflowtest.Config{Assets: 130}})
+	b := setup(t, settings{api: standin.Config{Assets: 130}})
 	c := b.login(t, RoleChange)
 	for n := range 60 {
 		status := http.StatusNotFound
@@ -166,7 +166,7 @@ func TestRetryFiltered(t *testing.T) {
 
 // failSent fails the n-th asset's next change; reading it for a plan of many goes by pages.
 func (b *testBundle) failSent(n, status int) {
-	b.api.FailAsset(webflowtest.AssetID(n), webflowtest.Status(status))
+	b.api.FailAsset(standin.AssetID(n), standin.Status(status))
 }
 
 // Rows are paged to their end, each once.
@@ -283,7 +283,7 @@ func TestDraw(t *testing.T) {
 func TestUndo(t *testing.T) {
 	t.Parallel()
 	b := setup(t, settings{})
-	before := b.api.Name(webflowtest.AssetID(2), "")
+	before := b.api.Name(standin.AssetID(2), "")
 	c := b.login(t, RoleChange)
 	c.upload(rows(5, "new.jpg"))
 	c.see("/batch/1", "would change")
@@ -291,7 +291,7 @@ func TestUndo(t *testing.T) {
 	c.post("/batch/1/apply", nil)
 	b.work(t)
 	c.see("/batch/1", ">done</span>")
-	require.Equal(t, "new.jpg", b.api.Name(webflowtest.AssetID(2), ""))
+	require.Equal(t, "new.jpg", b.api.Name(standin.AssetID(2), ""))
 	require.Contains(t, c.get("/batch/1").text, `action="/batch/1/undo"`)
 	require.Equal(t, "/batch/2", c.post("/batch/1/undo", nil).Header.Get("Location"))
 	page := c.see("/batch/2", "would change")
@@ -300,7 +300,7 @@ func TestUndo(t *testing.T) {
 	require.Contains(t, page, "<ins>"+before+"</ins>")
 	c.post("/batch/2/apply", nil)
 	c.see("/batch/2", ">done</span>")
-	require.Equal(t, before, b.api.Name(webflowtest.AssetID(2), ""))
+	require.Equal(t, before, b.api.Name(standin.AssetID(2), ""))
 	require.Equal(t, "/batch/1", c.post("/batch/1/resume", nil).Header.Get("Location"))
 	require.Contains(t, c.get("/batch/1").text, "batch 1 is done", "what can&#39;t be is said")
 }
@@ -310,7 +310,7 @@ func TestTakeOver(t *testing.T) {
 	t.Parallel()
 	b := setup(t, settings{})
 	c := b.login(t, RoleChange)
-	c.upload("asset_id,display_name,expected_name\n" + webflowtest.AssetID(1) + ",new.jpg,another.jpg\n" + webflowtest.AssetID(2) + ",new2.jpg,\n")
+	c.upload("asset_id,display_name,expected_name\n" + standin.AssetID(1) + ",new.jpg,another.jpg\n" + standin.AssetID(2) + ",new2.jpg,\n")
 	require.Contains(t, c.see("/batch/1", `1 <span class="of">of 2 rows would change`), "also what somebody changed")
 	b.work(t)
 	c.post("/batch/1/apply", url.Values{"take_over": {"1"}})
@@ -326,7 +326,7 @@ func TestTakeOver(t *testing.T) {
 func TestReadingFails(t *testing.T) {
 	t.Parallel()
 	b := setup(t, settings{})
-	b.api.SetToken(testToken, webflowtest.TokenForbidden)
+	b.api.SetToken(testToken, standin.TokenForbidden)
 	c := b.login(t, RoleChange)
 	c.upload(rows(3, "new.jpg"))
 	page := c.see("/batch/1", "The site could not be read")
@@ -334,7 +334,7 @@ func TestReadingFails(t *testing.T) {
 	require.Contains(t, page, `action="/batch/1/record"`)
 	c.post("/batch/1/record", nil)
 	c.see("/batch/1", `3 <span class="of">of 3 rows would change`)
-	b.api.SetToken(testToken, webflowtest.TokenValid)
+	b.api.SetToken(testToken, standin.TokenValid)
 	c.post("/batch/1/compare", nil)
 	c.see("/batch/1", "Compared with the site")
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
-	"relabel/internal/webflow/webflowtest"
+	"relabel/internal/standin"
 )
 
 // Nothing is shown, streamed, downloaded or changed before a login.
@@ -398,7 +398,7 @@ func TestHostileTextIsShownAsText(t *testing.T) {
 	in := c.upload("asset_id,display_name\n640000000000000000000666,\""+strings.ReplaceAll(hostile, `"`, `""`)+"\"\n", "name", hostile)
 	require.Equal(t, http.StatusSeeOther, in.StatusCode, in.text)
 	c.see("/batch/1", "would change")
-	b.api.FailAsset("640000000000000000000666", webflowtest.Answer(400, nil, `{"code":"bad","message":"`+strings.ReplaceAll(hostile, `"`, `\"`)+`"}`))
+	b.api.FailAsset("640000000000000000000666", standin.Answer(400, nil, `{"code":"bad","message":"`+strings.ReplaceAll(hostile, `"`, `\"`)+`"}`))
 	require.Equal(t, http.StatusSeeOther, c.post("/batch/1/apply", nil).StatusCode)
 	b.work(t)
 	c.see("/batch/1", "bad: ")

@@ -8,15 +8,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"relabel/internal/standin"
 	"relabel/internal/webflow"
-	"relabel/internal/webflow/webflowtest"
 )
 
 // BenchmarkUpdateAsset is a call's cost on both sides: the client's and that of a
 // server that does nothing but answer, over loopback.
 func BenchmarkUpdateAsset(b *testing.B) {
-	api := webflowtest.New(webflowtest.Config{Assets: 1})
-	r := httptest.NewRequest(http.MethodGet, "/assets/"+webflowtest.AssetID(0), nil)
+	api := standin.New(standin.Config{Assets: 1})
+	r := httptest.NewRequest(http.MethodGet, "/assets/"+standin.AssetID(0), nil)
 	r.Header.Set("Authorization", "Bearer "+testToken)
 	w := httptest.NewRecorder()
 	api.ServeHTTP(w, r)
@@ -35,7 +35,7 @@ func BenchmarkUpdateAsset(b *testing.B) {
 		defer client.CloseIdleConnections()
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := client.UpdateAsset(b.Context(), webflow.UpdateAssetParams{AssetID: webflowtest.AssetID(0), DisplayName: ptr("n")}); err != nil {
+			if _, err := client.UpdateAsset(b.Context(), webflow.UpdateAssetParams{AssetID: standin.AssetID(0), DisplayName: ptr("n")}); err != nil {
 				b.Fatal(err)
 			}
 		}

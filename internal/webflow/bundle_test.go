@@ -11,8 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"relabel/internal/standin"
 	"relabel/internal/webflow"
-	"relabel/internal/webflow/webflowtest"
 )
 
 const testToken = "4f1c0ffee4f1c0ffee4f1c0ffee4f1c0ffee4f1c0ffee4f1c0ffee4f1c0ffee1"
@@ -21,20 +21,20 @@ const testToken = "4f1c0ffee4f1c0ffee4f1c0ffee4f1c0ffee4f1c0ffee4f1c0ffee4f1c0ff
 const patience = 30 * time.Second
 
 type testBundle struct {
-	api    *webflowtest.Server
+	api    *standin.Server
 	client *webflow.Client
 	asset  string // an asset that is there
 }
 
 // setup starts a stand-in with three assets and a client for it.
-func setup(t *testing.T, api webflowtest.Config, cfg webflow.Config) *testBundle {
+func setup(t *testing.T, api standin.Config, cfg webflow.Config) *testBundle {
 	t.Helper()
 	api.Assets = 3
-	server, err := webflowtest.Start(api)
+	server, err := standin.Start(api)
 	require.NoError(t, err)
 	t.Cleanup(server.Close)
 	cfg.BaseURL = server.URL()
-	return &testBundle{server, newClient(t, cfg), webflowtest.AssetID(0)}
+	return &testBundle{server, newClient(t, cfg), standin.AssetID(0)}
 }
 
 func newClient(t *testing.T, cfg webflow.Config) *webflow.Client {
@@ -77,7 +77,7 @@ func asError(t *testing.T, err error) *webflow.Error {
 func ptr(s string) *string { return &s }
 
 func nameIt(ctx context.Context, c *webflow.Client, name string) error {
-	_, err := c.UpdateAsset(ctx, webflow.UpdateAssetParams{AssetID: webflowtest.AssetID(0), DisplayName: &name})
+	_, err := c.UpdateAsset(ctx, webflow.UpdateAssetParams{AssetID: standin.AssetID(0), DisplayName: &name})
 	return err
 }
 

@@ -8,8 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"relabel/internal/standin"
 	"relabel/internal/webflow"
-	"relabel/internal/webflow/webflowtest"
 )
 
 // TestCancelledForAReason cancels calls as River does when it stops a job: with a
@@ -19,16 +19,16 @@ func TestCancelledForAReason(t *testing.T) {
 
 	for _, row := range []struct {
 		name   string
-		fault  webflowtest.Fault
+		fault  standin.Fault
 		status int
 	}{
-		{"before the answer", webflowtest.Hang(), 0},
-		{"in its headers", webflowtest.SlowHeaders(time.Minute), 0},
-		{"in its body", webflowtest.SlowBody(time.Minute), 200},
+		{"before the answer", standin.Hang(), 0},
+		{"in its headers", standin.SlowHeaders(time.Minute), 0},
+		{"in its body", standin.SlowBody(time.Minute), 200},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, webflowtest.Config{}, webflow.Config{})
+			b := setup(t, standin.Config{}, webflow.Config{})
 			b.api.FailNext(row.fault)
 			ctx, cancel := context.WithCancelCause(t.Context())
 			defer cancel(nil)

@@ -18,8 +18,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"relabel/internal/standin"
 	"relabel/internal/webflow"
-	"relabel/internal/webflow/webflowtest"
 )
 
 // TestRedirects: the token must not arrive anywhere but at the API.
@@ -28,10 +28,10 @@ func TestRedirects(t *testing.T) {
 
 	var arrived atomic.Int64
 	elsewhere := serve(t, func(http.ResponseWriter, *http.Request) { arrived.Add(1) })
-	b := setup(t, webflowtest.Config{}, webflow.Config{})
+	b := setup(t, standin.Config{}, webflow.Config{})
 	for _, status := range []int{300, 301, 302, 303, 304, 305, 307, 308, 399} {
 		for _, location := range []string{elsewhere.URL + "/v2?key=" + testToken, "/v2/assets/" + b.asset, "%zz://", ""} {
-			b.api.FailNext(webflowtest.Redirect(status, location), webflowtest.Redirect(status, location))
+			b.api.FailNext(standin.Redirect(status, location), standin.Redirect(status, location))
 			_, err := b.rename(t, "n")
 			e := asError(t, err)
 			require.Equal(t, webflow.KindRedirected, e.Kind, "%d to %q", status, location)
@@ -58,7 +58,7 @@ func TestSwitchingProtocolsEndsAtOnce(t *testing.T) {
 		_, _ = io.Copy(io.Discard, conn) // ends when the client hangs up
 	})
 	client := newClient(t, webflow.Config{BaseURL: server.URL})
-	_, err := client.GetSite(t.Context(), webflowtest.SiteID)
+	_, err := client.GetSite(t.Context(), standin.SiteID)
 	require.Equal(t, webflow.KindOtherStatus, asError(t, err).Kind)
 }
 
@@ -91,13 +91,13 @@ func TestNotSent(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			client := newClient(t, tt.cfg)
-			_, err := client.UpdateAsset(t.Context(), webflow.UpdateAssetParams{AssetID: webflowtest.AssetID(0), DisplayName: ptr("n")})
+			_, err := client.UpdateAsset(t.Context(), webflow.UpdateAssetParams{AssetID: standin.AssetID(0), DisplayName: ptr("n")})
 			e := asError(t, err)
 			require.Equal(t, webflow.KindNotSent, e.Kind, "%v", e)
 			require.Zero(t, e.Meta.Status)
 			require.Contains(t, e.Message, tt.message)
 			requirePrintable(t, e)
-			_, again := client.UpdateAsset(t.Context(), webflow.UpdateAssetParams{AssetID: webflowtest.AssetID(0), DisplayName: ptr("n")})
+			_, again := client.UpdateAsset(t.Context(), webflow.UpdateAssetParams{AssetID: standin.AssetID(0), DisplayName: ptr("n")})
 			require.Equal(t, e.Message, asError(t, again).Message, "the same cause has the same message")
 		})
 	}
@@ -129,16 +129,16 @@ func otherName(server *httptest.Server) string {
 func TestOverTLS(t *testing.T) {
 	t.Parallel()
 
-	api := webflowtest.New(webflowtest.Config{Assets: 1})
+	api := standin.New(standin.Config{Assets: 1})
 	t.Cleanup(api.Close)
 	server := serveTLS(t, api.ServeHTTP, nil)
 	client := newClient(t, webflow.Config{BaseURL: server.URL + "/v2", Transport: trusting(server)})
-	_, err := client.UpdateAsset(t.Context(), webflow.UpdateAssetParams{AssetID: webflowtest.AssetID(0), DisplayName: ptr("n")})
+	_, err := client.UpdateAsset(t.Context(), webflow.UpdateAssetParams{AssetID: standin.AssetID(0), DisplayName: ptr("n")})
 	require.NoError(t, err)
-	require.Equal(t, "n", api.Name(webflowtest.AssetID(0), ""))
+	require.Equal(t, "n", api.Name(standin.AssetID(0), ""))
 
-	api.FailNext(webflowtest.ResetBeforeHeaders())
-	_, err = client.UpdateAsset(t.Context(), webflow.UpdateAssetParams{AssetID: webflowtest.AssetID(0), DisplayName: ptr("o")})
+	api.FailNext(standin.ResetBeforeHeaders())
+	_, err = client.UpdateAsset(t.Context(), webflow.UpdateAssetParams{AssetID: standin.AssetID(0), DisplayName: ptr("o")})
 	require.Equal(t, webflow.KindUnknown, asError(t, err).Kind)
 	require.Equal(t, 2, api.Calls())
 }
@@ -146,7 +146,7 @@ func TestOverTLS(t *testing.T) {
 func TestStopped(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, webflowtest.Config{}, webflow.Config{})
+	b := setup(t, standin.Config{}, webflow.Config{})
 	stopped, stop := context.WithCancel(t.Context())
 	stop()
 	_, err := b.client.UpdateAsset(stopped, webflow.UpdateAssetParams{AssetID: b.asset, DisplayName: ptr("n")})
@@ -154,7 +154,7 @@ func TestStopped(t *testing.T) {
 	require.Equal(t, webflow.KindNotSent, asError(t, err).Kind)
 	require.Zero(t, b.api.Calls())
 
-	b.api.FailNext(webflowtest.Hang())
+	b.api.FailNext(standin.Hang())
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
@@ -173,7 +173,7 @@ func TestStopped(t *testing.T) {
 func TestConnectionsAreReused(t *testing.T) {
 	t.Parallel()
 
-	api := webflowtest.New(webflowtest.Config{Assets: 1})
+	api := standin.New(standin.Config{Assets: 1})
 	t.Cleanup(api.Close)
 	var opened atomic.Int64
 	server := httptest.NewUnstartedServer(api)
@@ -185,10 +185,10 @@ func TestConnectionsAreReused(t *testing.T) {
 	server.Start()
 	t.Cleanup(server.Close)
 	client := newClient(t, webflow.Config{BaseURL: server.URL})
-	api.FailNext(webflowtest.Status(500), webflowtest.Gateway(502, ""), webflowtest.RateLimited("1"), webflowtest.CutJSON(),
-		webflowtest.Answer(204, nil, ""), webflowtest.Redirect(301, "/"), webflowtest.Status(404))
+	api.FailNext(standin.Status(500), standin.Gateway(502, ""), standin.RateLimited("1"), standin.CutJSON(),
+		standin.Answer(204, nil, ""), standin.Redirect(301, "/"), standin.Status(404))
 	for range 20 {
-		_, _ = client.UpdateAsset(t.Context(), webflow.UpdateAssetParams{AssetID: webflowtest.AssetID(0), DisplayName: ptr("n")})
+		_, _ = client.UpdateAsset(t.Context(), webflow.UpdateAssetParams{AssetID: standin.AssetID(0), DisplayName: ptr("n")})
 	}
 	require.Equal(t, 20, api.Calls())
 	require.EqualValues(t, 1, opened.Load())
@@ -197,14 +197,14 @@ func TestConnectionsAreReused(t *testing.T) {
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, webflowtest.Config{}, webflow.Config{})
+	b := setup(t, standin.Config{}, webflow.Config{})
 	b.api.AddAssets(50)
 	var wg sync.WaitGroup
 	for i := range 50 {
 		wg.Go(func() {
 			for n := range 4 {
 				name := fmt.Sprintf("%d-%d", i, n)
-				res, err := b.client.UpdateAsset(t.Context(), webflow.UpdateAssetParams{AssetID: webflowtest.AssetID(i), DisplayName: &name})
+				res, err := b.client.UpdateAsset(t.Context(), webflow.UpdateAssetParams{AssetID: standin.AssetID(i), DisplayName: &name})
 				if err != nil || res.Asset.DisplayName != name {
 					t.Errorf("%s: %v %v", name, res, err)
 				}
@@ -220,7 +220,7 @@ func TestManyAtOnce(t *testing.T) {
 func TestProxy(t *testing.T) {
 	t.Parallel()
 
-	api := webflowtest.New(webflowtest.Config{Assets: 1})
+	api := standin.New(standin.Config{Assets: 1})
 	t.Cleanup(api.Close)
 	server := serveTLS(t, api.ServeHTTP, nil)
 	var refuse atomic.Bool
@@ -238,7 +238,7 @@ func TestProxy(t *testing.T) {
 	require.NoError(t, err)
 	transport.Proxy = http.ProxyURL(address)
 	client := newClient(t, webflow.Config{BaseURL: server.URL, Transport: transport})
-	params := webflow.UpdateAssetParams{AssetID: webflowtest.AssetID(0), DisplayName: ptr("n")}
+	params := webflow.UpdateAssetParams{AssetID: standin.AssetID(0), DisplayName: ptr("n")}
 	_, err = client.UpdateAsset(t.Context(), params)
 	require.NoError(t, err)
 
@@ -365,15 +365,15 @@ func TestNothingIsSentTwiceOnAnIdleConnection(t *testing.T) {
 				}
 				return
 			}
-			_, _ = fmt.Fprintf(w, `{"id":%q}`, webflowtest.SiteID)
+			_, _ = fmt.Fprintf(w, `{"id":%q}`, standin.SiteID)
 		})
 		client := newClient(t, webflow.Config{BaseURL: server.URL})
 		var wg sync.WaitGroup
 		for range 2 {
-			wg.Go(func() { _, _ = client.GetSite(t.Context(), webflowtest.SiteID) })
+			wg.Go(func() { _, _ = client.GetSite(t.Context(), standin.SiteID) })
 		}
 		wg.Wait()
-		_, err := client.GetSite(t.Context(), webflowtest.SiteID)
+		_, err := client.GetSite(t.Context(), standin.SiteID)
 		require.Equal(t, webflow.KindUnknown, asError(t, err).Kind)
 		server.Close() // waits for whatever arrived
 		require.EqualValues(t, 3, requests.Load())

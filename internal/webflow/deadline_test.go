@@ -13,8 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"relabel/internal/standin"
 	"relabel/internal/webflow"
-	"relabel/internal/webflow/webflowtest"
 )
 
 // TestDeadlineIsForTheWholeCall: an answer of a byte a second never pauses long, and
@@ -44,7 +44,7 @@ func TestDeadlineIsForTheWholeCall(t *testing.T) {
 				}}
 				client := newClient(t, webflow.Config{BaseURL: "http://localhost", Transport: transport, Timeout: 30 * time.Second})
 				began := time.Now()
-				_, err := client.UpdateAsset(t.Context(), webflow.UpdateAssetParams{AssetID: webflowtest.AssetID(0), DisplayName: ptr("n")})
+				_, err := client.UpdateAsset(t.Context(), webflow.UpdateAssetParams{AssetID: standin.AssetID(0), DisplayName: ptr("n")})
 				e := asError(t, err)
 				require.Equal(t, 30*time.Second, time.Since(began))
 				require.Equal(t, 30*time.Second, e.Meta.Duration)
@@ -87,7 +87,7 @@ func TestDeadlineBeforeSending(t *testing.T) {
 			return nil, ctx.Err()
 		}}
 		client := newClient(t, webflow.Config{BaseURL: "http://localhost", Transport: transport})
-		_, err := client.GetSite(t.Context(), webflowtest.SiteID)
+		_, err := client.GetSite(t.Context(), standin.SiteID)
 		e := asError(t, err)
 		require.Equal(t, webflow.KindNotSent, e.Kind)
 		require.Equal(t, patience, e.Meta.Duration)

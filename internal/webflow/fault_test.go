@@ -9,16 +9,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"relabel/internal/standin"
 	"relabel/internal/webflow"
-	"relabel/internal/webflow/webflowtest"
 )
 
 // faultRow is one row of the fault table: what the API does, and what the client makes
 // of it.
 type faultRow struct {
 	name  string
-	fault webflowtest.Fault
-	api   webflowtest.Config
+	fault standin.Fault
+	api   standin.Config
 	short bool // the call's time is meant to run out
 
 	kind       webflow.Kind // 0: no error
@@ -40,8 +40,8 @@ func seconds(n int) webflow.RetryAfter {
 	return webflow.RetryAfter{After: time.Duration(n) * time.Second, Present: true}
 }
 
-func dated(date, retryAfter string) webflowtest.Fault {
-	return webflowtest.Answer(429, http.Header{"Date": {date}, "Retry-After": {retryAfter}}, "")
+func dated(date, retryAfter string) standin.Fault {
+	return standin.Answer(429, http.Header{"Date": {date}, "Retry-After": {retryAfter}}, "")
 }
 
 func TestFaultTable(t *testing.T) {
@@ -99,36 +99,36 @@ func requirePrintable(t *testing.T, e *webflow.Error) {
 func statusRows() []faultRow {
 	page := func(status int) string { return http.StatusText(status) }
 	return []faultRow{
-		{name: "400", fault: webflowtest.Status(400), kind: webflow.KindBadRequest, status: 400, code: "validation_error", message: "Validation Error"},
+		{name: "400", fault: standin.Status(400), kind: webflow.KindBadRequest, status: 400, code: "validation_error", message: "Validation Error"},
 		{
 			name: "400 with details", kind: webflow.KindBadRequest, status: 400, code: "bad", message: "m: too long; displayName: no",
-			fault: webflowtest.Answer(400, nil, `{"code":"bad","message":"m","details":["too long",{"param":"displayName","description":"no"}]}`),
+			fault: standin.Answer(400, nil, `{"code":"bad","message":"m","details":["too long",{"param":"displayName","description":"no"}]}`),
 		},
-		{name: "401", fault: webflowtest.Status(401), kind: webflow.KindUnauthorized, status: 401, code: "not_authorized", message: "not authorized"},
-		{name: "403", fault: webflowtest.Status(403), kind: webflow.KindForbidden, status: 403, code: "missing_scopes", message: "assets:write"},
-		{name: "404", fault: webflowtest.Status(404), kind: webflow.KindNotFound, status: 404, code: "resource_not_found", message: "not found"},
-		{name: "405", fault: webflowtest.Answer(405, nil, ""), kind: webflow.KindOtherStatus, status: 405, message: page(405)},
-		{name: "408", fault: webflowtest.Answer(408, nil, ""), kind: webflow.KindUnavailable, status: 408, message: page(408)},
-		{name: "409", fault: webflowtest.Status(409), kind: webflow.KindConflict, status: 409, code: "conflict", message: "Conflict"},
-		{name: "418", fault: webflowtest.Answer(418, nil, "short and stout"), kind: webflow.KindOtherStatus, status: 418, message: "short and stout"},
-		{name: "425", fault: webflowtest.Answer(425, nil, ""), kind: webflow.KindUnavailable, status: 425, message: page(425)},
-		{name: "500", fault: webflowtest.Status(500), kind: webflow.KindUnavailable, status: 500, code: "internal_error", message: "unexpected"},
-		{name: "500 after the change", fault: webflowtest.Status(500).AfterApply(), kind: webflow.KindUnavailable, status: 500, code: "internal_error", applied: true},
-		{name: "502 page", fault: webflowtest.Gateway(502, ""), kind: webflow.KindUnavailable, status: 502, message: "502 Bad Gateway"},
-		{name: "503 page", fault: webflowtest.Gateway(503, ""), kind: webflow.KindUnavailable, status: 503, message: "503 Service Unavailable"},
-		{name: "503 with Retry-After", fault: webflowtest.Gateway(503, "7"), kind: webflow.KindUnavailable, status: 503, message: "503", retryAfter: seconds(7)},
-		{name: "504 page", fault: webflowtest.Gateway(504, ""), kind: webflow.KindUnavailable, status: 504, message: "504 Gateway Timeout"},
-		{name: "500 with Retry-After, which means nothing", fault: webflowtest.Gateway(500, "7"), kind: webflow.KindUnavailable, status: 500},
-		{name: "599", fault: webflowtest.Answer(599, nil, ""), kind: webflow.KindUnavailable, status: 599, message: "599"},
-		{name: "499", fault: webflowtest.Answer(499, nil, ""), kind: webflow.KindOtherStatus, status: 499, message: "499"},
-		{name: "error page of 2 MB", fault: webflowtest.Answer(500, nil, strings.Repeat("x", 2<<20)), kind: webflow.KindUnavailable, status: 500, message: "xxx"},
-		{name: "200 with Retry-After, which means nothing", api: webflowtest.Config{RetryAfterOnSuccess: true}, status: 200, applied: true},
-		{name: "200 with another display name", fault: webflowtest.OtherName("Normalised"), status: 200, applied: true},
+		{name: "401", fault: standin.Status(401), kind: webflow.KindUnauthorized, status: 401, code: "not_authorized", message: "not authorized"},
+		{name: "403", fault: standin.Status(403), kind: webflow.KindForbidden, status: 403, code: "missing_scopes", message: "assets:write"},
+		{name: "404", fault: standin.Status(404), kind: webflow.KindNotFound, status: 404, code: "resource_not_found", message: "not found"},
+		{name: "405", fault: standin.Answer(405, nil, ""), kind: webflow.KindOtherStatus, status: 405, message: page(405)},
+		{name: "408", fault: standin.Answer(408, nil, ""), kind: webflow.KindUnavailable, status: 408, message: page(408)},
+		{name: "409", fault: standin.Status(409), kind: webflow.KindConflict, status: 409, code: "conflict", message: "Conflict"},
+		{name: "418", fault: standin.Answer(418, nil, "short and stout"), kind: webflow.KindOtherStatus, status: 418, message: "short and stout"},
+		{name: "425", fault: standin.Answer(425, nil, ""), kind: webflow.KindUnavailable, status: 425, message: page(425)},
+		{name: "500", fault: standin.Status(500), kind: webflow.KindUnavailable, status: 500, code: "internal_error", message: "unexpected"},
+		{name: "500 after the change", fault: standin.Status(500).AfterApply(), kind: webflow.KindUnavailable, status: 500, code: "internal_error", applied: true},
+		{name: "502 page", fault: standin.Gateway(502, ""), kind: webflow.KindUnavailable, status: 502, message: "502 Bad Gateway"},
+		{name: "503 page", fault: standin.Gateway(503, ""), kind: webflow.KindUnavailable, status: 503, message: "503 Service Unavailable"},
+		{name: "503 with Retry-After", fault: standin.Gateway(503, "7"), kind: webflow.KindUnavailable, status: 503, message: "503", retryAfter: seconds(7)},
+		{name: "504 page", fault: standin.Gateway(504, ""), kind: webflow.KindUnavailable, status: 504, message: "504 Gateway Timeout"},
+		{name: "500 with Retry-After, which means nothing", fault: standin.Gateway(500, "7"), kind: webflow.KindUnavailable, status: 500},
+		{name: "599", fault: standin.Answer(599, nil, ""), kind: webflow.KindUnavailable, status: 599, message: "599"},
+		{name: "499", fault: standin.Answer(499, nil, ""), kind: webflow.KindOtherStatus, status: 499, message: "499"},
+		{name: "error page of 2 MB", fault: standin.Answer(500, nil, strings.Repeat("x", 2<<20)), kind: webflow.KindUnavailable, status: 500, message: "xxx"},
+		{name: "200 with Retry-After, which means nothing", api: standin.Config{RetryAfterOnSuccess: true}, status: 200, applied: true},
+		{name: "200 with another display name", fault: standin.OtherName("Normalised"), status: 200, applied: true},
 	}
 }
 
 func retryAfterRows() []faultRow {
-	limited := func(retryAfter string) webflowtest.Fault { return webflowtest.RateLimited(retryAfter) }
+	limited := func(retryAfter string) standin.Fault { return standin.RateLimited(retryAfter) }
 	rows := []faultRow{
 		{name: "429 without Retry-After", fault: limited("")},
 		{name: "429 in seconds", fault: limited("60"), retryAfter: seconds(60)},
@@ -139,7 +139,7 @@ func retryAfterRows() []faultRow {
 		{name: "429 as a date", fault: dated(june1, june1plus9), retryAfter: seconds(9)},
 		{name: "429 as a date that has passed", fault: dated(june1plus9, june1), retryAfter: seconds(0)},
 		{name: "429 as a date far ahead", fault: dated(june1, june2), retryAfter: seconds(3600)},
-		{name: "429 with calls remaining", fault: limited("5"), retryAfter: seconds(5), api: webflowtest.Config{Limit: 60}},
+		{name: "429 with calls remaining", fault: limited("5"), retryAfter: seconds(5), api: standin.Config{Limit: 60}},
 	}
 	for i := range rows {
 		rows[i].kind, rows[i].status = webflow.KindRateLimited, 429
@@ -153,15 +153,15 @@ func retryAfterRows() []faultRow {
 func brokenRows() []faultRow {
 	const late = "no answer within the call's time"
 	rows := []faultRow{
-		{name: "reset before headers", fault: webflowtest.ResetBeforeHeaders(), message: "reset"},
-		{name: "reset before headers, after the change", fault: webflowtest.ResetBeforeHeaders().AfterApply(), message: "reset", applied: true},
-		{name: "closed before headers", fault: webflowtest.CloseBeforeHeaders(), message: "closed without an answer"},
-		{name: "reset in the body", fault: webflowtest.ResetInBody(), status: 200, anyStatus: true, applied: true},
-		{name: "closed in the body", fault: webflowtest.CloseInBody(), status: 200, message: "cut short", applied: true},
-		{name: "no answer", fault: webflowtest.Hang(), short: true, message: late},
-		{name: "no answer, after the change", fault: webflowtest.Hang().AfterApply(), short: true, message: late, applied: true},
-		{name: "slow headers", fault: webflowtest.SlowHeaders(100 * time.Millisecond), short: true, message: late, applied: true},
-		{name: "slow body", fault: webflowtest.SlowBody(100 * time.Millisecond), short: true, status: 200, message: late, applied: true},
+		{name: "reset before headers", fault: standin.ResetBeforeHeaders(), message: "reset"},
+		{name: "reset before headers, after the change", fault: standin.ResetBeforeHeaders().AfterApply(), message: "reset", applied: true},
+		{name: "closed before headers", fault: standin.CloseBeforeHeaders(), message: "closed without an answer"},
+		{name: "reset in the body", fault: standin.ResetInBody(), status: 200, anyStatus: true, applied: true},
+		{name: "closed in the body", fault: standin.CloseInBody(), status: 200, message: "cut short", applied: true},
+		{name: "no answer", fault: standin.Hang(), short: true, message: late},
+		{name: "no answer, after the change", fault: standin.Hang().AfterApply(), short: true, message: late, applied: true},
+		{name: "slow headers", fault: standin.SlowHeaders(100 * time.Millisecond), short: true, message: late, applied: true},
+		{name: "slow body", fault: standin.SlowBody(100 * time.Millisecond), short: true, status: 200, message: late, applied: true},
 	}
 	for i := range rows {
 		rows[i].kind = webflow.KindUnknown
@@ -170,11 +170,11 @@ func brokenRows() []faultRow {
 }
 
 func wrongAnswerRows() []faultRow {
-	body := func(s string) webflowtest.Fault { return webflowtest.Answer(200, nil, s).AfterApply() }
-	id := webflowtest.AssetID(0)
+	body := func(s string) standin.Fault { return standin.Answer(200, nil, s).AfterApply() }
+	id := standin.AssetID(0)
 	page := `<html><head><title>Sign in to the hotel's network</title></head></html>`
 	rows := []faultRow{
-		{name: "cut JSON", fault: webflowtest.CutJSON(), message: "unexpected end of JSON"},
+		{name: "cut JSON", fault: standin.CutJSON(), message: "unexpected end of JSON"},
 		{name: "not JSON", fault: body("OK"), message: "not the JSON"},
 		{name: "a page", fault: body(page), message: "not JSON: Sign in to the hotel's network"},
 		{name: "empty", fault: body(""), message: "empty"},
@@ -186,14 +186,14 @@ func wrongAnswerRows() []faultRow {
 		{name: "a display name of null", fault: body(`{"id":"` + id + `","displayName":null}`), message: "display name"},
 		{name: "a display name of another type", fault: body(`{"id":"` + id + `","displayName":5}`), message: "displayName is a number"},
 		{name: "two values", fault: body(`{"id":"` + id + `","displayName":"a"}{}`), message: "not the JSON"},
-		{name: "100 MB", fault: webflowtest.HugeBody(100), message: "too large"},
-		{name: "gzip bomb", fault: webflowtest.GzipBomb(1000), message: "too large"},
+		{name: "100 MB", fault: standin.HugeBody(100), message: "too large"},
+		{name: "gzip bomb", fault: standin.GzipBomb(1000), message: "too large"},
 		{name: "too large by its Content-Length", fault: body(strings.Repeat(" ", 1<<20+1)), message: "too large"},
-		{name: "not the gzip it says", fault: webflowtest.Answer(200, http.Header{"Content-Encoding": {"gzip"}}, page).AfterApply(), message: "gzip"},
-		{name: "another asset", fault: webflowtest.OtherID(webflowtest.AssetID(1)), kind: webflow.KindWrongAsset, message: webflowtest.AssetID(1)},
-		{name: "the id in upper case", fault: webflowtest.OtherID(strings.ToUpper(id)), kind: webflow.KindWrongAsset},
-		{name: "201", fault: webflowtest.Answer(201, nil, `{"id":"`+id+`","displayName":"a"}`).AfterApply(), status: 201, message: "201"},
-		{name: "204", fault: webflowtest.Answer(204, nil, "").AfterApply(), status: 204, message: "204"},
+		{name: "not the gzip it says", fault: standin.Answer(200, http.Header{"Content-Encoding": {"gzip"}}, page).AfterApply(), message: "gzip"},
+		{name: "another asset", fault: standin.OtherID(standin.AssetID(1)), kind: webflow.KindWrongAsset, message: standin.AssetID(1)},
+		{name: "the id in upper case", fault: standin.OtherID(strings.ToUpper(id)), kind: webflow.KindWrongAsset},
+		{name: "201", fault: standin.Answer(201, nil, `{"id":"`+id+`","displayName":"a"}`).AfterApply(), status: 201, message: "201"},
+		{name: "204", fault: standin.Answer(204, nil, "").AfterApply(), status: 204, message: "204"},
 	}
 	for i := range rows {
 		row := &rows[i]

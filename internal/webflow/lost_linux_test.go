@@ -21,8 +21,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"relabel/internal/standin"
 	"relabel/internal/webflow"
-	"relabel/internal/webflow/webflowtest"
 )
 
 // lossy is a listener whose connections can lose every packet that comes in, as a
@@ -100,14 +100,14 @@ func (l *lossy) eventuallyUnsent(t *testing.T, want bool) {
 // lostBundle is a stand-in behind a lossy listener.
 type lostBundle struct {
 	*lossy
-	api *webflowtest.Server
+	api *standin.Server
 	url string
 	pem []byte // of the certificate to trust; nil without TLS
 }
 
 func setupLost(t *testing.T, secure bool) *lostBundle {
 	t.Helper()
-	api := webflowtest.New(webflowtest.Config{Assets: 1})
+	api := standin.New(standin.Config{Assets: 1})
 	t.Cleanup(api.Close)
 	server := httptest.NewUnstartedServer(api)
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)

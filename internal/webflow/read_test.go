@@ -7,31 +7,31 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"relabel/internal/standin"
 	"relabel/internal/webflow"
-	"relabel/internal/webflow/webflowtest"
 )
 
 func TestGetAsset(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, webflowtest.Config{}, webflow.Config{LocaleIn: webflow.LocaleInBody})
+	b := setup(t, standin.Config{}, webflow.Config{LocaleIn: webflow.LocaleInBody})
 	b.api.SetName(b.asset, "", "main")
-	b.api.SetName(b.asset, webflowtest.FrenchLocale, "principal")
+	b.api.SetName(b.asset, standin.FrenchLocale, "principal")
 	b.api.SetAltText(b.asset, "", "text")
 
 	res, err := b.client.GetAsset(t.Context(), webflow.GetAssetParams{AssetID: b.asset})
 	require.NoError(t, err)
 	require.Equal(t, "main", res.Asset.DisplayName)
 	require.Equal(t, "text", *res.Asset.AltText)
-	res, err = b.client.GetAsset(t.Context(), webflow.GetAssetParams{AssetID: b.asset, LocaleID: webflowtest.FrenchLocale})
+	res, err = b.client.GetAsset(t.Context(), webflow.GetAssetParams{AssetID: b.asset, LocaleID: standin.FrenchLocale})
 	require.NoError(t, err)
 	require.Equal(t, "principal", res.Asset.DisplayName)
 
-	_, err = b.client.GetAsset(t.Context(), webflow.GetAssetParams{AssetID: webflowtest.AssetID(99)})
+	_, err = b.client.GetAsset(t.Context(), webflow.GetAssetParams{AssetID: standin.AssetID(99)})
 	require.Equal(t, webflow.KindNotFound, asError(t, err).Kind)
 	_, err = b.client.GetAsset(t.Context(), webflow.GetAssetParams{AssetID: "x"})
 	require.Equal(t, webflow.KindInvalid, asError(t, err).Kind)
-	b.api.FailNext(webflowtest.OtherID(webflowtest.AssetID(1)))
+	b.api.FailNext(standin.OtherID(standin.AssetID(1)))
 	_, err = b.client.GetAsset(t.Context(), webflow.GetAssetParams{AssetID: b.asset})
 	require.Equal(t, webflow.KindWrongAsset, asError(t, err).Kind)
 }
@@ -39,12 +39,12 @@ func TestGetAsset(t *testing.T) {
 func TestListAssets(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, webflowtest.Config{}, webflow.Config{})
+	b := setup(t, standin.Config{}, webflow.Config{})
 	b.api.AddAssets(247)
-	b.api.SetName(b.asset, webflowtest.GermanLocale, "erstes")
+	b.api.SetName(b.asset, standin.GermanLocale, "erstes")
 	seen := map[string]bool{}
 	for offset := 0; ; {
-		res, err := b.client.ListAssets(t.Context(), webflow.ListAssetsParams{SiteID: webflowtest.SiteID, LocaleID: webflowtest.GermanLocale, Offset: offset})
+		res, err := b.client.ListAssets(t.Context(), webflow.ListAssetsParams{SiteID: standin.SiteID, LocaleID: standin.GermanLocale, Offset: offset})
 		require.NoError(t, err)
 		require.Equal(t, 250, res.Total)
 		require.Equal(t, offset, res.Offset)
@@ -64,7 +64,7 @@ func TestListAssets(t *testing.T) {
 	require.Len(t, seen, 250)
 	require.Equal(t, 3, b.api.Calls())
 
-	res, err := b.client.ListAssets(t.Context(), webflow.ListAssetsParams{SiteID: webflowtest.SiteID, Limit: 2, Offset: 300})
+	res, err := b.client.ListAssets(t.Context(), webflow.ListAssetsParams{SiteID: standin.SiteID, Limit: 2, Offset: 300})
 	require.NoError(t, err)
 	require.Empty(t, res.Assets)
 	require.Equal(t, 2, res.Limit)
@@ -73,39 +73,39 @@ func TestListAssets(t *testing.T) {
 func TestListAssetsWrong(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, webflowtest.Config{}, webflow.Config{})
+	b := setup(t, standin.Config{}, webflow.Config{})
 	for _, p := range []webflow.ListAssetsParams{
-		{SiteID: "site"}, {SiteID: webflowtest.SiteID, Limit: 101}, {SiteID: webflowtest.SiteID, Limit: -1}, {SiteID: webflowtest.SiteID, Offset: -1},
+		{SiteID: "site"}, {SiteID: standin.SiteID, Limit: 101}, {SiteID: standin.SiteID, Limit: -1}, {SiteID: standin.SiteID, Offset: -1},
 	} {
 		_, err := b.client.ListAssets(t.Context(), p)
 		require.Equal(t, webflow.KindInvalid, asError(t, err).Kind)
 	}
 	for _, body := range []string{`{}`, `null`, `{"assets":[]}`, `{"assets":null,"pagination":{"limit":1,"offset":0,"total":0}}`, `{"pagination":{}}`, `[]`} {
-		b.api.FailNext(webflowtest.Answer(200, nil, body))
-		_, err := b.client.ListAssets(t.Context(), webflow.ListAssetsParams{SiteID: webflowtest.SiteID})
+		b.api.FailNext(standin.Answer(200, nil, body))
+		_, err := b.client.ListAssets(t.Context(), webflow.ListAssetsParams{SiteID: standin.SiteID})
 		require.Equal(t, webflow.KindBadAnswer, asError(t, err).Kind, body)
 	}
-	b.api.FailNext(webflowtest.GzipBomb(1000))
-	_, err := b.client.ListAssets(t.Context(), webflow.ListAssetsParams{SiteID: webflowtest.SiteID})
+	b.api.FailNext(standin.GzipBomb(1000))
+	_, err := b.client.ListAssets(t.Context(), webflow.ListAssetsParams{SiteID: standin.SiteID})
 	require.Equal(t, webflow.KindBadAnswer, asError(t, err).Kind)
 }
 
 func TestGetSite(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, webflowtest.Config{}, webflow.Config{})
-	res, err := b.client.GetSite(t.Context(), webflowtest.SiteID)
+	b := setup(t, standin.Config{}, webflow.Config{})
+	res, err := b.client.GetSite(t.Context(), standin.SiteID)
 	require.NoError(t, err)
-	require.Equal(t, webflow.Locale(webflowtest.Locales()[0]), *res.Site.Locales.Primary)
+	require.Equal(t, webflow.Locale(standin.Locales()[0]), *res.Site.Locales.Primary)
 	require.Len(t, res.Site.Locales.Secondary, 2)
 	require.Equal(t, "fr-FR", res.Site.Locales.Secondary[0].Tag)
 
 	_, err = b.client.GetSite(t.Context(), "not an id")
 	require.Equal(t, webflow.KindInvalid, asError(t, err).Kind)
-	_, err = b.client.GetSite(t.Context(), webflowtest.AssetID(1))
+	_, err = b.client.GetSite(t.Context(), standin.AssetID(1))
 	require.Equal(t, webflow.KindNotFound, asError(t, err).Kind)
-	b.api.FailNext(webflowtest.Answer(200, nil, `{"id":"650000000000000000000002"}`))
-	_, err = b.client.GetSite(t.Context(), webflowtest.SiteID)
+	b.api.FailNext(standin.Answer(200, nil, `{"id":"650000000000000000000002"}`))
+	_, err = b.client.GetSite(t.Context(), standin.SiteID)
 	require.Equal(t, webflow.KindBadAnswer, asError(t, err).Kind)
 }
 
@@ -115,7 +115,7 @@ func TestGetSiteWithoutLocales(t *testing.T) {
 	for _, body := range []string{`{"id":"650000000000000000000001"}`, `{"id":"650000000000000000000001","locales":{"primary":null,"secondary":null}}`} {
 		server := serve(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, body) })
 		client := newClient(t, webflow.Config{BaseURL: server.URL})
-		res, err := client.GetSite(t.Context(), webflowtest.SiteID)
+		res, err := client.GetSite(t.Context(), standin.SiteID)
 		require.NoError(t, err)
 		require.Nil(t, res.Site.Locales.Primary)
 		require.Empty(t, res.Site.Locales.Secondary)

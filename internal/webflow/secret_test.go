@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"relabel/internal/standin"
 	"relabel/internal/webflow"
-	"relabel/internal/webflow/webflowtest"
 )
 
 // TestTokenEchoed: an API or a proxy that repeats the request in its answer must not
@@ -18,20 +18,20 @@ import (
 func TestTokenEchoed(t *testing.T) {
 	t.Parallel()
 
-	quoted := func(format string) webflowtest.Fault {
-		return webflowtest.Answer(400, nil, fmt.Sprintf(format, testToken))
+	quoted := func(format string) standin.Fault {
+		return standin.Answer(400, nil, fmt.Sprintf(format, testToken))
 	}
-	b := setup(t, webflowtest.Config{}, webflow.Config{})
+	b := setup(t, standin.Config{}, webflow.Config{})
 	b.api.FailNext(
 		quoted(`{"code":"%[1]s","message":"Bearer %[1]s","details":["%[1]s",{"x":"%[1]s"}]}`),
 		quoted(`<title>Authorization: Bearer %s</title>`),
 		quoted("Authorization: Bearer %s\r\n"),
-		webflowtest.Answer(400, nil, testToken[:20]+"\x00"+testToken[20:]),
-		webflowtest.Answer(400, nil, fmt.Sprintf(`%*s%s`, 64<<10-20, "", testToken)), // the body's bound cuts it
-		webflowtest.Answer(200, nil, "<p>"+testToken),
-		webflowtest.Answer(200, nil, testToken),
-		webflowtest.Redirect(302, "https://example.com/"+testToken),
-		webflowtest.OtherID(testToken),
+		standin.Answer(400, nil, testToken[:20]+"\x00"+testToken[20:]),
+		standin.Answer(400, nil, fmt.Sprintf(`%*s%s`, 64<<10-20, "", testToken)), // the body's bound cuts it
+		standin.Answer(200, nil, "<p>"+testToken),
+		standin.Answer(200, nil, testToken),
+		standin.Redirect(302, "https://example.com/"+testToken),
+		standin.OtherID(testToken),
 	)
 	for range 9 {
 		_, err := b.rename(t, "n")
@@ -58,7 +58,7 @@ func TestTokenEchoedOutsideHTTP(t *testing.T) {
 			_ = conn.Close()
 		})
 		client := newClient(t, webflow.Config{BaseURL: server.URL})
-		_, err := client.GetSite(t.Context(), webflowtest.SiteID)
+		_, err := client.GetSite(t.Context(), standin.SiteID)
 		e := asError(t, err)
 		require.Equal(t, webflow.KindUnknown, e.Kind)
 		requirePrintable(t, e)

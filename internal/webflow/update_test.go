@@ -9,20 +9,20 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"relabel/internal/standin"
 	"relabel/internal/webflow"
-	"relabel/internal/webflow/webflowtest"
 )
 
 func TestUpdateAsset(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, webflowtest.Config{Limit: 60, Tokens: []string{testToken}}, webflow.Config{})
+	b := setup(t, standin.Config{Limit: 60, Tokens: []string{testToken}}, webflow.Config{})
 	res, err := b.client.UpdateAsset(t.Context(), webflow.UpdateAssetParams{AssetID: b.asset, DisplayName: ptr("<Übersicht> & 🙂"), AltText: ptr("")})
 	require.NoError(t, err)
 	require.Equal(t, "<Übersicht> & 🙂", res.Asset.DisplayName)
 	require.Empty(t, *res.Asset.AltText)
 	require.Equal(t, "asset-000001.jpg", res.Asset.OriginalFileName)
-	require.Equal(t, webflowtest.SiteID, res.Asset.SiteID)
+	require.Equal(t, standin.SiteID, res.Asset.SiteID)
 	require.WithinDuration(t, time.Now(), res.Asset.LastUpdated.Time, time.Minute)
 	require.Equal(t, 200, res.Meta.Status)
 	require.Equal(t, webflow.RateLimit{Limit: 60, Remaining: 59, HasLimit: true, HasRemaining: true}, res.Meta.RateLimit)
@@ -75,7 +75,7 @@ func TestUpdateAssetOnTheWire(t *testing.T) {
 func TestUpdateAssetInvalid(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, webflowtest.Config{}, webflow.Config{})
+	b := setup(t, standin.Config{}, webflow.Config{})
 	for _, p := range []webflow.UpdateAssetParams{
 		{AssetID: "", DisplayName: ptr("n")},
 		{AssetID: "AAAAAAAAAAAAAAAAAAAAAAAA", DisplayName: ptr("n")},
@@ -113,7 +113,7 @@ func TestUpdateAssetUnknownFieldsAndNull(t *testing.T) {
 func TestRateLimitOfTheStandIn(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, webflowtest.Config{Limit: 2, Window: time.Hour}, webflow.Config{})
+	b := setup(t, standin.Config{Limit: 2, Window: time.Hour}, webflow.Config{})
 	for _, remaining := range []int{1, 0} {
 		res, err := b.rename(t, "n")
 		require.NoError(t, err)

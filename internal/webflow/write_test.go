@@ -17,8 +17,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"relabel/internal/standin"
 	"relabel/internal/webflow"
-	"relabel/internal/webflow/webflowtest"
 )
 
 // endingRight is a caller's context whose end is known to nobody who does not ask, as
@@ -94,9 +94,9 @@ func TestNoWriteAfterTheRight(t *testing.T) {
 	}
 }
 
-func startAPI(t *testing.T, secure bool) (*webflowtest.Server, *webflow.Client) {
+func startAPI(t *testing.T, secure bool) (*standin.Server, *webflow.Client) {
 	t.Helper()
-	api := webflowtest.New(webflowtest.Config{Assets: 1})
+	api := standin.New(standin.Config{Assets: 1})
 	t.Cleanup(api.Close)
 	if secure {
 		server := serveTLS(t, api.ServeHTTP, nil)
@@ -192,7 +192,7 @@ func answerOnce(listener net.Listener, answer string, asked chan<- struct{}) err
 	}
 	_, _ = io.Copy(io.Discard, req.Body)
 	if strings.Contains(answer, "200 OK") {
-		answer += `{"id":"` + webflowtest.AssetID(0) + `","displayName":"n"}`
+		answer += `{"id":"` + standin.AssetID(0) + `","displayName":"n"}`
 	}
 	_, _ = io.WriteString(conn, answer)
 	close(asked)

@@ -1,4 +1,4 @@
-package webflowtest
+package standin
 
 import (
 	"math/rand/v2"

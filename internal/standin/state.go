@@ -1,4 +1,4 @@
-package webflowtest
+package standin
 
 import (
 	"crypto/sha256"

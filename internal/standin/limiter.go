@@ -1,4 +1,4 @@
-package webflowtest
+package standin
 
 import (
 	"net/http"

@@ -1,11 +1,11 @@
-// Package webflowtest is a stand-in for Webflow's Data API: Update Asset, Get Asset,
+// Package standin is a stand-in for Webflow's Data API: Update Asset, Get Asset,
 // List Assets and Get Site, with its error bodies, its rate limit, faults on demand,
 // and a log of everything that arrived.
 //
 // It owns the picture of the API that relabel is tested against, and it is what
 // "relabel demo" and "relabel run --rehearse" talk to. Its log is the witness of the
 // tests: what arrived, in which order, what was applied.
-package webflowtest
+package standin
 
 import (
 	"math/rand/v2"
