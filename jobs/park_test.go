@@ -284,7 +284,7 @@ func TestSlowRefusalBesideResume(t *testing.T) {
 	require.NoError(t, err)
 	// Ages are known as exactly as the database answers quickly: the resume is well between the call and its answer.
 	b.exec(t, `UPDATE event SET at = at + interval '2 s' WHERE kind = 'site unparked'`)
-	time.Sleep(4 * time.Second)
+	<-time.After(4 * time.Second)
 	b.api.FailNext(standin.Status(http.StatusUnauthorized))
 	open()
 	b.untilDone(t, batch)
