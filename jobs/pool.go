@@ -82,8 +82,8 @@ type siteRun struct {
 	client      *webflow.Client
 	lane        *throttle.Lane
 	feeder      *feeder
-	claims      *group[int64, db.Claim]
-	finishes    *group[db.Finish, string] // answers the status that the rename got; empty: the lease was lost
+	claims      *batcher[int64, db.Claim]
+	finishes    *batcher[db.Finish, string] // answers the status that the rename got; empty: the lease was lost
 	gate        *gate
 	parker      *parker
 	absence     *absence
@@ -219,7 +219,7 @@ func (p *Pool) newSiteRun(s SiteConfig) *siteRun {
 	}
 	return &siteRun{
 		site: s.Site, fingerprint: s.Lane.Fingerprint, client: s.Client, lane: lane, gate: newGate(),
-		claims: newGroup(p.claim), finishes: newGroup(p.finish),
+		claims: newBatcher(p.claim), finishes: newBatcher(p.finish),
 		feeder: newFeeder(feederConfig{
 			db: p.cfg.DB, client: p.client, site: s.Site, lane: s.Lane.Fingerprint, window: p.cfg.Window,
 			process: p.process.ID, running: p.worker.running, times: p.cfg.Times, log: p.cfg.Logger,

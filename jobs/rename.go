@@ -119,7 +119,7 @@ func (w *renameWorker) claim(ctx context.Context, site *siteRun, id int64) (db.C
 	deadline := throttle.DeadlineIn(w.lease())
 	c, err := site.claims.do(ctx, id)
 	switch {
-	case errors.Is(err, errGroupStopped), errors.Is(err, context.Canceled):
+	case errors.Is(err, errBatcherStopped), errors.Is(err, context.Canceled):
 		c.Verdict = db.Held // the feed brings it back
 		return c, deadline, nil
 	case err != nil:
@@ -156,7 +156,7 @@ func (w *renameWorker) send(ctx context.Context, site *siteRun, g throttle.Grant
 	if c.Probe {
 		o = o.probed()
 	}
-	heed(ctx, site, o, meta.SentAt)
+	applySiteEffects(ctx, site, o, meta.SentAt)
 	result.Asset.DisplayName = site.client.Redact(storable(result.Asset.DisplayName))
 	f := finishOf(c, result.Asset, meta, callErr, o)
 	f.GrantID = g.ID
@@ -165,13 +165,13 @@ func (w *renameWorker) send(ctx context.Context, site *siteRun, g throttle.Grant
 		return err
 	}
 	observeLimit(site.lane, meta)
-	w.follow(ctx, site, c, f)
+	w.afterFinish(ctx, site, c, f)
 	return nil
 }
 
-// heed passes on what the answer means for all others: before the finish, so
+// applySiteEffects passes on what the answer means for all others: before the finish, so
 // that no job is fed in between.
-func heed(ctx context.Context, site *siteRun, o outcome, sent time.Time) {
+func applySiteEffects(ctx context.Context, site *siteRun, o outcome, sent time.Time) {
 	if o.Block > 0 {
 		site.lane.Block(o.Block)
 	}
@@ -195,10 +195,10 @@ func (w *renameWorker) finish(ctx context.Context, site *siteRun, f *db.Finish, 
 	return nil
 }
 
-// follow sees to what an outcome makes necessary: a job when the rename is due
+// afterFinish sees to what an outcome makes necessary: a job when the rename is due
 // again, more jobs when a probe found the API well, a pause when the batch
 // fails for one cause.
-func (w *renameWorker) follow(ctx context.Context, site *siteRun, c db.Claim, f db.Finish) {
+func (w *renameWorker) afterFinish(ctx context.Context, site *siteRun, c db.Claim, f db.Finish) {
 	switch {
 	case c.Probe && f.Health == db.Well:
 		site.feeder.wakeIn(0)

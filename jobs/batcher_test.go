@@ -57,12 +57,12 @@ func (r *recorder) statements() [][]int {
 }
 
 // inGroup runs a test in a bubble with a running group; stop ends the group.
-func inGroup(t *testing.T, r *recorder, test func(t *testing.T, g *group[int, int], stop func())) {
+func inGroup(t *testing.T, r *recorder, test func(t *testing.T, g *batcher[int, int], stop func())) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		g := newGroup(r.send)
+		g := newBatcher(r.send)
 		go g.run(ctx)
 		test(t, g, cancel)
 		cancel()
@@ -71,7 +71,7 @@ func inGroup(t *testing.T, r *recorder, test func(t *testing.T, g *group[int, in
 }
 
 // ask hands in the requests from..to at once, and gives the answers by request.
-func ask(ctx context.Context, g *group[int, int], from, to int) (answers map[int]int, errs map[int]error) {
+func ask(ctx context.Context, g *batcher[int, int], from, to int) (answers map[int]int, errs map[int]error) {
 	answers, errs = map[int]int{}, map[int]error{}
 	var mu sync.Mutex
 	var all sync.WaitGroup
@@ -95,7 +95,7 @@ func TestGroupLoneRequestGoesAtOnce(t *testing.T) {
 	t.Parallel()
 
 	r := &recorder{}
-	inGroup(t, r, func(t *testing.T, g *group[int, int], _ func()) {
+	inGroup(t, r, func(t *testing.T, g *batcher[int, int], _ func()) {
 		began := time.Now()
 		a, err := g.do(t.Context(), 21)
 		require.NoError(t, err)
@@ -109,11 +109,11 @@ func TestGroupCrowdSharesStatements(t *testing.T) {
 	t.Parallel()
 
 	r := &recorder{delay: 10 * time.Millisecond}
-	inGroup(t, r, func(t *testing.T, g *group[int, int], _ func()) {
+	inGroup(t, r, func(t *testing.T, g *batcher[int, int], _ func()) {
 		began := time.Now()
-		answers, errs := ask(t.Context(), g, 1, maxGroup+40)
+		answers, errs := ask(t.Context(), g, 1, maxTogether+40)
 		require.Empty(t, errs)
-		for q := 1; q <= maxGroup+40; q++ {
+		for q := 1; q <= maxTogether+40; q++ {
 			require.Equal(t, 2*q, answers[q], "each its own answer")
 		}
 		sent := r.statements()
@@ -122,7 +122,7 @@ func TestGroupCrowdSharesStatements(t *testing.T) {
 		require.LessOrEqual(t, len(sent), 3)
 		require.Equal(t, time.Duration(len(sent))*r.delay, time.Since(began))
 		for _, qs := range sent {
-			require.LessOrEqual(t, len(qs), maxGroup)
+			require.LessOrEqual(t, len(qs), maxTogether)
 		}
 	})
 }
@@ -137,7 +137,7 @@ func TestGroupRepeatsWhatPasses(t *testing.T) {
 		}
 		return nil
 	}}
-	inGroup(t, r, func(t *testing.T, g *group[int, int], _ func()) {
+	inGroup(t, r, func(t *testing.T, g *batcher[int, int], _ func()) {
 		began := time.Now()
 		a, err := g.do(t.Context(), 4)
 		require.NoError(t, err)
@@ -156,7 +156,7 @@ func TestGroupOneBadRequestSpoilsNoOther(t *testing.T) {
 		}
 		return nil
 	}}
-	inGroup(t, r, func(t *testing.T, g *group[int, int], _ func()) {
+	inGroup(t, r, func(t *testing.T, g *batcher[int, int], _ func()) {
 		answers, errs := ask(t.Context(), g, 1, 20)
 		require.Equal(t, map[int]error{13: errStays}, errs)
 		require.Len(t, answers, 19)
@@ -172,7 +172,7 @@ func TestGroupStatementThatNeverAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		g := newGroup(func(ctx context.Context, qs []int) ([]int, error) {
+		g := newBatcher(func(ctx context.Context, qs []int) ([]int, error) {
 			if !hung {
 				return qs, nil
 			}
@@ -194,16 +194,16 @@ func TestGroupStopAnswersEverybody(t *testing.T) {
 	t.Parallel()
 
 	r := &recorder{fail: func([]int) error { return errPasses }} // the database is away
-	inGroup(t, r, func(t *testing.T, g *group[int, int], stop func()) {
+	inGroup(t, r, func(t *testing.T, g *batcher[int, int], stop func()) {
 		time.AfterFunc(time.Second, stop)
-		answers, errs := ask(t.Context(), g, 1, 3*maxGroup) // in the statement, in the queue, and before it
+		answers, errs := ask(t.Context(), g, 1, 3*maxTogether) // in the statement, in the queue, and before it
 		require.Empty(t, answers)
-		require.Len(t, errs, 3*maxGroup)
+		require.Len(t, errs, 3*maxTogether)
 		for _, err := range errs {
-			require.ErrorIs(t, err, errGroupStopped)
+			require.ErrorIs(t, err, errBatcherStopped)
 		}
 		_, err := g.do(t.Context(), 1)
-		require.ErrorIs(t, err, errGroupStopped, "nobody is there any more")
+		require.ErrorIs(t, err, errBatcherStopped, "nobody is there any more")
 	})
 }
 
@@ -211,7 +211,7 @@ func TestGroupStopCutsStatement(t *testing.T) {
 	t.Parallel()
 
 	r := &recorder{delay: time.Hour}
-	inGroup(t, r, func(t *testing.T, g *group[int, int], stop func()) {
+	inGroup(t, r, func(t *testing.T, g *batcher[int, int], stop func()) {
 		time.AfterFunc(time.Second, stop)
 		_, errs := ask(t.Context(), g, 1, 5)
 		require.Len(t, errs, 5)
@@ -223,7 +223,7 @@ func TestGroupRequesterLeaves(t *testing.T) {
 	t.Parallel()
 
 	r := &recorder{delay: time.Second}
-	inGroup(t, r, func(t *testing.T, g *group[int, int], _ func()) {
+	inGroup(t, r, func(t *testing.T, g *batcher[int, int], _ func()) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		_, err := g.do(ctx, 1)

@@ -8,9 +8,9 @@ import (
 	"relabel/db"
 )
 
-// maxGroup bounds one statement's rows: enough for a crowd of workers, small
+// maxTogether bounds one statement's rows: enough for a crowd of workers, small
 // enough that a lone request behind it waits a few milliseconds at most.
-const maxGroup = 256
+const maxTogether = 256
 
 const (
 	firstRetry = 50 * time.Millisecond
@@ -22,15 +22,15 @@ const (
 	answerTime = 10 * time.Second
 )
 
-var errGroupStopped = errors.New("stopped before the database answered")
+var errBatcherStopped = errors.New("stopped before the database answered")
 
-// group lets all workers of a process share statements: one goroutine takes
+// batcher lets all workers of a process share statements: one goroutine takes
 // whatever requests wait and sends them together, then answers each. Nothing is
 // delayed for it: a lone request goes at once, a crowd shares one commit.
 //
 // While the database does not answer, requests wait: the statement is tried
 // again until it succeeds, fails for good, or the group is stopped.
-type group[Q, A any] struct {
+type batcher[Q, A any] struct {
 	requests chan request[Q, A]
 	ended    chan struct{}                                  // closed when run returns: nobody answers any more
 	send     func(ctx context.Context, qs []Q) ([]A, error) // answers in the order of qs
@@ -46,22 +46,22 @@ type answer[A any] struct {
 	err error
 }
 
-func newGroup[Q, A any](send func(context.Context, []Q) ([]A, error)) *group[Q, A] {
-	return &group[Q, A]{
-		requests: make(chan request[Q, A], maxGroup),
+func newBatcher[Q, A any](send func(context.Context, []Q) ([]A, error)) *batcher[Q, A] {
+	return &batcher[Q, A]{
+		requests: make(chan request[Q, A], maxTogether),
 		ended:    make(chan struct{}),
 		send:     send,
 	}
 }
 
 // do hands in a request and waits for its answer.
-func (g *group[Q, A]) do(ctx context.Context, q Q) (A, error) {
+func (g *batcher[Q, A]) do(ctx context.Context, q Q) (A, error) {
 	back := make(chan answer[A], 1)
 	var none A
 	select {
 	case g.requests <- request[Q, A]{q, back}:
 	case <-g.ended:
-		return none, errGroupStopped
+		return none, errBatcherStopped
 	case <-ctx.Done():
 		return none, ctx.Err()
 	}
@@ -69,14 +69,14 @@ func (g *group[Q, A]) do(ctx context.Context, q Q) (A, error) {
 	case r := <-back:
 		return r.a, r.err
 	case <-g.ended:
-		return none, errGroupStopped
+		return none, errBatcherStopped
 	case <-ctx.Done():
 		return none, ctx.Err()
 	}
 }
 
 // run serves requests until ctx ends.
-func (g *group[Q, A]) run(ctx context.Context) {
+func (g *batcher[Q, A]) run(ctx context.Context) {
 	defer close(g.ended)
 	for {
 		select {
@@ -88,9 +88,9 @@ func (g *group[Q, A]) run(ctx context.Context) {
 	}
 }
 
-func (g *group[Q, A]) gather(first request[Q, A]) []request[Q, A] {
+func (g *batcher[Q, A]) gather(first request[Q, A]) []request[Q, A] {
 	crowd := []request[Q, A]{first}
-	for len(crowd) < maxGroup {
+	for len(crowd) < maxTogether {
 		select {
 		case r := <-g.requests:
 			crowd = append(crowd, r)
@@ -103,12 +103,12 @@ func (g *group[Q, A]) gather(first request[Q, A]) []request[Q, A] {
 
 // serve sends the crowd as one. Should that fail for good, each goes alone, so
 // that one bad request spoils no other.
-func (g *group[Q, A]) serve(ctx context.Context, crowd []request[Q, A]) {
+func (g *batcher[Q, A]) serve(ctx context.Context, crowd []request[Q, A]) {
 	qs := make([]Q, len(crowd))
 	for i, r := range crowd {
 		qs[i] = r.q
 	}
-	answers, err := persist(ctx, func(ctx context.Context) ([]A, error) { return g.send(ctx, qs) })
+	answers, err := retryTransient(ctx, func(ctx context.Context) ([]A, error) { return g.send(ctx, qs) })
 	switch {
 	case err == nil:
 		for i, r := range crowd {
@@ -125,10 +125,10 @@ func (g *group[Q, A]) serve(ctx context.Context, crowd []request[Q, A]) {
 	}
 }
 
-// persist repeats fn while its error is one that passes: the database restarts,
+// retryTransient repeats fn while its error is one that passes: the database restarts,
 // the connection broke or is silent, two transactions met. Its error is
-// errGroupStopped when ctx ended first.
-func persist[T any](ctx context.Context, fn func(context.Context) (T, error)) (T, error) {
+// errBatcherStopped when ctx ended first.
+func retryTransient[T any](ctx context.Context, fn func(context.Context) (T, error)) (T, error) {
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
 		trip, cancel := context.WithTimeout(ctx, answerTime)
 		out, err := fn(trip)
@@ -137,7 +137,7 @@ func persist[T any](ctx context.Context, fn func(context.Context) (T, error)) (T
 		case err == nil:
 			return out, nil
 		case ctx.Err() != nil:
-			return out, errGroupStopped
+			return out, errBatcherStopped
 		case !db.Transient(err):
 			return out, err
 		}
