@@ -7,13 +7,13 @@ import (
 	"github.com/riverqueue/river"
 )
 
-// absenceCheck is how often a process that has left a site looks whether to come
-// back: somebody may have resumed the site, or the others are gone.
+// absenceCheck is how often a process that has left a site checks whether to come
+// back: the site may have been resumed, or the other processes may be gone.
 const absenceCheck = 4 * time.Second
 
-// absence takes this process from a site's queue while its token is refused and
-// others go on with another one. If it went on fetching jobs, only to find that it
-// may not send, those would be lost to the others until the next feed.
+// absence takes this process off a site's queue while its token is refused and
+// other processes work the site with another token. If it went on fetching jobs that
+// it may not send, the others would not get those jobs until the next feed.
 type absence struct {
 	*parker
 
@@ -22,7 +22,8 @@ type absence struct {
 	begun   chan struct{} // one slot
 }
 
-// begin leaves the site to others; those that wait for its gate end at once.
+// begin leaves the site to the other processes. Workers that wait at its gate return
+// at once.
 func (a *absence) begin() {
 	a.gate.leave()
 	select {
@@ -31,7 +32,7 @@ func (a *absence) begin() {
 	}
 }
 
-// run takes the process away as often as it is asked for, until ctx ends.
+// run leaves the site each time begin asks for it, until ctx ends.
 func (a *absence) run(ctx context.Context) {
 	ctx, cancel := a.gate.until(ctx)
 	defer cancel()
@@ -45,10 +46,10 @@ func (a *absence) run(ctx context.Context) {
 	}
 }
 
-// away returns when the token may be tried again. Remove waits for the queue's jobs
-// here, of which only calls in flight take their time.
+// away returns when the token may be tried again. Remove waits for the queue's jobs in
+// this process; only calls in flight take time.
 func (a *absence) away(ctx context.Context) {
-	a.log.Warn("this process has a token that was refused, and leaves the site to those with another one: restart it", "site", a.site.Name)
+	a.log.Warn("the API refused this process's token; it leaves the site to processes with another token: restart it", "site", a.site.Name)
 	for removed := false; !removed || a.refused(ctx); {
 		removed = removed || a.queues.Remove(ctx, a.site.Queue()) == nil
 		select {
@@ -67,8 +68,8 @@ func (a *absence) away(ctx context.Context) {
 	}
 }
 
-// refused tells whether the token is still held. Where nobody else works the site any
-// more the site is parked, for all to see.
+// refused reports whether the token is still refused. If no other process works the
+// site any more, it parks the site.
 func (a *absence) refused(ctx context.Context) bool {
 	if err := a.db.ParkSite(ctx, a.site.ID, a.fingerprint, ""); err != nil {
 		return true

@@ -6,9 +6,9 @@ import (
 	"sync"
 )
 
-// jobsAtWork are the River jobs that this process works at. The feed needs to
-// know: a job that River's table has as running here, and that is not among
-// them, was lost on the way and will never run.
+// jobsAtWork lists the River jobs that this process is running. The feed needs it: a
+// job that River's table lists as running here but that is not in this list was lost
+// (its fetch reply never arrived), and will never run.
 type jobsAtWork struct {
 	mu  sync.Mutex
 	ids map[int64]struct{}

@@ -8,31 +8,31 @@ import (
 	"relabel/db"
 )
 
-// maxTogether bounds one statement's rows: enough for a crowd of workers, small
-// enough that a lone request behind it waits a few milliseconds at most.
+// maxTogether bounds the rows of one statement: enough for many workers, and small
+// enough that the next request waits a few milliseconds at most.
 const maxTogether = 256
 
 const (
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = 2 * time.Second
 
-	// answerTime bounds one statement, which takes milliseconds: after that the
-	// connection is dead, though nobody said so, and without a bound all workers
-	// would wait a quarter of an hour for TCP to notice.
+	// answerTime bounds one statement, which takes milliseconds. After that the
+	// connection is taken for dead: TCP alone would notice after a quarter of an hour,
+	// and all workers would wait for it.
 	answerTime = 10 * time.Second
 )
 
 var errBatcherStopped = errors.New("stopped before the database answered")
 
-// batcher lets all workers of a process share statements: one goroutine takes
-// whatever requests wait and sends them together, then answers each. Nothing is
-// delayed for it: a lone request goes at once, a crowd shares one commit.
+// batcher lets the workers of a process share statements. One goroutine takes all
+// waiting requests, sends them as one statement, and answers each. It never waits for
+// more: a single request is sent at once, and many share one commit.
 //
-// While the database does not answer, requests wait: the statement is tried
-// again until it succeeds, fails for good, or the group is stopped.
+// While the database does not answer, requests wait: the statement is repeated until
+// it succeeds, fails for good, or the batcher is stopped.
 type batcher[Q, A any] struct {
 	requests chan request[Q, A]
-	ended    chan struct{}                                  // closed when run returns: nobody answers any more
+	ended    chan struct{}                                  // closed when run returns: there are no answers after it
 	send     func(ctx context.Context, qs []Q) ([]A, error) // answers in the order of qs
 }
 
@@ -54,7 +54,7 @@ func newBatcher[Q, A any](send func(context.Context, []Q) ([]A, error)) *batcher
 	}
 }
 
-// do hands in a request and waits for its answer.
+// do sends a request and waits for its answer.
 func (g *batcher[Q, A]) do(ctx context.Context, q Q) (A, error) {
 	back := make(chan answer[A], 1)
 	var none A
@@ -101,8 +101,8 @@ func (g *batcher[Q, A]) gather(first request[Q, A]) []request[Q, A] {
 	return crowd
 }
 
-// serve sends the crowd as one. Should that fail for good, each goes alone, so
-// that one bad request spoils no other.
+// serve sends the requests as one statement. If that fails for good, it sends each
+// alone, so that one bad request does not fail the others.
 func (g *batcher[Q, A]) serve(ctx context.Context, crowd []request[Q, A]) {
 	qs := make([]Q, len(crowd))
 	for i, r := range crowd {
@@ -125,9 +125,9 @@ func (g *batcher[Q, A]) serve(ctx context.Context, crowd []request[Q, A]) {
 	}
 }
 
-// retryTransient repeats fn while its error is one that passes: the database restarts,
-// the connection broke or is silent, two transactions met. Its error is
-// errBatcherStopped when ctx ended first.
+// retryTransient repeats fn while its error is transient: the database restarts, the
+// connection broke or is silent, or two transactions collided. It returns
+// errBatcherStopped if ctx ends first.
 func retryTransient[T any](ctx context.Context, fn func(context.Context) (T, error)) (T, error) {
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
 		trip, cancel := context.WithTimeout(ctx, answerTime)

@@ -1,9 +1,17 @@
-// Package jobs owns relabel's River jobs: one file for each kind with its args
-// and worker, the rule that says what an answer means (outcome), the feed that
-// gives renames their jobs, and the pool of workers of one process.
+// Package jobs owns relabel's River jobs and the pool of workers that runs them.
 //
-// Our tables are the truth and River is the scheduler: a job is a hint "look at
-// this rename", and may be lost, doubled or tampered with.
+// Our tables are the truth and River is the scheduler. A job is only a hint: "look at
+// this rename". It may be lost, duplicated or tampered with; the worst that follows is
+// a second look.
+//
+//   - [Pool] is the workers of one process. NewPool wires it, Start runs it, Stop waits
+//     for the calls in flight.
+//   - [Feed] gives River jobs to renames that are due and have none. Loads call it in
+//     their own transaction; each site's feeder calls it every few seconds.
+//   - renameWorker does the four steps of a rename: grant, claim, call, finish. Claims
+//     and finishes of all workers share statements through a batcher.
+//   - decide (outcome.go) is the one place that says what an answer of the API means.
+//   - parker, gate and absence stop the calls of a token that the API refused.
 package jobs
 
 import (
@@ -18,34 +26,33 @@ import (
 )
 
 const (
-	// jobTimeout is above the longest that Work waits for a grant (5 min) plus
-	// a call, so that River never cuts a call short; the call has its own
-	// deadline.
+	// jobTimeout is longer than the longest wait for a grant (5 min) plus a call, so
+	// that River never cuts a call short. Each call has its own deadline.
 	jobTimeout = 15 * time.Minute
 
-	// rescueAfter must be above jobTimeout. Recovery does not wait for it: the
-	// feed gives a dead process's renames new jobs; this only clears away the
-	// old ones, which then find their renames final.
+	// rescueAfter must be longer than jobTimeout. Recovery does not depend on it: the
+	// feed gives a dead process's renames new jobs. The rescue only clears away the old
+	// jobs, which then find their renames final.
 	rescueAfter = 20 * time.Minute
 
-	// fetchCooldown is below River's 100 ms: with few workers (16) a burst of
-	// 120 calls is eight fetches, and the limit should be used to the full.
+	// fetchCooldown is shorter than River's 100 ms: with 16 workers a burst of 120 calls
+	// takes eight fetches, and the limit should be used fully.
 	fetchCooldown = 20 * time.Millisecond
 
-	// maxLeaderSkew is how far this machine's clock may be from the database's
-	// for the process to lead: River's leader schedules, rescues and cleans by
-	// its own clock.
+	// maxLeaderSkew is how far this machine's clock may differ from the database's for
+	// the process to be River's leader, which schedules, rescues and cleans by its own
+	// clock.
 	maxLeaderSkew = 30 * time.Second
 
-	// River's finished jobs are of no use to us (results are in our tables);
-	// an hour lets people look at them in River UI, and keeps river_job small.
+	// jobRetention keeps finished jobs for an hour, for people who look at River UI.
+	// relabel does not need them: the results are in our tables.
 	jobRetention = time.Hour
 
-	// discardedRetention keeps what should never happen for a week.
+	// discardedRetention keeps discarded jobs for a week: there should be none.
 	discardedRetention = 7 * 24 * time.Hour
 )
 
-// NewInsertClient makes a client that can only insert: for loading.
+// NewInsertClient makes a client that only inserts jobs, for loads.
 func NewInsertClient(d *db.DB, log *slog.Logger) (*Client, error) {
 	client, err := river.NewClient(riverpgxv5.New(d.Pool()), &river.Config{Schema: db.Schema, Logger: log})
 	if err != nil {
@@ -64,7 +71,7 @@ type clientParams struct {
 	mayLead   bool
 }
 
-// newWorkClient makes the client that works this process's queues.
+// newWorkClient makes the client that works the queues of this process.
 func newWorkClient(p clientParams) (*Client, error) {
 	workers := river.NewWorkers()
 	if err := river.AddWorkerSafely(workers, p.worker); err != nil {

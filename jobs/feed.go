@@ -16,24 +16,24 @@ import (
 )
 
 const (
-	// cancelChunk is how many renames of a cancelled batch end in one statement.
+	// cancelChunk is how many renames of a cancelled batch one statement ends.
 	cancelChunk = 10_000
 
-	// acceptChunks is how many chunks of a batch are accepted in one turn: a second
-	// or so, as the feed waits for it.
+	// acceptChunks is how many chunks of a batch are accepted before the feed goes on:
+	// about a second's work.
 	acceptChunks = 10
 
-	// feedTime bounds a chunk of the cancelled and one feed, each. Thousands of rows
-	// take a second or two: after that the connection is dead.
+	// feedTime bounds each step of a feed. Thousands of rows take a second or two; after
+	// feedTime the connection is taken for dead.
 	feedTime = 30 * time.Second
 
 	// insertChunk is how many jobs are inserted at once: River reads each back whole,
 	// and the answer must fit into a socket's buffer, as db.FeedAtOnce says.
 	insertChunk = 250
 
-	// DefaultWindow is how many renames of a site have a job at most (for each
-	// priority that pushes in front, and a tenth for each that waits behind): enough for minutes of work at any limit,
-	// and river_job stays small.
+	// DefaultWindow bounds the renames of a site that have a job, for each priority; later
+	// priorities get a tenth of it. It is enough for minutes of work at any limit, and
+	// keeps river_job small.
 	DefaultWindow = 10_000
 )
 
@@ -85,15 +85,15 @@ func insert(ctx context.Context, tx pgx.Tx, client *Client, queue string, rows [
 	return db.MakeDue(ctx, tx, ids)
 }
 
-// feeder tops up one site's jobs: as rows finish, when one is due again, and
-// every few seconds.
+// feeder keeps one site supplied with jobs. It feeds as rows finish, when a row is due
+// again, and every few seconds.
 type feeder struct {
 	feederConfig
 
 	mu       sync.Mutex
 	next     time.Time
 	sinceFed int
-	owed     int // calls that later priorities have had no share of yet
+	owed     int // calls made since later priorities last got their share
 	wake     chan struct{}
 }
 
@@ -113,8 +113,8 @@ func newFeeder(cfg feederConfig) *feeder {
 	return &feeder{feederConfig: cfg, wake: make(chan struct{}, 1)}
 }
 
-// finished counts a rename that ended; a quarter of the window makes a feed
-// worth its two scans of the window.
+// finished counts a rename that ended. After a quarter of the window it wakes the feed:
+// by then a feed is worth its two scans of the window.
 func (f *feeder) finished() {
 	f.mu.Lock()
 	f.sinceFed++
@@ -129,8 +129,8 @@ func (f *feeder) finished() {
 	}
 }
 
-// wakeIn feeds again after d, and what River needs to complete the job that
-// asks: a feed before that takes its rename for one with a live job.
+// wakeIn schedules a feed after d plus FeedSettle. Sooner, the calling job would still
+// look live and its rename would be skipped.
 func (f *feeder) wakeIn(d time.Duration) {
 	at := time.Now().Add(max(d, 0) + f.times.FeedSettle)
 	f.mu.Lock()
@@ -206,8 +206,8 @@ func (f *feeder) feed(ctx context.Context) error {
 	return err
 }
 
-// accept goes on with a batch whose loading process is gone, some chunks a turn:
-// what is accepted may be fed.
+// accept continues with a batch whose loading process is gone, some chunks at a time,
+// so that its rows may be fed.
 func (f *feeder) accept(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, feedTime)
 	defer cancel()
@@ -227,9 +227,9 @@ func (f *feeder) endCancelled(ctx context.Context) error {
 	return err
 }
 
-// share lets renames of later priorities go first, one for every so many calls
-// that this process has made. Where none of them wait nothing is owed: a batch
-// that comes later has no claim to what was before it.
+// share lets renames of later priorities go first, one for every ShareOf calls of this
+// process. If nothing of a later priority waits, the debt is cleared; a batch added
+// later gets no credit for earlier calls.
 func (f *feeder) share(ctx context.Context, tx pgx.Tx, p db.FeedParams) error {
 	f.mu.Lock()
 	n := f.owed / db.ShareOf

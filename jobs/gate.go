@@ -5,14 +5,14 @@ import (
 	"sync"
 )
 
-// gate stops the calls of a site in this process, at once and without the database:
-// while a refusal of its token is being written, and while the process leaves the
-// site to others, which have a token that is taken. Who waits holds no connection.
+// gate stops the calls of a site in this process at once, without the database: while
+// the refusal of its token is being written, and while other processes work the site
+// with another token. Waiting at the gate holds no connection.
 type gate struct {
 	mu      sync.Mutex
-	closed  int           // by so many refusals
-	left    bool          // to others
-	changed chan struct{} // closed, and made anew, at each change
+	closed  int           // how many refusals hold it closed
+	left    bool          // the site is left to other processes
+	changed chan struct{} // closed and replaced at each change
 
 	stopping chan struct{}
 	stopOnce sync.Once
@@ -24,7 +24,7 @@ func (g *gate) close() { g.change(func() { g.closed++ }) }
 
 func (g *gate) open() { g.change(func() { g.closed-- }) }
 
-// leave and comeBack begin and end the time in which others work the site alone.
+// leave and comeBack begin and end the time in which other processes work the site alone.
 func (g *gate) leave() { g.change(func() { g.left = true }) }
 
 func (g *gate) comeBack() { g.change(func() { g.left = false }) }
@@ -40,15 +40,15 @@ func (g *gate) change(fn func()) {
 // stop ends all waiting: the process shuts down.
 func (g *gate) stop() { g.stopOnce.Do(func() { close(g.stopping) }) }
 
-// isOpen tells whether a call may be made now.
+// isOpen reports whether a call may be made now.
 func (g *gate) isOpen() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.closed == 0 && !g.left
 }
 
-// wait tells whether the gate is open. Where it will not be soon (the process stops,
-// or has left the site to others) or ctx ends, it is not.
+// wait waits for the gate to open, and reports whether it did. It gives up if the
+// process stops or has left the site, or if ctx ends.
 func (g *gate) wait(ctx context.Context) bool {
 	for {
 		g.mu.Lock()
@@ -67,7 +67,7 @@ func (g *gate) wait(ctx context.Context) bool {
 	}
 }
 
-// until is ctx until the process stops.
+// until returns a context that also ends when the process stops.
 func (g *gate) until(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {

@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	// maxFailures is how many real failures a rename may have. With the
-	// back-off below the tenth comes some seven minutes after the first, thirteen
-	// at most: longer than a hiccup, and a longer outage opens the breaker.
+	// maxFailures is how many real failures a rename may have. With the back-off below
+	// the tenth comes about seven minutes after the first, thirteen at most. That covers
+	// short outages; a longer one opens the breaker.
 	maxFailures = 10
 
-	// A 409 is a race with another writer and a 200 for another asset is a
-	// broken cache: both clear up at once or not at all.
+	// A 409 is a race with another writer, and a 200 for another asset is a broken
+	// cache. Both pass quickly or not at all.
 	maxConflicts   = 3 + 1 // retried three times
 	maxWrongAssets = 2 + 1 // retried twice
 
@@ -26,12 +26,11 @@ const (
 	firstBackoff = 2 * time.Second
 	lastBackoff  = 5 * time.Minute
 
-	// laneWait is how long a 429 without Retry-After stops the lane: Webflow's
-	// window.
+	// laneWait is how long a 429 without Retry-After blocks the lane: Webflow's window.
 	laneWait = time.Minute
 
-	// minLaneWait is for a 429 that asks for no wait at all: without one the same
-	// call would come back at once, as often as the API can refuse it.
+	// minLaneWait is for a 429 with a Retry-After of 0: without a wait the same call would
+	// be repeated as fast as the API can refuse it.
 	minLaneWait = time.Second
 )
 
@@ -58,14 +57,14 @@ type outcome struct {
 	Status  string        // the rename's: succeeded, failed, or pending to be sent again
 	Delay   time.Duration // before it is sent again
 	Failure bool          // counts against maxFailures
-	Health  db.Health     // what it says of the API; too many ill ones in a row open the breaker
+	Health  db.Health     // of the API; too many ill answers in a row open the breaker
 	Unknown bool          // the call might still land
-	Block   time.Duration // stops the lane, in every process
+	Block   time.Duration // how long the lane is blocked, in every process
 	Park    string        // parks the site: why, and what to do
 }
 
-// decide is the one place where an answer gets its meaning. failures counts the
-// rename's earlier real failures, jitter is a random number in [0, 1).
+// decide is the one place that says what an answer means. failures counts the rename's
+// earlier real failures; jitter is a random number in [0, 1).
 func decide(err error, failures int, jitter float64) outcome {
 	if err == nil {
 		return outcome{Name: outcomeSucceeded, Status: statusSucceeded, Health: db.Well}
@@ -113,8 +112,8 @@ func (o outcome) is(h db.Health) outcome {
 	return o
 }
 
-// probed is the same outcome for the one call that an open breaker let
-// through: the next probe comes when the breaker says, whichever row that is.
+// probed is the outcome for a probe, the one call that an open breaker lets through. A
+// failure costs the row no attempt; the breaker decides when the next probe is sent.
 func (o outcome) probed() outcome {
 	if o.Health == db.Ill {
 		o.Status, o.Delay, o.Failure = statusPending, 0, false
@@ -122,8 +121,8 @@ func (o outcome) probed() outcome {
 	return o
 }
 
-// backoff after failures earlier ones: full jitter, so that rows that failed
-// together do not come back together.
+// backoff is the wait after so many earlier failures. It has full jitter, so that rows
+// that failed together are not sent again together.
 func backoff(failures int, jitter float64) time.Duration {
 	limit := lastBackoff
 	if failures < 8 { // 2 s doubled eight times is above 5 min
@@ -132,7 +131,7 @@ func backoff(failures int, jitter float64) time.Duration {
 	return time.Duration(jitter * float64(limit))
 }
 
-// retryAfter is what the answer asked for: a 429 or a 503.
+// retryAfter is the wait that the answer (a 429 or a 503) asked for.
 func retryAfter(e *webflow.Error, otherwise time.Duration) time.Duration {
 	if e.Meta.RetryAfter.Present {
 		return e.Meta.RetryAfter.After
@@ -151,7 +150,7 @@ func parkReason(e *webflow.Error) string {
 	return fmt.Sprintf("%s; %s, then `relabel site resume`", what, todo)
 }
 
-// finishOf puts a call and its meaning into the record that is written.
+// finishOf makes the record of a call and its outcome.
 func finishOf(c db.Claim, asset webflow.Asset, meta webflow.Meta, err error, o outcome) db.Finish {
 	f := db.Finish{
 		RenameID: c.RenameID, Fence: c.Fence, Status: o.Status, Outcome: o.Name, Called: true,
@@ -176,11 +175,11 @@ func finishOf(c db.Claim, asset webflow.Asset, meta webflow.Meta, err error, o o
 	return f
 }
 
-// maxAppliedName is the longest name that intake takes, in bytes; an answer may
-// hold anything.
+// maxAppliedName bounds the name of an answer, in bytes. It is the longest name that
+// intake accepts; an answer may hold anything.
 const maxAppliedName = 4 << 10
 
-// storable is text that PostgreSQL's text and json take: no NUL, valid UTF-8. One
+// storable makes text fit for PostgreSQL's text and json: valid UTF-8 without NUL. An
 // answer that can't be stored would be asked for again and again.
 func storable(text string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", ""), "\uFFFD")

@@ -10,17 +10,17 @@ import (
 	"relabel/internal/failpoint"
 )
 
-// parkRetry is between two tries to write a refusal: the site's row is held by
-// somebody, or the database is away.
+// parkRetry is the pause between two tries to write a refusal: another transaction
+// holds the site's row, or the database is away.
 const parkRetry = 250 * time.Millisecond
 
-// parker writes that a site's token was refused: one goroutine for all its workers,
-// however many had the same answer, so that they take one connection of the pool
-// and not all. Until it is written the token makes no call in this process.
+// parker records that the API refused a site's token. One goroutine does it for all
+// workers of the site, so that many refusals at once take one connection of the pool.
+// Until the refusal is recorded the token makes no call in this process.
 type parker struct {
 	parkerConfig
 
-	asked chan *parking // one slot: there is one at a time
+	asked chan *parking // one slot: only one parking at a time
 
 	mu      sync.Mutex
 	pending *parking
@@ -31,7 +31,7 @@ type parkerConfig struct {
 	site        db.Site
 	fingerprint string
 	gate        *gate   // the site's
-	gates       []*gate // of all sites that are worked with the token, this one too
+	gates       []*gate // of all sites with this token, this one included
 	log         *slog.Logger
 }
 
@@ -45,8 +45,8 @@ func newParker(cfg parkerConfig) *parker {
 	return &parker{parkerConfig: cfg, asked: make(chan *parking, 1)}
 }
 
-// park returns when the refusal of a call that was sent then is written. When ctx ends or the process stops before
-// that, it may never be: then the next call is refused too.
+// park returns when the refusal of a call sent at that time is recorded. If ctx ends or
+// the process stops first it may never be recorded; then the next call is refused too.
 func (p *parker) park(ctx context.Context, reason string, sent time.Time) {
 	select {
 	case <-p.begin(reason, sent).written:
@@ -55,7 +55,7 @@ func (p *parker) park(ctx context.Context, reason string, sent time.Time) {
 	}
 }
 
-// begin closes the gates, unless a parking is under way: then it is that one.
+// begin closes the gates and starts a parking, or returns the one under way.
 func (p *parker) begin(reason string, sent time.Time) *parking {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -69,7 +69,7 @@ func (p *parker) begin(reason string, sent time.Time) *parking {
 	return p.pending
 }
 
-// run writes what is asked for until ctx ends.
+// run records refusals until ctx ends.
 func (p *parker) run(ctx context.Context) {
 	for {
 		select {
@@ -84,8 +84,7 @@ func (p *parker) run(ctx context.Context) {
 	}
 }
 
-// write tries until it is written or ctx ends: without it, calls would go on being
-// refused.
+// write repeats until the refusal is recorded or ctx ends.
 func (p *parker) write(ctx context.Context, one *parking) bool {
 	for told := false; ; told = true {
 		failpoint.Hit("parking")
@@ -96,7 +95,7 @@ func (p *parker) write(ctx context.Context, one *parking) bool {
 			return true
 		}
 		if !told && ctx.Err() == nil {
-			p.log.Warn("a refused token makes no calls; the site is parked as soon as the database lets it", "site", p.site.Name, "error", err)
+			p.log.Warn("the API refused the token: no more calls; the site is parked as soon as the database allows it", "site", p.site.Name, "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -106,8 +105,8 @@ func (p *parker) write(ctx context.Context, one *parking) bool {
 	}
 }
 
-// ago goes by the clock that says more: one stands still while a laptop sleeps, the
-// other may be set.
+// ago uses both clocks and takes the longer time: the monotonic clock stops while a
+// laptop sleeps, and the wall clock may be changed.
 func (o *parking) ago() time.Duration {
 	now := time.Now()
 	return max(now.Sub(o.since), now.Round(0).Sub(o.since.Round(0)))

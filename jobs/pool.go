@@ -18,9 +18,9 @@ import (
 	"relabel/internal/webflow"
 )
 
-// DefaultConcurrency is the workers of a process and site. Calls in flight are
-// rate times latency: at 2/s and 0.5 s it is one; 16 make a burst quick without
-// four processes holding hundreds of waiting jobs.
+// DefaultConcurrency is the number of workers for each site of a process. Calls in
+// flight are rate times latency: one at 2/s and 0.5 s. 16 make a burst quick, and four
+// processes then hold no more than 64 waiting jobs.
 const DefaultConcurrency = 16
 
 // SiteConfig is a site to work, with the client of its token.
@@ -43,25 +43,25 @@ type Config struct {
 	Version     string
 	Logger      *slog.Logger
 
-	// Kinds registers the workers of other kinds of jobs, and Queues are where they
-	// are worked here, with their workers. Every process registers all kinds, worked
-	// here or not: River's leader throws away jobs of a kind that it does not know.
+	// Kinds registers the workers of other kinds of jobs. Queues are the queues of those
+	// kinds that this process works, with their number of workers. Every process
+	// registers all kinds: River's leader discards jobs of a kind that it does not know.
 	Kinds  func(*river.Workers) error
 	Queues map[string]int
 }
 
-// Limits say when failures stop more than their own row. 0 switches one off.
+// Limits say when failures stop more than their own row. 0 turns a limit off.
 type Limits struct {
 	Breaker     int     // transient failures in a row, on a site, that open its breaker
 	SameFailure float64 // share of a batch's last 200 rows failed for one cause that pauses the batch
 }
 
-// DefaultLimits say that twenty failures in a row are no accident, and a cause that
-// fails every second row wants a person.
+// DefaultLimits are the limits unless a flag says otherwise: twenty failures in a row
+// are no accident, and a cause that fails every second row needs a person.
 func DefaultLimits() Limits { return Limits{Breaker: 20, SameFailure: 0.5} }
 
-// Pool is the workers of one process: the River client, a lane a token, a
-// feeder a site, the grouped claims and finishes, and the heartbeat.
+// Pool is the workers of one process: the River client, a lane for each token, and for
+// each site a feeder, its batchers and its parker; and the heartbeat.
 type Pool struct {
 	cfg     Config
 	process db.Process
@@ -74,8 +74,8 @@ type Pool struct {
 	stopOnce   sync.Once
 }
 
-// siteRun is what working one site takes. Each site has its own groups: a
-// statement that waits for a lock on one site's rows keeps no other site waiting.
+// siteRun is what working one site takes. Each site has its own batchers, so that a
+// statement that waits for a lock on one site's rows delays no other site.
 type siteRun struct {
 	site        db.Site
 	fingerprint string // of its token
@@ -83,13 +83,13 @@ type siteRun struct {
 	lane        *throttle.Lane
 	feeder      *feeder
 	claims      *batcher[int64, db.Claim]
-	finishes    *batcher[db.Finish, string] // answers the status that the rename got; empty: the lease was lost
+	finishes    *batcher[db.Finish, string] // answers the rename's new status; empty: the lease was lost
 	gate        *gate
 	parker      *parker
 	absence     *absence
 }
 
-// NewPool wires a pool; Start runs it. It asks the database for its clock.
+// NewPool wires a pool; Start runs it. It reads the database's clock once.
 func NewPool(ctx context.Context, cfg Config) (*Pool, error) {
 	cfg.Concurrency = orDefault(cfg.Concurrency, DefaultConcurrency)
 	cfg.Window = orDefault(cfg.Window, DefaultWindow)
@@ -131,7 +131,7 @@ func NewPool(ctx context.Context, cfg Config) (*Pool, error) {
 }
 
 // newParkers gives each site its parker. A refusal stops all sites that share the
-// token until it is written.
+// token until it is recorded.
 func (p *Pool) newParkers() {
 	gates := map[string][]*gate{}
 	for _, s := range p.worker.sites {
@@ -189,8 +189,8 @@ func (p *Pool) finish(ctx context.Context, fs []db.Finish) ([]string, error) {
 	return out, err
 }
 
-// inOrder gives each id its claim. One that the database does not know is
-// final: there is nothing to do. So is the second of two equal ids.
+// inOrder returns the claims in the order of ids. An id that the database does not know
+// is final: there is nothing to do. So is the second of two equal ids.
 func inOrder(ids []int64, claims []db.Claim) []db.Claim {
 	byID := make(map[int64]db.Claim, len(claims))
 	for _, c := range claims {
@@ -230,11 +230,11 @@ func (p *Pool) newSiteRun(s SiteConfig) *siteRun {
 // Client is the pool's River client, to load with.
 func (p *Pool) Client() *Client { return p.client }
 
-// ProcessID is what the pool is called in the tables.
+// ProcessID is the pool's id in the tables.
 func (p *Pool) ProcessID() string { return p.process.ID }
 
-// Start registers the process and begins to work; it returns at once or with
-// an error.
+// Start registers the process and begins to work. It returns when the workers run, or
+// with an error.
 func (p *Pool) Start(ctx context.Context) error {
 	for _, s := range p.cfg.Sites {
 		if err := p.cfg.DB.EnsureLane(ctx, s.Site.ID, s.Lane); err != nil {
@@ -288,16 +288,16 @@ func (p *Pool) beat(ctx context.Context) {
 	}
 }
 
-// beatOnce does not wait for a dead connection: the next beat takes another one.
+// beatOnce does not wait for a dead connection: the next beat uses another one.
 func (p *Pool) beatOnce(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	return p.cfg.DB.Beat(ctx, p.process)
 }
 
-// Stop makes no new calls, waits for those in flight, and takes the process off
-// the list. When ctx ends it stops at once: calls in flight are cut, and their
-// renames go on elsewhere. It may be called more than once.
+// Stop makes no new calls, waits for those in flight, and removes the process's row. If
+// ctx ends first it cuts the calls in flight; their renames continue elsewhere. It may
+// be called more than once.
 func (p *Pool) Stop(ctx context.Context) error {
 	var err error
 	p.stopOnce.Do(func() {
@@ -317,7 +317,7 @@ func (p *Pool) Stop(ctx context.Context) error {
 	return err
 }
 
-// hardStopTime is what a hard stop waits for workers to notice.
+// hardStopTime is how long a hard stop waits for the workers to notice.
 const hardStopTime = 3 * time.Second
 
 func (p *Pool) endBackground(ctx context.Context) {

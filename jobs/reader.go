@@ -17,7 +17,7 @@ import (
 	"relabel/internal/webflow"
 )
 
-// maxReadFailures is how often a read is tried: a person waits for it.
+// maxReadFailures bounds the tries of a read: a person waits for it.
 const maxReadFailures = 5
 
 // ReaderConfig of a Reader.
@@ -25,11 +25,11 @@ type ReaderConfig struct {
 	DB          *db.DB
 	Site        SiteConfig
 	CallTimeout time.Duration
-	Worked      bool // by this process's Pool, which has set up the lane: nothing is asserted
+	Worked      bool // this process's Pool works the site, and has set up the lane
 	Logger      *slog.Logger
 }
 
-// Reader makes calls that rename nothing, through the site's lane: they count
+// Reader makes calls that rename nothing. They go through the site's lane and count
 // against the same limit.
 type Reader struct {
 	cfg    ReaderConfig
@@ -62,9 +62,8 @@ func (r *Reader) Close() {
 	r.run.Wait()
 }
 
-// Call makes one read, as often as it takes: a 429 waits with the lane, a
-// transient failure is tried again a few times. call tells the facts of its
-// call.
+// Call makes one read and repeats it where that helps: a 429 waits with the lane, and a
+// transient failure is tried again a few times.
 func (r *Reader) Call(ctx context.Context, call func(context.Context) (webflow.Meta, error)) error {
 	for failures := 0; ; {
 		err := r.Once(ctx, call)
@@ -113,8 +112,7 @@ func (r *Reader) Once(ctx context.Context, call func(context.Context) (webflow.M
 	return callErr
 }
 
-// observeLimit passes on what an answer said of the limit, once its grant is
-// settled.
+// observeLimit passes on the limit that an answer named, once its grant is settled.
 func observeLimit(lane *throttle.Lane, meta webflow.Meta) {
 	if r := meta.RateLimit; r.HasLimit && r.HasRemaining {
 		lane.Observe(throttle.Headers{

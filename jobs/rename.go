@@ -24,14 +24,14 @@ type RenameArgs struct {
 // Kind implements river.JobArgs.
 func (RenameArgs) Kind() string { return "rename" }
 
-// maxGrantWait bounds the wait in place for a grant, well within JobTimeout;
-// then the job ends and the feed gives a new one. It is reached only while
-// the lane is stopped for longer.
+// maxGrantWait bounds a job's wait for a grant, well within jobTimeout. After it the
+// job ends, and the feed gives its rename a new one. Only a lane that stays blocked
+// takes that long.
 const maxGrantWait = 5 * time.Minute
 
-// renameWorker does the four steps: grant, claim, call, finish. Then Work
-// returns and River completes the job in its own time: a crash in between runs
-// the job again, which finds its rename final and does nothing.
+// renameWorker does the four steps of a rename: grant, claim, call, finish. Then Work
+// returns, and River completes the job in its own time. A crash in between runs the
+// job again; it finds its rename final and does nothing.
 type renameWorker struct {
 	river.WorkerDefaults[RenameArgs]
 
@@ -45,7 +45,7 @@ type renameWorker struct {
 	db          *db.DB
 }
 
-// lease is how long a claim keeps others away.
+// lease is how long a claim keeps other workers away.
 func (w *renameWorker) lease() time.Duration { return w.callTimeout + w.leaseMargin }
 
 // Work implements river.Worker.
@@ -83,7 +83,7 @@ func (w *renameWorker) Work(ctx context.Context, job *river.Job[RenameArgs]) (er
 	return w.send(ctx, site, grant, claim, deadline)
 }
 
-// unclaimed sees to what an answer other than "claimed" makes necessary.
+// unclaimed handles the verdicts other than "claimed".
 func (s *siteRun) unclaimed(c db.Claim) {
 	switch c.Verdict {
 	case db.Wait:
@@ -94,10 +94,10 @@ func (s *siteRun) unclaimed(c db.Claim) {
 	}
 }
 
-// grant waits for the right to make one call. Whatever ends the wait early (a
-// stop, a lane that stays closed) ends the job too: its rename is still pending,
-// and the feed gives it another job. No job is snoozed: River would stamp it
-// with this machine's clock.
+// grant waits for the right to make one call. If the wait ends early (a stop, a lane
+// that stays blocked), the job ends too; its rename is still pending, and the feed
+// gives it another job. Jobs are not snoozed: River would date them by this machine's
+// clock.
 func (w *renameWorker) grant(ctx context.Context, site *siteRun) (throttle.Grant, bool) {
 	waitCtx, cancel := context.WithTimeout(ctx, maxGrantWait)
 	defer cancel()
@@ -113,8 +113,8 @@ func (w *renameWorker) grant(ctx context.Context, site *siteRun) (throttle.Grant
 	}
 }
 
-// claim returns until when the lease is ours for certain: by our clock from
-// before the database was asked.
+// claim also returns until when the lease is ours for certain: it counts from before
+// the database was asked.
 func (w *renameWorker) claim(ctx context.Context, site *siteRun, id int64) (db.Claim, throttle.Deadline, error) {
 	deadline := throttle.DeadlineIn(w.lease())
 	c, err := site.claims.do(ctx, id)
@@ -128,9 +128,8 @@ func (w *renameWorker) claim(ctx context.Context, site *siteRun, id int64) (db.C
 	return c, deadline, nil
 }
 
-// giveBack ends a claim without a call. Its job was in another site's queue,
-// where somebody has put it, and the rename must not go out with that site's token;
-// or the token was refused meanwhile.
+// giveBack ends a claim without a call: the token was refused meanwhile, or somebody
+// moved the job into another site's queue, whose token must not send it.
 func giveBack(ctx context.Context, site *siteRun, c db.Claim) error {
 	_, err := site.finishes.do(context.WithoutCancel(ctx), db.Finish{RenameID: c.RenameID, Fence: c.Fence, Status: statusPending})
 	if err != nil {
@@ -139,7 +138,7 @@ func giveBack(ctx context.Context, site *siteRun, c db.Claim) error {
 	return nil
 }
 
-// send makes the call and records what came of it.
+// send makes the call and records its outcome.
 func (w *renameWorker) send(ctx context.Context, site *siteRun, g throttle.Grant, c db.Claim, deadline throttle.Deadline) error {
 	callCtx, cancel := deadline.Context(failpoint.Trace(ctx))
 	result, callErr := site.client.UpdateAsset(callCtx, webflow.UpdateAssetParams{
@@ -169,8 +168,8 @@ func (w *renameWorker) send(ctx context.Context, site *siteRun, g throttle.Grant
 	return nil
 }
 
-// applySiteEffects passes on what the answer means for all others: before the finish, so
-// that no job is fed in between.
+// applySiteEffects blocks the lane or parks the site where the answer asks for it. It
+// comes before the finish, so that the feed gives out no job in between.
 func applySiteEffects(ctx context.Context, site *siteRun, o outcome, sent time.Time) {
 	if o.Block > 0 {
 		site.lane.Block(o.Block)
@@ -180,8 +179,8 @@ func applySiteEffects(ctx context.Context, site *siteRun, o outcome, sent time.T
 	}
 }
 
-// finish does not give up when the job's context ends: the call was made, and
-// its outcome must be told. f.Status becomes what the rename has really got.
+// finish does not stop when the job's context ends: the call was made, and its outcome
+// must be recorded. It sets f.Status to the status that the rename really got.
 func (w *renameWorker) finish(ctx context.Context, site *siteRun, f *db.Finish, sent, answered time.Time) error {
 	now := time.Now()
 	f.SentAgo, f.AnsweredAgo = now.Sub(sent).Seconds(), now.Sub(answered).Seconds()
@@ -195,9 +194,9 @@ func (w *renameWorker) finish(ctx context.Context, site *siteRun, f *db.Finish, 
 	return nil
 }
 
-// afterFinish sees to what an outcome makes necessary: a job when the rename is due
-// again, more jobs when a probe found the API well, a pause when the batch
-// fails for one cause.
+// afterFinish does what an outcome makes necessary: it wakes the feed when the rename
+// is due again or a probe found the API healthy, and pauses the batch when too many of
+// its rows failed for one cause.
 func (w *renameWorker) afterFinish(ctx context.Context, site *siteRun, c db.Claim, f db.Finish) {
 	switch {
 	case c.Probe && f.Health == db.Well:
@@ -218,12 +217,12 @@ func (w *renameWorker) afterFinish(ctx context.Context, site *siteRun, c db.Clai
 	}
 }
 
-// maxErrorText bounds what River keeps of an error.
+// maxErrorText bounds the error text that River keeps.
 const maxErrorText = 2 << 10
 
-// cleanError makes an error's text fit for River's tables: one NUL would make
-// its grouped completion fail for ever, for every job in the group (River's
-// job_executor and completer write errors as jsonb).
+// cleanError makes an error's text safe for River's tables. River writes errors as
+// jsonb (job_executor, completer): one NUL would make its batched completion fail for
+// ever, for every job in the batch.
 func cleanError(err error) error {
 	if err == nil {
 		return nil

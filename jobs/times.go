@@ -7,24 +7,22 @@ import (
 	"relabel/internal/failpoint"
 )
 
-// Times are how long a process waits for itself and for others. All processes of
-// a database have the same; tests shorten them, for what they prove does not
-// depend on their length.
+// Times are the waits and intervals of a pool. All processes of a database use the
+// same; tests shorten them where the result does not depend on their length.
 type Times struct {
-	// LeaseMargin is what the lease and the grant allow beyond the call's own
-	// deadline: the claim's way to the database and back, and the finish's. A
-	// call never outlives its lease.
+	// LeaseMargin is how much longer than a call's deadline its lease and grant last:
+	// time for the claim's and the finish's round trips. A call never outlives its lease.
 	LeaseMargin time.Duration
 
-	// Heartbeat is how often a process says that it lives.
+	// Heartbeat is how often a process records that it is alive.
 	Heartbeat time.Duration
 
 	// Stale is how long after its last heartbeat a process counts as dead.
 	Stale time.Duration
 
-	// FeedEvery is how often a worker process looks for renames without a live
-	// job, whatever else happens. It bounds how long a resumed batch or a
-	// deleted job waits: with River's fetch within a second, to the 5 s promised.
+	// FeedEvery is how often a worker process looks for renames without a live job,
+	// whatever else happens. It bounds how long a resumed batch or a deleted job waits:
+	// with River's fetch a second later, within the 5 s promised.
 	FeedEvery time.Duration
 
 	// FeedSettle is added to a wait, so that River has completed the old job:
@@ -32,7 +30,7 @@ type Times struct {
 	FeedSettle time.Duration
 }
 
-// DefaultTimes are those of every program but the tests'.
+// DefaultTimes are the times of relabel itself.
 func DefaultTimes() Times {
 	return Times{
 		LeaseMargin: failpoint.Time("lease-margin", 15*time.Second),
@@ -43,7 +41,7 @@ func DefaultTimes() Times {
 	}
 }
 
-// orDefault puts the default in the place of each time that is 0.
+// orDefault replaces each time that is 0 by its default.
 func (t Times) orDefault() Times {
 	d := DefaultTimes()
 	return Times{

@@ -9,11 +9,11 @@ import (
 )
 
 const (
-	// watchedRows is how many of a batch's last rows are looked at.
+	// watchedRows is how many of a batch's last rows are watched.
 	watchedRows = 200
 
-	// watchedBatches is how many batches are looked at, those that had a row end
-	// last: rows go out batch by batch, so few are at work at a time. One takes 6 KB,
+	// watchedBatches bounds the batches that are watched: those in which a row ended
+	// last. Rows are sent batch by batch, so few are active at a time. Each takes 6 KB,
 	// and a process may run for months.
 	watchedBatches = 64
 
@@ -21,10 +21,10 @@ const (
 	sampleRows = 3
 )
 
-// failureWatch looks at the last rows that ended in this process, batch by
-// batch, and tells when too many failed for the same cause: most often the
-// wrong site's ids, or a column mixed up, and a person should look before
-// 50,000 calls have said the same. It begins anew with the process.
+// failureWatch watches the last rows that ended in this process, batch by batch. It
+// reports a batch when too many rows failed for the same cause: usually the ids of
+// another site or a wrong column, and a person should look before 50,000 calls fail in
+// the same way. It starts empty with each process.
 type failureWatch struct {
 	share float64 // 0: off
 
@@ -33,7 +33,7 @@ type failureWatch struct {
 	rows    int64 // seen so far
 }
 
-// recentRows is a ring of the last rows' causes; empty for one that did well.
+// recentRows is a ring of the last rows' causes; the cause of a success is empty.
 type recentRows struct {
 	causes [watchedRows]string
 	assets [watchedRows]string
@@ -47,8 +47,8 @@ func newFailureWatch(share float64) *failureWatch {
 	return &failureWatch{share: share, batches: map[int64]*recentRows{}}
 }
 
-// ended takes in a row, and returns why its batch should be paused, or nothing.
-// After it has said so it forgets the batch: a resumed one gets a new chance.
+// ended adds a row, and returns why its batch should be paused, or "". Then it forgets
+// the batch, so that a resumed batch starts afresh.
 func (w *failureWatch) ended(batch int64, assetID string, f db.Finish) string {
 	if w.share <= 0 || f.Status == statusPending || f.Status == "" {
 		return ""
@@ -65,8 +65,8 @@ func (w *failureWatch) ended(batch int64, assetID string, f db.Finish) string {
 		r.counts[cause], watchedRows, cause, strings.Join(r.samples(cause), ", "))
 }
 
-// of gives a batch's rows. For a new one the batch goes that has had none for the
-// longest time: it has ended, most likely.
+// of returns a batch's rows. A new batch replaces the one that had no row end for the
+// longest time, which has most likely ended.
 func (w *failureWatch) of(batch int64) *recentRows {
 	r := w.batches[batch]
 	if r == nil {
