@@ -19,7 +19,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/rs/zerolog"
 
 	"relabel/db"
 	"relabel/internal/embedpg"
@@ -47,7 +46,6 @@ func TestMain(m *testing.M) { os.Exit(run(m)) }
 func run(m *testing.M) (code int) {
 	flag.Parse()
 	must(flag.Set("test.parallel", atOnce))
-	zerolog.SetGlobalLevel(zerolog.Disabled) // toxiproxy's toxics log by themselves
 	dir, err := os.MkdirTemp("", "relabel-chaos-")
 	must(err)
 	must(os.Chmod(dir, 0o755))

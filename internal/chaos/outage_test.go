@@ -123,7 +123,7 @@ func TestNoDatabase(t *testing.T) {
 func (s *stage) proxyDatabase() *proxy {
 	s.Helper()
 	p := newProxy(s, hostOf(s.T, s.dbURL))
-	s.dbURL = at(s.T, s.dbURL, p.Listen)
+	s.dbURL = at(s.T, s.dbURL, p.addr)
 	return p
 }
 
@@ -131,7 +131,7 @@ func (s *stage) proxyDatabase() *proxy {
 func (s *stage) proxyAPI() *proxy {
 	s.Helper()
 	p := newProxy(s, hostOf(s.T, s.apiURL))
-	s.apiURL = at(s.T, s.apiURL, p.Listen)
+	s.apiURL = at(s.T, s.apiURL, p.addr)
 	return p
 }
 

@@ -70,8 +70,6 @@ type randomRun struct {
 	direct   []string // of those that reach the database straight
 	database *proxy
 	network  *proxy // before the API
-	dbHole   *hole  // before the database's proxy
-	apiHole  *hole
 	workers  []*process
 	others   []*process // that may stand still
 	loads    int
@@ -88,7 +86,7 @@ func newRandomRun(t *testing.T, seed uint64) *randomRun {
 	s := newStage(t, 40, time.Second)
 	direct := "DATABASE_URL=" + s.dbURL
 	r := &randomRun{
-		stage: s, database: s.proxyDatabase(), network: s.proxyAPI(), dbHole: s.throughHole(), apiHole: s.apiThroughHole(),
+		stage: s, database: s.proxyDatabase(), network: s.proxyAPI(),
 		seed: seed, rnd: rand.New(rand.NewPCG(seed, 1)), loadRnd: rand.New(rand.NewPCG(seed, 2)),
 		rates: []rateSet{{Rate: db.Rate{Calls: s.limit, Window: s.window, Fixed: true}}},
 		done:  map[string]int{}, cancelled: map[int64]time.Time{}, retried: map[int64]bool{},
@@ -197,12 +195,7 @@ func (r *randomRun) endsOrDies(p *process) {
 
 // idle lets a random time go by.
 func (r *randomRun) idle(rnd *rand.Rand, most time.Duration) {
-	pause := time.NewTimer(time.Duration(rnd.Int64N(int64(most))))
-	defer pause.Stop()
-	select {
-	case <-r.Context().Done():
-	case <-pause.C:
-	}
+	pause(r.Context(), time.Duration(rnd.Int64N(int64(most))))
 }
 
 // collidingRows have a value that no other row ever has.

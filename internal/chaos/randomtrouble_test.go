@@ -28,13 +28,13 @@ func (r *randomRun) troubles() []trouble {
 		{"continue", r.wakeAll},
 		{"API faults", r.apiFaults},
 		{"API well", func() { r.api.SetChances() }},
-		{"API network", func() { r.network.heal(); r.network.add(r.randomToxic()) }},
+		{"API network", func() { r.network.disturb(r.randomFault()) }},
 		{"API connections cut", r.network.cut},
-		{"database network", func() { r.database.heal(); r.database.add(r.randomToxic()) }},
+		{"database network", func() { r.database.disturb(r.randomFault()) }},
 		{"database connections cut", r.database.cut},
 		{"networks well", func() { r.network.heal(); r.database.heal() }},
-		{"packets to the database lost", func() { r.swallow(r.dbHole) }},
-		{"packets to the API lost", func() { r.swallow(r.apiHole) }},
+		{"packets to the database lost", func() { r.swallow(r.database) }},
+		{"packets to the API lost", func() { r.swallow(r.network) }},
 		{"another limit", r.setRate},
 		{"jobs", r.tamperJobs},
 		{"pause", func() { r.setBatch("paused", "active") }},
@@ -86,20 +86,20 @@ func (r *randomRun) apiFaults() {
 	r.api.SetChances(chances...)
 }
 
-// randomToxic is one of toxiproxy's, in milliseconds and bytes.
-func (r *randomRun) randomToxic() toxic {
-	list := []toxic{
-		{Type: "latency", Attributes: map[string]int{"latency": 50, "jitter": 50}},
-		{Type: "reset_peer", Attributes: map[string]int{"timeout": 300}},
-		{Type: "limit_data", Attributes: map[string]int{"bytes": 2000}},
-		{Type: "slicer", Attributes: map[string]int{"average_size": 30, "size_variation": 10, "delay": 100}},
-		{Type: "slow_close", Attributes: map[string]int{"delay": 300}},
-		{Type: "bandwidth", Attributes: map[string]int{"rate": 20}},
+// randomFault disturbs some of the connections.
+func (r *randomRun) randomFault() fault {
+	list := []fault{
+		{delay: 100 * time.Millisecond},
+		{delay: 600 * time.Millisecond, reset: true},
+		{limit: 2000},
+		{delay: 200 * time.Microsecond, piece: 30},
+		{slowClose: 300 * time.Millisecond},
+		{delay: 100 * time.Millisecond, piece: 1000}, // 20 KB/s
 	}
-	x := list[r.rnd.IntN(len(list))]
-	x.Stream = []string{"upstream", "downstream"}[r.rnd.IntN(2)]
-	x.Toxicity = 0.3
-	return x
+	f := list[r.rnd.IntN(len(list))]
+	f.upstream = r.rnd.IntN(2) == 0
+	f.share = 0.3
+	return f
 }
 
 func (r *randomRun) tamperJobs() {
@@ -167,10 +167,10 @@ func (r *randomRun) brokenRetry(action string) {
 }
 
 // swallow loses all packets for a while, without a word to either end.
-func (r *randomRun) swallow(h *hole) {
-	h.dies(true)
+func (r *randomRun) swallow(p *proxy) {
+	p.silence(true)
 	r.idle(r.rnd, 3*time.Second)
-	h.dies(false)
+	p.silence(false)
 }
 
 // someRows are about a tenth of the rows of an open batch, or of all batches.
