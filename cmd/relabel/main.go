@@ -12,8 +12,8 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)                            // a second signal ends the process at once
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // a reader that goes (| head) is an error of writing
+	context.AfterFunc(ctx, stop)                            // restores the default: a second signal ends the process at once
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // when the reader ends (| head), writing returns an error instead
 	os.Exit(cli.Run(ctx, cli.Params{
 		Args: os.Args[1:], In: os.Stdin, Out: os.Stdout, Err: os.Stderr, LookupEnv: os.LookupEnv,
 	}))

@@ -1,8 +1,21 @@
-// Package config reads every environment variable that relabel knows, in one
-// place, and holds their defaults.
+// Package config reads relabel's environment variables. No other package reads them,
+// and all defaults are here.
+//
+// Read returns a checked Config once, at the start of a command. A variable that is
+// empty counts as not set, because compose files set variables to nothing.
+//
+//	DATABASE_URL          Config.DatabaseURL; default: the private PostgreSQL
+//	RELABEL_STATE_DIR     Config.StateDir; default: chosen by package embedpg
+//	RELABEL_SOURCE_URL    Config.SourceURL
+//	RELABEL_CALL_TIMEOUT  Config.CallTimeout; default 30s
+//	WEBFLOW_API_URL       Config.APIURL; default webflow.DefaultBaseURL
+//	WEBFLOW_RATE_LIMIT    Config.Rate and Config.RateGiven; default: learned from the API
+//	WEBFLOW_TOKEN, WEBFLOW_TOKEN_FILE
+//	                      Config.Token, which also reads the variable or the file of a site
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -15,50 +28,51 @@ import (
 const (
 	defaultCallTimeout = 30 * time.Second
 
-	// Below a second no answer comes in time.
-	minCallTimeout = time.Second
+	minCallTimeout = time.Second // hardly any answer arrives sooner
 	maxCallTimeout = db.MaxCallTime
 )
 
-// Config is the environment, checked.
+// Config is the checked environment.
 type Config struct {
 	DatabaseURL string // empty: the private PostgreSQL
 	StateDir    string // of the private PostgreSQL; empty: its default
 	SourceURL   string // the PostgreSQL that --sql reads from
 	APIURL      string
 	Rate        Rate
-	RateGiven   bool // WEBFLOW_RATE_LIMIT was set
+	RateGiven   bool // WEBFLOW_RATE_LIMIT is set
 	CallTimeout time.Duration
 
-	lookup func(string) (string, bool)
+	env environment
 }
 
-// Read checks the environment. lookup is os.LookupEnv, or a test's.
+// Read reads and checks the environment. lookup is os.LookupEnv, or a test's own.
 func Read(lookup func(string) (string, bool)) (Config, error) {
-	get := func(name, otherwise string) string {
-		if v, ok := lookup(name); ok && v != "" {
-			return v
-		}
-		return otherwise
-	}
+	env := environment(lookup)
+	rate := env.get("WEBFLOW_RATE_LIMIT")
 	cfg := Config{
-		DatabaseURL: get("DATABASE_URL", ""),
-		StateDir:    get("RELABEL_STATE_DIR", ""),
-		SourceURL:   get("RELABEL_SOURCE_URL", ""),
-		APIURL:      get("WEBFLOW_API_URL", webflow.DefaultBaseURL),
-		CallTimeout: defaultCallTimeout,
-		lookup:      lookup,
+		DatabaseURL: env.get("DATABASE_URL"),
+		StateDir:    env.get("RELABEL_STATE_DIR"),
+		SourceURL:   env.get("RELABEL_SOURCE_URL"),
+		APIURL:      cmp.Or(env.get("WEBFLOW_API_URL"), webflow.DefaultBaseURL),
+		RateGiven:   rate != "",
+		env:         env,
 	}
-	rate := get("WEBFLOW_RATE_LIMIT", "")
-	cfg.RateGiven = rate != ""
 	var err error
 	if cfg.Rate, err = ParseRate(rate); err != nil {
 		return cfg, fmt.Errorf("WEBFLOW_RATE_LIMIT: %w", err)
 	}
-	if cfg.CallTimeout, err = parseTimeout(get("RELABEL_CALL_TIMEOUT", "")); err != nil {
+	if cfg.CallTimeout, err = parseTimeout(env.get("RELABEL_CALL_TIMEOUT")); err != nil {
 		return cfg, fmt.Errorf("RELABEL_CALL_TIMEOUT: %w", err)
 	}
 	return cfg, nil
+}
+
+type environment func(string) (string, bool)
+
+// get returns "" for a variable that is empty or not set.
+func (e environment) get(name string) string {
+	v, _ := e(name)
+	return v
 }
 
 func parseTimeout(s string) (time.Duration, error) {
@@ -72,17 +86,18 @@ func parseTimeout(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// ErrNoToken says that no token is set.
+// ErrNoToken means that no token is set, or that its file can't be read.
 var ErrNoToken = errors.New("no Webflow token")
 
-// TokenSource names where a site's token is: an environment variable or a
-// file. Both empty: WEBFLOW_TOKEN, else the file named by WEBFLOW_TOKEN_FILE.
+// TokenSource names the environment variable or the file that holds a site's token.
+// If both are empty, it is WEBFLOW_TOKEN, or else the file named by
+// WEBFLOW_TOKEN_FILE.
 type TokenSource struct {
 	Env, File string
 }
 
-// Token reads a token. It is kept in nothing but memory. The error names the
-// variable or the file, and never what it holds.
+// Token reads a site's token. Errors name the variable or the file, and never its
+// content.
 func (c Config) Token(src TokenSource) (webflow.Token, error) {
 	switch {
 	case src.File != "":
@@ -90,18 +105,18 @@ func (c Config) Token(src TokenSource) (webflow.Token, error) {
 	case src.Env != "":
 		return c.tokenEnv(src.Env)
 	}
-	if v, ok := c.lookup("WEBFLOW_TOKEN"); ok && v != "" {
+	if c.env.get("WEBFLOW_TOKEN") != "" {
 		return c.tokenEnv("WEBFLOW_TOKEN")
 	}
-	if path, ok := c.lookup("WEBFLOW_TOKEN_FILE"); ok && path != "" {
+	if path := c.env.get("WEBFLOW_TOKEN_FILE"); path != "" {
 		return tokenFile(path)
 	}
 	return webflow.Token{}, fmt.Errorf("%w: set WEBFLOW_TOKEN, or WEBFLOW_TOKEN_FILE to a file that holds it", ErrNoToken)
 }
 
 func (c Config) tokenEnv(name string) (webflow.Token, error) {
-	v, ok := c.lookup(name)
-	if !ok || v == "" {
+	v := c.env.get(name)
+	if v == "" {
 		return webflow.Token{}, fmt.Errorf("%w: the variable %s is not set", ErrNoToken, name)
 	}
 	t, err := webflow.NewToken(v)
@@ -123,8 +138,8 @@ func tokenFile(path string) (webflow.Token, error) {
 	return t, nil
 }
 
-// Rate is a limit on calls.
+// Rate is a rate limit.
 type Rate = db.Rate
 
-// ParseRate reads WEBFLOW_RATE_LIMIT, or a site's own limit.
+// ParseRate parses WEBFLOW_RATE_LIMIT, or the limit that is set for a site.
 func ParseRate(s string) (Rate, error) { return db.ParseRate(s) }

@@ -13,8 +13,8 @@ import (
 
 const token = "0123456789abcdef-a-token"
 
-// environment is a lookup in a table.
-func environment(env map[string]string) func(string) (string, bool) {
+// lookupIn looks variables up in a map.
+func lookupIn(env map[string]string) func(string) (string, bool) {
 	return func(name string) (string, bool) {
 		v, ok := env[name]
 		return v, ok
@@ -23,7 +23,7 @@ func environment(env map[string]string) func(string) (string, bool) {
 
 func TestRead(t *testing.T) {
 	t.Parallel()
-	cfg, err := config.Read(environment(nil))
+	cfg, err := config.Read(lookupIn(nil))
 	require.NoError(t, err)
 	require.Empty(t, cfg.DatabaseURL)
 	require.Equal(t, "https://api.webflow.com/v2", cfg.APIURL)
@@ -31,7 +31,7 @@ func TestRead(t *testing.T) {
 	require.Equal(t, config.Rate{Calls: 60, Window: time.Minute}, cfg.Rate)
 	require.False(t, cfg.RateGiven)
 
-	cfg, err = config.Read(environment(map[string]string{
+	cfg, err = config.Read(lookupIn(map[string]string{
 		"DATABASE_URL": "postgres://db", "RELABEL_STATE_DIR": "/state", "WEBFLOW_API_URL": "http://127.0.0.1/v2",
 		"WEBFLOW_RATE_LIMIT": "120/1m", "RELABEL_CALL_TIMEOUT": "5s",
 	}))
@@ -43,8 +43,8 @@ func TestRead(t *testing.T) {
 	require.Equal(t, config.Rate{Calls: 120, Window: time.Minute, Fixed: true}, cfg.Rate)
 	require.True(t, cfg.RateGiven)
 
-	// A variable that is set to nothing is not set, as in a compose file.
-	cfg, err = config.Read(environment(map[string]string{"WEBFLOW_RATE_LIMIT": "", "RELABEL_CALL_TIMEOUT": "", "WEBFLOW_API_URL": ""}))
+	// An empty variable counts as not set.
+	cfg, err = config.Read(lookupIn(map[string]string{"WEBFLOW_RATE_LIMIT": "", "RELABEL_CALL_TIMEOUT": "", "WEBFLOW_API_URL": ""}))
 	require.NoError(t, err)
 	require.False(t, cfg.RateGiven)
 	require.Equal(t, "https://api.webflow.com/v2", cfg.APIURL)
@@ -57,7 +57,7 @@ func TestReadRefuses(t *testing.T) {
 		"RELABEL_CALL_TIMEOUT": {"30", "999ms", "5m1s", "-30s", "soon"},
 	} {
 		for _, value := range values {
-			_, err := config.Read(environment(map[string]string{name: value}))
+			_, err := config.Read(lookupIn(map[string]string{name: value}))
 			require.ErrorContains(t, err, name, "%q", value)
 			require.ErrorContains(t, err, value)
 		}
@@ -115,7 +115,7 @@ func TestToken(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			cfg, err := config.Read(environment(c.env))
+			cfg, err := config.Read(lookupIn(c.env))
 			require.NoError(t, err)
 			got, err := cfg.Token(c.src)
 			if len(c.errs) == 0 {

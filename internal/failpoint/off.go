@@ -1,9 +1,11 @@
 //go:build !failpoints || !unix
 
-// Package failpoint names the places where a crash is worth a test. In builds
-// with the tag "failpoints" (tests only) the environment variable
-// RELABEL_FAILPOINT kills or stops the process at one of them; in all others
-// nothing of it is left.
+// Package failpoint marks the places in the code where tests kill or stop the process.
+//
+// Production code calls Hit at each of these places, and Time for durations that tests
+// shorten. In builds with the tag "failpoints", which only tests make, the environment
+// variable RELABEL_FAILPOINT chooses one place and what happens there, and
+// RELABEL_TIMES sets durations. In all other builds these functions do nothing.
 package failpoint
 
 import (
@@ -11,11 +13,11 @@ import (
 	"time"
 )
 
-// Hit passes a named place.
+// Hit does nothing in this build.
 func Hit(string) {}
 
-// Time is a time that tests may shorten.
+// Time returns otherwise in this build.
 func Time(_ string, otherwise time.Duration) time.Duration { return otherwise }
 
-// Trace adds the places inside an HTTP call: sending and headers.
+// Trace returns ctx unchanged in this build.
 func Trace(ctx context.Context) context.Context { return ctx }

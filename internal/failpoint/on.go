@@ -1,9 +1,11 @@
 //go:build failpoints && unix
 
-// Package failpoint names the places where a crash is worth a test. In builds
-// with the tag "failpoints" (tests only) the environment variable
-// RELABEL_FAILPOINT kills or stops the process at one of them; in all others
-// nothing of it is left.
+// Package failpoint marks the places in the code where tests kill or stop the process.
+//
+// Production code calls Hit at each of these places, and Time for durations that tests
+// shorten. In builds with the tag "failpoints", which only tests make, the environment
+// variable RELABEL_FAILPOINT chooses one place and what happens there, and
+// RELABEL_TIMES sets durations. In all other builds these functions do nothing.
 package failpoint
 
 import (
@@ -17,14 +19,14 @@ import (
 	"time"
 )
 
-// hits counts how often the chosen place was passed.
+// hits counts how often the process came to the chosen place.
 //
-//nolint:gochecknoglobals // a process dies once
+//nolint:gochecknoglobals // one process has one chosen place
 var hits atomic.Int64
 
-// Hit passes a named place. RELABEL_FAILPOINT is NAME[:N[:ACTION]]: at the N-th
-// pass (default the first) of NAME the process is killed (ACTION kill, the
-// default) or stopped (stop: SIGSTOP, until somebody sends SIGCONT).
+// Hit kills or stops the process if name is the chosen place. RELABEL_FAILPOINT is
+// NAME[:N[:ACTION]]. It acts on the N-th Hit of NAME (default 1). ACTION is kill (the
+// default) or stop (SIGSTOP, until somebody sends SIGCONT).
 func Hit(name string) {
 	place, rest, _ := strings.Cut(os.Getenv("RELABEL_FAILPOINT"), ":")
 	if place != name {
@@ -45,7 +47,8 @@ func Hit(name string) {
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 }
 
-// Time is a time that tests may shorten: RELABEL_TIMES is NAME=DURATION,...
+// Time returns the duration that RELABEL_TIMES (NAME=DURATION,...) has for name, or
+// else otherwise.
 func Time(name string, otherwise time.Duration) time.Duration {
 	for setting := range strings.SplitSeq(os.Getenv("RELABEL_TIMES"), ",") {
 		if which, value, _ := strings.Cut(setting, "="); which == name {
@@ -57,9 +60,9 @@ func Time(name string, otherwise time.Duration) time.Duration {
 	return otherwise
 }
 
-// Trace adds the places inside an HTTP call: sending, with the request in
-// net/http's buffer and not a byte written, and headers. (sent, after the write, is
-// hit where it is made.)
+// Trace adds the places inside an HTTP call: "sending", when the request is in
+// net/http's buffer and nothing is written yet, and "headers". (Package webflow hits
+// "sent" itself, after the write.)
 func Trace(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteRequest:         func(httptrace.WroteRequestInfo) { Hit("sending") },

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// stop stops the process, and this thread at once: of a signal to the process
-// another thread may take note, and this one would go on for a while.
+// stop stops the process, beginning with this thread. A signal to the whole process
+// could reach another thread first, and this one would go on for a while.
 func stop() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -7,5 +7,5 @@ import (
 	"syscall"
 )
 
-// stop stops the process, this thread perhaps a moment later.
+// stop stops the process. This thread may go on for a moment.
 func stop() { _ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) }

@@ -6,29 +6,29 @@ import (
 	"time"
 )
 
-// Deadline is when a right ends: that of a grant, or of a lease. It remembers
-// both clocks of the machine, because neither will do alone: the monotonic one
-// stands still while a laptop sleeps, and the wall clock may be set back. The
-// right has ended when either says so.
+// Deadline is the end of a grant or a lease. It holds a time of both clocks of the
+// machine, because neither is enough: the monotonic clock stops while a laptop
+// sleeps, and the wall clock may be set back. The deadline has passed when it has
+// passed on either clock.
 type Deadline struct {
-	mono time.Time // with a monotonic reading, which is what it is compared by
-	wall time.Time // without one
+	mono time.Time // has a monotonic reading, which comparisons use
+	wall time.Time // has none
 }
 
-// DeadlineIn is d from now. Read it before the database is asked for the
-// right, so that it ends here before it ends there.
+// DeadlineIn returns the deadline d from now. Call it before the request for the
+// grant or the lease, so that it ends here before it ends in the database.
 func DeadlineIn(d time.Duration) Deadline {
 	at := time.Now().Add(d)
 	return Deadline{mono: at, wall: at.Round(0)}
 }
 
-// Passed tells whether the right has ended.
+// Passed reports whether the deadline has passed.
 func (d Deadline) Passed() bool {
 	now := time.Now()
 	return !now.Before(d.mono) || !now.Round(0).Before(d.wall)
 }
 
-// Sooner is the end of two rights held together.
+// Sooner returns a deadline that passes as soon as either of the two does.
 func (d Deadline) Sooner(other Deadline) Deadline {
 	if other.mono.Before(d.mono) {
 		d.mono = other.mono
@@ -39,17 +39,16 @@ func (d Deadline) Sooner(other Deadline) Deadline {
 	return d
 }
 
-// Context is for the HTTP call made with the right: it ends at the deadline.
+// Context returns a context for the HTTP call, which ends at the deadline.
 //
-// Its timer stands still while the machine sleeps, and fires some time after it,
-// or after a stopped process, has woken. So whoever is about to write asks for its
-// Err, which looks at both clocks: webflow's connections do, as the last thing before
-// each write. With any other transport the deadline is looked at when the connection is
-// in hand; closing it keeps a byte from being written, for the cancelled context
-// alone may be noticed later.
+// Its timer stops while the machine sleeps or the process is stopped, and fires some
+// time after the wake-up. So its Err checks both clocks, and webflow's connections
+// call Err just before each write. For other transports the deadline is checked when
+// the transport gets its connection. The connection is then closed, because net/http
+// may notice the cancelled context only after it has written.
 func (d Deadline) Context(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithDeadline(ctx, d.mono)
-	ctx = lookingContext{ctx, d, cancel}
+	ctx = checkedContext{ctx, d, cancel}
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
 			if ctx.Err() != nil {
@@ -59,16 +58,16 @@ func (d Deadline) Context(ctx context.Context) (context.Context, context.CancelF
 	}), cancel
 }
 
-// lookingContext ends by its deadline's word when that is asked for first.
-type lookingContext struct {
+// checkedContext also ends when its Err finds that the deadline has passed.
+type checkedContext struct {
 	context.Context
 
 	deadline Deadline
 	cancel   context.CancelFunc
 }
 
-// Err looks at both clocks. What it says holds for Done too, as it must.
-func (c lookingContext) Err() error {
+// Err checks both clocks. It cancels the context first, so that Done agrees with it.
+func (c checkedContext) Err() error {
 	if c.deadline.Passed() {
 		c.cancel()
 	}

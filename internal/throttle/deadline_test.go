@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// asleep is a deadline that only the wall clock knows to have passed: the
-// machine slept, and its monotonic clock with it.
+// asleep is a deadline that has passed on the wall clock only: the machine slept,
+// and its monotonic clock stopped.
 func asleep() Deadline {
 	now := time.Now()
 	return Deadline{mono: now.Add(time.Hour), wall: now.Add(-time.Second).Round(0)}
@@ -60,8 +60,7 @@ func TestDeadlineEndsContext(t *testing.T) {
 	})
 }
 
-// The deadline is looked at with the connection in hand: a new one, or one kept
-// from before.
+// The deadline is checked when the transport has its connection, new or reused.
 func TestNothingIsSentAfterTheDeadline(t *testing.T) {
 	t.Parallel()
 	var arrived atomic.Int64
@@ -84,8 +83,8 @@ func TestNothingIsSentAfterTheDeadline(t *testing.T) {
 	require.EqualValues(t, 1, arrived.Load())
 }
 
-// Who is about to write asks the context, whose timer does not know that the
-// machine slept.
+// Err sees that the deadline passed while the machine slept, although the context's
+// timer has not fired.
 func TestDeadlineIsLookedAtWhenAsked(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := DeadlineIn(time.Hour).Context(t.Context())

@@ -8,62 +8,63 @@ import (
 )
 
 const (
-	// maxSleep bounds a wait for the next free grant: another process may
-	// release one early, or the API may raise the limit.
+	// maxSleep bounds the wait for the next grant. Another process may release one
+	// early, or the API may raise the limit.
 	maxSleep = time.Second
 
-	// openFor is how long a lane without a limit lets calls through before it
-	// looks again whether a 429 in another process has stopped it.
+	// openFor is how long a lane without a limit gives free grants. Then it checks
+	// again whether another process got a 429.
 	openFor = time.Second
 
-	// landing is what a call sent at its deadline's last moment may take to be
-	// counted by the API. Its grant must count for a window from then.
-	landing = 2 * time.Second
+	// arrivalTime is how long a call that is sent just before its deadline may take
+	// until the API counts it. Its grant must count for a whole window after that.
+	arrivalTime = 2 * time.Second
 
-	// headersKept is how old an answer's headers may be to tell anything of the
-	// API's window now, and younger than the log forgets expired grants.
-	headersKept = 30 * time.Second
+	// maxHeaderAge is how old headers may be to say something about the API's
+	// present window. The log keeps expired grants for longer than this.
+	maxHeaderAge = 30 * time.Second
 
 	// Errors of the log are retried after firstRetry, doubling to lastRetry.
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = 2 * time.Second
 
-	// answerTime bounds one trip to the log, which takes milliseconds: after
-	// that the connection is dead, though nobody said so.
-	answerTime = 10 * time.Second
+	// logTimeout bounds one request to the log, which normally takes milliseconds.
+	// After that the connection is taken for dead.
+	logTimeout = 10 * time.Second
 
-	// farewell is what a trip may still take when the dispatcher shall end:
-	// grants in an answer that nobody hears are lost to all until they expire.
-	farewell = time.Second
+	// stopGrace is how long a request to the log may go on while the dispatcher
+	// stops. Grants in an answer that nobody reads are lost until they expire.
+	stopGrace = time.Second
 )
 
-// Run is the lane's dispatcher. It returns when ctx ends, having given back
-// the grants nobody took. Call Stop first: waiters then leave at once.
+// Run is the lane's dispatcher. When ctx ends it returns the unused grants to the
+// log, and ends. Call Stop before that, so that waiters leave at once.
 func (l *Lane) Run(ctx context.Context) {
-	defer l.Stop() // nobody serves waiters any more
+	defer l.Stop() // without a dispatcher nobody gets a grant
 	retry := firstRetry
 	for ctx.Err() == nil {
-		wait, err := l.turn(ctx)
+		wait, err := l.step(ctx)
 		if err == nil {
 			retry = firstRetry
 			l.sleep(ctx, wait, l.wake)
 			continue
 		}
 		if ctx.Err() != nil {
-			return // what could not be given back expires
+			return // grants that could not be returned expire
 		}
-		if retry == firstRetry { // an outage is told once
+		if retry == firstRetry { // log an outage once
 			l.cfg.Logger.Warn("no grants until the database answers again", "error", err)
 		}
 		l.sleep(ctx, retry, nil)
 		retry = min(2*retry, lastRetry)
 	}
-	if err := l.clear(ctx); err != nil {
-		l.cfg.Logger.Warn("unused grants were not given back: they expire", "error", err)
+	if err := l.flush(ctx); err != nil {
+		l.cfg.Logger.Warn("unused grants were not returned: they will expire", "error", err)
 	}
 }
 
-// sleep ends early when something changes. A negative d waits for that alone.
+// sleep waits for d, or until wake or ctx ends it earlier. A negative d means no
+// time limit.
 func (l *Lane) sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) {
 	var after <-chan time.Time
 	if d >= 0 {
@@ -78,33 +79,35 @@ func (l *Lane) sleep(ctx context.Context, d time.Duration, wake <-chan struct{})
 	}
 }
 
-// turn does what there is to do and tells how long to sleep.
-func (l *Lane) turn(ctx context.Context) (sleep time.Duration, err error) {
-	if err := l.clear(ctx); err != nil {
+// step reports to the log, and requests grants for those who wait. It returns how
+// long to sleep before the next step.
+func (l *Lane) step(ctx context.Context) (sleep time.Duration, err error) {
+	if err := l.flush(ctx); err != nil {
 		return 0, err
 	}
 	want := l.waiting()
 	if want == 0 {
 		return -1, nil
 	}
-	ctx, cancel := inTime(ctx)
+	ctx, cancel := logContext(ctx)
 	defer cancel()
 	deadline := DeadlineIn(l.cfg.Hold)
 	got, err := l.cfg.Log.Grant(ctx, db.GrantParams{
-		Lane: l.cfg.Lane, ProcessID: l.cfg.ProcessID, Want: want, Hold: l.cfg.Hold + landing,
+		Lane: l.cfg.Lane, ProcessID: l.cfg.ProcessID, Want: want, Hold: l.cfg.Hold + arrivalTime,
 	})
 	if err != nil {
 		return 0, err
 	}
-	l.hand(got, deadline)
+	l.distribute(got, deadline)
 	return min(got.Wait, maxSleep), nil
 }
 
-// inTime bounds a trip to the log.
-func inTime(ctx context.Context) (context.Context, context.CancelFunc) {
-	trip, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTime)
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(farewell, cancel) })
-	return trip, func() { stop(); cancel() }
+// logContext bounds one request to the log: by logTimeout, and by stopGrace once
+// ctx has ended.
+func logContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	request, cancel := context.WithTimeout(context.WithoutCancel(ctx), logTimeout)
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(stopGrace, cancel) })
+	return request, func() { stop(); cancel() }
 }
 
 func (l *Lane) waiting() int {
@@ -113,56 +116,56 @@ func (l *Lane) waiting() int {
 	return len(l.waiters)
 }
 
-// hand gives what the log gave to those who wait.
-func (l *Lane) hand(got db.Grants, deadline Deadline) {
+// distribute gives the log's grants to those who wait.
+func (l *Lane) distribute(got db.Grants, deadline Deadline) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
 	if got.Blocked {
-		l.blocked = now.Add(got.Wait)
-	} else if l.untold.IsZero() {
-		l.blocked = time.Time{}
+		l.blockedUntil = now.Add(got.Wait)
+	} else if l.pendingBlock.IsZero() {
+		l.blockedUntil = time.Time{}
 	}
-	l.openTill = time.Time{}
-	if got.Limit == 0 && !now.Before(l.blocked) {
-		l.openTill = now.Add(openFor)
-		for l.pass(Grant{Deadline: deadline}) {
+	l.openUntil = time.Time{}
+	if got.Limit == 0 && !now.Before(l.blockedUntil) {
+		l.openUntil = now.Add(openFor)
+		for l.offer(Grant{Deadline: deadline}) {
 		}
 	}
 	for _, id := range got.IDs {
-		if g := (Grant{ID: id, Deadline: deadline}); !l.pass(g) {
-			l.spare = append(l.spare, g)
+		if g := (Grant{ID: id, Deadline: deadline}); !l.offer(g) {
+			l.unused = append(l.unused, g)
 			l.signal()
 		}
 	}
 }
 
-// clear tells the log what it does not know yet: a 429, what answers said of
-// the limit, and the grants nobody had a use for. All is kept until it is told.
-func (l *Lane) clear(ctx context.Context) error {
+// flush reports to the log what it does not know yet: a 429, the headers of
+// answers, and unused grants. Each is kept until the log has it.
+func (l *Lane) flush(ctx context.Context) error {
 	l.mu.Lock()
-	seen, untold := l.seen, l.untold
-	for _, g := range l.spare {
+	headers, block := l.headers, l.pendingBlock
+	for _, g := range l.unused {
 		l.returning = append(l.returning, g.ID)
 	}
-	l.spare = nil
+	l.unused = nil
 	l.mu.Unlock()
 
-	if err := l.tellBlock(ctx, untold); err != nil {
+	if err := l.reportBlock(ctx, block); err != nil {
 		return err
 	}
-	if err := l.tellSeen(ctx, seen); err != nil {
+	if err := l.reportHeaders(ctx, headers); err != nil {
 		return err
 	}
-	return l.giveBack(ctx)
+	return l.returnUnused(ctx)
 }
 
-func (l *Lane) tellBlock(ctx context.Context, until time.Time) error {
+func (l *Lane) reportBlock(ctx context.Context, until time.Time) error {
 	if until.IsZero() {
 		return nil
 	}
 	if left := time.Until(until); left > 0 {
-		ctx, cancel := inTime(ctx)
+		ctx, cancel := logContext(ctx)
 		defer cancel()
 		if err := l.cfg.Log.BlockLane(ctx, l.cfg.Lane, left); err != nil {
 			return err
@@ -170,15 +173,15 @@ func (l *Lane) tellBlock(ctx context.Context, until time.Time) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.untold.Equal(until) {
-		l.untold = time.Time{}
+	if l.pendingBlock.Equal(until) {
+		l.pendingBlock = time.Time{}
 	}
 	return nil
 }
 
-func (l *Lane) tellSeen(ctx context.Context, seen []Headers) error {
-	if list := observations(seen); len(list) > 0 {
-		ctx, cancel := inTime(ctx)
+func (l *Lane) reportHeaders(ctx context.Context, headers []Headers) error {
+	if list := observations(headers); len(list) > 0 {
+		ctx, cancel := logContext(ctx)
 		defer cancel()
 		if err := l.cfg.Log.Observe(ctx, l.cfg.Lane, list); err != nil {
 			return err
@@ -186,13 +189,13 @@ func (l *Lane) tellSeen(ctx context.Context, seen []Headers) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.seen = l.seen[len(seen):]
+	l.headers = l.headers[len(headers):]
 	return nil
 }
 
-func observations(seen []Headers) (list []db.Observation) {
-	for _, h := range seen {
-		if ago := time.Since(h.SentAt); ago < headersKept {
+func observations(headers []Headers) (list []db.Observation) {
+	for _, h := range headers {
+		if ago := time.Since(h.SentAt); ago < maxHeaderAge {
 			list = append(list, db.Observation{
 				Limit: h.Limit, Remaining: h.Remaining, SentAgo: ago.Seconds(), Refused: h.Refused,
 			})
@@ -201,13 +204,13 @@ func observations(seen []Headers) (list []db.Observation) {
 	return list
 }
 
-// giveBack returns grants to all processes. An error may hide that they are
-// given back already, so they are not used here again.
-func (l *Lane) giveBack(ctx context.Context) error {
+// returnUnused makes unused grants available to all processes. If it fails, the log
+// may have them back all the same, so this process never uses them again.
+func (l *Lane) returnUnused(ctx context.Context) error {
 	if len(l.returning) == 0 {
 		return nil
 	}
-	ctx, cancel := inTime(ctx)
+	ctx, cancel := logContext(ctx)
 	defer cancel()
 	if err := l.cfg.Log.ReleaseGrants(ctx, l.returning); err != nil {
 		return err

@@ -17,7 +17,7 @@ import (
 
 const testHold = 45 * time.Second
 
-// fakeLog is the model, with ways to go wrong.
+// fakeLog is the model, with errors and delays that a test adds.
 type fakeLog struct {
 	*model
 
@@ -66,7 +66,7 @@ func (f *fakeLog) BlockLane(ctx context.Context, lane string, d time.Duration) e
 	return f.visit(ctx, "block", func() error { return f.model.BlockLane(ctx, lane, d) })
 }
 
-// goWrong sets what happens before and after each trip to the log.
+// goWrong sets what happens before and after each request to the log.
 func (f *fakeLog) goWrong(before, after func(ctx context.Context, op string) error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -121,6 +121,12 @@ func startLane(t *testing.T, log *fakeLog, hold time.Duration) *laneBundle {
 	return b
 }
 
+func (b *laneBundle) blockEnd() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.blockedUntil
+}
+
 func (b *laneBundle) acquire(t *testing.T) Grant {
 	t.Helper()
 	g, err := b.Acquire(t.Context())
@@ -128,7 +134,7 @@ func (b *laneBundle) acquire(t *testing.T) Grant {
 	return g
 }
 
-// waiter is an Acquire that goes on beside the test.
+// waiter is an Acquire in a goroutine of its own.
 type waiter struct {
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -202,7 +208,7 @@ func TestReleaseNeedsNoTrip(t *testing.T) {
 	})
 }
 
-// What one process gives back another has within a second.
+// A grant that one process returns reaches another process within a second.
 func TestReleaseReachesOtherProcesses(t *testing.T) {
 	t.Parallel()
 	inBubble(t, 1, func(t *testing.T, b *laneBundle) {
@@ -230,8 +236,8 @@ func TestReleaseGivesBack(t *testing.T) {
 	})
 }
 
-// The answer to a release may be lost. The log may have given the grant to
-// somebody else, so nobody here may have it again.
+// If the answer to a release is lost, the log may have given the grant to another
+// process. So nobody in this process may get it again.
 func TestReleasedGrantIsNotUsedAgain(t *testing.T) {
 	t.Parallel()
 	inBubble(t, 5, func(t *testing.T, b *laneBundle) {
@@ -270,7 +276,7 @@ func TestStop(t *testing.T) {
 	})
 }
 
-// Grants that come when the waiters have gone are given back.
+// Grants that arrive after the waiters have gone are returned.
 func TestWaiterLeaves(t *testing.T) {
 	t.Parallel()
 	inBubble(t, 5, func(t *testing.T, b *laneBundle) {
@@ -291,23 +297,23 @@ func TestWaiterLeaves(t *testing.T) {
 	})
 }
 
-// A grant may come in the moment between a waiter's end and its leaving.
+// A grant may arrive after a waiter gave up and before it left the queue.
 func TestWaiterLeavesServed(t *testing.T) {
 	t.Parallel()
 	inBubble(t, 1, func(t *testing.T, b *laneBundle) {
 		held, turn := b.acquire(t), make(chan Grant, 1)
-		_, ok, err := b.enter(turn)
+		_, ok, err := b.enqueue(turn)
 		require.NoError(t, err)
 		require.False(t, ok)
 		b.Release(held)
 		require.Len(t, turn, 1)
-		b.leave(turn)
+		b.dequeue(turn)
 		synctest.Wait()
 		require.Zero(t, b.log.used())
 	})
 }
 
-// Whatever waiters do, each grant that counts is held by somebody.
+// Whatever the waiters do, no grant is lost: somebody holds each one that counts.
 func TestNoGrantLeaks(t *testing.T) {
 	t.Parallel()
 	inBubble(t, 7, func(t *testing.T, b *laneBundle) {
@@ -350,7 +356,7 @@ func TestBlock(t *testing.T) {
 		start := time.Now()
 		b.Block(20 * time.Second)
 		b.Block(10 * time.Second) // the longer one counts
-		require.Equal(t, start.Add(20*time.Second), b.BlockedUntil())
+		require.Equal(t, start.Add(20*time.Second), b.blockEnd())
 		w := b.wait(t)
 		b.Release(held)
 		require.True(t, w.waits(), "a grant that is free is of no use")
@@ -358,7 +364,7 @@ func TestBlock(t *testing.T) {
 		require.Equal(t, 20*time.Second, time.Since(start), "it holds in all processes")
 		<-w.done
 		require.Equal(t, 20*time.Second, time.Since(start))
-		require.Zero(t, b.BlockedUntil())
+		require.Zero(t, b.blockEnd())
 		require.Equal(t, 2, b.log.used())
 	})
 }
@@ -383,7 +389,7 @@ func TestBlockMeetsGrants(t *testing.T) {
 	}
 }
 
-// A 429 that could not be told for a while blocks for what is left of it.
+// A 429 that was reported late blocks only for the rest of its time.
 func TestBlockOutlivesAnOutage(t *testing.T) {
 	t.Parallel()
 	inBubble(t, 5, func(t *testing.T, b *laneBundle) {
@@ -435,7 +441,7 @@ func TestObserve(t *testing.T) {
 			h.SentAt = time.Now()
 			b.Observe(h)
 		}
-		b.Observe(Headers{Limit: 30, Remaining: 30, SentAt: time.Now().Add(-headersKept)}) // too old
+		b.Observe(Headers{Limit: 30, Remaining: 30, SentAt: time.Now().Add(-maxHeaderAge)}) // too old
 		synctest.Wait()
 		require.Zero(t, b.log.count("observe"))
 		b.Observe(Headers{Limit: 120, Remaining: 119, SentAt: time.Now()})
@@ -461,7 +467,7 @@ func TestOutage(t *testing.T) {
 	})
 }
 
-// A connection may be dead without anybody saying so.
+// A request to the log that is never answered ends after logTimeout.
 func TestHungTrip(t *testing.T) {
 	t.Parallel()
 	inBubble(t, 5, func(t *testing.T, b *laneBundle) {
@@ -474,7 +480,7 @@ func TestHungTrip(t *testing.T) {
 	})
 }
 
-// A grant whose answer was slower than the grant lasts is not used.
+// A grant that has expired when it arrives is not used.
 func TestLateGrantIsNotUsed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -497,7 +503,7 @@ func TestLateGrantIsNotUsed(t *testing.T) {
 	})
 }
 
-// Grants on their way when the process stops are given back.
+// Grants that arrive while the process stops are returned.
 func TestRunEnds(t *testing.T) {
 	t.Parallel()
 	inBubble(t, 5, func(t *testing.T, b *laneBundle) {
@@ -516,7 +522,7 @@ func TestRunEnds(t *testing.T) {
 	})
 }
 
-// Without a dispatcher nobody is served, and so nobody waits.
+// Without a dispatcher there are no grants, so nobody waits.
 func TestRunEndsWaiting(t *testing.T) {
 	t.Parallel()
 	inBubble(t, 1, func(t *testing.T, b *laneBundle) {
@@ -529,7 +535,7 @@ func TestRunEndsWaiting(t *testing.T) {
 	})
 }
 
-// A 429 of the last moment is told, for other processes go on.
+// A 429 just before the stop is still reported, because other processes go on.
 func TestRunTellsTheLast429(t *testing.T) {
 	t.Parallel()
 	inBubble(t, 5, func(t *testing.T, b *laneBundle) {
@@ -550,6 +556,6 @@ func TestRunEndsWithoutDatabase(t *testing.T) {
 		start := time.Now()
 		b.end()
 		<-b.done
-		require.LessOrEqual(t, time.Since(start), 2*farewell)
+		require.LessOrEqual(t, time.Since(start), 2*stopGrace)
 	})
 }

@@ -15,8 +15,8 @@ const (
 	sharedFor  = time.Hour
 )
 
-// model is the log of grants of one lane in memory: what db's SQL promises, in
-// plain Go. TestLogIsItsModel holds the two together.
+// model is the log of grants of one lane in memory. It does in plain Go what db's SQL
+// does. TestLogIsItsModel compares the two.
 type model struct {
 	now    func() time.Time
 	window time.Duration
@@ -69,7 +69,7 @@ func (m *model) Grant(_ context.Context, p db.GrantParams) (db.Grants, error) {
 	return out, nil
 }
 
-// room is for how many more grants there is room, and when there may be more.
+// room returns how many more grants there is room for, and when there may be more.
 func (m *model) room(now time.Time) (room int, wait time.Duration) {
 	room, wait = m.limit-m.counting(now), m.window
 	for _, g := range m.grants {
@@ -85,7 +85,7 @@ func (m *model) room(now time.Time) (room int, wait time.Duration) {
 	return room, wait
 }
 
-// counting is how many grants count at a moment.
+// counting returns how many grants count at a moment.
 func (m *model) counting(at time.Time) (n int) {
 	for _, g := range m.grants {
 		if g.expires.After(at) {
@@ -160,7 +160,7 @@ func (m *model) BlockLane(_ context.Context, _ string, d time.Duration) error {
 	return nil
 }
 
-// settle is the throttle's part of db.Finish.
+// settle does what db.Finish does to the log of grants.
 func (m *model) settle(id int64, answeredAgo time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -172,7 +172,7 @@ func (m *model) settle(id int64, answeredAgo time.Duration) {
 	}
 }
 
-// setWindow lets all grants go by another window.
+// setWindow changes the window of all grants.
 func (m *model) setWindow(d time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -195,7 +195,7 @@ func (m *model) state() db.LaneState {
 	return s
 }
 
-// counts tells whether a grant counts.
+// counts reports whether a grant counts.
 func (m *model) counts(id int64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -203,7 +203,7 @@ func (m *model) counts(id int64) bool {
 	return slices.ContainsFunc(m.grants, func(g modelGrant) bool { return g.id == id && g.expires.After(now) })
 }
 
-// use is the share of all room from start until end that grants took.
+// use returns the share of the limit that was used from start until end.
 func (m *model) use(start, end time.Time) float64 {
 	m.forget(func(modelGrant) bool { return true }, end)
 	return float64(m.taken) / float64(m.limit) / float64(end.Sub(start))

@@ -23,7 +23,7 @@ func newPGBundle(t *testing.T, limit int, window time.Duration) *pgBundle {
 	t.Helper()
 	b := &pgBundle{url: dbtest.URL(t)}
 	b.DB = dbtest.Open(t, b.url)
-	// As an application with which relabel shares the database may want it.
+	// relabel may share the database with an application that sets this.
 	_, err := b.Pool().Exec(t.Context(), `
 		DO $$ BEGIN
 			EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = ''repeatable read''', current_database());
@@ -47,7 +47,7 @@ func (b *pgBundle) process(ctx context.Context, t *testing.T, name string) (lane
 	return lane, run.Wait
 }
 
-// Processes keep one limit together, use it up, and all have a part of it.
+// Several processes keep one limit together, use all of it, and each gets a part.
 func TestProcessesShareALane(t *testing.T) {
 	t.Parallel()
 	const limit, window, windows, processes, workers = 20, 500 * time.Millisecond, 6, 4, 4
@@ -90,7 +90,7 @@ func TestProcessesShareALane(t *testing.T) {
 	}
 }
 
-// What a killed process held expires, on the safe side.
+// Grants of a killed process expire, and not too early.
 func TestKilledProcess(t *testing.T) {
 	t.Parallel()
 	b := newPGBundle(t, 5, time.Minute)
@@ -114,7 +114,7 @@ func TestKilledProcess(t *testing.T) {
 		_, err := lane.Acquire(ctx)
 		third <- err
 	}()
-	b.pass(t, "killed", testHold+landing+time.Minute-time.Second)
+	b.pass(t, "killed", testHold+arrivalTime+time.Minute-time.Second)
 	require.Equal(t, 5, b.used(t), "a second before they expire they still count")
 	require.NoError(t, <-third)
 	stop()
@@ -123,7 +123,7 @@ func TestKilledProcess(t *testing.T) {
 	require.Equal(t, 3, b.used(t))
 }
 
-// pass lets time pass for the grants of a process.
+// pass makes the grants of a process older.
 func (b *pgBundle) pass(t *testing.T, process string, d time.Duration) {
 	t.Helper()
 	_, err := b.Pool().Exec(t.Context(), `

@@ -12,8 +12,8 @@ import (
 	"relabel/db"
 )
 
-// simProcess is one process: a real Lane, its workers, and its way to the log,
-// on which everything goes wrong that can.
+// simProcess is one process: a real Lane, its workers, and its connection to the log,
+// where every kind of failure happens.
 type simProcess struct {
 	*model
 	s       *simulation
@@ -38,7 +38,7 @@ func newSimProcess(s *simulation) *simProcess {
 	return p
 }
 
-// live works until ctx ends: in good order, or not at all if p is dead.
+// live works until ctx ends. Then it stops in good order, unless p is dead.
 func (p *simProcess) live(ctx context.Context) {
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -69,13 +69,13 @@ func (p *simProcess) stopAndGo(ctx context.Context) {
 	}
 }
 
-// stop is SIGSTOP, and SIGCONT when the grants in hand may long have expired.
+// stop is SIGSTOP, and later SIGCONT, when the held grants may have expired.
 func (p *simProcess) stop(rng *rand.Rand) {
 	p.stopped.Store(time.Now().Add(upTo(rng, 2*(p.s.hold+p.s.window))).UnixNano())
 }
 
-// goOn lets d pass, and however long the process is stopped. It is false when
-// the process is dead.
+// goOn waits for d, and longer while the process is stopped. It reports whether the
+// process is alive.
 func (p *simProcess) goOn(d time.Duration) bool {
 	if d > 0 {
 		pass(d)
@@ -89,8 +89,7 @@ func (p *simProcess) goOn(d time.Duration) bool {
 	}
 }
 
-// work is one job: grant, claim, call, finish. It is false when there are no
-// more.
+// work does one job: grant, claim, call, finish. It reports whether there are more.
 func (p *simProcess) work(ctx context.Context, rng *rand.Rand) bool {
 	g, err := p.lane.Acquire(ctx)
 	if p.stops && rng.Float64() < 0.02 { // the worst moment
@@ -133,8 +132,8 @@ func (p *simProcess) finish(g Grant, rng *rand.Rand) bool {
 	return false
 }
 
-// visit is a trip to the log: it takes time, the process may be stopped or die
-// on the way, and what was done may never be heard of.
+// visit is a request to the log. It takes time, the process may be stopped or die
+// meanwhile, and the answer may be lost.
 func (p *simProcess) visit(ctx context.Context, do func() error) error {
 	p.mu.Lock()
 	there, back, luck := upTo(p.rng, p.s.trip), time.Duration(0), p.rng.Float64()

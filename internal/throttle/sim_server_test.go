@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// simServer is the API as it counts: fixed windows of a phase that nobody is
-// told. It keeps when each of our calls arrived.
+// simServer counts calls as the API does: in fixed windows that start at an unknown
+// moment. It records when each of our calls arrived.
 type simServer struct {
 	start  time.Time
 	window time.Duration
@@ -63,8 +63,8 @@ func (s *simServer) setLimit(n int) {
 	s.limit, s.heard = n, time.Time{}
 }
 
-// most is the largest number of our calls since a moment that arrived in any
-// window of the limit's length, whatever its phase.
+// most returns the largest number of our calls that arrived in any window of the
+// limit's length since a moment.
 func (s *simServer) most(since time.Time) (most int) {
 	arrivals := slices.DeleteFunc(slices.Clone(s.arrivals), func(at time.Time) bool { return at.Before(since) })
 	from := 0

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// scenario is one simulated run. All of it follows from its seed, but the order
-// of what happens in the same nanosecond.
+// scenario is one simulated run. Its seed decides everything except the order of
+// events in the same nanosecond.
 type scenario struct {
 	seed      uint64
 	limit     int
@@ -31,10 +31,10 @@ type scenario struct {
 	relimit bool    // the API doubles its limit for a while
 }
 
-// draw makes the scenario of a seed. In half of them nothing goes wrong.
+// draw makes the scenario of a seed. Half of the scenarios have no faults.
 //
-// Most windows are shorter than Webflow's minute, with latencies and troubles to
-// match: what matters is how they compare, and a simulated second costs time too.
+// Most windows are shorter than Webflow's minute, and latencies and faults are
+// shorter in proportion. Only the proportion matters, and this saves time.
 func draw(seed uint64) scenario {
 	rng := scenario{seed: seed}.rng(0)
 	window := time.Duration(pick(rng, 6, 6, 6, 12, 12, 60)) * time.Second
@@ -45,8 +45,8 @@ func draw(seed uint64) scenario {
 		trip:    upTo(rng, window/6000),
 		release: max(0, 0.5*rng.Float64()-0.25),
 	}
-	// One process alone can make all calls: a worker could make 120 a window and
-	// more, and has to make 30.
+	// One process alone can make all calls: a worker can make 120 or more in a
+	// window, and has to make 30.
 	sc.workers = 1 + sc.limit/30 + rng.IntN(12)
 	switch rng.IntN(12) {
 	case 0:
@@ -68,14 +68,14 @@ func draw(seed uint64) scenario {
 	return sc
 }
 
-// rng gives each actor a source of its own, so that none depends on the order
-// in which they run.
+// rng gives each actor its own random numbers, so that they do not depend on the
+// order in which the actors run.
 func (sc scenario) rng(actor uint64) *rand.Rand { return rand.New(rand.NewPCG(sc.seed, actor)) }
 
 func pick[T any](rng *rand.Rand, of ...T) T { return of[rng.IntN(len(of))] }
 
-// simulation is the world of one run: processes with Lanes of their own, the
-// log they share, and the API.
+// simulation is one run: processes with a Lane each, the log that they share, and the
+// API.
 type simulation struct {
 	scenario
 	log        *model
@@ -104,8 +104,7 @@ func newSimulation(sc scenario) *simulation {
 	return s
 }
 
-// run returns when all processes have ended. It must be called in a bubble of
-// synctest.
+// run returns when all processes have ended. It must be called in a synctest bubble.
 func (s *simulation) run() {
 	ctx, cancel := context.WithDeadline(context.Background(), s.end)
 	defer cancel()
@@ -121,7 +120,7 @@ func (s *simulation) run() {
 	s.wg.Wait()
 }
 
-// career is a process, and after its crash the next one.
+// career runs a process, and after its crash the next one.
 func (s *simulation) career(ctx context.Context, i int) {
 	for ctx.Err() == nil {
 		p := newSimProcess(s)
@@ -157,16 +156,16 @@ func (s *simulation) changeLimit(ctx context.Context) {
 	s.server.setLimit(s.limit)
 }
 
-// out tells whether the database is away.
+// out reports whether the database is away.
 func (s *simulation) out() bool {
 	now := time.Now()
 	return !now.Before(s.outageFrom) && now.Before(s.outageTill)
 }
 
-// use is how much of the limit was used: without faults the calls against the
-// best possible, k windows for k times the limit and one more; with faults the
-// room that was taken in the log, for what a dead process holds is lost until
-// it expires; with others on the token what the API accepted.
+// use returns how much of the limit was used. Without faults it compares the time
+// with the best possible one: k windows for k times the limit plus one call. With
+// faults it counts the room used in the log, because a dead process's grants are
+// lost until they expire. If others use the token, it counts what the API accepted.
 func (s *simulation) use() float64 {
 	most := s.limit * s.windows
 	switch {

@@ -18,9 +18,9 @@ var (
 	seedsFlag = flag.Uint64("throttle.seeds", 0, "how many seeds to simulate; 0: 10,000, with -race or -short 300")
 )
 
-// TestSimulation runs Lanes of several processes against one log and an API
-// that counts, with all that may go wrong, in simulated time. It says which seed
-// failed; -throttle.seed runs that one alone.
+// TestSimulation runs the Lanes of several processes against one log and an API with
+// a limit, in simulated time and with every kind of failure. It prints the seed that
+// failed; -throttle.seed runs that seed alone.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
 	if *seedFlag != 0 {
@@ -72,7 +72,7 @@ func simulate(t *testing.T, seed uint64) (s *simulation) {
 	return s
 }
 
-// wrong says what is wrong with a run.
+// wrong describes what is wrong with a run.
 func (s *simulation) wrong() string {
 	since, refused := s.start, 0
 	switch {

@@ -12,11 +12,12 @@ import (
 	"relabel/internal/dbtest"
 )
 
-// TestLogIsItsModel does the same random operations on the model and on the
-// real SQL. The simulation's proof of the model is then one of the SQL.
+// TestLogIsItsModel does the same random operations on the model and on the real
+// SQL, and compares them. So what the simulation shows of the model holds for the
+// SQL too.
 //
-// Time passes in the database by moving its times back. All spans are whole
-// multiples of grid, so that the moments a statement takes never decide.
+// To let time pass in the database, the test moves the stored times back. All
+// durations are multiples of grid, so that a statement's own time never matters.
 func TestLogIsItsModel(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)
@@ -41,12 +42,12 @@ func TestLogIsItsModel(t *testing.T) {
 const (
 	grid = 10 * time.Second
 
-	// slack is what a loaded machine may take between the same operation here
-	// and there.
+	// slack is how long a loaded machine may take between an operation on the
+	// model and the same operation on the database.
 	slack = grid / 2
 )
 
-// books is the same lane twice.
+// books is the same lane twice: as a model and in the database.
 type books struct {
 	t    *testing.T
 	db   *db.DB
@@ -78,7 +79,7 @@ func (b *books) ensure() {
 	require.NoError(b.t, b.db.EnsureLane(b.t.Context(), site.ID, b.settings))
 }
 
-// window is another one from now on; a lane without a limit has none to speak of.
+// window changes the window. It does not matter for a lane without a limit.
 func (b *books) window(rt *rapid.T) {
 	if b.m.limit == 0 {
 		rt.Skip("no limit")
@@ -88,8 +89,8 @@ func (b *books) window(rt *rapid.T) {
 	b.ensure()
 }
 
-// requireLimit counts the calls by themselves: no grant was given that is one too
-// many in the window before it, as long as that is now.
+// requireLimit checks the limit without the model: the window that ends now has no
+// more grants than the limit.
 func (b *books) requireLimit(now time.Time) {
 	n := 0
 	for _, at := range b.answered {
@@ -132,7 +133,7 @@ func (b *books) grant(rt *rapid.T) {
 	require.Equal(b.t, want, got)
 }
 
-// one draws a grant, whatever has become of it.
+// one draws a grant, in whatever state it is.
 func (b *books) one(rt *rapid.T) (id, mine int64) {
 	if len(b.ids) == 0 {
 		rt.Skip("no grants yet")
@@ -177,7 +178,7 @@ func (b *books) block(rt *rapid.T) {
 	require.NoError(b.t, b.db.BlockLane(b.t.Context(), b.lane, d))
 }
 
-// alone lets the hour pass after which nobody else is taken to use the token.
+// alone lets an hour pass. After that the token counts as unshared again.
 func (b *books) alone(*rapid.T) {
 	b.m.sharedUntil = b.m.now()
 	_, err := b.db.Pool().Exec(b.t.Context(), `

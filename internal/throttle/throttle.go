@@ -1,15 +1,23 @@
-// Package throttle owns the right to call: one Lane a token and process hands
-// out grants so that all processes together never exceed the token's limit in
-// any window of its length, and waste none of it.
+// Package throttle keeps all processes together within the API's rate limit.
 //
-// The log of grants is in PostgreSQL (package db); here is the process's side:
-// one dispatcher a lane asks for all local waiters together, sleeps until the
-// next grant can be had, and takes in what answers said of the limit. Waiting
-// holds no database connection. No database, no grants.
+// Webflow counts calls per token. So each process has one Lane per token, and a
+// worker needs a Grant from it for every call. Over all processes, no window of
+// the limit's length ever has more calls than the limit, and no call of the limit
+// is wasted while workers wait.
 //
-// A call is made so: Acquire; look at the grant's Deadline and make the call
-// under its Context, or Release; on 429 Block at once; settle the grant
-// (db.Finish, db.SettleGrant) with how long ago the answer arrived; Observe.
+// Grants are logged in PostgreSQL (package db), which all processes share. In each
+// process one dispatcher per lane (Lane.Run) requests grants for all waiting
+// workers together, sleeps until the next grant is possible, and reports what the
+// API's answers said about the limit. A waiting worker holds no database
+// connection. Without a database there are no grants.
+//
+// To make a call:
+//
+//  1. Acquire a grant.
+//  2. Call under the Context of the grant's Deadline, or Release the grant.
+//  3. If the answer is 429, Block the lane at once.
+//  4. Settle the grant (db.Finish, db.SettleGrant) with the age of the answer.
+//  5. Observe the answer's headers.
 package throttle
 
 import (
@@ -23,14 +31,14 @@ import (
 	"relabel/db"
 )
 
-// maxLimit is the highest limit believed from a header: what an API that
-// counts by the minute could mean.
+// maxLimit is the highest limit in a header that is believed. No API that counts
+// by the minute allows more.
 const maxLimit = 100_000
 
-// ErrStopping answers waiters when the lane stops: the process shuts down.
+// ErrStopping is returned to waiting workers when the process shuts down.
 var ErrStopping = errors.New("no more calls: stopping")
 
-// Log is where grants are kept: the database, or a model of it in tests.
+// Log stores grants: the database, or a model of it in tests.
 type Log interface {
 	Grant(ctx context.Context, p db.GrantParams) (db.Grants, error)
 	ReleaseGrants(ctx context.Context, ids []int64) error
@@ -38,23 +46,23 @@ type Log interface {
 	BlockLane(ctx context.Context, lane string, d time.Duration) error
 }
 
-// Config of a Lane.
+// Config configures a Lane.
 type Config struct {
 	Log       Log
 	Lane      string // the token's fingerprint
 	ProcessID string
-	Hold      time.Duration // the longest that a call takes, from grant to answer
+	Hold      time.Duration // the longest time from a grant to its call's answer
 	Logger    *slog.Logger
 }
 
-// Grant is the right to make one call before its Deadline. Each must end: its
-// ID settled with the call's outcome (db.Finish), or Released.
+// Grant is the right to make one call before its Deadline. Every grant must end:
+// either its ID is settled with the call's outcome (db.Finish), or it is Released.
 type Grant struct {
-	ID       int64 // 0: the lane has no limit, there is nothing to settle
+	ID       int64 // 0: the lane has no limit, so nothing must be settled
 	Deadline Deadline
 }
 
-// Headers is what an answer said of the limit.
+// Headers is what an answer said about the limit.
 type Headers struct {
 	Limit     int
 	Remaining int
@@ -62,34 +70,34 @@ type Headers struct {
 	Refused   bool // the answer was 429
 }
 
-// Lane hands out one token's grants to this process's workers.
+// Lane distributes one token's grants to this process's workers.
 type Lane struct {
 	cfg  Config
 	wake chan struct{} // one slot: something changed
 	done chan struct{} // closed when stopping
 
-	mu       sync.Mutex
-	waiters  []chan Grant // first come, first served
-	spare    []Grant      // nobody had a use for them; the dispatcher gives them back
-	seen     []Headers    // not told to the log yet
-	untold   time.Time    // end of a 429's Retry-After, not told to the log yet
-	blocked  time.Time    // until when the lane is blocked, as last heard
-	openTill time.Time    // without a limit: grants are free until then
-	stopped  bool
+	mu           sync.Mutex
+	waiters      []chan Grant // first come, first served
+	unused       []Grant      // nobody needs them; the dispatcher returns them to the log
+	headers      []Headers    // not reported to the log yet
+	pendingBlock time.Time    // end of a 429's Retry-After, not reported to the log yet
+	blockedUntil time.Time    // end of the block, as last known
+	openUntil    time.Time    // the lane has no limit: grants are free until then
+	stopped      bool
 
-	returning []int64 // being given back: the dispatcher's alone, never to be used again
+	returning []int64 // being returned to the log; only the dispatcher uses this
 }
 
-// New makes a lane; Run makes it work.
+// New makes a Lane. It gives no grants until Run is called.
 func New(cfg Config) *Lane {
 	return &Lane{cfg: cfg, wake: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
-// Acquire waits in place for a grant: until there is one, ctx ends, or the lane
-// stops (ErrStopping). It holds no database connection.
+// Acquire waits until there is a grant, ctx ends, or the lane stops (ErrStopping).
+// It holds no database connection.
 func (l *Lane) Acquire(ctx context.Context) (Grant, error) {
 	turn := make(chan Grant, 1)
-	if g, ok, err := l.enter(turn); ok || err != nil {
+	if g, ok, err := l.enqueue(turn); ok || err != nil {
 		return g, err
 	}
 	l.signal()
@@ -97,16 +105,16 @@ func (l *Lane) Acquire(ctx context.Context) (Grant, error) {
 	case g := <-turn:
 		return g, nil
 	case <-ctx.Done():
-		l.leave(turn)
+		l.dequeue(turn)
 		return Grant{}, ctx.Err()
 	case <-l.done:
-		l.leave(turn)
+		l.dequeue(turn)
 		return Grant{}, ErrStopping
 	}
 }
 
-// enter takes a grant at once where that is possible, or queues.
-func (l *Lane) enter(turn chan Grant) (g Grant, ok bool, err error) {
+// enqueue adds a waiter, and returns a grant if one is free and nobody else waits.
+func (l *Lane) enqueue(turn chan Grant) (g Grant, ok bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.stopped {
@@ -116,10 +124,10 @@ func (l *Lane) enter(turn chan Grant) (g Grant, ok bool, err error) {
 	if len(l.waiters) > 1 {
 		return Grant{}, false, nil
 	}
-	if time.Now().Before(l.openTill) {
-		l.pass(Grant{Deadline: DeadlineIn(l.cfg.Hold)})
+	if time.Now().Before(l.openUntil) {
+		l.offer(Grant{Deadline: DeadlineIn(l.cfg.Hold)})
 	} else {
-		l.spare = slices.DeleteFunc(l.spare, l.pass)
+		l.unused = slices.DeleteFunc(l.unused, l.offer)
 	}
 	select {
 	case g := <-turn:
@@ -129,8 +137,8 @@ func (l *Lane) enter(turn chan Grant) (g Grant, ok bool, err error) {
 	}
 }
 
-// leave gives back what came too late.
-func (l *Lane) leave(turn chan Grant) {
+// dequeue removes a waiter, and releases a grant that reached it too late.
+func (l *Lane) dequeue(turn chan Grant) {
 	l.mu.Lock()
 	l.waiters = slices.DeleteFunc(l.waiters, func(w chan Grant) bool { return w == turn })
 	l.mu.Unlock()
@@ -141,23 +149,23 @@ func (l *Lane) leave(turn chan Grant) {
 	}
 }
 
-// Release gives back a grant whose call was not made. A waiter has it at once.
+// Release returns a grant whose call was not made. The next waiter gets it at once.
 func (l *Lane) Release(g Grant) {
 	if g.ID == 0 {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.pass(g) {
-		l.spare = append(l.spare, g)
+	if !l.offer(g) {
+		l.unused = append(l.unused, g)
 		l.signal()
 	}
 }
 
-// pass gives a grant that may be used to whoever waits longest. It never
-// blocks: a turn has room for its one grant.
-func (l *Lane) pass(g Grant) bool {
-	if len(l.waiters) == 0 || g.Deadline.Passed() || time.Now().Before(l.blocked) {
+// offer gives a grant to the longest waiter, and reports whether it did. It never
+// blocks: each waiter's channel has room for its one grant.
+func (l *Lane) offer(g Grant) bool {
+	if len(l.waiters) == 0 || g.Deadline.Passed() || time.Now().Before(l.blockedUntil) {
 		return false
 	}
 	l.waiters[0] <- g
@@ -165,56 +173,49 @@ func (l *Lane) pass(g Grant) bool {
 	return true
 }
 
-// Observe takes in an answer's X-RateLimit headers. Call it after the call's
-// grant was settled, for it makes the dispatcher look whether there is room.
-// Values that make no sense are ignored: they come from outside.
+// Observe records an answer's X-RateLimit headers. Call it after settling the
+// call's grant, because it makes the dispatcher check whether there is room.
+// Impossible values are ignored.
 func (l *Lane) Observe(h Headers) {
 	if h.Limit < 1 || h.Limit > maxLimit || h.Remaining < 0 || h.Remaining > h.Limit {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.openTill.IsZero() { // without a limit there is nothing to learn
-		l.seen = append(l.seen, h)
+	if l.openUntil.IsZero() { // without a limit there is nothing to learn
+		l.headers = append(l.headers, h)
 		l.signal()
 	}
 }
 
-// Block stops the lane for d, in every process: the API answered 429. Here it
-// takes effect at once.
+// Block stops the lane for d in every process, because the API answered 429. In
+// this process it takes effect at once.
 func (l *Lane) Block(d time.Duration) {
 	until := time.Now().Add(d)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if until.After(l.untold) {
-		l.untold = until
+	if until.After(l.pendingBlock) {
+		l.pendingBlock = until
 	}
-	if until.After(l.blocked) {
-		l.blocked = until
+	if until.After(l.blockedUntil) {
+		l.blockedUntil = until
 	}
-	l.openTill = time.Time{}
+	l.openUntil = time.Time{}
 	l.signal()
 }
 
-// Stop ends all waiting with ErrStopping; calls in flight are not touched.
+// Stop ends all waiting with ErrStopping. Calls in flight go on.
 func (l *Lane) Stop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.stopped {
 		l.stopped = true
-		l.waiters = nil // a grant that comes now is for nobody
+		l.waiters = nil // a grant that arrives later goes back to the log
 		close(l.done)
 	}
 }
 
-// BlockedUntil tells until when a Retry-After stops the lane; the zero time
-// when it doesn't.
-func (l *Lane) BlockedUntil() time.Time {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.blocked
-}
-
+// signal wakes the dispatcher.
 func (l *Lane) signal() {
 	select {
 	case l.wake <- struct{}{}:
