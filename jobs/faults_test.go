@@ -244,15 +244,15 @@ func answerFaults() []fault {
 		faults: one(ok(`{"id":"` + asset + `","displayName":"a\u0000\ud800b","lastUpdated":"0000-01-01T00:00:00+23:00"}`)),
 	}
 	return []fault{
-		row("cut JSON", standin.CutJSON(), 200, "not the JSON it should be", 3),
-		row("200 with text", ok("all right"), 200, "not the JSON it should be", 1),
-		row("200 with HTML", standin.Answer(200, headers("Content-Type", "text/html"), "<html><h1>Welcome</h1></html>"), 200, "a page and not JSON: Welcome", 1),
+		row("cut JSON", standin.CutJSON(), 200, "not the expected JSON", 3),
+		row("200 with text", ok("all right"), 200, "not the expected JSON", 1),
+		row("200 with HTML", standin.Answer(200, headers("Content-Type", "text/html"), "<html><h1>Welcome</h1></html>"), 200, "an HTML page, not JSON: Welcome", 1),
 		row("200 with nothing", ok(""), 200, "the answer is empty", 1),
 		row("200 with null", ok("null"), 200, "no id", 1),
-		row("200 with []", ok("[]"), 200, "not the JSON it should be", 1),
+		row("200 with []", ok("[]"), 200, "not the expected JSON", 1),
 		row("200 without an id", ok(`{"displayName":"new"}`), 200, "no id", 1),
-		row("200 without a name", ok(`{"id":"`+asset+`"}`), 200, "does not say the asset's display name", 1),
-		row("204", standin.Answer(204, nil, ""), 204, "answered 204, where only 200 means done", 1),
+		row("200 without a name", ok(`{"id":"`+asset+`"}`), 200, "has no display name", 1),
+		row("204", standin.Answer(204, nil, ""), 204, "the API answered 204, but only 200 means success", 1),
 		row("202", standin.Answer(202, nil, "{}"), 202, "answered 202", 1),
 		row("a body of 100 MB", standin.HugeBody(100), 200, "too large", 3),
 		row("a gzip bomb", standin.GzipBomb(1000), 200, "too large", 3),
@@ -417,7 +417,7 @@ func TestRedirectsNeverFollowed(t *testing.T) {
 			continue
 		}
 		require.Equal(t, "failed", r.Status)
-		require.Contains(t, *r.Error, "redirected to "+elsewhere.URL+"/assets/"+standin.AssetID(i)+", which is never followed")
+		require.Contains(t, *r.Error, "redirected to "+elsewhere.URL+"/assets/"+standin.AssetID(i)+"; redirects are never followed")
 	}
 	require.Zero(t, visits.Load(), "the token must arrive nowhere else")
 	require.Len(t, b.api.Log(), len(codes)+1)

@@ -1,8 +1,8 @@
-// Package config reads relabel's environment variables. No other package reads them,
-// and all defaults are here.
+// Package config reads relabel's settings from the environment, and holds their
+// defaults.
 //
-// Read returns a checked Config once, at the start of a command. A variable that is
-// empty counts as not set, because compose files set variables to nothing.
+// A command calls Read once, at its start, and gets a checked Config. A variable that
+// is empty counts as not set, because compose files set variables to nothing.
 //
 //	DATABASE_URL          Config.DatabaseURL; default: the private PostgreSQL
 //	RELABEL_STATE_DIR     Config.StateDir; default: chosen by package embedpg
@@ -12,6 +12,9 @@
 //	WEBFLOW_RATE_LIMIT    Config.Rate and Config.RateGiven; default: learned from the API
 //	WEBFLOW_TOKEN, WEBFLOW_TOKEN_FILE
 //	                      Config.Token, which also reads the variable or the file of a site
+//
+// Two kinds of variables are read where they are used: RELABEL_LOG (package cli), and
+// those that a schedule looks up at each run (package schedule).
 package config
 
 import (

@@ -6,25 +6,25 @@ import (
 	"time"
 )
 
-// Asset is what relabel uses of an asset. The rest of an answer is skipped.
+// Asset holds the fields of an asset that relabel uses. Other fields are ignored.
 type Asset struct {
 	ID               string    `json:"id"`
 	SiteID           string    `json:"siteId"`
 	DisplayName      string    `json:"displayName"`
 	OriginalFileName string    `json:"originalFileName"`
 	ContentType      string    `json:"contentType"`
-	AltText          *string   `json:"altText"` // nil: there is none
+	AltText          *string   `json:"altText"` // nil: the asset has none
 	LastUpdated      Timestamp `json:"lastUpdated"`
 	HostedURL        Remark    `json:"hostedUrl"`
 	ParentFolder     Remark    `json:"parentFolder"`
 	Size             Size      `json:"size"` // bytes
 }
 
-// Remark is a text that is only shown to people: one that is missing or no text is
-// empty, and no reason to take a done call for a failed one.
+// Remark is a text that is only shown to people. A value that is missing or no string
+// is read as "", because it must not make a successful call fail.
 type Remark string
 
-// UnmarshalJSON reads a string, and takes anything else for none.
+// UnmarshalJSON reads a string. Anything else becomes "".
 func (r *Remark) UnmarshalJSON(b []byte) error {
 	var text string
 	_ = json.Unmarshal(b, &text)
@@ -32,10 +32,10 @@ func (r *Remark) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Size is a number that is only shown to people, as Remark.
+// Size is a number that is only shown to people. Like a Remark, it never fails a call.
 type Size int64
 
-// UnmarshalJSON reads a whole number, and takes anything else for 0.
+// UnmarshalJSON reads a whole number. Anything else becomes 0.
 func (n *Size) UnmarshalJSON(b []byte) error {
 	var size int64
 	_ = json.Unmarshal(b, &size)
@@ -43,17 +43,17 @@ func (n *Size) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Timestamp is a time that is only kept for people: one that is missing or in another
-// form is the zero time, and no reason to take a done call for a failed one.
+// Timestamp is a time that is only shown to people. Like a Remark, it never fails a
+// call.
 type Timestamp struct{ time.Time }
 
-// UnmarshalJSON reads RFC 3339, the form of the API's date-time.
+// UnmarshalJSON reads RFC 3339, the API's format. Anything else becomes the zero time.
 func (t *Timestamp) UnmarshalJSON(b []byte) error {
 	t.Time, _ = time.Parse(time.RFC3339, string(bytes.Trim(b, `"`)))
 	return nil
 }
 
-// MarshalJSON gives null for the zero time.
+// MarshalJSON writes null for the zero time.
 func (t Timestamp) MarshalJSON() ([]byte, error) {
 	if t.IsZero() {
 		return []byte("null"), nil
@@ -61,7 +61,7 @@ func (t Timestamp) MarshalJSON() ([]byte, error) {
 	return json.Marshal(t.Time)
 }
 
-// IsObjectID reports whether s is what Webflow calls an objectid: 24 lower-case hex digits.
+// IsObjectID reports whether s has the form of Webflow's ids: 24 lower-case hex digits.
 func IsObjectID(s string) bool {
 	if len(s) != 24 {
 		return false

@@ -12,8 +12,8 @@ import (
 	"relabel/internal/webflow"
 )
 
-// BenchmarkUpdateAsset is a call's cost on both sides: the client's and that of a
-// server that does nothing but answer, over loopback.
+// BenchmarkUpdateAsset measures a call over loopback: the client, and a server that only
+// answers.
 func BenchmarkUpdateAsset(b *testing.B) {
 	api := standin.New(standin.Config{Assets: 1})
 	r := httptest.NewRequest(http.MethodGet, "/assets/"+standin.AssetID(0), nil)

@@ -2,6 +2,7 @@ package webflow
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -9,23 +10,23 @@ import (
 )
 
 const (
-	// maxError bounds an error's body. Webflow's have some 200 bytes, a gateway's
-	// page a few KB.
+	// maxError limits an error's body. Webflow's errors have about 200 bytes, a
+	// gateway's page has a few KB.
 	maxError = 64 << 10
 
-	// maxAnswer bounds one asset or site: an asset has some 1 to 5 KB, most of it the
-	// list of its variants.
+	// maxAnswer limits one asset or site. An asset has 1 to 5 KB, mostly the list of
+	// its variants.
 	maxAnswer = 1 << 20
 
-	// maxPage bounds a page of 100 assets with all their variants.
+	// maxPage limits a page of 100 assets with all their variants.
 	maxPage = 16 << 20
 )
 
-// errTooLarge is a body beyond its bound.
+// errTooLarge is returned for a body above its limit.
 var errTooLarge = errors.New("the answer is too large")
 
-// bodyLimit is 0 for an informational status: after "101 Switching Protocols" a body
-// has no end.
+// bodyLimit is 0 for an informational status, because a body has no end after
+// "101 Switching Protocols".
 func bodyLimit(status int, limit int64) int64 {
 	switch {
 	case status == http.StatusOK:
@@ -36,8 +37,8 @@ func bodyLimit(status int, limit int64) int64 {
 	return maxError
 }
 
-// readBody reads at most limit bytes, counted after decompression. Reading to the end
-// lets the connection be used again; what is larger is dropped with its connection.
+// readBody reads at most limit bytes, counted after decompression. A body that is read
+// to its end leaves the connection reusable; a larger one closes the connection.
 func readBody(resp *http.Response, limit int64) ([]byte, error) {
 	if limit == 0 {
 		return nil, nil
@@ -47,7 +48,7 @@ func readBody(resp *http.Response, limit int64) ([]byte, error) {
 	}
 	var buf bytes.Buffer
 	if resp.ContentLength > 0 {
-		// One allocation of the right size; bytes.Buffer wants MinRead more to see the end.
+		// One allocation of the right size. bytes.Buffer needs MinRead more to see the end.
 		buf.Grow(int(min(resp.ContentLength, limit)) + bytes.MinRead)
 	}
 	n, err := buf.ReadFrom(io.LimitReader(resp.Body, limit+1))
@@ -57,7 +58,7 @@ func readBody(resp *http.Response, limit int64) ([]byte, error) {
 	return buf.Bytes(), err
 }
 
-// decode puts a 200's body into answer. The check of what is in it is the caller's.
+// decode decodes the body of a 200 into answer. The caller checks the content.
 func (c *Client) decode(meta Meta, body []byte, answer any) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return c.badAnswer(meta, "the answer is empty")
@@ -69,10 +70,10 @@ func (c *Client) decode(meta Meta, body []byte, answer any) error {
 	var field *json.UnmarshalTypeError
 	switch {
 	case bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")):
-		_, page := parseErrorBody(c.wholeTokens(body))
-		return c.badAnswer(meta, "the answer is a page and not JSON: "+page)
+		_, page := parseErrorBody(c.truncate(body))
+		return c.badAnswer(meta, "the answer is an HTML page, not JSON: "+page)
 	case errors.As(err, &field):
-		return c.badAnswer(meta, "the answer is not the JSON it should be: "+field.Field+" is a "+field.Value)
+		return c.badAnswer(meta, "the answer is not the expected JSON: "+cmp.Or(field.Field, "it")+" is of type "+field.Value)
 	}
-	return c.badAnswer(meta, "the answer is not the JSON it should be: "+err.Error())
+	return c.badAnswer(meta, "the answer is not the expected JSON: "+err.Error())
 }

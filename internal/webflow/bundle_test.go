@@ -17,16 +17,17 @@ import (
 
 const testToken = "4f1c0ffee4f1c0ffee4f1c0ffee4f1c0ffee4f1c0ffee4f1c0ffee4f1c0ffee1"
 
-// patience is a call's time where nothing is meant to time out, long for a busy machine.
+// patience is the timeout of calls that should not time out, long enough for a busy
+// machine.
 const patience = 30 * time.Second
 
 type testBundle struct {
 	api    *standin.Server
 	client *webflow.Client
-	asset  string // an asset that is there
+	asset  string // an asset that exists
 }
 
-// setup starts a stand-in with three assets and a client for it.
+// setup starts a stand-in server with three assets, and a client for it.
 func setup(t *testing.T, api standin.Config, cfg webflow.Config) *testBundle {
 	t.Helper()
 	api.Assets = 3
@@ -51,7 +52,7 @@ func newClient(t *testing.T, cfg webflow.Config) *webflow.Client {
 	return client
 }
 
-// serve starts an API that answers in any way a test likes.
+// serve starts an API whose answers the test writes.
 func serve(t *testing.T, h http.HandlerFunc) *httptest.Server {
 	t.Helper()
 	server := httptest.NewUnstartedServer(h)

@@ -8,21 +8,20 @@ import (
 	"net/url"
 )
 
-// call is one request, and the bound of its answer's body after decompression.
+// call is one request.
 type call struct {
 	method string
 	path   string // below the base URL, escaped
 	query  url.Values
 	body   []byte // JSON; nil: none
-	max    int64
+	max    int64  // bytes of the answer, after decompression
 }
 
-// do sends one call once and decodes a 200's body into answer. All of the package's
-// calls go through here; its error is always an *Error.
+// do sends one call once, and decodes the body of a 200 into answer. All calls of this
+// package go through it. Its error is always an *Error.
 //
-// It uses the transport without an http.Client around it: following redirects and
-// keeping cookies are the client's part, so here nothing can do either, and the token
-// arrives nowhere but where it was sent.
+// It uses the transport without an http.Client, because an http.Client follows
+// redirects and keeps cookies. So the token reaches no other host.
 func (c *Client) do(caller context.Context, call call, answer any) (Meta, error) {
 	ctx, cancel := context.WithTimeout(caller, c.timeout)
 	defer cancel()
@@ -36,18 +35,18 @@ func (c *Client) do(caller context.Context, call call, answer any) (Meta, error)
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		meta.Duration = c.now().Sub(meta.SentAt)
-		return meta, c.unanswered(meta, sent, sent.plainEnd(err))
+		return meta, c.noAnswerError(meta, sent, sent.cause(err))
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read as far as it is wanted
+	defer resp.Body.Close() //nolint:errcheck // all that is needed was read
 
 	meta = c.readMeta(resp, meta.SentAt)
 	body, err := readBody(resp, bodyLimit(resp.StatusCode, call.max))
 	meta.Duration = c.now().Sub(meta.SentAt)
 	if resp.StatusCode != http.StatusOK {
-		return meta, c.refused(meta, resp, body)
+		return meta, c.statusError(meta, resp, body)
 	}
 	if err != nil {
-		return meta, c.unread(meta, sent.plainEnd(err))
+		return meta, c.bodyError(meta, sent.cause(err))
 	}
 	return meta, c.decode(meta, body, answer)
 }
@@ -59,7 +58,7 @@ func (c *Client) request(ctx context.Context, call call) (*http.Request, error) 
 	}
 	var body io.Reader
 	if call.body != nil {
-		body = bytes.NewReader(call.body) // lets net/http start over when nothing was written
+		body = bytes.NewReader(call.body) // net/http can send it again if nothing was written
 	}
 	req, err := http.NewRequestWithContext(ctx, call.method, address, body)
 	if err != nil {

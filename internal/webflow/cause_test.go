@@ -12,8 +12,8 @@ import (
 	"relabel/internal/webflow"
 )
 
-// TestCancelledForAReason cancels calls as River does when it stops a job: with a
-// cause that is no context.Canceled, which net/http returns as it is.
+// TestCancelledForAReason cancels calls as River does when it stops a job: with a cause
+// that is not context.Canceled. net/http returns that cause.
 func TestCancelledForAReason(t *testing.T) {
 	t.Parallel()
 

@@ -1,6 +1,7 @@
 package webflow
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,39 +11,39 @@ import (
 	"time"
 )
 
-// DefaultBaseURL is where Webflow's Data API v2 is.
+// DefaultBaseURL is the address of Webflow's Data API v2.
 const DefaultBaseURL = "https://api.webflow.com/v2"
 
-// defaultTimeout is generous for an API that answers in under a second, and short
-// beside the lease of a call.
+// defaultTimeout is long for an API that answers in under a second, and shorter than
+// the lease of a call.
 const defaultTimeout = 30 * time.Second
 
-// LocaleIn says where Update Asset is told the locale. Webflow's Update Asset page had
-// localeId in the JSON body until March 2026 and has it in the query since April 2026,
-// at the same address; which of them the API reads is not documented.
+// LocaleIn is the place of localeId in an Update Asset request. Webflow documented the
+// JSON body until March 2026, and the query since April 2026. It is not documented
+// which of them the API reads.
 type LocaleIn string
 
-// The places for a locale. Both is the default; the reads always use the query, the
-// only form they have.
+// The places of localeId. LocaleInBoth is the default. Read requests always use the
+// query, which is their only documented place.
 const (
 	LocaleInBoth  LocaleIn = "both"
 	LocaleInBody  LocaleIn = "body"
 	LocaleInQuery LocaleIn = "query"
 )
 
-// Config is what a Client is made of.
+// Config configures a Client.
 type Config struct {
-	BaseURL  string        // default DefaultBaseURL; https, or http for this machine
+	BaseURL  string        // https, or http for this machine; default DefaultBaseURL
 	Token    Token         // required
 	LocaleIn LocaleIn      // default LocaleInBoth
-	Timeout  time.Duration // for a whole call: connecting, sending, the answer's last byte; default 30 s
+	Timeout  time.Duration // of a whole call, from connecting to the answer's last byte; default 30 s
 	Version  string        // relabel's, for User-Agent
 
-	// MaxIdleConns is how many connections are kept for the next call: as many as
-	// there are calls in flight. Default 64.
+	// MaxIdleConns is how many idle connections are kept. It should be at least the
+	// number of calls in flight. Default 64.
 	MaxIdleConns int
 
-	// Transport replaces the Client's own, and with it the rules in newTransport.
+	// Transport replaces the default transport (see newTransport).
 	Transport http.RoundTripper
 
 	// Now is the clock; default time.Now.
@@ -60,21 +61,21 @@ type Client struct {
 	now       func() time.Time
 }
 
-// NewClient checks the configuration and makes a Client. It calls nobody.
+// NewClient checks the configuration and makes a Client. It makes no call.
 func NewClient(cfg Config) (*Client, error) {
 	if cfg.Token.IsZero() {
 		return nil, errors.New("error making the webflow client: there is no token")
 	}
-	base, err := checkBaseURL(orDefault(cfg.BaseURL, DefaultBaseURL))
+	base, err := checkBaseURL(cmp.Or(cfg.BaseURL, DefaultBaseURL))
 	if err != nil {
 		return nil, fmt.Errorf("error in the API's address: %w", err)
 	}
 	c := &Client{
 		base:      strings.TrimRight(base.String(), "/"),
 		token:     cfg.Token,
-		localeIn:  orDefault(cfg.LocaleIn, LocaleInBoth),
-		timeout:   orDefault(cfg.Timeout, defaultTimeout),
-		userAgent: []string{"relabel/" + orDefault(cfg.Version, "dev")},
+		localeIn:  cmp.Or(cfg.LocaleIn, LocaleInBoth),
+		timeout:   cmp.Or(cfg.Timeout, defaultTimeout),
+		userAgent: []string{"relabel/" + cmp.Or(cfg.Version, "dev")},
 		transport: cfg.Transport,
 		now:       cfg.Now,
 	}
@@ -84,12 +85,12 @@ func NewClient(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// complete checks what is left and fills in what has no simple default.
+// complete checks the other settings, and sets the defaults that cmp.Or cannot.
 func (c *Client) complete(cfg Config) error {
 	switch c.localeIn {
 	case LocaleInBoth, LocaleInBody, LocaleInQuery:
 	default:
-		return fmt.Errorf("error in the place for the locale: %q is not one of both, body, query", c.localeIn)
+		return fmt.Errorf("error in the place of the locale: %q is not one of both, body, query", c.localeIn)
 	}
 	if c.timeout < 0 {
 		return fmt.Errorf("error in the call's time-out: %s is negative", c.timeout)
@@ -98,24 +99,24 @@ func (c *Client) complete(cfg Config) error {
 		c.now = time.Now
 	}
 	if c.transport == nil {
-		c.transport = newTransport(orDefault(cfg.MaxIdleConns, defaultIdleConns))
+		c.transport = newTransport(cmp.Or(cfg.MaxIdleConns, defaultIdleConns))
 	}
 	return nil
 }
 
-// Redact takes the token out of text that came with an answer and is kept as it is,
-// such as an asset's name. (An Error's texts are clean already.)
+// Redact removes the token from a text of an answer that is stored as it is, such as an
+// asset's name. (The texts of an Error are clean already.)
 func (c *Client) Redact(s string) string { return c.token.Redact(s) }
 
-// CloseIdleConnections closes the connections kept for the next call.
+// CloseIdleConnections closes the idle connections.
 func (c *Client) CloseIdleConnections() {
 	if t, ok := c.transport.(interface{ CloseIdleConnections() }); ok {
 		t.CloseIdleConnections()
 	}
 }
 
-// checkBaseURL accepts https, and http where nobody can listen on the way: the token
-// goes with every call. The address is not repeated where it may hold a password.
+// checkBaseURL accepts https, and http for this machine only, because every call
+// carries the token. Errors do not repeat an address that may hold a password.
 func checkBaseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	switch {
@@ -141,12 +142,4 @@ func isLoopback(host string) bool {
 	}
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.Unmap().IsLoopback()
-}
-
-func orDefault[T comparable](v, otherwise T) T {
-	var zero T
-	if v == zero {
-		return otherwise
-	}
-	return v
 }

@@ -73,7 +73,7 @@ func TestOwnTransport(t *testing.T) {
 	require.True(t, tr.Protocols.HTTP1())
 	require.False(t, tr.Protocols.HTTP2())
 
-	// A proxy of the environment never sees what is plain.
+	// Plain http never goes through a proxy.
 	req, err := http.NewRequest(http.MethodGet, "http://127.0.0.1:1", nil)
 	require.NoError(t, err)
 	proxy, err := tr.Proxy(req)

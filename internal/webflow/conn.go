@@ -8,10 +8,10 @@ import (
 	"relabel/internal/failpoint"
 )
 
-// callConn is a TCP connection that knows the call it is used for: one at a time, as
-// HTTP/1.1 has it. It lies below TLS, so all that leaves goes through its Write.
+// callConn is a TCP connection that knows the call which uses it. With HTTP/1.1 that is
+// one call at a time. It is below TLS, so every byte that leaves goes through Write.
 //
-// It embeds the interface and not *net.TCPConn, whose ReadFrom would go past Write.
+// It embeds the interface and not *net.TCPConn, whose ReadFrom would bypass Write.
 type callConn struct {
 	net.Conn
 
@@ -19,7 +19,7 @@ type callConn struct {
 	call *progress // nil: being set up, or idle
 }
 
-// dialCalls makes dial's connections know their calls.
+// dialCalls wraps the connections of dial in callConns.
 func dialCalls(dial func(context.Context, string, string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
@@ -30,13 +30,14 @@ func dialCalls(dial func(context.Context, string, string) (net.Conn, error)) fun
 	}
 }
 
-// callConnOf finds it below what net/http hands out; nil on a test's own transport.
+// callConnOf finds the callConn below a connection of net/http. It returns nil for a
+// test's own transport.
 func callConnOf(conn net.Conn) *callConn {
 	for {
 		switch c := conn.(type) {
 		case *callConn:
 			return c
-		case interface{ NetConn() net.Conn }: // TLS, twice with an https proxy
+		case interface{ NetConn() net.Conn }: // TLS; twice with an https proxy
 			conn = c.NetConn()
 		default:
 			return nil
@@ -44,12 +45,12 @@ func callConnOf(conn net.Conn) *callConn {
 	}
 }
 
-// begin gives the connection to a call.
+// begin assigns the connection to a call.
 //
-// However the connection is closed from now on (at the deadline, by a stop, by the
-// kernel when the process is killed), it is reset, and the kernel drops what was not
-// acknowledged. As usual it would go on sending that for up to a minute and a half, and
-// an old name would arrive after a newer one.
+// From now on, closing the connection resets it, and the kernel drops all bytes that
+// were not acknowledged. That holds for a close at the deadline, at a stop, and by the
+// kernel when the process is killed. Otherwise the kernel would go on sending for up to
+// 90 s, and an old name could arrive after a newer one.
 func (c *callConn) begin(p *progress) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -60,8 +61,8 @@ func (c *callConn) begin(p *progress) {
 	}
 }
 
-// end takes it back when the whole answer was read: nothing is left to be dropped, and
-// an idle connection is closed in the polite way. The next call may have begun already.
+// end takes the connection back after the whole answer was read. Nothing is left to
+// drop, so a later close is a normal one. The next call may have begun already.
 func (c *callConn) end(p *progress) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -71,7 +72,7 @@ func (c *callConn) end(p *progress) {
 	}
 }
 
-// linger fails on a broken connection only, which has nothing to send.
+// linger ignores errors: only a broken connection fails, and it sends nothing.
 func (c *callConn) linger(seconds int) {
 	if tcp, ok := c.Conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(seconds)
@@ -84,20 +85,20 @@ func (c *callConn) current() *progress {
 	return c.call
 }
 
-// Write looks once more whether the call may still be made. Nothing but the system
-// call is between that look and the bytes: a process may be stopped for minutes while a
-// connection is looked for, or with the request in net/http's buffer.
+// Write checks once more that the call may still be made. The process may have been
+// stopped for minutes while net/http waited for a connection or had the request in its
+// buffer. Only the system call comes between this check and the bytes.
 func (c *callConn) Write(b []byte) (int, error) {
 	call := c.current()
 	if call == nil {
 		return c.Conn.Write(b)
 	}
-	if err := call.over(); err != nil {
+	if err := call.stopIfEnded(); err != nil {
 		return 0, err
 	}
 	n, err := c.Conn.Write(b)
 	if n > 0 {
-		call.left.Store(true)
+		call.sent.Store(true)
 		failpoint.Hit("sent")
 	}
 	return n, err

@@ -7,5 +7,5 @@ import (
 	"time"
 )
 
-// giveUpAfter is Linux's alone.
+// giveUpAfter does nothing here: only Linux has such an option.
 func giveUpAfter(*net.TCPConn, time.Duration) {}

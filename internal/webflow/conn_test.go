@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestConnectionIsTheNextCalls: net/http tells a call that its connection is idle when
-// the next one may have it already.
+// TestConnectionIsTheNextCalls: net/http may report a connection as idle when the next
+// call already uses it.
 func TestConnectionIsTheNextCalls(t *testing.T) {
 	t.Parallel()
 	ours, theirs := net.Pipe()
@@ -26,7 +26,7 @@ func TestConnectionIsTheNextCalls(t *testing.T) {
 	require.Nil(t, c.current())
 }
 
-// TestConnectionBelowTLS: with an https proxy there is TLS within TLS.
+// TestConnectionBelowTLS: an https proxy means TLS inside TLS.
 func TestConnectionBelowTLS(t *testing.T) {
 	t.Parallel()
 	ours, _ := net.Pipe()

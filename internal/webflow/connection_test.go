@@ -22,7 +22,7 @@ import (
 	"relabel/internal/webflow"
 )
 
-// TestRedirects: the token must not arrive anywhere but at the API.
+// TestRedirects: the token must reach no server except the API.
 func TestRedirects(t *testing.T) {
 	t.Parallel()
 
@@ -55,7 +55,7 @@ func TestSwitchingProtocolsEndsAtOnce(t *testing.T) {
 		}
 		defer conn.Close() //nolint:errcheck // the test is over
 		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
-		_, _ = io.Copy(io.Discard, conn) // ends when the client hangs up
+		_, _ = io.Copy(io.Discard, conn) // ends when the client closes
 	})
 	client := newClient(t, webflow.Config{BaseURL: server.URL})
 	_, err := client.GetSite(t.Context(), standin.SiteID)
@@ -120,7 +120,7 @@ func trusting(server *httptest.Server) *http.Transport {
 	return webflow.TransportTrusting(roots)
 }
 
-// otherName is the server under a name that its certificate (for 127.0.0.1 and ::1) lacks.
+// otherName returns the server's URL with a host name that its certificate lacks.
 func otherName(server *httptest.Server) string {
 	_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
 	return "https://localhost:" + port
@@ -168,8 +168,7 @@ func TestStopped(t *testing.T) {
 	require.Equal(t, webflow.KindUnknown, asError(t, err).Kind)
 }
 
-// TestConnectionsAreReused goes through good answers, errors and refusals on one
-// connection.
+// TestConnectionsAreReused gets successes, errors and refusals over one connection.
 func TestConnectionsAreReused(t *testing.T) {
 	t.Parallel()
 
@@ -216,7 +215,7 @@ func TestManyAtOnce(t *testing.T) {
 	require.Empty(t, b.api.Overlaps(0))
 }
 
-// TestProxy: a proxy is asked for a tunnel and never sees the token.
+// TestProxy: a proxy opens a tunnel, and never sees the token.
 func TestProxy(t *testing.T) {
 	t.Parallel()
 
@@ -253,7 +252,7 @@ func TestProxy(t *testing.T) {
 	require.NotContains(t, fmt.Sprint(asked), testToken)
 }
 
-// tunnel is the proxy's part of CONNECT.
+// tunnel handles CONNECT as a proxy does.
 func tunnel(w http.ResponseWriter, r *http.Request) {
 	there, err := net.Dial("tcp", r.Host)
 	if err != nil {
@@ -270,8 +269,8 @@ func tunnel(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(here, there)
 }
 
-// breaker is an API that answers the first request of each connection, and breaks the
-// connection at the second one without an answer, having read it.
+// breaker is an API that answers the first request of each connection. It reads the
+// second one, and breaks the connection without an answer.
 type breaker struct {
 	net.Listener
 	requests atomic.Int64
@@ -305,8 +304,8 @@ func (b *breaker) talk(conn net.Conn) {
 	_ = conn.(*net.TCPConn).SetLinger(0)
 }
 
-// TestNothingIsSentTwice: net/http sends a GET again by itself when a connection used
-// before breaks. The rate limit knows nothing of such a call, so it must not be.
+// TestNothingIsSentTwice: net/http sends a GET again by itself when a reused connection
+// breaks. Such a call has no grant of the rate limit, so it must not happen.
 func TestNothingIsSentTwice(t *testing.T) {
 	t.Parallel()
 
@@ -343,8 +342,8 @@ func TestNothingIsSentTwice(t *testing.T) {
 	}
 }
 
-// TestNothingIsSentTwiceOnAnIdleConnection: the second try finds another connection
-// ready, so that nothing but the closing of it holds the request back.
+// TestNothingIsSentTwiceOnAnIdleConnection: net/http finds another idle connection for
+// its second attempt. Only closing that connection keeps it from sending the request.
 func TestNothingIsSentTwiceOnAnIdleConnection(t *testing.T) {
 	t.Parallel()
 

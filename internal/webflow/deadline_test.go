@@ -17,8 +17,8 @@ import (
 	"relabel/internal/webflow"
 )
 
-// TestDeadlineIsForTheWholeCall: an answer of a byte a second never pauses long, and
-// must end all the same, to the second. Time is the bubble's, so this takes none.
+// TestDeadlineIsForTheWholeCall: an answer that sends one byte a second never pauses for
+// long, and must still end at the deadline. It runs in a bubble's time.
 func TestDeadlineIsForTheWholeCall(t *testing.T) {
 	t.Parallel()
 
@@ -58,7 +58,7 @@ func TestDeadlineIsForTheWholeCall(t *testing.T) {
 	}
 }
 
-// drip reads a request and sends ready, then a byte a second until the client hangs up.
+// drip reads a request and sends ready, and then a byte a second until the client closes.
 func drip(conn net.Conn, ready string) {
 	defer conn.Close() //nolint:errcheck // nobody is there
 	req, err := http.ReadRequest(bufio.NewReader(conn))
@@ -77,7 +77,7 @@ func drip(conn net.Conn, ready string) {
 	}
 }
 
-// TestDeadlineBeforeSending: a connection that is never made leaves the call unsent.
+// TestDeadlineBeforeSending: without a connection the call counts as not sent.
 func TestDeadlineBeforeSending(t *testing.T) {
 	t.Parallel()
 

@@ -1,9 +1,18 @@
-// Package webflow is relabel's client of Webflow's Data API v2: Update Asset, Get
-// Asset, List Assets and Get Site.
+// Package webflow is the client of Webflow's Data API v2. Its calls are UpdateAsset,
+// GetAsset, ListAssets and GetSite.
 //
-// It owns the token's safe keeping, the form of each request, the deadline of a
-// call, the reading of answers (bounded, decoded, checked) and one mapping from
-// what happened to a Kind. It sends each call once: it neither waits for the rate
-// limit nor retries, and it does not decide what an answer means for a rename. That
-// is done where the rename is known, by switching on Kind.
+// A Client is made of a Config, which holds a Token that cannot be printed. Each method
+// sends one call once, and returns a result with Meta: the status, the duration, and
+// what the headers said about the rate limit. If the call failed, the error is an *Error,
+// and its Kind says what happened. Callers decide by Kind what to do next:
+//
+//	res, err := client.UpdateAsset(ctx, webflow.UpdateAssetParams{AssetID: id, DisplayName: &name})
+//	if e, ok := errors.AsType[*webflow.Error](err); ok && e.Kind == webflow.KindRateLimited {
+//		wait(e.Meta.RetryAfter)
+//	}
+//
+// The package keeps the token secret, builds requests, enforces a call's deadline to the
+// last byte written, and reads answers: it limits, decodes and checks them. It does not
+// wait for the rate limit (package throttle does), does not retry, and does not decide
+// what an answer means for a rename (package jobs does).
 package webflow

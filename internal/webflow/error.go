@@ -5,21 +5,22 @@ import (
 	"strings"
 )
 
-// Error is a call that did not end well. Its texts are safe to store and to show: one
-// line of valid UTF-8 without control characters, bounded, the token taken out.
+// Error is returned for every call that failed. Its texts are safe to store and to
+// show: one line of valid UTF-8 of limited length, without control characters and
+// without the token.
 type Error struct {
 	Kind    Kind
 	Meta    Meta
 	Code    string // the API's own code, such as "resource_not_found"; may be empty
-	Message string // the API's message and details, or what happened instead
+	Message string // the API's message and details, or a description of what happened
 
-	// cause is context.Canceled, context.DeadlineExceeded or nil. Other causes are
-	// kept as text only: their own texts may hold what came from outside, uncleaned.
+	// cause is context.Canceled, context.DeadlineExceeded or nil. Of other causes only
+	// the cleaned text is kept, because their own texts may repeat the token.
 	cause error
 }
 
-// Error is one line, such as "webflow: 404 not found: resource_not_found: Requested
-// resource not found". It does not name the asset: the caller does.
+// Error returns one line, such as "webflow: 404 not found: resource_not_found:
+// Requested resource not found". The caller adds the asset.
 func (e *Error) Error() string {
 	parts := make([]string, 0, 4)
 	kind := e.Kind.String()
@@ -36,6 +37,6 @@ func (e *Error) Error() string {
 	return strings.Join(parts, ": ")
 }
 
-// Unwrap gives context.Canceled or context.DeadlineExceeded when one of them ended
-// the call, so that errors.Is finds it.
+// Unwrap returns context.Canceled or context.DeadlineExceeded if one of them ended the
+// call, so that errors.Is finds it.
 func (e *Error) Unwrap() error { return e.cause }

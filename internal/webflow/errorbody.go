@@ -9,10 +9,11 @@ import (
 	"strings"
 )
 
-// errorBody is what Webflow answers with a 4xx or 5xx. All of it is any: the details
-// are documented as strings or objects, and a body is only for people, so nothing in
-// it may make the reading of it fail. The second group is what the API's first version
-// and gateways use.
+// errorBody is the body of a 4xx or 5xx. The fields of the second group come from the
+// API's first version and from gateways.
+//
+// All fields are of type any, so that no value makes decoding fail: the text is only for
+// people, and Webflow documents the details as strings or as objects.
 type errorBody struct {
 	Code    any `json:"code"`
 	Message any `json:"message"`
@@ -24,8 +25,8 @@ type errorBody struct {
 	Description any `json:"error_description"`
 }
 
-// parseErrorBody gives the code and the message of an error's body, whatever kind of
-// body it is. Neither is cleaned yet.
+// parseErrorBody returns the code and the message of an error's body: JSON, HTML or
+// plain text. They are not cleaned yet.
 func parseErrorBody(body []byte) (code, message string) {
 	body = bytes.TrimSpace(body)
 	var e errorBody
@@ -56,7 +57,7 @@ func (e errorBody) message() string {
 	return strings.Join(parts, ": ")
 }
 
-// text turns a decoded JSON value into words.
+// text turns a decoded JSON value into readable text.
 func text(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -83,9 +84,9 @@ func joinTexts(list []any) string {
 	return strings.Join(parts, "; ")
 }
 
-// objectText shortens the objects that Webflow's details are made of, such as
-// {"param": "displayName", "description": "too long"}, to "displayName: too long".
-// Any other object stays as it is.
+// objectText shortens the objects in Webflow's details. For example
+// {"param": "displayName", "description": "too long"} becomes "displayName: too long".
+// Other objects stay JSON.
 func objectText(o map[string]any) string {
 	what := firstString(o, "description", "message", "reason")
 	if what == "" {
@@ -114,8 +115,8 @@ func compact(v any) string {
 	return string(b)
 }
 
-// Gateways answer with a page. Its title says what there is to know ("502 Bad
-// Gateway"), else its first heading, else its text.
+// htmlText returns the title of a gateway's error page, such as "502 Bad Gateway". If
+// there is no title, it returns the first heading, or else the whole text.
 func htmlText(page string) string {
 	for _, tag := range []string{"title", "h1"} {
 		if s := element(page, tag); s != "" {
@@ -125,7 +126,7 @@ func htmlText(page string) string {
 	return stripTags(page)
 }
 
-// element is the text of the first element with that tag.
+// element returns the text of the first element with a tag.
 func element(page, tag string) string {
 	m := regexp.MustCompile(`(?is)<` + tag + `(?:\s[^>]*)?>(.*?)</` + tag).FindStringSubmatch(page)
 	if m == nil {

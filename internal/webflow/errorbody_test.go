@@ -77,7 +77,7 @@ func TestClean(t *testing.T) {
 	require.NotContains(t, token.clean(strings.Repeat("a", 460)+testToken, maxMessage), testToken[:20], "no half token at the cut")
 }
 
-// FuzzErrorBody: whatever the body, the texts kept of it are safe to store and to show.
+// FuzzErrorBody: the texts of any body are safe to store and to show.
 func FuzzErrorBody(f *testing.F) {
 	for _, s := range []string{
 		`{"code":"c","message":"m","details":["s",{"param":"p","description":"d"}]}`, `null`, `[[[]]]`, `{"message":{"a":{"b":1e999}}}`,

@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// TransportTrusting is the Client's own transport, for a server with a certificate of
-// the test's.
+// TransportTrusting returns the Client's own transport, which trusts the certificates of
+// a test too.
 func TransportTrusting(roots *x509.CertPool) *http.Transport {
 	t := newTransport(defaultIdleConns)
 	t.TLSClientConfig.RootCAs = roots

@@ -1,6 +1,7 @@
 package webflow
 
 import (
+	"cmp"
 	"compress/flate"
 	"compress/gzip"
 	"context"
@@ -12,38 +13,39 @@ import (
 	"strconv"
 )
 
-// refused maps any status but 200. The status alone decides, so a body that could not
-// be read to its end changes nothing.
-func (c *Client) refused(meta Meta, resp *http.Response, body []byte) *Error {
+// statusError makes the error for any status except 200. Only the status decides its
+// kind, so the body may be incomplete.
+func (c *Client) statusError(meta Meta, resp *http.Response, body []byte) *Error {
 	e := &Error{Kind: kindOf(meta.Status), Meta: meta}
 	switch e.Kind {
 	case KindRedirected:
-		e.Message = c.clean("redirected to " + target(resp) + ", which is never followed")
+		e.Message = c.clean("redirected to " + redirectTarget(resp) + "; redirects are never followed")
 		return e
 	case KindBadAnswer:
-		e.Message = fmt.Sprintf("answered %d, where only 200 means done", meta.Status)
+		e.Message = fmt.Sprintf("the API answered %d, but only 200 means success", meta.Status)
 		return e
 	}
-	code, message := parseErrorBody(c.wholeTokens(body))
+	code, message := parseErrorBody(c.truncate(body))
 	e.Code = c.token.clean(code, maxCode)
 	e.Message = c.clean(message)
 	if e.Message == "" {
-		e.Message = orDefault(http.StatusText(meta.Status), "status "+strconv.Itoa(meta.Status)+" without a message")
+		e.Message = cmp.Or(http.StatusText(meta.Status), "status "+strconv.Itoa(meta.Status)+" without a message")
 	}
 	return e
 }
 
-// wholeTokens shortens a body to the bound of an error's, and by a token's length more:
-// a token cut in half there would not be recognised.
-func (c *Client) wholeTokens(body []byte) []byte {
+// truncate shortens a body to maxError minus the length of a token. A token that
+// readBody cut in half would not be recognised and removed.
+func (c *Client) truncate(body []byte) []byte {
 	if len(body) < maxError {
 		return body
 	}
 	return body[:max(0, maxError-c.token.length())]
 }
 
-// target is where a redirect points, without a query, which may hold secrets.
-func target(resp *http.Response) string {
+// redirectTarget returns the target of a redirect without its query, which may hold
+// secrets.
+func redirectTarget(resp *http.Response) string {
 	u, err := resp.Location()
 	if err != nil {
 		return "nowhere"
@@ -52,10 +54,10 @@ func target(resp *http.Response) string {
 	return u.String()
 }
 
-// unanswered is a call without a status.
-func (c *Client) unanswered(meta Meta, sent *progress, err error) *Error {
+// noAnswerError makes the error for a call without an answer.
+func (c *Client) noAnswerError(meta Meta, sent *progress, err error) *Error {
 	e := &Error{Kind: KindNotSent, Meta: meta, cause: contextCause(err), Message: c.clean(describe(err))}
-	if sent.maySent() {
+	if sent.mayHaveArrived() {
 		e.Kind = KindUnknown
 	}
 	if sent.repeated.Load() {
@@ -64,8 +66,8 @@ func (c *Client) unanswered(meta Meta, sent *progress, err error) *Error {
 	return e
 }
 
-// unread is a 200 whose body could not be read.
-func (c *Client) unread(meta Meta, err error) *Error {
+// bodyError makes the error for a 200 whose body could not be read.
+func (c *Client) bodyError(meta Meta, err error) *Error {
 	var corrupt flate.CorruptInputError
 	switch {
 	case errors.Is(err, errTooLarge), errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum), errors.As(err, &corrupt):
@@ -80,10 +82,10 @@ func (c *Client) badAnswer(meta Meta, message string) *Error {
 
 func (c *Client) clean(message string) string { return c.token.clean(message, maxMessage) }
 
-// plainEnd gives the end of ctx its own name. net/http answers with the context's
-// cause, which is whatever the one who cancelled had in mind: River, when it stops a
-// job, an error that is no context.Canceled.
-func plainEnd(ctx context.Context, err error) error {
+// contextError returns ctx.Err() if err is the cause that ctx was cancelled with.
+// net/http returns that cause, and River cancels jobs with a cause of its own that is
+// not context.Canceled.
+func contextError(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil && errors.Is(err, cause) {
 		return ctx.Err()
 	}
@@ -99,9 +101,8 @@ func contextCause(err error) error {
 	return nil
 }
 
-// describe says what broke in words that are the same for the same cause, so that
-// errors can be counted by their message: no port of ours, which every call has
-// another of.
+// describe returns the same text for the same cause, so that errors can be counted by
+// their message. So it leaves out our own port, which changes with every connection.
 func describe(err error) string {
 	var op *net.OpError
 	switch {

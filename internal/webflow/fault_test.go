@@ -13,21 +13,21 @@ import (
 	"relabel/internal/webflow"
 )
 
-// faultRow is one row of the fault table: what the API does, and what the client makes
-// of it.
+// faultRow is one row of the fault table: what the API does, and what the client
+// returns.
 type faultRow struct {
 	name  string
 	fault standin.Fault
 	api   standin.Config
-	short bool // the call's time is meant to run out
+	short bool // the call is meant to time out
 
 	kind       webflow.Kind // 0: no error
 	status     int
 	code       string
-	message    string // is in the message
+	message    string // part of the message
 	retryAfter webflow.RetryAfter
 	applied    bool
-	anyStatus  bool // 0 or status: what a reset leaves readable is the system's choice
+	anyStatus  bool // 0 or status: the system decides what stays readable after a reset
 }
 
 const (
@@ -175,17 +175,17 @@ func wrongAnswerRows() []faultRow {
 	page := `<html><head><title>Sign in to the hotel's network</title></head></html>`
 	rows := []faultRow{
 		{name: "cut JSON", fault: standin.CutJSON(), message: "unexpected end of JSON"},
-		{name: "not JSON", fault: body("OK"), message: "not the JSON"},
+		{name: "not JSON", fault: body("OK"), message: "not the expected JSON"},
 		{name: "a page", fault: body(page), message: "not JSON: Sign in to the hotel's network"},
 		{name: "empty", fault: body(""), message: "empty"},
 		{name: "white space", fault: body(" \n"), message: "empty"},
 		{name: "null", fault: body("null"), message: "no id"},
 		{name: "an empty object", fault: body("{}"), message: "no id"},
-		{name: "a list", fault: body("[]"), message: "not the JSON"},
+		{name: "a list", fault: body("[]"), message: "not the expected JSON"},
 		{name: "an asset without a display name", fault: body(`{"id":"` + id + `"}`), message: "display name"},
 		{name: "a display name of null", fault: body(`{"id":"` + id + `","displayName":null}`), message: "display name"},
-		{name: "a display name of another type", fault: body(`{"id":"` + id + `","displayName":5}`), message: "displayName is a number"},
-		{name: "two values", fault: body(`{"id":"` + id + `","displayName":"a"}{}`), message: "not the JSON"},
+		{name: "a display name of another type", fault: body(`{"id":"` + id + `","displayName":5}`), message: "displayName is of type number"},
+		{name: "two values", fault: body(`{"id":"` + id + `","displayName":"a"}{}`), message: "not the expected JSON"},
 		{name: "100 MB", fault: standin.HugeBody(100), message: "too large"},
 		{name: "gzip bomb", fault: standin.GzipBomb(1000), message: "too large"},
 		{name: "too large by its Content-Length", fault: body(strings.Repeat(" ", 1<<20+1)), message: "too large"},

@@ -1,29 +1,28 @@
 package webflow
 
-// Kind says how a call ended, when it did not end well. It is all a caller needs to
-// decide what to do next.
+// Kind says why a call failed. A caller needs nothing else to decide what to do next.
 type Kind uint8
 
-// The kinds of Error. Those from KindBadRequest to KindOtherStatus are the API's own
-// answers, told apart by their HTTP status alone; a body never changes the kind.
+// The kinds of Error. Those from KindBadRequest to KindOtherStatus are answers of the
+// API. They depend only on the HTTP status, never on the body.
 const (
-	KindInvalid      Kind = iota + 1 // refused here, before sending: a mistake in the parameters
-	KindNotSent                      // nothing reached the API: no connection, no TLS, stopped before sending
-	KindUnknown                      // it was sent, wholly or in part, and no whole answer came: it may have landed
+	KindInvalid      Kind = iota + 1 // not sent, because the parameters are wrong
+	KindNotSent                      // nothing reached the API: no connection, no TLS, or stopped before sending
+	KindUnknown                      // sent at least in part, without a complete answer: it may have been applied
 	KindBadRequest                   // 400
 	KindUnauthorized                 // 401
 	KindForbidden                    // 403
 	KindNotFound                     // 404
 	KindConflict                     // 409
 	KindRateLimited                  // 429
-	KindUnavailable                  // 5xx, 408 and 425: the API, or a gateway before it, is not well
-	KindRedirected                   // 3xx: never part of this API, never followed
+	KindUnavailable                  // 5xx, 408 and 425: the API or a gateway has a problem
+	KindRedirected                   // 3xx: this API never redirects, and redirects are never followed
 	KindOtherStatus                  // any other status
-	KindBadAnswer                    // 2xx, but not what was asked for: no JSON, too large, fields missing
+	KindBadAnswer                    // 2xx, but not a usable answer: no JSON, too large, fields missing
 	KindWrongAsset                   // 200 with another id
 )
 
-// String is the kind in words, as it is shown to people.
+// String returns the kind in words, as it is shown to people.
 func (k Kind) String() string {
 	names := [...]string{
 		KindInvalid:      "invalid call",
@@ -47,7 +46,7 @@ func (k Kind) String() string {
 	return names[k]
 }
 
-// kindOf is the one mapping from an HTTP status to a Kind. It is not asked about 200.
+// kindOf maps every HTTP status except 200 to a Kind.
 func kindOf(status int) Kind {
 	switch status {
 	case 400:

@@ -25,9 +25,9 @@ import (
 	"relabel/internal/webflow"
 )
 
-// lossy is a listener whose connections can lose every packet that comes in, as a
-// router would: a filter in the kernel drops them before TCP sees them, so the other
-// end has no acknowledgement and goes on sending again.
+// lossy is a listener whose connections can lose every incoming packet, as a router
+// would. A filter in the kernel drops them before TCP sees them, so the other end gets
+// no acknowledgement and sends again.
 type lossy struct {
 	net.Listener
 	mu    sync.Mutex
@@ -45,7 +45,7 @@ func (l *lossy) Accept() (net.Conn, error) {
 	return conn, nil
 }
 
-// lose drops all packets of the connections that are there now.
+// lose starts to drop all packets of the present connections.
 func (l *lossy) lose(t *testing.T) {
 	t.Helper()
 	drop := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: 0}
@@ -54,7 +54,7 @@ func (l *lossy) lose(t *testing.T) {
 	})
 }
 
-// deliver ends the loss. What the other end sends again from now on arrives.
+// deliver ends the loss. What the other end sends again now arrives.
 func (l *lossy) deliver(t *testing.T) {
 	t.Helper()
 	l.each(t, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0) })
@@ -74,8 +74,8 @@ func (l *lossy) each(t *testing.T, set func(fd int) error) {
 	}
 }
 
-// unsent tells whether the kernel holds bytes for the listener that were not
-// acknowledged, also of sockets that are closed and of processes that are gone.
+// unsent reports whether the kernel still holds unacknowledged bytes for the listener,
+// including those of closed sockets and of ended processes.
 func (l *lossy) unsent(t *testing.T) bool {
 	t.Helper()
 	table, err := os.ReadFile("/proc/net/tcp")
@@ -93,11 +93,11 @@ func (l *lossy) unsent(t *testing.T) bool {
 
 func (l *lossy) eventuallyUnsent(t *testing.T, want bool) {
 	t.Helper()
-	const poll = 50 * time.Millisecond // a look takes the kernel some milliseconds
+	const poll = 50 * time.Millisecond // each check takes the kernel some milliseconds
 	require.Eventually(t, func() bool { return l.unsent(t) == want }, patience, poll, "unsent bytes: %v", want)
 }
 
-// lostBundle is a stand-in behind a lossy listener.
+// lostBundle is a stand-in server behind a lossy listener.
 type lostBundle struct {
 	*lossy
 	api *standin.Server
@@ -137,7 +137,7 @@ func trustingPEM(cert []byte) *http.Transport {
 	return webflow.TransportTrusting(roots)
 }
 
-// named are the names that arrived, in order.
+// named returns the names that arrived, in order.
 func (b *lostBundle) named() (names []string) {
 	for _, c := range b.api.Log() {
 		names = append(names, *c.DisplayName)
@@ -145,10 +145,9 @@ func (b *lostBundle) named() (names []string) {
 	return names
 }
 
-// TestGivenUpCallIsNotDelivered: while packets are lost the kernel sends them again,
-// for a minute and a half after a connection is closed as usual. So a call that was
-// given up must be taken back from the kernel too: another value is sent in the
-// meantime, and the old one would overwrite it.
+// TestGivenUpCallIsNotDelivered: the kernel sends lost packets again, for up to 90 s
+// after a normal close of the connection. So when a call is given up, the kernel must
+// drop its bytes. Otherwise they could arrive after a newer value and overwrite it.
 func TestGivenUpCallIsNotDelivered(t *testing.T) {
 	t.Parallel()
 	for _, secure := range []bool{false, true} {
@@ -172,7 +171,7 @@ func TestGivenUpCallIsNotDelivered(t *testing.T) {
 	}
 }
 
-// giveUp makes a call whose packets are lost until it has ended; end may see to that.
+// giveUp makes a call whose packets are lost until it has ended; end may end it.
 func (b *lostBundle) giveUp(t *testing.T, ctx context.Context, end func()) {
 	t.Helper()
 	client := b.client(t)
@@ -186,7 +185,7 @@ func (b *lostBundle) giveUp(t *testing.T, ctx context.Context, end func()) {
 	b.newest(t)
 }
 
-// newest ends the loss, and sends the newest name when nothing older is on its way.
+// newest ends the loss, and sends the newest name once no older one can arrive.
 func (b *lostBundle) newest(t *testing.T) {
 	t.Helper()
 	b.deliver(t)
@@ -195,7 +194,7 @@ func (b *lostBundle) newest(t *testing.T) {
 	require.Equal(t, []string{"first", "new"}, b.named(), "nothing of the call that was given up arrives")
 }
 
-// TestKilledCallIsNotDelivered: nor does a call of a process that is killed.
+// TestKilledCallIsNotDelivered: a call of a killed process is not delivered either.
 func TestKilledCallIsNotDelivered(t *testing.T) {
 	t.Parallel()
 	for _, secure := range []bool{false, true} {
@@ -215,8 +214,8 @@ func TestKilledCallIsNotDelivered(t *testing.T) {
 	}
 }
 
-// TestStoppedCallIsNotDelivered: nor does a call of a process that stands still, and
-// cannot close anything.
+// TestStoppedCallIsNotDelivered: a call of a stopped process, which cannot close its
+// connection, is not delivered either.
 func TestStoppedCallIsNotDelivered(t *testing.T) {
 	t.Parallel()
 	b := setupLost(t, false)
@@ -227,27 +226,27 @@ func TestStoppedCallIsNotDelivered(t *testing.T) {
 	p.say(t, "old")
 	b.eventuallyUnsent(t, true)
 	require.NoError(t, p.cmd.Process.Signal(unix.SIGSTOP))
-	b.eventuallyUnsent(t, false) // the kernel gives up, though nobody is told
+	b.eventuallyUnsent(t, false) // the kernel gives up by itself
 	b.newest(t)
 }
 
-// callerTimeout is a caller's call time-out: short, for a test waits until it is over.
+// callerTimeout is short, because a test waits for it.
 const callerTimeout = 3 * time.Second
 
-// caller is a process that makes a call with each name it is told.
+// caller is a process that makes a call for each name it reads.
 type caller struct {
 	cmd *exec.Cmd
 	in  io.Writer
 	out *bufio.Reader
 }
 
-// The environment of a caller: where to call, and the certificate to trust.
+// The environment variables of a caller: the address, and the certificate to trust.
 const (
 	callerURL = "RELABEL_TEST_CALL_URL"
 	callerPEM = "RELABEL_TEST_CALL_PEM"
 )
 
-// TestMain makes this program a caller when it was started as one.
+// TestMain turns this program into a caller if it was started as one.
 func TestMain(m *testing.M) {
 	if os.Getenv(callerURL) == "" {
 		os.Exit(m.Run())

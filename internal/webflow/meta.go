@@ -6,24 +6,23 @@ import (
 	"time"
 )
 
-// maxRetryAfter caps Retry-After. Webflow's rate limit page speaks of 60 seconds; an
-// hour leaves room for maintenance and keeps a nonsensical value from stopping a lane
-// for days.
+// maxRetryAfter caps Retry-After. Webflow documents 60 seconds. An hour leaves room for
+// maintenance, and keeps a wrong value from stopping a lane for days.
 const maxRetryAfter = time.Hour
 
-// maxCount is beyond any rate limit; a larger number is rubbish and not a count.
+// maxCount is above any rate limit. A larger number is ignored.
 const maxCount = 1_000_000_000
 
-// Meta is the facts of one call, whatever came of it.
+// Meta describes one call, successful or not.
 type Meta struct {
 	Status     int           // HTTP status; 0: no answer
 	SentAt     time.Time     // when the call began, by this machine's clock
-	Duration   time.Duration // from SentAt until the body was read or the call given up
+	Duration   time.Duration // from SentAt until the body was read or the call failed
 	RateLimit  RateLimit
 	RetryAfter RetryAfter
 }
 
-// RateLimit is what the X-RateLimit headers said. Either may be missing.
+// RateLimit holds the X-RateLimit headers. Either may be missing.
 type RateLimit struct {
 	Limit        int // calls a minute; at least 1 when HasLimit
 	Remaining    int // "available requests remaining in the current minute"; never negative
@@ -31,8 +30,8 @@ type RateLimit struct {
 	HasRemaining bool
 }
 
-// RetryAfter is what a Retry-After header said, on 429 and 503 only: Webflow's
-// published example shows one on a 200 too, where it means nothing.
+// RetryAfter holds the Retry-After header of a 429 or a 503. It is ignored elsewhere:
+// Webflow's example shows one on a 200 too, where it means nothing.
 type RetryAfter struct {
 	After   time.Duration // 0 to 1 h
 	Present bool
@@ -46,8 +45,8 @@ func (c *Client) readMeta(resp *http.Response, sentAt time.Time) Meta {
 	return m
 }
 
-// dateOf is the answer's own Date: a Retry-After that is a date was made with that
-// clock, and ours may be minutes off.
+// dateOf returns the answer's Date header. A Retry-After date comes from the same
+// clock, and our own clock may be minutes off.
 func (c *Client) dateOf(resp *http.Response) time.Time {
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		return date
@@ -55,9 +54,9 @@ func (c *Client) dateOf(resp *http.Response) time.Time {
 	return c.now()
 }
 
-// parseRateLimit reads the two headers apart from each other. A limit below 1 would
-// stop all work and a number with anything else beside it is not Webflow's: both
-// count as absent. A negative remainder is an over-drawn one, so 0.
+// parseRateLimit reads each of the two headers by itself. A limit below 1 would stop all
+// work, so it counts as absent, and so does anything that is not a plain number. A
+// negative remainder counts as 0.
 func parseRateLimit(h http.Header) RateLimit {
 	var r RateLimit
 	if n, ok := parseCount(h.Get("X-Ratelimit-Limit")); ok && n >= 1 {
@@ -74,16 +73,15 @@ func parseCount(s string) (int, bool) {
 	return n, err == nil && n <= maxCount
 }
 
-// parseRetryAfter reads seconds or an HTTP date seen from now.
+// parseRetryAfter reads seconds, or an HTTP date compared with now.
 //
-// A negative number is outside the header's grammar and counts as absent, as all
-// rubbish does: a caller then uses its own pause, where 0 would let it call at once.
-// A date that has passed is proper and means 0; so does "0".
+// Invalid values, such as negative numbers, count as absent. The caller then uses its
+// own pause, while 0 would let it call at once. "0" and a past date are valid and mean 0.
 func parseRetryAfter(s string, now time.Time) RetryAfter {
 	if isDigits(s) {
 		seconds, err := strconv.ParseUint(s, 10, 64)
 		if err != nil || seconds > uint64(maxRetryAfter/time.Second) {
-			return RetryAfter{maxRetryAfter, true} // an error here can only be "out of range"
+			return RetryAfter{maxRetryAfter, true} // the only possible error is "out of range"
 		}
 		return RetryAfter{time.Duration(seconds) * time.Second, true}
 	}

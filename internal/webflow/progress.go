@@ -7,27 +7,27 @@ import (
 	"time"
 )
 
-// progress knows how far a call got. It is what tells "not sent" from "may have
-// landed".
+// progress records how far a call got. So an error can say whether the call may have
+// reached the API.
 //
-// It also keeps a call single. net/http sends a GET again by itself when a connection
-// that was used before breaks without an answer: a call the throttle does not know of.
-// A PATCH it sends again only when not a byte of it was written, which is harmless.
+// It also prevents a second call. When a reused connection breaks without an answer,
+// net/http sends a GET again by itself, and the throttle would not know of that call.
+// It sends a PATCH again only if not a byte was written, which is harmless.
 type progress struct {
-	once   bool            // stop a second sending of what was sent
-	caller context.Context // as it was given to us: it may know better than its timer
+	once   bool            // never send again what was sent
+	caller context.Context // the caller's own; its Err may know more than its timer
 	ctx    context.Context // the call's
 	stop   func()          // cancels ctx
 
-	conn     *callConn   // of the present try; nil on a test's own transport
-	left     atomic.Bool // bytes were given to the kernel
-	whole    atomic.Bool // the request was given to the connection, buffered at least
-	repeated atomic.Bool
-	refused  atomic.Bool // a write, as the call was over
+	conn     *callConn   // of the present attempt; nil on a test's own transport
+	sent     atomic.Bool // bytes were written to the kernel
+	whole    atomic.Bool // the whole request was written, at least into a buffer
+	repeated atomic.Bool // net/http tried to send it again
+	refused  atomic.Bool // a write was refused, because the call had ended
 }
 
-// watch gives a context that reports to p. net/http calls back from other goroutines,
-// but none of these writes after RoundTrip returned: it waits for its writer.
+// watch returns a context that reports to p. net/http reports from other goroutines,
+// but not after RoundTrip has returned, because RoundTrip waits for its writer.
 func (p *progress) watch() context.Context {
 	return httptrace.WithClientTrace(p.ctx, &httptrace.ClientTrace{
 		GetConn:      p.getConn,
@@ -38,19 +38,19 @@ func (p *progress) watch() context.Context {
 	})
 }
 
-// getConn is called before each try of net/http.
+// getConn is called before each attempt of net/http.
 func (p *progress) getConn(string) {
 	if p.once && p.whole.Load() {
 		p.repeated.Store(true)
 		p.stop()
 		return
 	}
-	p.left.Store(false) // a first try, or one after nothing was written
+	p.sent.Store(false) // the first attempt, or nothing was written before
 	p.whole.Store(false)
 }
 
-// gotConn closes the connection of a try that must not be: the cancelled context alone
-// may be noticed only after the writing.
+// gotConn closes the connection if net/http tries to send the call again. It might
+// notice the cancelled context only after it has written.
 func (p *progress) gotConn(info httptrace.GotConnInfo) {
 	if p.conn = callConnOf(info.Conn); p.conn != nil {
 		p.conn.begin(p)
@@ -60,34 +60,34 @@ func (p *progress) gotConn(info httptrace.GotConnInfo) {
 	}
 }
 
-// wroteHeaders is told when they are buffered. A connection that is not ours does not
-// tell more.
+// wroteHeaders is called when the headers are buffered. On a connection that is not a
+// callConn, nothing later can be observed.
 func (p *progress) wroteHeaders() {
 	if p.conn == nil {
-		p.left.Store(true)
+		p.sent.Store(true)
 	}
 }
 
-// putIdleConn is told after the whole answer was read.
+// putIdleConn is called after the whole answer was read.
 func (p *progress) putIdleConn(error) {
 	if p.conn != nil {
 		p.conn.end(p)
 	}
 }
 
-// timeLeft is how long the call may still take: all calls have an end.
+// timeLeft returns how long the call may still take. Every call has a deadline.
 func (p *progress) timeLeft() time.Duration {
 	end, _ := p.ctx.Deadline()
 	return time.Until(end)
 }
 
-// over tells why nothing of the call may be written any more, and ends the call then:
-// net/http would take another connection for what was not written on this one.
+// stopIfEnded returns an error if nothing of the call may be written any more. It also cancels
+// the call then, because net/http would otherwise try another connection.
 //
-// The caller's context is asked, and not only waited for: timers stand still while a
-// process is stopped or the machine asleep, and fire some time after (see
-// throttle.Deadline).
-func (p *progress) over() error {
+// It calls Err of the caller's context. Waiting for Done is not enough: timers stop
+// while the process is stopped or the machine sleeps, and fire some time after the
+// wake-up (see throttle.Deadline).
+func (p *progress) stopIfEnded() error {
 	if p.caller.Err() != nil {
 		p.stop()
 	}
@@ -98,14 +98,14 @@ func (p *progress) over() error {
 	return err
 }
 
-// plainEnd gives a call's end its own name: net/http may have met the connection's end
-// before the refusal that caused it.
-func (p *progress) plainEnd(err error) error {
+// cause returns the context's error if the call's end is the cause of err. After a
+// refused write, net/http may report the broken connection instead.
+func (p *progress) cause(err error) error {
 	if p.refused.Load() {
 		return p.ctx.Err()
 	}
-	return plainEnd(p.ctx, err)
+	return contextError(p.ctx, err)
 }
 
-// maySent reports whether any byte may have left.
-func (p *progress) maySent() bool { return p.left.Load() || p.repeated.Load() }
+// mayHaveArrived reports whether any byte may have reached the API.
+func (p *progress) mayHaveArrived() bool { return p.sent.Load() || p.repeated.Load() }

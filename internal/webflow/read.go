@@ -1,26 +1,27 @@
 package webflow
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
 	"strconv"
 )
 
-// GetAssetParams names an asset, and the locale to read it in.
+// GetAssetParams names an asset and a locale.
 type GetAssetParams struct {
 	AssetID  string
 	LocaleID string // empty for the primary locale
 }
 
-// GetAssetResult is the asset as it is now.
+// GetAssetResult is the present state of the asset.
 type GetAssetResult struct {
 	Asset Asset
 	Meta  Meta
 }
 
-// GetAsset sends GET /assets/{asset_id}, scope assets:read. It counts against the rate
-// limit like every call.
+// GetAsset sends GET /assets/{asset_id}. The token needs the scope assets:read. Like
+// every call, it counts against the rate limit.
 func (c *Client) GetAsset(ctx context.Context, p GetAssetParams) (GetAssetResult, error) {
 	if !IsObjectID(p.AssetID) {
 		return GetAssetResult{}, c.invalid("the asset id must be 24 lower-case hex digits")
@@ -37,7 +38,7 @@ func (c *Client) GetAsset(ctx context.Context, p GetAssetParams) (GetAssetResult
 	return GetAssetResult{Asset: asset, Meta: meta}, nil
 }
 
-// MaxPage is the most assets Webflow's List Assets page gives at once.
+// MaxPage is the largest number of assets on a page of List Assets.
 const MaxPage = 100
 
 // ListAssetsParams names one page of a site's assets.
@@ -48,21 +49,22 @@ type ListAssetsParams struct {
 	Offset   int
 }
 
-// ListAssetsResult is one page. There are more when Offset + len(Assets) < Total.
+// ListAssetsResult is one page. More assets follow if Offset + len(Assets) < Total.
 type ListAssetsResult struct {
 	Assets []Asset
-	Limit  int // as the API understood it
+	Limit  int // as the API answered it
 	Offset int
-	Total  int // assets of the site
+	Total  int // number of the site's assets
 	Meta   Meta
 }
 
-// ListAssets sends GET /sites/{site_id}/assets, scope assets:read, for one page.
+// ListAssets sends GET /sites/{site_id}/assets for one page. The token needs the scope
+// assets:read.
 func (c *Client) ListAssets(ctx context.Context, p ListAssetsParams) (ListAssetsResult, error) {
 	if problem := p.problem(); problem != "" {
 		return ListAssetsResult{}, c.invalid(problem)
 	}
-	query := url.Values{"limit": {strconv.Itoa(orDefault(p.Limit, MaxPage))}, "offset": {strconv.Itoa(p.Offset)}}
+	query := url.Values{"limit": {strconv.Itoa(cmp.Or(p.Limit, MaxPage))}, "offset": {strconv.Itoa(p.Offset)}}
 	if p.LocaleID != "" {
 		query.Set("localeId", p.LocaleID)
 	}

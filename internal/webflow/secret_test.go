@@ -13,8 +13,8 @@ import (
 	"relabel/internal/webflow"
 )
 
-// TestTokenEchoed: an API or a proxy that repeats the request in its answer must not
-// bring the token into an error.
+// TestTokenEchoed: if an API or a proxy repeats the request in its answer, the token must
+// not get into an error.
 func TestTokenEchoed(t *testing.T) {
 	t.Parallel()
 
@@ -27,7 +27,7 @@ func TestTokenEchoed(t *testing.T) {
 		quoted(`<title>Authorization: Bearer %s</title>`),
 		quoted("Authorization: Bearer %s\r\n"),
 		standin.Answer(400, nil, testToken[:20]+"\x00"+testToken[20:]),
-		standin.Answer(400, nil, fmt.Sprintf(`%*s%s`, 64<<10-20, "", testToken)), // the body's bound cuts it
+		standin.Answer(400, nil, fmt.Sprintf(`%*s%s`, 64<<10-20, "", testToken)), // cut by the body's limit
 		standin.Answer(200, nil, "<p>"+testToken),
 		standin.Answer(200, nil, testToken),
 		standin.Redirect(302, "https://example.com/"+testToken),
@@ -44,7 +44,7 @@ func TestTokenEchoed(t *testing.T) {
 	}
 }
 
-// TestTokenEchoedOutsideHTTP: net/http quotes what it cannot read.
+// TestTokenEchoedOutsideHTTP: net/http quotes an answer that it cannot parse.
 func TestTokenEchoedOutsideHTTP(t *testing.T) {
 	t.Parallel()
 

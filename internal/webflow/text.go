@@ -6,23 +6,23 @@ import (
 	"unicode/utf8"
 )
 
-// maxMessage and maxCode bound what is kept of an error, in bytes: it is stored with
-// every attempt and shown on one line of a terminal.
+// maxMessage and maxCode limit the texts of an error, in bytes. They are stored with
+// every attempt, and shown on one line of a terminal.
 const (
 	maxMessage = 500
 	maxCode    = 100
 )
 
-// clean makes text from outside safe to keep and to show. The token goes out after the
-// control characters, for "to\x00ken" reads as the token once they are gone, and
-// before the cut, for half a token would not be found.
+// clean makes a text from outside safe to store and to show. It removes control
+// characters first, because "to\x00ken" becomes the token without them. It cuts last,
+// because half a token would not be found.
 func (t Token) clean(s string, limit int) string {
 	return cut(t.Redact(oneLine(s)), limit)
 }
 
-// oneLine gives valid UTF-8 without control characters, every run of white space one
-// space. Bidirectional marks go too: they can make a terminal show another text than
-// the one that is there.
+// oneLine returns valid UTF-8 without control characters, with one space for every run
+// of white space. It also removes bidirectional marks, which can make a terminal show
+// a text in another order.
 func oneLine(s string) string {
 	var b strings.Builder
 	b.Grow(len(s))
@@ -38,7 +38,7 @@ func oneLine(s string) string {
 	return strings.Join(strings.Fields(b.String()), " ")
 }
 
-// cut shortens s to at most limit bytes, between two runes, and says so.
+// cut shortens s to at most limit bytes, between two runes and with an ellipsis.
 func cut(s string, limit int) string {
 	const ellipsis = "…"
 	if len(s) <= limit {

@@ -10,26 +10,25 @@ import (
 	"strings"
 )
 
-// redacted stands wherever a token would have been printed.
+// redacted is printed in place of a token.
 const redacted = "[redacted]"
 
-// Token is an API token that cannot be printed: every way Go has of turning a value
-// into text gives "[redacted]".
+// Token is an API token that cannot be printed. Every way of turning it into text
+// results in "[redacted]".
 //
-// The secret is behind a function because fmt does not call methods on unexported
-// fields: what holds a Token that way is printed by reflection, and so is everything by
-// dumpers such as testify's. Of a function reflection shows an address, while it
-// follows some pointers ("%s" of a struct's address does).
+// The secret is behind a function, because fmt prints unexported fields by reflection
+// and does not call their methods; dumpers such as testify's always do so. Reflection
+// shows only the address of a function, but may follow a pointer.
 type Token struct{ reveal func() *secret }
 
 type secret struct {
 	value         string
-	authorization []string // the Authorization header, built once: a client sends it with every call
+	authorization []string // the Authorization header, built once for all calls
 	fingerprint   string
 }
 
-// NewToken makes a Token of s. White space around it is dropped, as a token read from
-// a file or pasted into a variable often ends in a newline. Its errors never repeat s.
+// NewToken makes a Token of s. It removes white space at both ends, because a token from
+// a file often ends in a newline. Its errors never repeat s.
 func NewToken(s string) (Token, error) {
 	s = strings.TrimSpace(s)
 	if s == "" {
@@ -37,24 +36,24 @@ func NewToken(s string) (Token, error) {
 	}
 	for _, r := range s {
 		if r == ' ' {
-			return Token{}, errors.New("the token has a space in it (give the token alone, without the word Bearer)")
+			return Token{}, errors.New("the token contains a space (use the token alone, without the word Bearer)")
 		}
 		if r < '!' || r > '~' {
-			return Token{}, errors.New("the token has a character in it that no token has (only printable ASCII is possible)")
+			return Token{}, errors.New("the token contains a character that is not printable ASCII")
 		}
 	}
 	kept := &secret{value: s, authorization: []string{"Bearer " + s}, fingerprint: fingerprint(s)}
 	return Token{func() *secret { return kept }}, nil
 }
 
-// fingerprint is 64 bits of a SHA-256. The prefix keeps it from equalling a hash of
-// the same token that some other program stores.
+// fingerprint is 64 bits of a SHA-256. Because of the prefix it differs from a hash of
+// the same token in another program.
 func fingerprint(token string) string {
 	sum := sha256.Sum256([]byte("relabel lane v1\x00" + token))
 	return hex.EncodeToString(sum[:8])
 }
 
-// Fingerprint names the token without giving it away: 16 hex digits, the same on
+// Fingerprint identifies the token without revealing it: 16 hex digits, the same on
 // every machine. It is the lane's key in the database. It is empty for the zero Token.
 func (t Token) Fingerprint() string {
 	if t.IsZero() {
@@ -63,11 +62,11 @@ func (t Token) Fingerprint() string {
 	return t.reveal().fingerprint
 }
 
-// IsZero reports whether there is no token at all.
+// IsZero reports whether there is no token.
 func (t Token) IsZero() bool { return t.reveal == nil }
 
-// Redact takes the token out of text that came from outside: an API or a proxy may
-// repeat a request's headers in its error page.
+// Redact removes the token from a text. An API or a proxy may repeat a request's headers
+// in its error page.
 func (t Token) Redact(s string) string {
 	if t.IsZero() {
 		return s
@@ -75,7 +74,7 @@ func (t Token) Redact(s string) string {
 	return strings.ReplaceAll(s, t.reveal().value, redacted)
 }
 
-// length is the token's length in bytes.
+// length returns the token's length in bytes.
 func (t Token) length() int {
 	if t.IsZero() {
 		return 0
@@ -83,20 +82,20 @@ func (t Token) length() int {
 	return len(t.reveal().value)
 }
 
-// String, GoString and Format keep the token out of fmt.
+// String hides the token from fmt.
 func (t Token) String() string { return redacted }
 
-// GoString is what %#v asks for.
+// GoString hides the token from %#v.
 func (t Token) GoString() string { return redacted }
 
-// Format answers every verb, %x and %d included.
+// Format hides the token from every verb, also from %x and %d.
 func (t Token) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
-// LogValue keeps the token out of slog.
+// LogValue hides the token from slog.
 func (t Token) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalJSON keeps the token out of encoding/json.
+// MarshalJSON hides the token from encoding/json.
 func (t Token) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
-// MarshalText keeps the token out of everything else that encodes text.
+// MarshalText hides the token from other encoders.
 func (t Token) MarshalText() ([]byte, error) { return []byte(redacted), nil }

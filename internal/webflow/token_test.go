@@ -39,12 +39,12 @@ func TestTokenFingerprint(t *testing.T) {
 	require.Len(t, mustToken(t, testToken).Fingerprint(), 16)
 	require.NotEqual(t, mustToken(t, "abc").Fingerprint(), mustToken(t, "abd").Fingerprint())
 	require.Empty(t, Token{}.Fingerprint())
-	// It is a key in people's databases: it must stay what it is.
+	// It is a key in users' databases, so it must never change.
 	require.Equal(t, "990e470b45636a69", mustToken(t, testToken).Fingerprint())
 }
 
-// TestTokenCannotBePrinted goes through every way of getting text out of a value,
-// from the token itself and from what holds one.
+// TestTokenCannotBePrinted tries every way of turning a token, or a value that holds
+// one, into text.
 func TestTokenCannotBePrinted(t *testing.T) {
 	t.Parallel()
 

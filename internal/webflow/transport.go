@@ -8,38 +8,38 @@ import (
 )
 
 const (
-	// defaultIdleConns is four times the workers of one process and site; an idle
-	// connection costs some 40 KB with its TLS state.
+	// defaultIdleConns is four times the default workers of a process and site. An
+	// idle connection costs about 40 KB with its TLS state.
 	defaultIdleConns = 64
 
-	// idleTimeout stays below the 60 s after which many gateways close an idle
-	// connection: a PATCH sent into such a closing has an unknown outcome, a new
-	// connection costs one handshake. net/http compares it with the wall clock too, so
-	// that connections from before a laptop's sleep are not used.
+	// idleTimeout is below 60 s, because many gateways close idle connections then. A
+	// PATCH that is sent meanwhile has an unknown outcome, while a new connection costs
+	// one handshake. net/http also compares wall clocks, so it does not reuse
+	// connections from before a laptop's sleep.
 	idleTimeout = 45 * time.Second
 
-	// connectTimeout and handshakeTimeout end a hopeless start early, so that the
-	// call is known not to have been sent.
+	// connectTimeout and handshakeTimeout end a call early when it cannot start, so
+	// that it certainly was not sent.
 	connectTimeout   = 10 * time.Second
 	handshakeTimeout = 10 * time.Second
 
-	// maxHeaderBytes is far above what an API answers with; net/http would read 10 MB.
+	// maxHeaderBytes is far above what an API sends; the default of net/http is 10 MB.
 	maxHeaderBytes = 256 << 10
 )
 
-// newTransport is the way to the API.
+// newTransport makes the connections to the API.
 //
-// A proxy named in HTTPS_PROXY is used, for there are networks without another way
-// out: it is asked for a tunnel and sees the API's name, while the token travels
-// inside TLS from end to end. http is for this machine only and never goes through a
-// proxy (http.ProxyFromEnvironment leaves loopback addresses out).
+// It uses the proxy in HTTPS_PROXY, because some networks have no other way out. The
+// proxy opens a tunnel and sees the API's host name; the token travels inside TLS. Plain
+// http is only for this machine, and never goes through a proxy
+// (http.ProxyFromEnvironment excludes loopback addresses).
 //
-// HTTP/1.1 alone is spoken. With few calls in flight HTTP/2 would gain nothing, and a
-// connection for each call has two advantages: a dead one is thrown away with the call
-// that found it (of HTTP/2 all calls share one, and go on using it), and what was
-// written for a call is known, and may be refused or taken back (callConn).
+// It speaks only HTTP/1.1. With few calls in flight HTTP/2 would gain nothing, and one
+// connection per call has two advantages. A dead connection fails only one call, while
+// with HTTP/2 all calls share it. And it is known which bytes belong to which call, so
+// that callConn can refuse or drop them.
 //
-// Certificates are verified as always in Go.
+// Certificates are verified as usual.
 func newTransport(idleConns int) *http.Transport {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// UpdateAssetParams is one rename. At least one of the values must be given; a nil one
-// is left alone, an empty one is sent.
+// UpdateAssetParams is one rename. At least one of the values must be set. A nil value
+// stays unchanged, and an empty one is sent.
 type UpdateAssetParams struct {
 	AssetID     string
 	LocaleID    string // the id of a locale, never its cmsLocaleId; empty for the primary locale
@@ -17,15 +17,15 @@ type UpdateAssetParams struct {
 	AltText     *string
 }
 
-// UpdateAssetResult is the asset as the API answered it. Its DisplayName may differ
-// from the one sent: the API may normalise names, and the call succeeded all the same.
+// UpdateAssetResult is the asset in the API's answer. Its DisplayName may differ from
+// the one sent, because the API may normalise names.
 type UpdateAssetResult struct {
 	Asset Asset
 	Meta  Meta
 }
 
-// UpdateAsset sends one PATCH /assets/{asset_id}, scope assets:write. The same call may
-// be made again: its outcome is the same.
+// UpdateAsset sends one PATCH /assets/{asset_id}. The token needs the scope
+// assets:write. The call is idempotent.
 func (c *Client) UpdateAsset(ctx context.Context, p UpdateAssetParams) (UpdateAssetResult, error) {
 	if problem := p.problem(); problem != "" {
 		return UpdateAssetResult{}, c.invalid(problem)
@@ -36,7 +36,7 @@ func (c *Client) UpdateAsset(ctx context.Context, p UpdateAssetParams) (UpdateAs
 	}
 	var answer struct {
 		Asset
-		DisplayName *string `json:"displayName"` // tells a missing name from an empty one
+		DisplayName *string `json:"displayName"` // nil if the name is missing
 	}
 	path := "/assets/" + url.PathEscape(p.AssetID)
 	meta, err := c.do(ctx, call{http.MethodPatch, path, c.updateQuery(p), body, maxAnswer}, &answer)
@@ -49,7 +49,7 @@ func (c *Client) UpdateAsset(ctx context.Context, p UpdateAssetParams) (UpdateAs
 	if answer.DisplayName != nil {
 		answer.Asset.DisplayName = *answer.DisplayName
 	} else if p.DisplayName != nil {
-		return UpdateAssetResult{Meta: meta}, c.badAnswer(meta, "the answer does not say the asset's display name")
+		return UpdateAssetResult{Meta: meta}, c.badAnswer(meta, "the answer has no display name")
 	}
 	return UpdateAssetResult{Asset: answer.Asset, Meta: meta}, nil
 }
@@ -59,9 +59,9 @@ func (p UpdateAssetParams) problem() string {
 	case !IsObjectID(p.AssetID):
 		return "the asset id must be 24 lower-case hex digits"
 	case p.DisplayName == nil && p.AltText == nil:
-		return "neither a display name nor an alt text is given"
+		return "neither a display name nor an alt text is set"
 	case !utf8.ValidString(p.LocaleID), !isUTF8(p.DisplayName), !isUTF8(p.AltText):
-		return "the text is not valid UTF-8" // JSON would send another text in its place
+		return "the text is not valid UTF-8" // JSON would send a different text
 	}
 	return ""
 }
@@ -94,8 +94,8 @@ func localeQuery(localeID string) url.Values {
 	return url.Values{"localeId": {localeID}}
 }
 
-// checkAsset makes sure that an answer is about the asset that was asked for. A shared
-// cache or a mixed-up connection may give another one's.
+// checkAsset checks that the answer is about the requested asset. A shared cache or a
+// mixed-up connection may return another one.
 func (c *Client) checkAsset(meta Meta, got, want string) error {
 	switch got {
 	case want:

@@ -29,7 +29,7 @@ func TestUpdateAsset(t *testing.T) {
 	require.Equal(t, "<Übersicht> & 🙂", b.api.Name(b.asset, ""))
 }
 
-// TestUpdateAssetOnTheWire looks at the bytes of the request.
+// TestUpdateAssetOnTheWire checks the bytes of the request.
 func TestUpdateAssetOnTheWire(t *testing.T) {
 	t.Parallel()
 
@@ -126,7 +126,7 @@ func TestRateLimitOfTheStandIn(t *testing.T) {
 	require.True(t, e.Meta.RetryAfter.Present)
 	require.Positive(t, e.Meta.RetryAfter.After)
 
-	for _, limit := range []int{120, 60} { // changed in mid-run
+	for _, limit := range []int{120, 60} { // changed during the run
 		b.api.SetLimit(limit, time.Hour)
 		res, err := b.rename(t, "n")
 		require.NoError(t, err)

@@ -21,31 +21,31 @@ import (
 	"relabel/internal/webflow"
 )
 
-// endingRight is a caller's context whose end is known to nobody who does not ask, as
-// that of a right is in a process that was stopped and has just woken.
-type endingRight struct {
+// expiringContext is a caller's context whose end only Err reports. So it is after a stopped
+// process has just woken, before its timers fire.
+type expiringContext struct {
 	context.Context
 
 	cancel context.CancelFunc
 	passed func() bool
 }
 
-func (c endingRight) Err() error {
+func (c expiringContext) Err() error {
 	if c.passed() {
 		c.cancel()
 	}
 	return c.Context.Err()
 }
 
-func rightUntil(t *testing.T, passed func() bool) context.Context {
+func expiresWhen(t *testing.T, passed func() bool) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	return endingRight{ctx, cancel, passed}
+	return expiringContext{ctx, cancel, passed}
 }
 
-// tries is a call's context that counts how often net/http takes a connection, and has
-// the last look before a write as its hook: the request is buffered by then.
+// tries is a call's context that counts how often net/http takes a connection. It calls a
+// hook at the last check before a write, when the request is buffered.
 type tries struct {
 	conns, reused int
 	atWrite       func()
@@ -63,8 +63,8 @@ func (p *tries) watch(ctx context.Context) context.Context {
 	})
 }
 
-// TestNoWriteAfterTheRight: the right ends when the connection is in hand and the
-// request lies in its buffer. That is where a stopped worker woke, and sent an old name.
+// TestNoWriteAfterTheRight: the grant ends when net/http has the connection and the
+// request is in its buffer. Once a stopped worker woke there and sent an old name.
 func TestNoWriteAfterTheRight(t *testing.T) {
 	t.Parallel()
 	for _, secure := range []bool{false, true} {
@@ -79,7 +79,7 @@ func TestNoWriteAfterTheRight(t *testing.T) {
 
 				var passed atomic.Bool
 				way := &tries{atWrite: func() { passed.Store(true) }}
-				err := nameIt(way.watch(rightUntil(t, passed.Load)), client, "old")
+				err := nameIt(way.watch(expiresWhen(t, passed.Load)), client, "old")
 				e := asError(t, err)
 				require.Equal(t, webflow.KindNotSent, e.Kind, "%v", e)
 				require.ErrorIs(t, err, context.Canceled)
@@ -105,9 +105,9 @@ func startAPI(t *testing.T, secure bool) (*standin.Server, *webflow.Client) {
 	return api, newClient(t, webflow.Config{BaseURL: serve(t, api.ServeHTTP).URL})
 }
 
-// TestNoSecondWriteAfterTheRight: what does not fit net/http's buffer goes out in more
-// than one write. One that is held back leaves half a request, which no API obeys; but
-// that it did not arrive is not known.
+// TestNoSecondWriteAfterTheRight: a large request needs more than one write. If the
+// second one is refused, the API gets half a request and ignores it, but the client
+// cannot be sure of that.
 func TestNoSecondWriteAfterTheRight(t *testing.T) {
 	t.Parallel()
 	for _, secure := range []bool{false, true} {
@@ -128,7 +128,7 @@ func TestNoSecondWriteAfterTheRight(t *testing.T) {
 			}
 			cfg.BaseURL = server.URL
 			var looks atomic.Int64
-			ctx := rightUntil(t, func() bool { return looks.Add(1) > 1 })
+			ctx := expiresWhen(t, func() bool { return looks.Add(1) > 1 })
 			err := nameIt(ctx, newClient(t, cfg), strings.Repeat("long ", 20_000))
 			require.Equal(t, webflow.KindUnknown, asError(t, err).Kind, "%v", err)
 			require.ErrorIs(t, err, context.Canceled)
@@ -138,7 +138,7 @@ func TestNoSecondWriteAfterTheRight(t *testing.T) {
 }
 
 // TestHowConnectionsEnd: a call that is given up resets its connection, so that the
-// kernel sends nothing any more; one that was answered leaves it to be closed as usual.
+// kernel stops sending. After an answered call the connection is closed normally.
 func TestHowConnectionsEnd(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -179,7 +179,7 @@ func TestHowConnectionsEnd(t *testing.T) {
 	}
 }
 
-// answerOnce reads a request, answers, and tells how the connection ended.
+// answerOnce reads a request, answers, and returns how the connection ended.
 func answerOnce(listener net.Listener, answer string, asked chan<- struct{}) error {
 	conn, err := listener.Accept()
 	if err != nil {
