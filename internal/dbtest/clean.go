@@ -11,17 +11,19 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// fresh is how a database was when it was made. It is kept as the database's
-// comment, so that every process can bring it back.
-type fresh struct {
+// snapshot describes a new database. It is stored as the database's comment, so that
+// every process can restore it.
+type snapshot struct {
 	Schema string // a fingerprint of the catalogs
-	Clean  string // statements that bring back its rows and sequences
+	Clean  string // statements that restore the rows and sequences
 }
 
-// lookSQL needs no list of what a test may change: nearly every change of a catalog's
-// row gives it another xmin. Of pg_class, where TRUNCATE does too, the columns count,
-// and whether a table was analysed. Settings of the database lie outside of it. What is not ours has an oid below 16384.
-const lookSQL = `
+// schemaSQL computes the fingerprint. It needs no list of possible changes, because
+// nearly every change gives a catalog's row a new xmin. So does TRUNCATE in pg_class,
+// which is allowed; there it compares columns, and whether a table was analysed. The
+// settings of a database are in a shared catalog. PostgreSQL's own objects have oids
+// below 16384.
+const schemaSQL = `
 SELECT concat_ws(' ',
 	(SELECT sum(hashtext(concat(oid, relname, relnamespace, relowner, relkind, relnatts, relchecks, relhasindex, relhastriggers,
 		relrowsecurity, relreplident, reloptions, relacl))) FROM pg_class WHERE oid >= 16384),
@@ -38,14 +40,14 @@ SELECT concat_ws(' ',
 	(SELECT count(*) FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase WHERE d.datname = current_database())
 ) AS schema`
 
-// remember keeps how a new database is.
-func remember(ctx context.Context, conn *pgx.Conn) error {
-	f := fresh{}
-	if err := conn.QueryRow(ctx, lookSQL).Scan(&f.Schema); err != nil {
-		return fmt.Errorf("error looking at a new database: %w", err)
+// saveSnapshot stores the snapshot of a new database.
+func saveSnapshot(ctx context.Context, conn *pgx.Conn) error {
+	f := snapshot{}
+	if err := conn.QueryRow(ctx, schemaSQL).Scan(&f.Schema); err != nil {
+		return fmt.Errorf("error reading a new database: %w", err)
 	}
 	var err error
-	if f.Clean, err = cleaning(ctx, conn); err != nil {
+	if f.Clean, err = cleanStatements(ctx, conn); err != nil {
 		return err
 	}
 	text, err := json.Marshal(f)
@@ -54,27 +56,27 @@ func remember(ctx context.Context, conn *pgx.Conn) error {
 	}
 	quoted := "'" + strings.ReplaceAll(string(text), "'", "''") + "'"
 	if _, err := conn.Exec(ctx, "COMMENT ON DATABASE "+conn.Config().Database+" IS "+quoted); err != nil {
-		return fmt.Errorf("error remembering how a new database is: %w", err)
+		return fmt.Errorf("error storing the snapshot of a database: %w", err)
 	}
 	return nil
 }
 
-// clean brings a used database back, or fails because that would not make it fresh.
+// clean restores a used database. It fails if a test changed more than rows.
 func clean(ctx context.Context, conn *pgx.Conn) error {
 	var text string
 	if err := conn.QueryRow(ctx, `
 		SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()`).Scan(&text); err != nil {
-		return fmt.Errorf("error reading how a database was: %w", err)
+		return fmt.Errorf("error reading the snapshot of a database: %w", err)
 	}
-	was, is := fresh{}, fresh{}
+	was, is := snapshot{}, snapshot{}
 	if err := json.Unmarshal([]byte(text), &was); err != nil {
-		return fmt.Errorf("error reading how a database was: %w", err)
+		return fmt.Errorf("error reading the snapshot of a database: %w", err)
 	}
-	if err := conn.QueryRow(ctx, lookSQL).Scan(&is.Schema); err != nil {
-		return fmt.Errorf("error looking at a used database: %w", err)
+	if err := conn.QueryRow(ctx, schemaSQL).Scan(&is.Schema); err != nil {
+		return fmt.Errorf("error reading a used database: %w", err)
 	}
 	if is.Schema != was.Schema {
-		return errors.New("a test has changed the database's schema")
+		return errors.New("a test changed the database's schema")
 	}
 	// One message, so one transaction.
 	if _, err := conn.PgConn().Exec(ctx, was.Clean).ReadAll(); err != nil {
@@ -87,12 +89,12 @@ func clean(ctx context.Context, conn *pgx.Conn) error {
 type relation struct {
 	Name       string
 	IsSequence bool
-	Columns    string // that can be written
+	Columns    string // those that can be written
 }
 
-// truncateSQL empties the tables that were written to. DELETE would be quicker, but
-// leaves their room, which plans look at: with the statistics of an empty table that
-// has room a load of many rows takes minutes. To truncate all tables takes 100 ms.
+// truncateSQL empties the tables that were written to. DELETE would be quicker, but the
+// files would keep their size. The planner uses that size, and with it a load of many
+// rows would take minutes. Truncating all tables would take 100 ms.
 const truncateSQL = `
 DO $$ DECLARE used text; BEGIN
 	SELECT string_agg(oid::regclass::text, ', ') INTO used FROM pg_class
@@ -103,9 +105,10 @@ DO $$ DECLARE used text; BEGIN
 	END IF;
 END $$`
 
-// cleaning empties the tables, and brings back what migrations have put there. Of
-// those tables, the younger ones refer to the older.
-func cleaning(ctx context.Context, conn *pgx.Conn) (string, error) {
+// cleanStatements returns the statements that empty all tables, and restore the rows
+// that migrations inserted. It deletes from newer tables first, because they refer to
+// older ones.
+func cleanStatements(ctx context.Context, conn *pgx.Conn) (string, error) {
 	rows, err := conn.Query(ctx, `
 		SELECT c.oid::regclass::text AS name, c.relkind = 'S' AS is_sequence,
 			string_agg(quote_ident(a.attname), ', ') FILTER (WHERE a.attgenerated = '') AS columns
@@ -120,7 +123,7 @@ func cleaning(ctx context.Context, conn *pgx.Conn) (string, error) {
 	}
 	var seeds, deletes, restores []string
 	for _, r := range relations {
-		restore, err := restoring(ctx, conn, r)
+		restore, err := restoreStatement(ctx, conn, r)
 		if err != nil {
 			return "", err
 		}
@@ -137,8 +140,9 @@ func cleaning(ctx context.Context, conn *pgx.Conn) (string, error) {
 	return strings.Join(slices.Concat([]string{truncate}, deletes, restores), ";\n"), nil
 }
 
-// restoring is the statement that brings back what a table or a sequence holds now.
-func restoring(ctx context.Context, conn *pgx.Conn, r relation) (statement string, err error) {
+// restoreStatement returns the statement that restores the present content of a table or
+// a sequence.
+func restoreStatement(ctx context.Context, conn *pgx.Conn, r relation) (statement string, err error) {
 	sql := `SELECT format('SELECT setval(%L, %s, %L)', $1::text, last_value, is_called) FROM ` + r.Name
 	args := []any{r.Name}
 	if !r.IsSequence {

@@ -1,10 +1,14 @@
-// Package dbtest owns the tests' databases: each test gets one of its own, on a
-// server that all test processes of a run share. Making one costs a fifth of a
-// second, so they are made from a migrated template when none is free, and
-// cleaned and given to the next test otherwise (pool.go, clean.go).
+// Package dbtest gives each test a database of its own.
 //
-// The server is the private PostgreSQL (embedpg), or the one named by
-// RELABEL_TEST_DATABASE_URL. A missing server fails the test; it never skips.
+// New returns an open, migrated database, URL its address, and EmptyURL the address of a
+// database without tables. The test needs no cleanup.
+//
+// All test processes share one server: a private PostgreSQL (package embedpg), or the
+// one in RELABEL_TEST_DATABASE_URL. If there is no server, the test fails; it is never
+// skipped.
+//
+// Creating a database takes 0.2 s, so databases are used again (pool.go). A test gets a
+// free one, cleaned (clean.go), or else a copy of a migrated template (template.go).
 package dbtest
 
 import (
@@ -27,29 +31,29 @@ import (
 	"relabel/internal/embedpg"
 )
 
-// templateLock is the advisory lock under which one process makes the template.
+// templateLock is the advisory lock of the process that makes the template.
 const templateLock = 0x74657374
 
-// server is the one that this test process uses. It is found once: joining the
-// private server takes a lock and a connection.
+// server is the address of this test process's server. It is found once, because
+// joining the private server takes a lock and a connection.
 //
-//nolint:gochecknoglobals // a test process has one server, and TB gives no place to keep it
+//nolint:gochecknoglobals // a test process has one server, and TB has no place to store it
 var server = sync.OnceValues(findServer)
 
-// private is our share in the private server: should it be collected as garbage,
-// its lock would be gone, and the server might be stopped under our tests.
+// private keeps the private server referenced. If it were collected as garbage, its lock
+// would be released, and the server could stop during our tests.
 //
-//nolint:gochecknoglobals,unused // as server; it is there to be held
+//nolint:gochecknoglobals,unused // as server; it only holds the reference
 var private *embedpg.Server
 
-// New gives an open database of its own to t, migrated, and closes it and gives
-// it back at the end.
+// New returns an open, migrated database for t alone. It is closed and released when t
+// ends.
 func New(t testing.TB) *db.DB {
 	t.Helper()
 	return Open(t, URL(t))
 }
 
-// Open opens another pool on a database that URL gave.
+// Open opens a pool on a database that URL returned. It is closed when t ends.
 func Open(t testing.TB, databaseURL string) *db.DB {
 	t.Helper()
 	d, err := db.Open(t.Context(), db.Config{URL: databaseURL})
@@ -58,7 +62,7 @@ func Open(t testing.TB, databaseURL string) *db.DB {
 	return d
 }
 
-// URL gives the address of a database of its own to t, migrated.
+// URL returns the address of a migrated database for t alone.
 func URL(t testing.TB) string {
 	t.Helper()
 	databases, err := shared()
@@ -69,8 +73,8 @@ func URL(t testing.TB) string {
 	return withDatabase(t, databases.admin, c.name)
 }
 
-// EmptyURL gives the address of a database of its own to t with nothing in it:
-// it is made for t, and dropped at the end.
+// EmptyURL returns the address of a new database without tables for t alone. It is
+// dropped when t ends.
 func EmptyURL(t testing.TB) string {
 	t.Helper()
 	admin, err := server()
@@ -111,39 +115,39 @@ func addressOf(admin, name string) (string, error) {
 	return u.String(), nil
 }
 
-// databaseName tells since when the database is in use. It is never used again, so
-// what a killed test has left running finds its database gone.
-// The name fits into 63 bytes, with a family behind it.
+// databaseName makes a name with the time since when the database is in use. A name is
+// never used twice, so processes of a killed test don't find their database any more.
+// With a family at its end it still fits into PostgreSQL's 63 bytes.
 func databaseName(now time.Time) string {
 	return fmt.Sprintf("%s%08x_%s", prefix, now.Unix(), strings.ReplaceAll(uuid.NewString(), "-", "")[:20])
 }
 
 const prefix = "relabel_test_"
 
-// leftAfter is when a test's database counts as left behind: no run takes longer,
-// and one that is free goes to a new run sooner than that or is of little use.
-const leftAfter = 2 * time.Hour
+// abandonedAfter is the age after which a test's database is dropped. No run takes that
+// long, and a free database that nobody used for that long is hardly needed.
+const abandonedAfter = 2 * time.Hour
 
-// isLeft tells whether a database is a test's that was made so long ago.
-func isLeft(name string, now time.Time) bool {
+// isAbandoned reports whether name is that of a test's database that old.
+func isAbandoned(name string, now time.Time) bool {
 	made, _, ok := strings.Cut(strings.TrimPrefix(name, prefix), "_")
 	if !ok || !strings.HasPrefix(name, prefix) {
 		return false
 	}
 	at, err := strconv.ParseInt(made, 16, 64)
-	return err == nil && now.Sub(time.Unix(at, 0)) > leftAfter
+	return err == nil && now.Sub(time.Unix(at, 0)) > abandonedAfter
 }
 
-// findServer names the server, and drops what killed runs have left there.
+// findServer returns the server's address, and drops the databases that killed runs left.
 func findServer() (string, error) {
 	admin, err := findOrStart()
 	if err == nil {
-		err = dropLeft(context.Background(), admin, time.Now())
+		err = dropAbandoned(context.Background(), admin, time.Now())
 	}
 	return admin, err
 }
 
-func dropLeft(ctx context.Context, admin string, now time.Time) error {
+func dropAbandoned(ctx context.Context, admin string, now time.Time) error {
 	conn, err := pgx.Connect(ctx, admin)
 	if err != nil {
 		return fmt.Errorf("error connecting to the test server: %w", err)
@@ -158,16 +162,16 @@ func dropLeft(ctx context.Context, admin string, now time.Time) error {
 		return fmt.Errorf("error listing databases: %w", err)
 	}
 	for _, name := range names {
-		if isLeft(name, now) {
-			// Another process may do the same, or still use it: then it stays for the next run.
+		if isAbandoned(name, now) {
+			// It fails if another process does the same or still uses it. The next run tries again.
 			_, _ = conn.Exec(ctx, `DROP DATABASE IF EXISTS `+name)
 		}
 	}
 	return nil
 }
 
-// findOrStart joins the private server. Nobody closes it in this process: the
-// kernel releases its lock at exit, and the next run finds the server warm.
+// findOrStart joins the private server. This process never closes it: the kernel
+// releases its lock at exit, and the server goes on for the next run.
 func findOrStart() (string, error) {
 	if named := os.Getenv("RELABEL_TEST_DATABASE_URL"); named != "" {
 		return named, nil
@@ -183,9 +187,8 @@ func findOrStart() (string, error) {
 	return s.URL(), nil
 }
 
-// settings spare what a test's rows, which live for seconds, don't need: to survive
-// a crash of the server, and to be vacuumed. With hundreds of databases a worker
-// for that would start every 100 ms.
+// settings switch off durability and vacuum, because a test's rows live for seconds.
+// With hundreds of databases, autovacuum would start a worker every 100 ms.
 func settings() map[string]string {
 	return map[string]string{
 		"max_connections":    "300",
@@ -197,7 +200,7 @@ func settings() map[string]string {
 	}
 }
 
-// stateDir is the same for all test processes of a user, and apart from the
+// stateDir is the same for all test processes of a user. It is not the folder of the
 // user's own private server.
 func stateDir() string {
 	return filepath.Join(os.TempDir(), fmt.Sprintf("relabel-test-%d", os.Getuid()))

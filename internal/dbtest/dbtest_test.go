@@ -32,7 +32,7 @@ func nameOf(t *testing.T, d *db.DB) (name string) {
 	return name
 }
 
-// Each test has a database of its own, migrated, under a name that is never used again.
+// Each test gets a migrated database of its own, with a name that is never used again.
 func TestNew(t *testing.T) {
 	t.Parallel()
 	var names []string
@@ -71,33 +71,33 @@ func TestIsLeft(t *testing.T) {
 	now := time.Now()
 	tests := map[string]bool{
 		databaseName(now): false,
-		databaseName(now.Add(-leftAfter + time.Minute)): false,
-		databaseName(now.Add(-leftAfter - time.Minute)): true,
-		databaseName(now.Add(time.Hour)):                false,
-		"relabel_template_0123456789ab":                 false,
-		"relabel_test_mine":                             false,
-		"relabel_test_00000000":                         false,
-		"relabel":                                       false,
-		"00000000_a":                                    false,
+		databaseName(now.Add(-abandonedAfter + time.Minute)): false,
+		databaseName(now.Add(-abandonedAfter - time.Minute)): true,
+		databaseName(now.Add(time.Hour)):                     false,
+		"relabel_template_0123456789ab":                      false,
+		"relabel_test_mine":                                  false,
+		"relabel_test_00000000":                              false,
+		"relabel":                                            false,
+		"00000000_a":                                         false,
 	}
 	for name, want := range tests {
-		require.Equal(t, want, isLeft(name, now), name)
+		require.Equal(t, want, isAbandoned(name, now), name)
 	}
 }
 
-// What a killed run has left is dropped by the next one, unless somebody is connected to it.
+// A run drops the databases that a killed run left, unless somebody is connected.
 func TestDropLeft(t *testing.T) {
 	t.Parallel()
 	admin, err := server()
 	require.NoError(t, err)
-	long := time.Now().Add(-2 * leftAfter)
+	long := time.Now().Add(-2 * abandonedAfter)
 	idle, used := databaseName(long), databaseName(long)
 	for _, name := range []string{idle, used} {
 		require.NoError(t, execAdmin(t.Context(), admin, fmt.Sprintf("CREATE DATABASE %s TEMPLATE template0", name)))
 	}
 	conn, err := pgx.Connect(t.Context(), withDatabase(t, admin, used))
 	require.NoError(t, err)
-	require.NoError(t, dropLeft(t.Context(), admin, time.Now()))
+	require.NoError(t, dropAbandoned(t.Context(), admin, time.Now()))
 	names := databases(t)
 	require.False(t, slices.Contains(names, idle))
 	require.True(t, slices.Contains(names, used))

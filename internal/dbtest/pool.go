@@ -13,27 +13,27 @@ import (
 )
 
 const (
-	// poolLock, with a database's oid, is the advisory lock of who uses it. It goes
-	// with the process that holds it, however that ends.
+	// poolLock plus a database's oid is the advisory lock of the process that uses it.
+	// PostgreSQL releases it when the process ends, even when it is killed.
 	poolLock = 0x74657374_00000000
 
-	// mostKept is how many databases of a template stay for others, 9 MB each: more
-	// than all tests use that run at the same time.
-	mostKept = 32
+	// maxKept is how many databases of a template are kept for other tests. They have
+	// 9 MB each. Fewer tests than this run at the same time.
+	maxKept = 32
 
-	// patience bounds each claim and release on a busy machine.
-	patience = 2 * time.Minute
+	// poolTimeout limits each claim and release, on a busy machine too.
+	poolTimeout = 2 * time.Minute
 )
 
-// pool is what this test process knows of the databases that all test processes
-// of the server use, one after the other. Its connection holds the locks.
+// pool claims databases for the tests of this process. The databases themselves are
+// shared by all test processes of the server. Its connection holds the locks.
 type pool struct {
 	admin string
-	keep  int // free databases of a template, at most
+	keep  int // maximum of free databases of a template
 
 	mu   sync.Mutex
 	conn *pgx.Conn
-	mine []uint32 // in use here: a session may take a lock that it holds once more
+	mine []uint32 // claimed here; needed because a session may lock the same thing twice
 }
 
 //nolint:gochecknoglobals // as server
@@ -46,7 +46,7 @@ var shared = sync.OnceValues(func() (*pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("error connecting to the test server: %w", err)
 	}
-	return &pool{admin: admin, keep: mostKept, conn: conn}, nil
+	return &pool{admin: admin, keep: maxKept, conn: conn}, nil
 })
 
 // claimed is a database that one test uses.
@@ -55,13 +55,13 @@ type claimed struct {
 	name string
 }
 
-// family is what the names of a template's databases have in common.
+// family returns the end that all names of a template's databases have in common.
 func family(template string) string { return template[strings.LastIndex(template, "_"):] }
 
-// claim finds a free database of a template and cleans it, or makes one.
+// claim finds a free database of a template and cleans it, or makes a new one.
 func (p *pool) claim(ctx context.Context, template string) (claimed, error) {
-	// A connection whose statement is cut is closed, and all locks would be gone.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	// Cancelling a statement closes the connection, and would release all locks.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), poolTimeout)
 	defer cancel()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -76,14 +76,14 @@ func (p *pool) claim(ctx context.Context, template string) (claimed, error) {
 		if p.reuse(ctx, &c, template) == nil {
 			return c, nil
 		}
-		// A test has changed its schema, or filled it: one less.
+		// It cannot be cleaned, because a test changed its schema.
 		if err := p.drop(ctx, c); err != nil {
 			return c, err
 		}
 	}
 }
 
-// free locks one that nobody uses; its oid is 0 when there is none.
+// free locks a database that nobody uses. The oid is 0 if there is none.
 func (p *pool) free(ctx context.Context, template string) (claimed, error) {
 	rows, err := p.conn.Query(ctx, `
 		SELECT oid FROM pg_database WHERE starts_with(datname, $1) AND right(datname, length($2)) = $2`, prefix, family(template))
@@ -105,8 +105,8 @@ func (p *pool) free(ctx context.Context, template string) (claimed, error) {
 	return claimed{}, nil
 }
 
-// lock tries to. The name is read after, in a statement of its own: before, others
-// may have renamed the database, or dropped it.
+// lock tries to lock a database. It reads the name only after that, because another
+// process may have renamed or dropped the database before.
 func (p *pool) lock(ctx context.Context, oid uint32) (c claimed, err error) {
 	var locked bool
 	if err := p.conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1 + $2::bigint)`, int64(poolLock), int64(oid)).Scan(&locked); err != nil {
@@ -123,7 +123,7 @@ func (p *pool) lock(ctx context.Context, oid uint32) (c claimed, err error) {
 	return c, err
 }
 
-// reuse gives a database a new name and cleans it.
+// reuse renames and cleans a database.
 func (p *pool) reuse(ctx context.Context, c *claimed, template string) error {
 	if err := p.rename(ctx, c, template); err != nil {
 		return err
@@ -132,7 +132,7 @@ func (p *pool) reuse(ctx context.Context, c *claimed, template string) error {
 }
 
 func (p *pool) make(ctx context.Context, template string) (claimed, error) {
-	c := claimed{name: databaseName(time.Now())} // not one of the family, until it is locked
+	c := claimed{name: databaseName(time.Now())} // without the family, so that nobody else claims it before it is locked
 	if _, err := p.conn.Exec(ctx, "CREATE DATABASE "+c.name+" TEMPLATE "+template); err != nil {
 		return c, fmt.Errorf("error making a database: %w", err)
 	}
@@ -144,14 +144,15 @@ func (p *pool) make(ctx context.Context, template string) (claimed, error) {
 	if err != nil {
 		return c, err
 	}
-	if err := p.inside(ctx, c, remember); err != nil {
+	if err := p.inside(ctx, c, saveSnapshot); err != nil {
 		return c, err
 	}
 	err = p.rename(ctx, &c, template)
 	return c, err
 }
 
-// rename ends all connections to a database, for whose last test has left some.
+// rename gives a database a new name. First it ends the connections that the last test
+// left.
 func (p *pool) rename(ctx context.Context, c *claimed, template string) error {
 	if _, err := p.conn.Exec(ctx, `
 		SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datid = $1`, c.oid); err != nil {
@@ -165,6 +166,7 @@ func (p *pool) rename(ctx context.Context, c *claimed, template string) error {
 	return nil
 }
 
+// inside runs do on a connection to a claimed database.
 func (p *pool) inside(ctx context.Context, c claimed, do func(context.Context, *pgx.Conn) error) error {
 	address, err := addressOf(p.admin, c.name)
 	if err != nil {
@@ -178,8 +180,9 @@ func (p *pool) inside(ctx context.Context, c claimed, do func(context.Context, *
 	return do(ctx, conn)
 }
 
+// release makes a database free for others, or drops it if enough are kept.
 func (p *pool) release(c claimed) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), poolTimeout)
 	defer cancel()
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 	"relabel/db"
 )
 
-// ownPool is a pool whose databases no other test of the server uses.
+// ownPool returns a pool of a template that no other test uses.
 func ownPool(t *testing.T, keep int) (p *pool, name string) {
 	t.Helper()
 	admin, err := server()
@@ -60,7 +60,7 @@ func exec(t *testing.T, d *db.DB, sql string) {
 	require.NoError(t, err)
 }
 
-// dirty does to rows and sequences what tests do to theirs.
+// dirty changes rows and sequences as tests do.
 const dirty = `
 	INSERT INTO site (name) VALUES ('mine');
 	UPDATE acceptance SET last = 7;
@@ -75,7 +75,7 @@ const dirty = `
 	DELETE FROM river_migration WHERE version = 1;
 	UPDATE schema_version SET version = 99`
 
-// contents are all rows of all tables, and where the sequences stand.
+// contents returns all rows of all tables, and the values of the sequences.
 func contents(t *testing.T, d *db.DB) map[string]string {
 	t.Helper()
 	rows, err := d.Pool().Query(t.Context(), `
@@ -94,7 +94,7 @@ func contents(t *testing.T, d *db.DB) map[string]string {
 	return all
 }
 
-// roomOf is how large each table is that migrations leave empty.
+// roomOf returns the sizes of all tables.
 func roomOf(t *testing.T, d *db.DB) (room string) {
 	t.Helper()
 	require.NoError(t, d.Pool().QueryRow(t.Context(), `
@@ -103,15 +103,15 @@ func roomOf(t *testing.T, d *db.DB) (room string) {
 	return room
 }
 
-// A database that another test has used is as a new one is, and under another name.
+// A database that another test used is like a new one, and has another name.
 func TestUsedDatabaseIsClean(t *testing.T) {
 	t.Parallel()
-	p, name := ownPool(t, mostKept)
+	p, name := ownPool(t, maxKept)
 	first, d := p.mustClaim(t, name)
 	was, room := contents(t, d), roomOf(t, d)
 	exec(t, d, dirty)
 	require.NotEqual(t, was, contents(t, d))
-	tx, err := d.Pool().Begin(t.Context()) // and it leaves a connection in the midst of something
+	tx, err := d.Pool().Begin(t.Context()) // and it leaves a connection in a transaction
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = tx.Rollback(context.Background()) })
 	_, err = tx.Exec(t.Context(), `LOCK TABLE site`)
@@ -126,13 +126,13 @@ func TestUsedDatabaseIsClean(t *testing.T) {
 	require.Equal(t, was, contents(t, used))
 	require.Equal(t, room, roomOf(t, used))
 	other, _ := p.mustClaim(t, name)
-	require.NotEqual(t, again.oid, other.oid, "one that is in use is nobody else's")
+	require.NotEqual(t, again.oid, other.oid, "a database in use is not given to others")
 }
 
-// What a test has changed beside rows is not brought back: such a database is dropped.
+// A database is dropped if a test changed more than rows.
 func TestChangedDatabaseIsDropped(t *testing.T) {
 	t.Parallel()
-	p, name := ownPool(t, mostKept)
+	p, name := ownPool(t, maxKept)
 	for what, sql := range map[string]string{
 		"table":     `CREATE TABLE mine (id int)`,
 		"elsewhere": `CREATE TABLE public.mine (id int)`,
@@ -160,20 +160,20 @@ func TestChangedDatabaseIsDropped(t *testing.T) {
 	}
 }
 
-// A process that is killed has unlocked its databases: the next one takes and cleans them.
+// The databases of a killed process are unlocked. The next process claims and cleans them.
 func TestKilledProcessLeavesItsDatabases(t *testing.T) {
 	t.Parallel()
-	killed, name := ownPool(t, mostKept)
+	killed, name := ownPool(t, maxKept)
 	left, d := killed.mustClaim(t, name)
 	was := contents(t, d)
 	exec(t, d, dirty)
-	next := &pool{admin: killed.admin, keep: mostKept, conn: connect(t, killed.admin)}
+	next := &pool{admin: killed.admin, keep: maxKept, conn: connect(t, killed.admin)}
 	c, _ := next.mustClaim(t, name)
-	require.NotEqual(t, left.oid, c.oid, "it lives")
+	require.NotEqual(t, left.oid, c.oid, "its process lives")
 	require.NoError(t, killed.conn.Close(t.Context()))
 	require.Eventually(t, func() bool { // its session ends a moment after its connection
 		return !next.isLocked(t, left)
-	}, patience, time.Millisecond)
+	}, poolTimeout, time.Millisecond)
 	c, d = next.mustClaim(t, name)
 	require.Equal(t, left.oid, c.oid)
 	require.Equal(t, was, contents(t, d))
@@ -187,7 +187,7 @@ func (p *pool) isLocked(t *testing.T, c claimed) (locked bool) {
 	return locked
 }
 
-// No more databases stay than a run needs.
+// Only as many databases are kept as a run needs.
 func TestSurplusIsDropped(t *testing.T) {
 	t.Parallel()
 	p, name := ownPool(t, 1)

@@ -20,9 +20,8 @@ import (
 //nolint:gochecknoglobals // as server
 var migrated sync.Map // template name: sync.OnceValue
 
-// template names a migrated database to copy, made by whichever process is
-// first. Its name holds a hash of the migrations and River's version, so that it
-// is never stale.
+// template returns the name of a migrated database to copy. The first process makes it.
+// The name contains a hash of our migrations and River's, so it is never outdated.
 func template(t testing.TB) string {
 	t.Helper()
 	name := "relabel_template_" + migrationsHash(t)
@@ -60,7 +59,7 @@ func makeTemplate(ctx context.Context, admin, name, templateURL string) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close(ctx) //nolint:errcheck // its lock goes with it
+	defer conn.Close(ctx) //nolint:errcheck // closing it releases its lock
 	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, int64(templateLock)); err != nil {
 		return err
 	}
