@@ -12,7 +12,7 @@ import (
 	"relabel/internal/standin"
 )
 
-// row is a rename with its place in the order "newest wins".
+// row is a rename, with what decides its place in the order "newest wins".
 type row struct {
 	ID         int64
 	Acceptance int64
@@ -22,7 +22,7 @@ type row struct {
 	Calls      int
 }
 
-// rows are all renames, oldest acceptance first.
+// rows returns all renames, the oldest acceptance first.
 func (s *stage) rows() []row {
 	s.Helper()
 	rows, err := s.db.Pool().Query(s.Context(), `
@@ -34,11 +34,11 @@ func (s *stage) rows() []row {
 	return list
 }
 
-// checkConserved is I1: every row in one final status, the counters right, no
-// batch open.
+// checkConserved checks I1: every row has one final status, the counters are right, and
+// no batch is open.
 func (s *stage) checkConserved() {
 	s.Helper()
-	require.Zero(s, s.open(), "rows without an end")
+	require.Zero(s, s.open(), "unfinished rows")
 	require.Zero(s, ask[int](s, `SELECT count(*) FROM batch WHERE status NOT IN ('done', 'cancelled') OR finished_at IS NULL`), "open batches")
 	require.Zero(s, ask[int](s, `
 		SELECT count(*) FROM batch b JOIN (
@@ -55,7 +55,7 @@ func (s *stage) checkConserved() {
 		"batches whose counters are wrong")
 }
 
-// checkHonest is I2: what is called succeeded was acknowledged with that value.
+// checkHonest checks I2: the API acknowledged the value of every row that succeeded.
 func (s *stage) checkHonest() {
 	s.Helper()
 	acknowledged := map[rename]bool{}
@@ -71,9 +71,9 @@ func (s *stage) checkHonest() {
 	}
 }
 
-// checkOrder is I3: for each target the values that arrived never go back, and
-// the API holds the newest one that succeeded, or a newer one whose answer was
-// lost. Values are different for every row.
+// checkOrder checks I3: for each target no older value arrives after a newer one, and
+// the API holds the newest value that succeeded, or a newer one whose answer was lost.
+// It needs a different value in every row.
 func (s *stage) checkOrder() {
 	s.Helper()
 	place := map[rename]int{}
@@ -108,11 +108,11 @@ func (s *stage) patches() (list []standin.Call) {
 	return list
 }
 
-// noticed is how long the API may take to see that a caller has gone.
+// noticed is how long the API may take to notice that a caller has gone.
 const noticed = time.Second
 
-// checkAlone is I4: no two calls of one target at a time for longer than slack.
-// A call that its caller gave up ends in the log when that is noticed.
+// checkAlone checks I4: no two calls for one target overlap for longer than slack. In
+// the log, a call that its caller gave up ends only when the API notices that.
 func (s *stage) checkAlone(slack time.Duration) {
 	s.Helper()
 	for _, o := range s.api.Overlaps(slack) {
@@ -121,8 +121,7 @@ func (s *stage) checkAlone(slack time.Duration) {
 	}
 }
 
-// checkBudget is I5, and that nothing was refused for the limit: a 429 that is
-// no fault of the stand-in's.
+// checkBudget checks I5, and that no call got a 429 except those that the test ordered.
 func (s *stage) checkBudget() {
 	s.Helper()
 	if s.limit == 0 {
@@ -134,7 +133,7 @@ func (s *stage) checkBudget() {
 	}
 }
 
-// checkAll is what holds at rest, whatever happened before.
+// checkAll checks what must hold once all rows have finished.
 func (s *stage) checkAll() {
 	s.Helper()
 	s.checkConserved()

@@ -14,15 +14,15 @@ import (
 	"relabel/internal/standin"
 )
 
-// What changes many rows does it in committed chunks: 2,000 rows of a load, 1,000 and
-// more of a retry, 10,000 of a cancelled batch. These are a bit more than some.
+// Statements that change many rows commit in chunks: 2,000 rows of a load, 1,000 or more
+// of a retry, 10,000 of a cancelled batch. These numbers need more than one chunk.
 const (
 	acceptedRows  = 4500
 	retriedRows   = 1300
 	cancelledRows = 10_500
 )
 
-// quickStage has an API that answers at once and no limit, for thousands of rows.
+// quickStage has an API that answers at once and has no limit, for thousands of rows.
 func quickStage(t *testing.T) *stage {
 	t.Helper()
 	s := newStage(t, 0, 0)
@@ -30,8 +30,9 @@ func quickStage(t *testing.T) *stage {
 	return s
 }
 
-// spread are many rows of few targets: one in 45 has one of its own, and of all others
-// the last one alone is open. So there are chunks enough, and little to send.
+// spread returns many rows with few targets, so that there are many chunks and few
+// calls. One row in 45 has its own target. All others share one, so only the last of
+// them is open.
 func spread(load string) (rows []rename, open int) {
 	rows = renames(acceptedRows, load)
 	for i := range rows {
@@ -42,16 +43,16 @@ func spread(load string) (rows []rename, open int) {
 	return rows, acceptedRows/45 + 1
 }
 
-// acceptance is how a load is killed whose first rows are accepted.
+// acceptance says where a load is killed after its first rows were accepted.
 type acceptance struct {
 	place  string
-	rows   int // that are accepted by then
+	rows   int // accepted by then
 	beside bool
 }
 
-// A load is killed between two chunks of its acceptance. A worker, which sends the
-// older names of the same targets, goes on with it: each new row is sent, and no
-// older one after it.
+// A load is killed between two chunks of its acceptance. A worker, which is sending older
+// names of the same targets, finishes the acceptance. Each new row is sent, and no older
+// one after it.
 func TestKilledAcceptance(t *testing.T) {
 	t.Parallel()
 	for name, a := range map[string]acceptance{
@@ -68,24 +69,24 @@ func TestKilledAcceptance(t *testing.T) {
 }
 
 func (s *stage) killAcceptance(a acceptance) {
-	if a.beside { // it has much left to do, and some is in flight
+	if a.beside { // many rows are left, and some are in flight
 		s.setRate("10/1s")
-		s.registered(s.worker("worker"))
+		s.waitRegistered(s.worker("worker"))
 	}
 	older, open := spread("old")
 	old := s.enqueue(older)
 	if a.beside {
-		s.calls(15)
+		s.waitCalls(15)
 	}
 	rows, _ := spread("new")
-	killed := s.dies(s.spawn("load", []string{failpoint(a.place)}, "enqueue", s.csv(rows)))
+	killed := s.waitKilled(s.spawn("load", []string{failpoint(a.place)}, "enqueue", s.csv(rows)))
 	if a.beside {
 		s.setRate("none")
 	} else {
 		s.checkAccepted(old+1, a.rows)
 		s.worker("worker")
 	}
-	took := s.rests(killed)
+	took := s.waitFinished(killed)
 	sent := s.count(old, "succeeded")
 	s.Logf("%s: at rest %.1f s after the kill, %d of the old ones were sent", a.place, took.Seconds(), sent)
 	s.checkAll()
@@ -94,7 +95,7 @@ func (s *stage) killAcceptance(a acceptance) {
 	require.True(s, a.beside || sent == 0, "%d older rows were sent", sent)
 }
 
-// checkAccepted: a killed load left its batch in mid-way.
+// checkAccepted checks that a killed load accepted only some rows of its batch.
 func (s *stage) checkAccepted(batch int64, rows int) {
 	s.Helper()
 	require.Equal(s, rows, ask[int](s, `
@@ -106,52 +107,52 @@ func (s *stage) count(batch int64, status string) int {
 	return ask[int](s, `SELECT count(*) FROM rename WHERE batch_id = $1 AND status = $2`, batch, status)
 }
 
-// setRate sets the default site's limit with a process of its own.
+// setRate sets the default site's limit with a command.
 func (s *stage) setRate(rate string) {
 	s.Helper()
 	p := s.spawn("site set", nil, "site", "set", "--rate", rate)
-	require.NoError(s, p.wait(), p.said())
+	require.NoError(s, p.wait(), p.output())
 }
 
-// Who cancels a large batch is killed between two chunks, and then a worker that
-// went on with it. The next worker ends the rest, and nothing is sent.
+// The command that cancels a large batch is killed between two chunks, and so is the
+// worker that continues. The next worker ends the rest, and nothing is sent.
 func TestKilledCancelling(t *testing.T) {
 	t.Parallel()
 	s := quickStage(t)
 	batch := s.enqueue(renames(cancelledRows, "value"))
-	killed := s.dies(s.spawn("cancel", []string{failpoint("cancelling")}, "batch", "cancel", strconv.FormatInt(batch, 10)))
+	killed := s.waitKilled(s.spawn("cancel", []string{failpoint("cancelling")}, "batch", "cancel", strconv.FormatInt(batch, 10)))
 	require.Equal(t, 10_000, s.count(batch, "cancelled"))
-	s.dies(s.worker("victim", failpoint("cancelling")))
+	s.waitKilled(s.worker("victim", failpoint("cancelling")))
 	require.Equal(t, 10_000, s.count(batch, "cancelled"))
 	s.worker("worker")
-	t.Logf("at rest %.1f s after the kill", s.rests(killed).Seconds())
+	t.Logf("at rest %.1f s after the kill", s.waitFinished(killed).Seconds())
 	s.checkAll()
 	require.Equal(t, cancelledRows, s.count(batch, "cancelled"))
 	require.Empty(t, s.patches())
 }
 
-// A retry is killed between two chunks: those before are sent, the others are as
-// they were. Said again it goes on with the rest.
+// A retry is killed between two chunks. The rows of the first chunks are sent, the others
+// are unchanged. The same command again retries the rest.
 func TestKilledRetry(t *testing.T) {
 	t.Parallel()
 	s := quickStage(t)
 	batch := s.cancelledBatch(retriedRows)
 	args := []string{"batch", "retry", strconv.FormatInt(batch, 10)}
-	s.dies(s.spawn("retry", []string{failpoint("retrying:2")}, args...))
+	s.waitKilled(s.spawn("retry", []string{failpoint("retrying:2")}, args...))
 	chunk := s.count(batch, "pending")
 	require.True(t, chunk > 0 && chunk < retriedRows, "%d rows are retried", chunk)
 	s.worker("worker")
-	s.rests(time.Now())
+	s.waitFinished(time.Now())
 	require.Equal(t, chunk, s.count(batch, "succeeded"))
 	again := s.spawn("retry again", nil, args...)
-	require.NoError(t, again.wait(), again.said())
-	s.rests(time.Now())
+	require.NoError(t, again.wait(), again.output())
+	s.waitFinished(time.Now())
 	s.checkAll()
 	s.checkSucceeded(retriedRows)
 	require.Len(t, s.patches(), retriedRows, "each row is sent once")
 }
 
-// cancelledBatch has no row that was sent.
+// cancelledBatch makes a cancelled batch of which no row was sent.
 func (s *stage) cancelledBatch(n int) int64 {
 	s.Helper()
 	batch := s.enqueue(renames(n, "value"))
@@ -160,30 +161,30 @@ func (s *stage) cancelledBatch(n int) int64 {
 	return batch
 }
 
-// Who applies a plan is killed before the commit: it is still a plan, and may be
-// applied.
+// The command that applies a plan is killed before its commit. The batch is still a
+// plan, and can be applied.
 func TestKilledApply(t *testing.T) {
 	t.Parallel()
 	const n = 30
 	s := newStage(t, 0, 0)
 	batch := s.plan(renames(n, "value"))
 	s.worker("worker")
-	s.dies(s.apply(batch, failpoint("applying")))
+	s.waitKilled(s.apply(batch, failpoint("applying")))
 	require.Equal(t, "planned", ask[string](s, `SELECT status FROM batch WHERE id = $1`, batch))
 	p := s.apply(batch)
-	require.NoError(t, p.wait(), p.said())
-	s.rests(time.Now())
+	require.NoError(t, p.wait(), p.output())
+	s.waitFinished(time.Now())
 	s.checkAll()
 	s.checkSucceeded(n)
 	require.Len(t, s.patches(), n, "each row is sent once")
 }
 
-// plan stores rows as a plan, compared with the stand-in, and gives its number.
+// plan stores rows as a plan, compared with the stand-in, and returns its number.
 func (s *stage) plan(rows []rename) int64 {
 	s.Helper()
 	s.api.AddAssets(len(rows))
 	p := s.spawn("plan", nil, "plan", s.csv(rows))
-	require.NoError(s, p.wait(), p.said())
+	require.NoError(s, p.wait(), p.output())
 	return ask[int64](s, `SELECT max(id) FROM batch`)
 }
 
@@ -192,20 +193,20 @@ func (s *stage) apply(batch int64, env ...string) *process {
 	return s.spawn("apply", env, "apply", strconv.FormatInt(batch, 10))
 }
 
-// A worker whose token was refused is killed before it has written so. The next
-// one finds out by itself and parks the site; with the token mended all goes on.
+// A worker whose token was refused is killed before it parks the site. The next worker
+// gets the same refusal and parks it. Once the token works again, all rows are sent.
 func TestKilledParking(t *testing.T) {
 	t.Parallel()
 	const n = 40
 	s := newStage(t, 20, time.Second)
 	s.api.SetToken(token, standin.TokenForbidden)
 	s.enqueue(renames(n, "value"))
-	s.dies(s.worker("victim", failpoint("parking")))
+	s.waitKilled(s.worker("victim", failpoint("parking")))
 	require.False(t, s.parked())
-	s.registered(s.worker("other"))
+	s.waitRegistered(s.worker("other"))
 	s.eventually(recovery, "the site is parked", s.parked)
 	s.mendToken()
-	s.rests(time.Now())
+	s.waitFinished(time.Now())
 	s.checkAll()
 	s.checkSucceeded(n)
 }
@@ -215,57 +216,57 @@ func (s *stage) parked() bool {
 	return ask[bool](s, `SELECT EXISTS (SELECT FROM site WHERE parked_at IS NOT NULL)`)
 }
 
-// mendToken makes the token valid and lets the site go on.
+// mendToken makes the token valid, and resumes the site.
 func (s *stage) mendToken() {
 	s.Helper()
 	s.api.SetToken(token, standin.TokenValid)
 	p := s.spawn("resume", nil, "site", "resume")
-	require.NoError(s, p.wait(), p.said())
+	require.NoError(s, p.wait(), p.output())
 }
 
-// Who stands still between reading what is left of a cancelled batch and ending it
-// has an old list when it goes on: rows that were retried meanwhile stay.
+// A command stops after it read the open rows of a cancelled batch. When it continues,
+// its list is outdated, and rows that were retried meanwhile must stay as they are.
 func TestStoppedCancelling(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
-		t.Skip("that a process stands still is read from /proc")
+		t.Skip("whether a process is stopped is read from /proc")
 	}
 	s := quickStage(t)
 	batch := s.enqueue(renames(cancelledRows, "value"))
 	zombie := s.spawn("cancel", []string{failpoint("cancelling:1:stop")}, "batch", "cancel", strconv.FormatInt(batch, 10))
-	s.eventually(recovery, "it stands still", func() bool { return s.isStopped(zombie) })
+	s.eventually(recovery, "it is stopped", func() bool { return s.isStopped(zombie) })
 	other := s.worker("other")
-	s.rests(time.Now())
+	s.waitFinished(time.Now())
 	other.kill()
 	retry := s.spawn("retry", nil, "batch", "retry", strconv.FormatInt(batch, 10))
-	require.NoError(t, retry.wait(), retry.said())
+	require.NoError(t, retry.wait(), retry.output())
 	zombie.signal(syscall.SIGCONT)
-	require.NoError(t, zombie.wait(), zombie.said())
+	require.NoError(t, zombie.wait(), zombie.output())
 	require.Equal(t, cancelledRows, s.count(batch, "pending"))
 }
 
-// A worker stands still before it writes that its token was refused. Meanwhile
-// another one parks the site, the token is mended, and the site goes on. What the
-// first one writes when it goes on is true no more.
+// A worker stops before it parks the site for a refused token. Meanwhile another worker
+// parks it, the token is made valid, and the site is resumed. The first worker's refusal
+// is outdated when it continues, so it must not park the site.
 func TestStoppedParking(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
-		t.Skip("that a process stands still is read from /proc")
+		t.Skip("whether a process is stopped is read from /proc")
 	}
 	const n = 40
 	s := newStage(t, 20, time.Second)
 	s.api.SetToken(token, standin.TokenForbidden)
 	zombie := s.worker("zombie", failpoint("parking:1:stop"))
-	s.registered(zombie)
+	s.waitRegistered(zombie)
 	s.enqueue(renames(n, "value"))
-	s.eventually(recovery, "it stands still", func() bool { return s.isStopped(zombie) })
-	s.registered(s.worker("other"))
+	s.eventually(recovery, "it is stopped", func() bool { return s.isStopped(zombie) })
+	s.waitRegistered(s.worker("other"))
 	s.eventually(recovery, "the site is parked", s.parked)
 	s.mendToken()
-	s.rests(time.Now())
-	s.wakes(zombie)
+	s.waitFinished(time.Now())
+	s.wake(zombie)
 	require.False(t, s.parked(), "parked for a refusal that is over")
 	s.enqueue(renames(n, "last"))
-	s.rests(time.Now())
+	s.waitFinished(time.Now())
 	s.checkAll()
 }

@@ -20,15 +20,15 @@ import (
 	"relabel/internal/standin"
 )
 
-// The database's clock is another one than ours: PostgreSQL runs with
-// libfaketime, for a Go program's clock cannot be faked. A few seconds are told
-// by the doctor; with more than 30 the process does not lead, and all is well
-// all the same: nothing early, nothing hidden, the limit kept.
+// The database's clock differs from ours. PostgreSQL runs with libfaketime, because it
+// cannot fake a Go program's clock. The doctor reports a few seconds. With more than 30
+// the process does not become River's leader. In all cases nothing is sent early,
+// nothing is lost, and the limit is kept.
 func TestClocksDiffer(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		ahead time.Duration // the database's clock, of ours
-		ill   bool          // for the doctor
+		ahead time.Duration // the database's clock, compared with ours
+		ill   bool          // the doctor reports it
 		leads bool
 	}{
 		{0, false, true},
@@ -48,7 +48,7 @@ func TestClocksDiffer(t *testing.T) {
 	}
 }
 
-// fakeTime finds libfaketime, which Debian has as package faketime.
+// fakeTime finds libfaketime (Debian package faketime).
 func fakeTime(t *testing.T) string {
 	t.Helper()
 	for _, pattern := range []string{"/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib*/faketime/libfaketime.so.1", "/usr/local/lib/faketime/libfaketime.so.1"} {
@@ -56,12 +56,12 @@ func fakeTime(t *testing.T) string {
 			return found[0]
 		}
 	}
-	t.Skip("libfaketime is not there: apt-get install faketime")
+	t.Skip("libfaketime is not installed: apt-get install faketime")
 	return ""
 }
 
-// workSkewed runs rows that meet every kind of wait: a failure's back-off, a
-// 429's Retry-After, a job put back by hand.
+// workSkewed sends rows that have to wait for every reason: the back-off after a failure,
+// the Retry-After of a 429, and a job that was changed by hand.
 func (s *stage) workSkewed(ill, leads bool) {
 	const n = 60
 	doctor := s.spawn("doctor", nil, "doctor")
@@ -71,35 +71,35 @@ func (s *stage) workSkewed(ill, leads bool) {
 	}
 	s.api.FailAsset(standin.AssetID(0), standin.Repeat(2, standin.Status(500))...)
 	s.api.FailAsset(standin.AssetID(1), standin.RateLimited("5"))
-	s.registered(s.worker("first"))
-	s.registered(s.worker("second"))
+	s.waitRegistered(s.worker("first"))
+	s.waitRegistered(s.worker("second"))
 	start := time.Now()
 	s.enqueue(renames(n, "value"))
-	s.calls(10)
+	s.waitCalls(10)
 	s.exec(`UPDATE river_job SET state = 'retryable' WHERE state = 'available' AND id % 2 = 0`)
-	s.Logf("at rest after %.1f s", s.rests(start).Seconds())
+	s.Logf("at rest after %.1f s", s.waitFinished(start).Seconds())
 	s.checkAll()
 	s.checkSucceeded(n)
 	s.checkStoppedFor(5 * time.Second)
 	require.Equal(s, leads, ask[bool](s, `SELECT EXISTS (SELECT FROM river_leader)`))
 }
 
-// checkStoppedFor checks that no call was sent for so long after the 429 was
-// answered, but those that were on their way.
+// checkStoppedFor checks that no call was sent for d after the 429, except those that
+// were on their way.
 func (s *stage) checkStoppedFor(d time.Duration) {
 	s.Helper()
-	const onTheWay = 2 * time.Second // on a machine with much else to do
+	const onTheWay = 2 * time.Second // on a busy machine
 	var refused time.Time
 	for _, c := range s.api.Log() {
 		if c.Status == 429 {
 			refused = c.AnsweredAt
 		}
 	}
-	require.False(s, refused.IsZero(), "the 429 was never met")
+	require.False(s, refused.IsZero(), "no call got the 429")
 	require.Zero(s, s.callsBetween(refused.Add(onTheWay), refused.Add(d)), "calls while the lane was stopped")
 }
 
-// shiftClock runs the server again with its clock moved.
+// shiftClock restarts the server with another clock.
 func (s *pgServer) shiftClock(t *testing.T, library string, by time.Duration) {
 	t.Helper()
 	st, err := embedpg.Inspect(t.Context(), s.cfg)
@@ -119,13 +119,13 @@ func (s *pgServer) shiftClock(t *testing.T, library string, by time.Duration) {
 	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGQUIT)
-		<-ended //nolint:errcheck // it was told to end
+		<-ended //nolint:errcheck // the signal ended it
 	})
 	require.Eventually(t, func() bool { return len(ended) > 0 || s.isShifted(t, by) }, time.Minute, poll, "the server with another clock")
 	require.Empty(t, ended, said.String())
 }
 
-// isShifted connects, and looks at the server's clock.
+// isShifted connects, and compares the server's clock.
 func (s *pgServer) isShifted(t *testing.T, by time.Duration) bool {
 	conn, err := pgx.Connect(t.Context(), s.url)
 	if err != nil {
@@ -139,7 +139,7 @@ func (s *pgServer) isShifted(t *testing.T, by time.Duration) bool {
 	return (time.Until(now) - by).Abs() < time.Second
 }
 
-// commandAs runs a command as the owner of the data folder, who is not root.
+// commandAs makes a command that runs as the owner of the data folder, who is not root.
 func commandAs(t *testing.T, dataDir string, args [][]byte) *exec.Cmd {
 	t.Helper()
 	list := make([]string, len(args))

@@ -9,12 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// crashPoint is a place where a worker dies. Its other worker runs already, or
-// is started after.
+// crashPoint is a place where a worker is killed. Another worker runs already, or starts
+// after that.
 type crashPoint struct {
-	place string // NAME:N, the N-th pass
-	after bool   // the other one is started when the first is dead
-	lost  bool   // the jobs are gone first, so that the worker feeds
+	place string // NAME:N: the N-th time that the worker comes there
+	after bool   // the other worker starts after the kill
+	lost  bool   // the jobs are deleted before, so that the worker feeds
 }
 
 func crashPoints() []crashPoint {
@@ -37,8 +37,8 @@ func crashPoints() []crashPoint {
 	}
 }
 
-// A worker is killed at a named place; another one finishes, nothing is lost,
-// and no call is made twice but those in flight at the kill.
+// A worker is killed at a named place, and another one finishes. Nothing is lost, and no
+// call is made twice except those in flight at the kill.
 func TestKilledWorker(t *testing.T) {
 	t.Parallel()
 	for _, p := range crashPoints() {
@@ -65,23 +65,23 @@ func (s *stage) killWorker(p crashPoint) {
 		s.exec(`DELETE FROM river_job`)
 	}
 	victim := s.worker("victim", failpoint(p.place))
-	id := s.registered(victim)
+	id := s.waitRegistered(victim)
 	if !p.after {
-		s.registered(s.worker("other"))
+		s.waitRegistered(s.worker("other"))
 		s.enqueue(renames(n, "value"))
 	}
-	killed := s.dies(victim)
+	killed := s.waitKilled(victim)
 	inFlight := s.sending(id)
 	if p.after {
 		s.worker("other")
 	}
-	s.Logf("%s: at rest %.1f s after the kill, %d in flight", p.place, s.rests(killed).Seconds(), len(inFlight))
+	s.Logf("%s: at rest %.1f s after the kill, %d in flight", p.place, s.waitFinished(killed).Seconds(), len(inFlight))
 	s.checkAll()
 	s.checkSucceeded(n)
 	s.checkExtra(inFlight)
 }
 
-// sending are the targets that a process had claimed and not finished.
+// sending returns the targets that a process had claimed and not finished.
 func (s *stage) sending(processID string) map[string]bool {
 	s.Helper()
 	assets := ask[[]string](s, `
@@ -118,8 +118,7 @@ func (s *stage) checkExtra(inFlight map[string]bool) {
 	}
 }
 
-// A load is killed: it has left the whole batch, or nothing, and the next one
-// starts clean.
+// A killed load leaves its whole batch or nothing, and does not disturb the next load.
 func TestKilledLoad(t *testing.T) {
 	t.Parallel()
 	for place, committed := range map[string]bool{
@@ -135,22 +134,22 @@ func TestKilledLoad(t *testing.T) {
 func (s *stage) killLoad(place string, committed bool) {
 	const n = 30
 	rows := renames(n, "value")
-	killed := s.dies(s.spawn("load", []string{failpoint(place)}, "enqueue", s.csv(rows)))
+	killed := s.waitKilled(s.spawn("load", []string{failpoint(place)}, "enqueue", s.csv(rows)))
 	left := 0
 	if committed {
 		left = n
 	}
 	require.Equal(s, left, ask[int](s, `SELECT count(*) FROM rename`))
 	require.Equal(s, left/n, ask[int](s, `SELECT count(*) FROM batch`))
-	s.worker("worker") // not before: while it feeds, a load does not
+	s.worker("worker") // not earlier: while a worker feeds, a load does not
 	if committed {
-		s.rests(killed)
+		s.waitFinished(killed)
 	}
 	again := s.enqueue(rows)
-	s.Logf("%s: at rest %.1f s after the kill", place, s.rests(killed).Seconds())
+	s.Logf("%s: at rest %.1f s after the kill", place, s.waitFinished(killed).Seconds())
 	s.checkAll()
 	require.Len(s, s.patches(), n, "each row is sent once")
-	if committed { // the second load found all of it done
+	if committed { // the second load finds all rows done
 		require.Equal(s, n, ask[int](s, `SELECT unchanged FROM batch WHERE id = $1`, again))
 	}
 }

@@ -24,21 +24,21 @@ import (
 	"relabel/internal/embedpg"
 )
 
-//nolint:gochecknoglobals // flags, and what all tests of this process share
+//nolint:gochecknoglobals // flags, and what all tests share
 var (
-	seedFlag = flag.Uint64("chaos.seed", 0, "seed of the random run; 0: another one each time")
-	raceFlag = flag.Bool("chaos.race", false, "put the race detector into the processes too")
-	longFlag = flag.Duration("chaos.long", 0, "how long the random run makes trouble; 0: a short while")
+	seedFlag = flag.Uint64("chaos.seed", 0, "seed of the random run; 0: a new one each time")
+	raceFlag = flag.Bool("chaos.race", false, "build the processes with the race detector too")
+	longFlag = flag.Duration("chaos.long", 0, "how long the random run causes faults; 0: 20 s")
 
-	workDir string // of this test process, passable for the account that PostgreSQL runs as
+	workDir string // of this test process; the account that runs PostgreSQL can enter it
 
 	binary = sync.OnceValues(build)
 	server = sync.OnceValues(startServer)
 )
 
-// atOnce is how many tests run at the same time, whatever the number of CPUs:
-// nearly all the time they wait, for a lease or a heartbeat to end. With all of
-// them at once, starting their processes would take two CPUs half a minute.
+// atOnce is how many tests run at the same time. It does not depend on the number of
+// CPUs, because the tests mostly wait for a lease or a heartbeat to end. If all ran at
+// once, two CPUs would need half a minute to start their processes.
 const atOnce = "20"
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -61,9 +61,8 @@ func must(err error) {
 	}
 }
 
-// build makes the binary that all tests run, with its failpoints. The race
-// detector is in it only when asked for: dozens of such processes leave two CPUs
-// no time to keep what is promised in time.
+// build makes the binary with failpoints that all tests run. The race detector is
+// optional, because dozens of such processes make two CPUs too slow for the deadlines.
 func build() (string, error) {
 	path := filepath.Join(workDir, "relabel")
 	args := []string{"build", "-tags", "failpoints", "-o", path}
@@ -77,36 +76,36 @@ func build() (string, error) {
 	return path, nil
 }
 
-// pgServer is a PostgreSQL of our own: reachable over TCP, so that a proxy can
-// stand before it, and free to be restarted.
+// pgServer is a PostgreSQL for these tests only, so it may be restarted. It listens on
+// TCP, so that a proxy can be used.
 type pgServer struct {
 	cfg embedpg.Config
 	url string // over TCP
 
-	databases atomic.Int64 // made so far
+	databases atomic.Int64 // number of databases made so far
 
 	mu   sync.Mutex
 	open *embedpg.Server
 }
 
-// startServer runs the server that all tests share but those that restart one.
+// startServer starts the server of all tests that do not restart theirs.
 func startServer() (*pgServer, error) {
 	s, err := newServer(filepath.Join(workDir, "pg"))
 	if err != nil {
 		return nil, err
 	}
-	return s, s.migrate("postgres") // all others are copies of it
+	return s, s.migrate("postgres") // the tests' databases are copies of it
 }
 
-// newDatabase makes a migrated database. It goes with the server: dropping it
-// would wait for all backends of the server, busy with other tests.
+// newDatabase makes a migrated database. It is never dropped, because dropping would
+// wait for all backends of the server, which are busy with other tests.
 func (s *pgServer) newDatabase(ctx context.Context) (string, error) {
 	name := fmt.Sprintf("chaos_%d", s.databases.Add(1))
 	u, err := url.Parse(s.url)
 	if err != nil {
 		return "", fmt.Errorf("error reading the server's URL: %w", err)
 	}
-	u.Path = "/template1" // a database that others are connected to cannot be copied
+	u.Path = "/template1" // a database with connections cannot be copied
 	conn, err := pgx.Connect(ctx, u.String())
 	if err != nil {
 		return "", fmt.Errorf("error connecting to the server: %w", err)
@@ -157,7 +156,7 @@ func newServer(stateDir string) (*pgServer, error) {
 	return s, err
 }
 
-// overTCP makes of the URL with a Unix socket the same with a port.
+// overTCP replaces the Unix socket in a URL by a TCP port.
 func overTCP(socketURL string, port int) (string, error) {
 	u, err := url.Parse(socketURL)
 	if err != nil {
@@ -168,8 +167,8 @@ func overTCP(socketURL string, port int) (string, error) {
 	return u.String(), nil
 }
 
-// freePort may be taken by somebody else before it is used: then the server
-// says so, and the test fails.
+// freePort finds a free port. If another process takes it before the server does, the
+// server fails to start and the test fails.
 func freePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -179,7 +178,7 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// start starts the server, or starts it again after a crash.
+// start starts the server, also after a crash.
 func (s *pgServer) start() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -193,7 +192,7 @@ func (s *pgServer) start() error {
 		s.open = open
 		return nil
 	}
-	return open.Close(ctx) // one share of it is enough
+	return open.Close(ctx) // the first one keeps it running
 }
 
 func (s *pgServer) close() error {

@@ -15,25 +15,24 @@ import (
 	"relabel/internal/embedpg"
 )
 
-// outageRows last for the whole outage: 15 calls a second.
+// outageRows are enough for the whole outage at 15 calls a second.
 const outageRows = 280
 
-// PostgreSQL crashes twice in the middle of a run (SIGQUIT is its immediate
-// shutdown: nothing is written out, no client is told).
+// PostgreSQL crashes twice during a run. (SIGQUIT is its immediate shutdown, without a
+// checkpoint and without a word to clients.)
 func TestDatabaseRestarts(t *testing.T) {
 	t.Parallel()
 	s, pg := newStageWithServer(t, 15, time.Second)
 	s.startOutage()
 	for i := range 2 {
-		s.calls(40 * (i + 1))
+		s.waitCalls(40 * (i + 1))
 		pg.crash(t)
 		require.NoError(t, pg.start())
 	}
 	s.endOutage(time.Now())
 }
 
-// newStageWithServer has a PostgreSQL of its own, to do to it what others would
-// not like.
+// newStageWithServer has a PostgreSQL of its own, for tests that crash it.
 func newStageWithServer(t *testing.T, limit int, window time.Duration) (*stage, *pgServer) {
 	t.Helper()
 	if testing.Short() {
@@ -46,7 +45,7 @@ func newStageWithServer(t *testing.T, limit int, window time.Duration) (*stage, 
 	return stageOn(t, pg.url, limit, window), pg
 }
 
-// crash ends the server at once and waits until it is gone.
+// crash kills the server, and waits until it has ended.
 func (s *pgServer) crash(t *testing.T) {
 	t.Helper()
 	st, err := embedpg.Inspect(t.Context(), s.cfg)
@@ -57,21 +56,21 @@ func (s *pgServer) crash(t *testing.T) {
 	require.Eventually(t, gone, time.Minute, poll, "the server has ended")
 }
 
-// startOutage begins a run of two workers that lasts some time.
+// startOutage starts two workers and a batch that lasts for the outage.
 func (s *stage) startOutage() {
 	s.Helper()
 	s.enqueue(renames(outageRows, "value"))
 	s.worker("first")
 	s.worker("second")
-	s.calls(20)
+	s.waitCalls(20)
 }
 
-// endOutage waits for the end after the last fault, and checks it all. A call
-// whose outcome could not be told before its lease ended may be made again.
+// endOutage waits for the end of all rows, and checks everything. A call may be made
+// twice if its outcome was not stored before its lease ended.
 func (s *stage) endOutage(over time.Time) {
 	s.Helper()
 	left := s.open()
-	s.Logf("at rest %.1f s after the outage, %d rows were left", s.rests(over).Seconds(), left)
+	s.Logf("at rest %.1f s after the outage, %d rows were left", s.waitFinished(over).Seconds(), left)
 	s.checkAll()
 	s.checkSucceeded(outageRows)
 	calls := map[string]int{}
@@ -96,7 +95,7 @@ func TestConnectionsCut(t *testing.T) {
 	s.endOutage(time.Now())
 }
 
-// No database for a while: no calls are made, and when it is back work goes on.
+// Without a database no calls are made. When it is back, work continues.
 func TestNoDatabase(t *testing.T) {
 	t.Parallel()
 	away := 12 * time.Second
@@ -119,19 +118,19 @@ func TestNoDatabase(t *testing.T) {
 	}
 }
 
-// proxyDatabase puts a proxy before the database of all processes.
+// proxyDatabase puts a proxy between the processes and the database.
 func (s *stage) proxyDatabase() *proxy {
 	s.Helper()
 	p := newProxy(s, hostOf(s.T, s.dbURL))
-	s.dbURL = at(s.T, s.dbURL, p.addr)
+	s.dbURL = withHost(s.T, s.dbURL, p.addr)
 	return p
 }
 
-// proxyAPI puts a proxy before the API.
+// proxyAPI puts a proxy between the processes and the API.
 func (s *stage) proxyAPI() *proxy {
 	s.Helper()
 	p := newProxy(s, hostOf(s.T, s.apiURL))
-	s.apiURL = at(s.T, s.apiURL, p.addr)
+	s.apiURL = withHost(s.T, s.apiURL, p.addr)
 	return p
 }
 

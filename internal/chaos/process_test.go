@@ -25,7 +25,7 @@ type process struct {
 	failure  error
 }
 
-// spawn starts relabel; it is killed at the end of the test if it still runs.
+// spawn starts relabel. If it still runs at the end of the test, it is killed.
 func (s *stage) spawn(name string, env []string, args ...string) *process {
 	s.Helper()
 	bin, err := binary()
@@ -44,10 +44,10 @@ func (s *stage) spawn(name string, env []string, args ...string) *process {
 	s.Cleanup(func() {
 		p.kill()
 		if s.Failed() {
-			s.Log(p.said())
+			s.Log(p.output())
 		}
 		if raced := strings.Contains(p.err.String(), "WARNING: DATA RACE"); raced {
-			s.Error(p.said())
+			s.Error(p.output())
 		}
 	})
 	return p
@@ -59,14 +59,14 @@ func (s *stage) worker(name string, env ...string) *process {
 	return s.spawn(name, env, "work", "--same-failure", "0")
 }
 
-// failpoint is the setting that kills a process at a place, or stops it there.
+// failpoint returns the environment variable that kills or stops a process at a place.
 func failpoint(place string) string { return "RELABEL_FAILPOINT=" + place }
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
 func (p *process) signal(sig syscall.Signal) { _ = p.cmd.Process.Signal(sig) }
 
-// kill ends it at once, and waits until it is gone.
+// kill kills the process, and waits until it has ended.
 func (p *process) kill() {
 	p.signal(syscall.SIGKILL)
 	<-p.ended
@@ -86,25 +86,25 @@ func (p *process) hasEnded() bool {
 	}
 }
 
-// dies waits until a process is killed by its failpoint, and tells when.
-func (s *stage) dies(p *process) time.Time {
+// waitKilled waits until a process is killed by its failpoint, and returns the time.
+func (s *stage) waitKilled(p *process) time.Time {
 	s.Helper()
 	select {
 	case <-p.ended:
 	case <-time.After(recovery):
-		require.FailNow(s, p.name+" never came to its failpoint", p.said())
+		require.FailNow(s, p.name+" never came to its failpoint", p.output())
 	}
-	require.True(s, p.wasKilled(), "%s ended otherwise: %s", p.name, p.said())
+	require.True(s, p.wasKilled(), "%s ended otherwise: %s", p.name, p.output())
 	return time.Now()
 }
 
-// wasKilled tells whether a process that has ended did so by SIGKILL.
+// wasKilled reports whether an ended process was killed.
 func (p *process) wasKilled() bool {
 	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
 }
 
-// isStopped tells whether a process stands still after SIGSTOP.
+// isStopped reports whether a process is stopped by SIGSTOP.
 func (s *stage) isStopped(p *process) bool {
 	s.Helper()
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(p.pid()) + "/stat")
@@ -113,8 +113,8 @@ func (s *stage) isStopped(p *process) bool {
 	return bytes.HasPrefix(rest, []byte("T"))
 }
 
-// said is the end of what a process wrote, for people.
-func (p *process) said() string {
+// output returns the end of a process's standard error, for people.
+func (p *process) output() string {
 	const most = 4000
 	text := p.err.String()
 	if len(text) > most {
@@ -123,7 +123,7 @@ func (p *process) said() string {
 	return fmt.Sprintf("%s (process %d):\n%s", p.name, p.pid(), text)
 }
 
-// buffer takes a process's output while others read it.
+// buffer collects a process's output, and can be read meanwhile.
 type buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

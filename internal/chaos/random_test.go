@@ -22,19 +22,19 @@ import (
 )
 
 const (
-	// shortTrouble leaves, of about a minute, the time to come to rest: what a
-	// killed process held is free after half a minute.
+	// shortTrouble leaves time to finish within about a minute. What a killed process
+	// held is free after half a minute.
 	shortTrouble = 20 * time.Second
 
-	randomTargets = 60 // few, so that batches collide
+	randomTargets = 60 // few, so that batches have common targets
 	randomWorkers = 3
 
 	leastLoads = 5 // however slow the machine is
 )
 
-// TestRandom lets everything go wrong at once, by chance, and checks at the end
-// that nothing was lost, stale, twice at a time or above the limit. The seed
-// repeats the choices, not the timing.
+// TestRandom causes random faults of every kind at once. At the end it checks that no row
+// was lost, no old name won, no calls overlapped, and the limit was kept. A seed repeats
+// the choices, not the timing.
 func TestRandom(t *testing.T) {
 	t.Parallel()
 	seed := cmp.Or(*seedFlag, uint64(time.Now().UnixNano()))
@@ -48,9 +48,9 @@ func TestRandom(t *testing.T) {
 	all.Go(func() { r.troubleUntil(hugeLoaded) })
 	stopWatching := r.watchFinals()
 	all.Wait()
-	r.calm()
+	r.stopTrouble()
 	calm := time.Now()
-	r.comesToRest()
+	r.waitAllFinished()
 	t.Logf("at rest %.1f s after the last fault: %d calls for %d rows of %d batches; %v", time.Since(calm).Seconds(),
 		r.api.Calls(), ask[int](r.stage, `SELECT count(*) FROM rename`), ask[int](r.stage, `SELECT count(*) FROM batch`), r.done)
 	changed := stopWatching()
@@ -60,22 +60,22 @@ func TestRandom(t *testing.T) {
 	}
 }
 
-// randomRun is the stage and the dice.
+// randomRun is a stage with random numbers, and what the run did so far.
 type randomRun struct {
 	*stage
 	seed     uint64
-	rnd      *rand.Rand // of the trouble; the loads have their own
+	rnd      *rand.Rand // for faults; the loads have their own
 	loadRnd  *rand.Rand
 	env      []string // of all processes
-	direct   []string // of those that reach the database straight
+	direct   []string // of processes that reach the database without a proxy
 	database *proxy
-	network  *proxy // before the API
+	network  *proxy // to the API
 	workers  []*process
-	others   []*process // that may stand still
+	others   []*process // commands that may be stopped
 	loads    int
-	done     map[string]int // how often each kind of trouble was made
+	done     map[string]int // how often each kind of trouble happened
 
-	rates []rateSet // of the default site
+	rates []rateSet // of the default site, in order
 
 	mu        sync.Mutex
 	cancelled map[int64]time.Time // by batch, for I10
@@ -100,17 +100,17 @@ func newRandomRun(t *testing.T, seed uint64) *randomRun {
 	return r
 }
 
-// otherSite is worked by the same processes, with the same token or one of its own.
+// otherSite is served by the same workers, with the same token or its own.
 const (
 	otherSite  = "other"
 	otherToken = "chaos-token-9876543210"
 )
 
-// primaryLocale is what the API calls the locale that renames name by nothing.
+// primaryLocale is the id of the primary locale, which renames store as empty.
 const primaryLocale = "65cccccccccccccccccccccc"
 
-// makeSites gives the default site's primary locale an id that rows may name, and
-// makes the other site.
+// makeSites sets the id of the default site's primary locale, so that rows may use it,
+// and makes the other site.
 func (r *randomRun) makeSites() {
 	own := otherToken
 	if r.rnd.IntN(2) == 0 {
@@ -123,8 +123,8 @@ func (r *randomRun) makeSites() {
 	r.exec(`UPDATE site SET webflow_site_id = '650000000000000000000001', primary_locale_id = $1`, primaryLocale)
 }
 
-// startWorker starts a worker of both sites. Some stand still at one of the places
-// where a crash is worth a test, until somebody wakes them, and some die there.
+// startWorker starts a worker of both sites. Some workers are stopped at a random
+// failpoint until they are woken, and some are killed there.
 func (r *randomRun) startWorker(name string) *process {
 	env := slices.Clone(r.env)
 	if r.rnd.IntN(3) == 0 {
@@ -138,8 +138,8 @@ func (r *randomRun) startWorker(name string) *process {
 	return r.spawn(name, env, "work", "--same-failure", "0", "--site", "all")
 }
 
-// loadUntil loads batches of colliding targets, sometimes two at once. A load
-// may fail, for its database is behind the proxy; then it has left nothing.
+// loadUntil loads batches with common targets, sometimes two at once. A load may fail,
+// because its database is behind the proxy. Then it leaves nothing.
 func (r *randomRun) loadUntil(end time.Time) {
 	for i := 0; i < leastLoads || time.Now().Before(end); i++ {
 		var both []*process
@@ -147,14 +147,13 @@ func (r *randomRun) loadUntil(end time.Time) {
 			both = append(both, r.load())
 		}
 		for _, p := range both {
-			r.endsOrDies(p)
+			r.waitOrKill(p)
 		}
 		r.idle(r.loadRnd, 2*time.Second)
 	}
 }
 
-// load loads a few rows for one of the sites, and dies over it now and then, or
-// stands still.
+// load loads a few rows for one of the sites. Sometimes it is killed or stopped.
 func (r *randomRun) load() *process {
 	env := slices.Clone(r.env)
 	if r.loadRnd.IntN(5) == 0 {
@@ -169,15 +168,16 @@ func (r *randomRun) load() *process {
 }
 
 const (
-	// stillTime is for one that stands still, with locks that it loses after 10 s: then
-	// it is woken.
+	// stillTime is after how long a stopped process is woken. It loses its locks after
+	// 10 s.
 	stillTime = 11 * time.Second
 
-	// loadTime is for a load whose connections are slow or dead: then it is killed.
+	// loadTime is after how long a load is killed, if its connections are slow or silent.
 	loadTime = 20 * time.Second
 )
 
-func (r *randomRun) endsOrDies(p *process) {
+// waitOrKill waits for the end of a process, and wakes and kills it if it takes too long.
+func (r *randomRun) waitOrKill(p *process) {
 	wake, kill := time.NewTimer(stillTime), time.NewTimer(loadTime)
 	defer wake.Stop()
 	defer kill.Stop()
@@ -193,12 +193,12 @@ func (r *randomRun) endsOrDies(p *process) {
 	}
 }
 
-// idle lets a random time go by.
+// idle waits for a random time.
 func (r *randomRun) idle(rnd *rand.Rand, most time.Duration) {
 	pause(r.Context(), time.Duration(rnd.Int64N(int64(most))))
 }
 
-// collidingRows have a value that no other row ever has.
+// collidingRows returns rows with common targets. Each row has a value of its own.
 func (r *randomRun) collidingRows(from int) []rename {
 	r.loads++
 	rows := make([]rename, 5+r.loadRnd.IntN(40))
@@ -208,7 +208,7 @@ func (r *randomRun) collidingRows(from int) []rename {
 	return rows
 }
 
-// troubleUntil makes one trouble after the other, as quickly as dice say.
+// troubleUntil causes one random trouble after the other.
 func (r *randomRun) troubleUntil(over <-chan struct{}) {
 	kinds := r.troubles()
 	for {
@@ -224,14 +224,14 @@ func (r *randomRun) troubleUntil(over <-chan struct{}) {
 	}
 }
 
-// calm ends all trouble.
-func (r *randomRun) calm() {
+// stopTrouble ends all faults, and resumes everything that is paused or stopped.
+func (r *randomRun) stopTrouble() {
 	r.api.SetChances()
 	r.network.heal()
 	r.database.heal()
 	r.wakeAll()
 	for _, p := range r.others {
-		r.endsOrDies(p)
+		r.waitOrKill(p)
 	}
 	r.cancelHuge()
 	r.exec(`UPDATE site SET paused_at = NULL`)
@@ -239,23 +239,23 @@ func (r *randomRun) calm() {
 	r.revive()
 }
 
-// revive wakes and replaces workers that came to their failpoint.
+// revive wakes all workers, and replaces those that were killed.
 func (r *randomRun) revive() {
 	r.wakeAll()
 	for i, w := range r.workers {
 		if !w.hasEnded() {
 			continue
 		}
-		// One that is started while the database is away says so and ends: that is
-		// for its supervisor. One that has begun to work goes on.
-		require.True(r, w.wasKilled() || !strings.Contains(w.said(), "working on site"), "a worker ended by itself: %s", w.said())
+		// A worker that starts without a database ends with an error, and its
+		// supervisor would restart it. A worker that runs already continues.
+		require.True(r, w.wasKilled() || !strings.Contains(w.output(), "working on site"), "a worker ended by itself: %s", w.output())
 		r.workers[i] = r.spawn("worker "+strconv.Itoa(i)+" once more", r.env, "work", "--same-failure", "0", "--site", "all")
 	}
 }
 
-// comesToRest waits until every row has ended. What is left to wait for by the
-// back-off, up to 5 minutes, is cut short.
-func (r *randomRun) comesToRest() {
+// waitAllFinished waits until every row has ended. It shortens the back-off, which may be
+// 5 minutes.
+func (r *randomRun) waitAllFinished() {
 	r.eventually(recovery, "every row has ended", func() bool {
 		r.revive()
 		r.exec(`UPDATE rename SET not_before = NULL WHERE not_before > clock_timestamp() + interval '5 seconds'`)
@@ -263,14 +263,14 @@ func (r *randomRun) comesToRest() {
 	})
 }
 
-// change is a final status that did not last.
+// change is a change of a final status.
 type change struct {
 	id, batch int64
 	from, to  string
 }
 
-// watchFinals looks at all final statuses again and again until it is stopped,
-// and then gives those that changed.
+// watchFinals compares all final statuses again and again. Calling stop ends that, and
+// returns those that changed.
 func (r *randomRun) watchFinals() (stop func() []change) {
 	var changed []change
 	var watching sync.WaitGroup
@@ -295,12 +295,12 @@ func (r *randomRun) watchFinals() (stop func() []change) {
 	}
 }
 
-// compareFinals brings final up to date.
+// compareFinals updates final, and returns the final statuses that changed.
 func (r *randomRun) compareFinals(final map[int64]string) (changed []change) {
 	rows, err := r.db.Pool().Query(r.Context(), `
 		SELECT id, batch_id, CASE WHEN finished_at IS NULL THEN '' ELSE status END FROM rename`)
 	if err != nil {
-		return nil // the test is over
+		return nil // the test has ended
 	}
 	var id, batch int64
 	var status string
@@ -318,21 +318,21 @@ func (r *randomRun) check() {
 	r.checkConserved()
 	r.checkHonest()
 	r.checkOrder()
-	r.checkAlone(noticed) // of a connection cut between them one end knows before the other
+	r.checkAlone(noticed) // one end of a broken connection learns of it before the other
 	r.checkBudget()
 	r.checkRates()
 	r.checkPrimary()
 	r.checkCancelled()
 }
 
-// checkPrimary: rows that name the primary locale by its id are of the empty locale.
+// checkPrimary checks that the id of the primary locale is never sent.
 func (r *randomRun) checkPrimary() {
 	for _, c := range r.patches() {
 		require.Empty(r, c.LocaleID(), "%+v", c)
 	}
 }
 
-// checkCancelled is I10: nothing of a cancelled batch is sent 5 s later.
+// checkCancelled checks I10: no row of a cancelled batch is sent 5 s later.
 func (r *randomRun) checkCancelled() {
 	batch := map[rename]int64{}
 	for id := range r.cancelled {

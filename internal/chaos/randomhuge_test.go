@@ -14,14 +14,14 @@ import (
 	"relabel/internal/standin"
 )
 
-// A huge batch is one that no limit lets through here: it supersedes what is open, is
-// accepted in many chunks, and is cancelled. Others are small.
+// A huge batch has more rows than can be sent here. It supersedes open rows, is accepted
+// in many chunks, and is cancelled.
 const (
 	hugeRows  = 50_000 // at most
-	smallRows = 1000
+	smallRows = 1000   // batches with fewer rows are not huge
 )
 
-// loadHugeUntil loads such batches, beside all else, and cancels them again.
+// loadHugeUntil loads huge batches and cancels them again.
 func (r *randomRun) loadHugeUntil(over <-chan struct{}) {
 	rnd := rand.New(rand.NewPCG(r.seed, 3))
 	for n := 0; ; n++ {
@@ -36,10 +36,10 @@ func (r *randomRun) loadHugeUntil(over <-chan struct{}) {
 		if rnd.IntN(2) == 0 {
 			env = append(env, failpoint(fmt.Sprintf("accepting:%d:%s", 1+rnd.IntN(10), []string{"kill", "stop"}[rnd.IntN(2)])))
 		}
-		r.endsOrDies(r.spawn("huge load", env, "enqueue", r.csv(rows), "--priority", strconv.Itoa(1+rnd.IntN(4))))
+		r.waitOrKill(r.spawn("huge load", env, "enqueue", r.csv(rows), "--priority", strconv.Itoa(1+rnd.IntN(4))))
 		r.idle(rnd, 5*time.Second)
 		if id := r.hugeBatch(); id != 0 && rnd.IntN(2) == 0 {
-			r.endsOrDies(r.spawn("huge cancel", append(slices.Clone(r.direct), failpoint("cancelling:"+strconv.Itoa(1+rnd.IntN(3)))),
+			r.waitOrKill(r.spawn("huge cancel", append(slices.Clone(r.direct), failpoint("cancelling:"+strconv.Itoa(1+rnd.IntN(3)))),
 				"batch", "cancel", strconv.FormatInt(id, 10)))
 			r.noteCancelled(id)
 			continue
@@ -48,7 +48,7 @@ func (r *randomRun) loadHugeUntil(over <-chan struct{}) {
 	}
 }
 
-// hugeBatchOf has rows of the targets of small batches, or of others only.
+// hugeBatchOf returns rows that have the small batches' targets too, or only others.
 func hugeBatchOf(rnd *rand.Rand, n int) []rename {
 	rows := make([]rename, 5000+rnd.IntN(hugeRows-5000))
 	from := rnd.IntN(2) * randomTargets
@@ -58,7 +58,7 @@ func hugeBatchOf(rnd *rand.Rand, n int) []rename {
 	return rows
 }
 
-// cancelHuge cancels what is open of huge batches, as a person would.
+// cancelHuge cancels all open huge batches, as a person would.
 func (r *randomRun) cancelHuge() {
 	for id := r.hugeBatch(); id != 0; id = r.hugeBatch() {
 		_, err := r.db.CancelBatch(r.Context(), id, nil)
@@ -67,7 +67,7 @@ func (r *randomRun) cancelHuge() {
 	}
 }
 
-// noteCancelled is for one that may have been cancelled just now.
+// noteCancelled records the time if a batch is cancelled.
 func (r *randomRun) noteCancelled(id int64) {
 	if ask[string](r.stage, `SELECT status FROM batch WHERE id = $1`, id) != "cancelled" {
 		return

@@ -24,7 +24,7 @@ func (r *randomRun) troubles() []trouble {
 	return []trouble{
 		{"kill", func() { r.replace(syscall.SIGKILL) }},
 		{"end", func() { r.replace(syscall.SIGTERM) }},
-		{"stop", func() { r.worker1().signal(syscall.SIGSTOP) }},
+		{"stop", func() { r.randomWorker().signal(syscall.SIGSTOP) }},
 		{"continue", r.wakeAll},
 		{"API faults", r.apiFaults},
 		{"API well", func() { r.api.SetChances() }},
@@ -42,7 +42,7 @@ func (r *randomRun) troubles() []trouble {
 		{"cancel", func() { r.setBatch("cancelled", "active") }},
 		{"retry", r.retryBatch},
 		{"retry superseded", r.retrySuperseded},
-		{"retry stands still", func() { r.brokenRetry("stop") }},
+		{"retry stopped", func() { r.brokenRetry("stop") }},
 		{"retry killed", func() { r.brokenRetry("kill") }},
 		{"cancel rows", r.cancelRows},
 		{"retry rows", r.retryRows},
@@ -51,10 +51,10 @@ func (r *randomRun) troubles() []trouble {
 	}
 }
 
-func (r *randomRun) worker1() *process { return r.workers[r.rnd.IntN(len(r.workers))] }
+func (r *randomRun) randomWorker() *process { return r.workers[r.rnd.IntN(len(r.workers))] }
 
-// replace ends a worker and starts another in its place. One that stands still
-// hears no SIGTERM.
+// replace ends a worker and starts another one. SIGCONT is needed because a stopped
+// process does not handle SIGTERM.
 func (r *randomRun) replace(sig syscall.Signal) {
 	i := r.rnd.IntN(len(r.workers))
 	r.workers[i].signal(sig)
@@ -70,8 +70,8 @@ func (r *randomRun) wakeAll() {
 	}
 }
 
-// apiFaults are most of those that a row may meet. Not one that hangs for ever:
-// a caller that is stopped would keep such a call open beyond its lease.
+// apiFaults sets random faults of the API. None of them hangs for ever, because a stopped
+// caller would keep such a call open beyond its lease.
 func (r *randomRun) apiFaults() {
 	list := []standin.Fault{
 		standin.Status(500), standin.Status(409), standin.Gateway(502, ""), standin.Gateway(503, "1"),
@@ -113,11 +113,11 @@ func (r *randomRun) tamperJobs() {
 	r.exec(list[r.rnd.IntN(len(list))])
 }
 
-// setBatch moves a random batch that is in one status to another.
+// setBatch moves a random batch from one status to another.
 func (r *randomRun) setBatch(to, from string) {
 	id := r.anyBatch(`status = '` + from + `'`)
 	change := r.db.SetBatchStatus
-	if to == "cancelled" && r.rnd.IntN(2) == 0 { // the rows are ended here, and not by the workers
+	if to == "cancelled" && r.rnd.IntN(2) == 0 { // this ends the rows itself and does not leave that to the workers
 		change = func(ctx context.Context, id int64, _ string, reason *string) (bool, error) {
 			return r.db.CancelBatch(ctx, id, reason)
 		}
@@ -129,7 +129,7 @@ func (r *randomRun) setBatch(to, from string) {
 	}
 }
 
-// retryBatch sends the failed and cancelled rows of a batch again.
+// retryBatch retries the failed, conflicting and cancelled rows of a batch.
 func (r *randomRun) retryBatch() {
 	id := r.anyBatch(`finished_at IS NOT NULL AND failed + cancelled + conflict > 0`)
 	if id == 0 {
@@ -140,7 +140,7 @@ func (r *randomRun) retryBatch() {
 	require.NoError(r, err)
 }
 
-// retrySuperseded sends rows whose newer one was cancelled unsent.
+// retrySuperseded retries superseded rows whose newer row was cancelled.
 func (r *randomRun) retrySuperseded() {
 	id := r.anyBatch(`acceptance IS NOT NULL AND superseded > 0 AND total < 1000`)
 	if id == 0 {
@@ -151,7 +151,7 @@ func (r *randomRun) retrySuperseded() {
 	require.NoError(r, err)
 }
 
-// brokenRetry holds up the site's loads and retries until its transaction is ended.
+// brokenRetry blocks the site's loads and retries until its transaction ends.
 func (r *randomRun) brokenRetry(action string) {
 	id := r.anyBatch(`acceptance IS NOT NULL AND finished_at IS NOT NULL AND failed + cancelled + conflict > 0 AND total < 1000`)
 	if id == 0 {
@@ -166,25 +166,25 @@ func (r *randomRun) brokenRetry(action string) {
 	r.others = append(r.others, p)
 }
 
-// swallow loses all packets for a while, without a word to either end.
+// swallow makes all connections silent for a while.
 func (r *randomRun) swallow(p *proxy) {
 	p.silence(true)
 	r.idle(r.rnd, 3*time.Second)
 	p.silence(false)
 }
 
-// someRows are about a tenth of the rows of an open batch, or of all batches.
-func (r *randomRun) someRows() db.RowFilter {
-	return db.RowFilter{Batch: r.anyBatch(`status IN ('active', 'paused')`), Name: strconv.Itoa(r.rnd.IntN(100))}
+// someRows selects about a tenth of the rows of an open batch, or of all batches.
+func (r *randomRun) someRows() db.JobFilter {
+	return db.JobFilter{Batch: r.anyBatch(`status IN ('active', 'paused')`), Name: strconv.Itoa(r.rnd.IntN(100))}
 }
 
-// cancelRows ends rows by themselves, some while they are sent.
+// cancelRows cancels single rows, some of them while they are sent.
 func (r *randomRun) cancelRows() {
 	_, err := r.db.CancelRows(r.Context(), r.someRows(), nil)
 	require.NoError(r, err)
 }
 
-// retryRows sends rows of a batch again that may still be at work.
+// retryRows retries rows of a batch that may still be active.
 func (r *randomRun) retryRows() {
 	f := r.someRows()
 	if f.Batch = r.anyBatch(`failed + cancelled + conflict > 0`); f.Batch == 0 {
@@ -195,7 +195,7 @@ func (r *randomRun) retryRows() {
 	require.NoError(r, err)
 }
 
-// anyBatch is 0 when there is none.
+// anyBatch returns a random batch, or 0 if there is none.
 func (r *randomRun) anyBatch(where string) int64 {
 	ids := ask[[]int64](r.stage, `SELECT coalesce(array_agg(id ORDER BY id), '{}') FROM batch WHERE `+where)
 	if len(ids) == 0 {

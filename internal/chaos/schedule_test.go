@@ -13,12 +13,12 @@ import (
 )
 
 const (
-	scheduled = 250 // assets of the site: three pages
-	differing = 20  // of them, those that are named otherwise
+	scheduled = 250 // number of assets of the site: three pages
+	differing = 20  // of these, the number that have another name
 )
 
-// newSchedule makes a site whose source wants other names for some of its assets,
-// and a daily schedule that is not due yet.
+// newSchedule makes a site, a source with new names for some of its assets, and a
+// schedule that is not due yet.
 func (s *stage) newSchedule() {
 	s.Helper()
 	s.api.AddAssets(scheduled)
@@ -39,8 +39,8 @@ func (s *stage) newSchedule() {
 	}))
 }
 
-// night makes the schedule due.
-func (s *stage) night() {
+// makeDue makes the schedule due.
+func (s *stage) makeDue() {
 	s.Helper()
 	require.Equal(s, int64(1), s.exec(`UPDATE schedule SET next_run_at = clock_timestamp() - interval '1 second'`))
 }
@@ -56,8 +56,8 @@ func (s *stage) checkNight(runs int) {
 	}
 }
 
-// A process is killed at each step of a run; three others bring it to its end,
-// once, and no asset is renamed twice but those in flight at the kill.
+// A process is killed at each step of a schedule's run. Three others finish the run once,
+// and no asset is renamed twice except those in flight at the kill.
 func TestKilledRun(t *testing.T) {
 	t.Parallel()
 	for _, place := range []string{
@@ -74,9 +74,9 @@ func TestKilledRun(t *testing.T) {
 func (s *stage) killRun(place string) {
 	s.newSchedule()
 	victim := s.worker("victim", failpoint(place))
-	id := s.registered(victim)
-	s.night()
-	killed := s.dies(victim)
+	id := s.waitRegistered(victim)
+	s.makeDue()
+	killed := s.waitKilled(victim)
 	inFlight := s.sending(id)
 	for _, name := range []string{"second", "third", "fourth"} {
 		s.worker(name)
@@ -102,19 +102,19 @@ func (s *stage) lastRun() db.ScheduleRun {
 	return *run
 }
 
-// Four processes, night after night, one of them killed in between: each run is
-// started once, and what somebody changed by hand is put back.
+// Four processes run a schedule for several nights, and one of them is killed. Each run
+// starts once, and names that were changed by hand are restored.
 func TestNights(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0, 0)
 	s.newSchedule()
 	workers := []*process{s.worker("first"), s.worker("second"), s.worker("third"), s.worker("fourth")}
 	for _, w := range workers {
-		s.registered(w)
+		s.waitRegistered(w)
 	}
 	const nights = 6
 	for night := 1; night <= nights; night++ {
-		s.night()
+		s.makeDue()
 		if night == nights/2 {
 			workers[0].kill()
 		}

@@ -16,26 +16,26 @@ const (
 	sharedLimit  = 60
 	sharedWindow = 2 * time.Second
 
-	// steadyWindows are looked at together for how much of the limit is used, and
-	// should others want the CPUs just then, again.
+	// The use of the limit is measured over steadyWindows at once, and again up to
+	// steadyRounds times, because other programs may need the CPUs.
 	steadyWindows = 3
 	steadyRounds  = 4
 
 	fullUse = 0.98
 )
 
-// Four processes keep one limit together and use it up. Not beside the other
-// tests of this package, which would take the CPUs that are measured here.
+// Four processes keep one limit together, and use all of it. This test does not run in
+// parallel with others, because it needs the CPUs.
 //
 //nolint:paralleltest // see above
 func TestProcessesShareTheLimit(t *testing.T) {
 	s := newStage(t, sharedLimit, sharedWindow)
-	s.api.SetLatency(5*time.Millisecond, 5*time.Millisecond) // each window costs one answer's time
+	s.api.SetLatency(5*time.Millisecond, 5*time.Millisecond) // each window loses the time of one answer
 	workers := s.four()
 	batch := s.enqueue(renames(sharedLimit*(steadyRounds*steadyWindows+4), "value"))
 
-	// The first window is a burst. After it grants free themselves one by one.
-	s.calls(sharedLimit + 1)
+	// The first window is a burst. After that, grants become free one by one.
+	s.waitCalls(sharedLimit + 1)
 	used, possible := s.measureUse()
 	for round := 1; round < steadyRounds && used < fullUse*possible; round++ {
 		if u, p := s.measureUse(); u/p > used/possible {
@@ -45,26 +45,25 @@ func TestProcessesShareTheLimit(t *testing.T) {
 	t.Logf("%.1f %% of the limit used, %.1f %% possible; calls of each process: %v", 100*used, 100*possible, s.shares())
 	require.Len(t, s.shares(), len(workers), "a process has made no calls")
 
-	_, err := s.db.SetBatchStatus(t.Context(), batch, "cancelled", nil) // enough is seen
+	_, err := s.db.SetBatchStatus(t.Context(), batch, "cancelled", nil) // enough was measured
 	require.NoError(t, err)
-	s.rests(time.Now())
+	s.waitFinished(time.Now())
 	s.checkAll()
-	if !raceEnabled { // which takes the CPUs that it would need
+	if !raceEnabled { // the race detector needs too much of the CPUs
 		require.GreaterOrEqual(t, used, fullUse*possible)
 	}
 }
 
-// One of four processes is killed, with grants in its hands: they keep the
-// limit all the time.
+// One of four processes is killed while it has grants. The limit is always kept.
 func TestOneOfFourKilled(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, sharedLimit, sharedWindow)
 	const n = 8 * sharedLimit
 	workers := s.four()
 	s.enqueue(renames(n, "value"))
-	s.calls(3 * sharedLimit)
+	s.waitCalls(3 * sharedLimit)
 	workers[0].kill()
-	t.Logf("at rest %.1f s after the kill", s.rests(time.Now()).Seconds())
+	t.Logf("at rest %.1f s after the kill", s.waitFinished(time.Now()).Seconds())
 	s.checkAll()
 	s.checkSucceeded(n)
 }
@@ -74,14 +73,14 @@ func (s *stage) four() []*process {
 	workers := make([]*process, 4)
 	for i := range workers {
 		workers[i] = s.worker("worker " + strconv.Itoa(i))
-		s.registered(workers[i])
+		s.waitRegistered(workers[i])
 	}
 	return workers
 }
 
-// measureUse is the share of the limit that the next windows use, and what is
-// possible: each window costs one answer's time, which on a machine with much
-// else to do is no small part of so short a window.
+// measureUse returns the share of the limit that is used in the next windows, and the
+// highest possible share. Each window loses the time of one answer, which is a large part
+// of such a short window on a busy machine.
 func (s *stage) measureUse() (used, possible float64) {
 	s.Helper()
 	from := time.Now()
@@ -103,15 +102,14 @@ func (s *stage) callsBetween(from, to time.Time) (n int) {
 	return n
 }
 
-// shares are the calls of each process.
+// shares returns the number of calls of each process.
 func (s *stage) shares() []int {
 	s.Helper()
 	return ask[[]int](s, `
 		SELECT array_agg(n ORDER BY n) FROM (SELECT count(*) AS n FROM attempt GROUP BY process_id) a`)
 }
 
-// Somebody else spends from the same token, in bursts that nobody announces:
-// that is noticed, and costs a few 429s.
+// Somebody else uses the same token in bursts. The lane notices that, after a few 429s.
 func TestForeignUseOfTheToken(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, sharedLimit, sharedWindow)
@@ -121,12 +119,12 @@ func TestForeignUseOfTheToken(t *testing.T) {
 	s.enqueue(renames(n, "value"))
 	foreign := 0
 	for i := range bursts {
-		s.calls((i + 1) * 30)
+		s.waitCalls((i + 1) * 30)
 		spend := 5 + rand.IntN(20)
 		s.api.Spend(token, spend)
 		foreign += spend
 	}
-	s.rests(time.Now())
+	s.waitFinished(time.Now())
 	refused := 0
 	for _, c := range s.api.Log() {
 		if c.Status == http.StatusTooManyRequests {

@@ -9,20 +9,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// beatsWithin is how long a worker may take to beat on new connections: less than
-// until the others take it for dead.
+// beatsWithin is how long a worker may take to send a heartbeat over a new connection.
+// Later, the others would take it for dead.
 const beatsWithin = 28 * time.Second
 
-// The connections of a worker die without a word, while its heartbeat, its feed
-// and River's fetch wait for their answers on them. On new ones it beats before
-// anybody takes it for dead, and goes on with its work.
+// All connections of a worker become silent while its heartbeat, its feed and River's
+// fetch wait for answers. It sends its heartbeat over a new connection before the others
+// take it for dead, and continues its work.
 func TestSilentConnections(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 15, time.Second)
 	p := s.proxyDatabase()
 	s.enqueue(renames(outageRows, "value"))
-	id := s.registered(s.worker("worker"))
-	s.calls(20)
+	id := s.waitRegistered(s.worker("worker"))
+	s.waitCalls(20)
 	tx, err := s.db.Pool().Begin(t.Context())
 	require.NoError(t, err)
 	_, err = tx.Exec(t.Context(), `LOCK TABLE process, batch, river_job`)
@@ -35,7 +35,7 @@ func TestSilentConnections(t *testing.T) {
 	s.endOutage(time.Now())
 }
 
-// waitingOn counts the tables that statements wait for.
+// waitingOn counts the tables for which statements wait.
 func (s *stage) waitingOn() int {
 	s.Helper()
 	return ask[int](s, `
@@ -44,17 +44,17 @@ func (s *stage) waitingOn() int {
 			AND relation IN ('process'::regclass, 'batch'::regclass, 'river_job'::regclass)`)
 }
 
-// The database says nothing for longer than a lease, to whoever connects: no call
-// is made on a lease that is over. When new connections are answered again, the
-// worker beats and works; the old ones stay dead.
+// The database is silent for longer than a lease, on new connections too. No call is made
+// after its lease has ended. When new connections work again, the worker continues, while
+// the old connections stay silent.
 func TestSilentDatabase(t *testing.T) {
 	t.Parallel()
 	const silence = lease + 10*time.Second
 	s := newStage(t, 15, time.Second)
 	p := s.proxyDatabase()
 	s.enqueue(renames(outageRows, "value"))
-	id := s.registered(s.worker("worker"))
-	s.calls(20)
+	id := s.waitRegistered(s.worker("worker"))
+	s.waitCalls(20)
 	p.silence(true)
 	silent := time.Now()
 	s.eventually(silence+time.Second, "it was silent for that long", func() bool { return time.Since(silent) > silence })

@@ -26,38 +26,38 @@ import (
 const (
 	token = "chaos-token-0123456789"
 
-	// callTimeout, leaseMargin and times are a fifth of what they are elsewhere:
-	// what a killed process held is free after 8 s instead of 45. With less of
-	// them calls end, and processes seem dead, for want of a CPU.
+	// callTimeout, leaseMargin and times are a fifth of their normal values, so that
+	// what a killed process held is free after 8 s instead of 45. With shorter times,
+	// calls would time out and processes would seem dead on a busy machine.
 	callTimeout = 6 * time.Second
 	leaseMargin = 2 * time.Second
 	lease       = callTimeout + leaseMargin
 
-	// times is RELABEL_TIMES, which builds with failpoints have.
+	// times is the value of RELABEL_TIMES (package failpoint).
 	times = "heartbeat=1s,stale=7s,feed=1s"
 
-	// recovery is what issue and design promise after any single fault.
+	// recovery is the promised time of recovery from any single fault.
 	recovery = 90 * time.Second
 
-	// poll is how often the database is asked whether something is there yet.
+	// poll is how often a condition is checked while waiting.
 	poll = 50 * time.Millisecond
 )
 
-// stage is what one test plays on: a database, a stand-in API, and relabel
+// stage is the environment of one test: a database, a stand-in API, and relabel
 // processes between them.
 type stage struct {
 	*testing.T
-	db     *db.DB // straight to the database, whatever stands before it for the others
-	dbURL  string // what processes are given
+	db     *db.DB // a connection without proxies
+	dbURL  string // for the processes
 	apiURL string
 	api    *standin.Server
-	limit  int // calls in window; 0: no limit
+	limit  int // calls per window; 0: no limit
 	window time.Duration
 	files  atomic.Int64
 }
 
-// newStage gives t a database of its own on the shared server, and an API that
-// answers after 30 to 60 ms. The limit is relabel's and the API's alike.
+// newStage makes a database on the shared server, and an API that answers after 30 to
+// 60 ms. relabel and the API have the same limit.
 func newStage(t *testing.T, limit int, window time.Duration) *stage {
 	t.Helper()
 	if testing.Short() {
@@ -86,7 +86,7 @@ func stageOn(t *testing.T, databaseURL string, limit int, window time.Duration) 
 	return s
 }
 
-// explain tells after a failure what became of the calls.
+// explain logs the outcomes of all calls if the test failed.
 func (s *stage) explain() {
 	if !s.Failed() {
 		return
@@ -95,14 +95,14 @@ func (s *stage) explain() {
 		SELECT format('%s attempts: %s %s, slowest %s', count(*), outcome, message, max(duration))
 		FROM attempt GROUP BY outcome, message ORDER BY count(*) DESC`)
 	if err != nil {
-		s.Log("no attempts can be read: ", err)
+		s.Log("error reading the attempts: ", err)
 		return
 	}
 	list, _ := pgx.CollectRows(rows, pgx.RowTo[string])
 	s.Log(strings.Join(list, "\n"))
 }
 
-// rate is WEBFLOW_RATE_LIMIT.
+// rate returns the value of WEBFLOW_RATE_LIMIT.
 func (s *stage) rate() string {
 	if s.limit == 0 {
 		return "none"
@@ -110,8 +110,8 @@ func (s *stage) rate() string {
 	return fmt.Sprintf("%d/%s", s.limit, s.window)
 }
 
-// at gives a URL another host, such as a proxy's.
-func at(t *testing.T, rawURL, host string) string {
+// withHost replaces the host of a URL, for example by a proxy's.
+func withHost(t *testing.T, rawURL, host string) string {
 	t.Helper()
 	u, err := url.Parse(rawURL)
 	require.NoError(t, err)
@@ -122,7 +122,7 @@ func at(t *testing.T, rawURL, host string) string {
 // rename is a row to load.
 type rename struct{ asset, name string }
 
-// renames are n rows of the first n targets, with names that tell the load.
+// renames returns rows for the first n targets. The names begin with the load's name.
 func renames(n int, load string) []rename {
 	rows := make([]rename, n)
 	for i := range rows {
@@ -147,8 +147,8 @@ func (s *stage) csv(rows []rename) string {
 	return path
 }
 
-// csvInLocale is csv with a column that names the primary locale, by its id or by
-// nothing: it is the same.
+// csvInLocale is csv with a column for the primary locale: its id, or empty, which means
+// the same.
 func (s *stage) csvInLocale(rows []rename, byID bool) string {
 	s.Helper()
 	text := "asset_id,display_name,locale_id\n"
@@ -164,17 +164,17 @@ func (s *stage) csvInLocale(rows []rename, byID bool) string {
 	return path
 }
 
-// enqueue loads rows with a process of its own, and gives the batch's number.
+// enqueue loads rows with a command, and returns the batch's number.
 func (s *stage) enqueue(rows []rename) int64 {
 	s.Helper()
 	p := s.spawn("enqueue", nil, "enqueue", s.csv(rows))
-	require.NoError(s, p.wait(), p.said())
+	require.NoError(s, p.wait(), p.output())
 	id, err := strconv.ParseInt(strings.TrimSpace(p.out.String()), 10, 64)
-	require.NoError(s, err, p.said())
+	require.NoError(s, err, p.output())
 	return id
 }
 
-// eventually asks until it is so; within is how long that may take.
+// eventually waits until so returns true, for at most within.
 func (s *stage) eventually(within time.Duration, what string, so func() bool) {
 	s.Helper()
 	deadline := time.Now().Add(within)
@@ -192,23 +192,23 @@ func (s *stage) eventually(within time.Duration, what string, so func() bool) {
 	}
 }
 
-// calls waits until so many have arrived in all.
-func (s *stage) calls(n int) {
+// waitCalls waits until n calls have arrived in total.
+func (s *stage) waitCalls(n int) {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), recovery)
 	defer cancel()
 	require.NoError(s, s.api.WaitCalls(ctx, n))
 }
 
-// ask reads one value of the tables.
+// ask reads one value from the database.
 func ask[T any](s *stage, sql string, args ...any) (v T) {
 	s.Helper()
 	require.NoError(s, s.db.Pool().QueryRow(s.Context(), sql, args...).Scan(&v))
 	return v
 }
 
-// exec changes the tables by hand. It may meet River's own statements in another
-// order of rows, and is then the one that PostgreSQL ends.
+// exec changes the tables by hand. It tries again after a deadlock with River, whose
+// statements may lock rows in another order.
 func (s *stage) exec(sql string, args ...any) int64 {
 	s.Helper()
 	for {
@@ -226,21 +226,20 @@ func (s *stage) open() int {
 	return ask[int](s, `SELECT count(*) FROM rename WHERE finished_at IS NULL`)
 }
 
-// rests waits until every row has ended, and tells how long that took since
-// then.
-func (s *stage) rests(since time.Time) time.Duration {
+// waitFinished waits until every row has ended, and returns the time since then.
+func (s *stage) waitFinished(since time.Time) time.Duration {
 	s.Helper()
 	s.eventually(time.Until(since.Add(recovery)), "every row has ended", func() bool { return s.open() == 0 })
 	return time.Since(since)
 }
 
-// registered waits for a worker's first heartbeat and gives its id.
-func (s *stage) registered(p *process) (id string) {
+// waitRegistered waits for a worker's first heartbeat, and returns its id.
+func (s *stage) waitRegistered(p *process) (id string) {
 	s.Helper()
 	s.eventually(time.Minute, p.name+" has its heartbeat", func() bool {
 		id = ask[string](s, `SELECT coalesce((SELECT id FROM process WHERE pid = $1), '')`, p.pid())
 		return id != "" || p.hasEnded()
 	})
-	require.NotEmpty(s, id, p.said())
+	require.NotEmpty(s, id, p.output())
 	return id
 }

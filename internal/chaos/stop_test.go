@@ -13,16 +13,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A worker stands still for longer than its lease, and meanwhile newer names
-// are loaded for all its targets and sent by another worker. Awake again it
-// sends nothing and changes nothing, and then it is of use again.
+// A worker is stopped for longer than its lease. Meanwhile another worker sends newer
+// names for all its targets. When the first one continues, it sends nothing and changes
+// nothing, and then works normally.
 func TestStoppedWorker(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
-		t.Skip("that a process stands still is read from /proc")
+		t.Skip("whether a process is stopped is read from /proc")
 	}
 	// The third call of 16 workers has a new connection, which the stand-in closes after
-	// 10 s without a request. The twentieth has a kept one, which is there on waking.
+	// 10 s without a request. The twentieth has a reused one, which is still open later.
 	places := []string{
 		"granted:3", "claimed:3", "sending:3", "sending:20", "sent:3", "sent:20", "answered:3", "finishing:3", "in-finish:1",
 	}
@@ -37,18 +37,18 @@ func TestStoppedWorker(t *testing.T) {
 func (s *stage) stopWorker(place string) {
 	const n = 40
 	zombie := s.worker("zombie", failpoint(place+":stop"))
-	s.registered(zombie)
+	s.waitRegistered(zombie)
 	s.enqueue(renames(n, "old"))
-	s.eventually(time.Minute, "the worker stands still", func() bool { return s.isStopped(zombie) })
+	s.eventually(time.Minute, "the worker is stopped", func() bool { return s.isStopped(zombie) })
 	stopped := time.Now()
 	other := s.worker("other")
-	s.registered(other)
+	s.waitRegistered(other)
 	s.enqueue(renames(n, "new"))
-	s.Logf("%s: at rest %.1f s after the stop", place, s.rests(stopped).Seconds())
+	s.Logf("%s: at rest %.1f s after the stop", place, s.waitFinished(stopped).Seconds())
 	s.eventually(time.Minute, "the lease has ended", func() bool { return time.Since(stopped) > lease })
 
 	calls, before := s.api.Calls(), s.renameState()
-	s.wakes(zombie)
+	s.wake(zombie)
 	require.Equal(s, calls, s.api.Calls(), "the zombie made calls")
 	require.Equal(s, before, s.renameState(), "the zombie changed renames")
 	for i, r := range s.rows()[n:] {
@@ -57,22 +57,23 @@ func (s *stage) stopWorker(place string) {
 	}
 	other.kill()
 	s.enqueue(renames(n, "last"))
-	s.rests(time.Now())
+	s.waitFinished(time.Now())
 	s.checkAll()
 }
 
-// wakes lets a stopped worker go on, and waits until it beats again and has
-// ended what it was at. A job whose fetch was answered while the worker stood
-// still may be marked as running in a process that never heard of it, until River
-// rescues it; so what is still running a whole lease later counts as lost. One that
-// stood still while it was starting may find its first connections dead, and ends:
-// that is for its supervisor.
-func (s *stage) wakes(zombie *process) {
+// wake continues a stopped worker, and waits until it has sent a heartbeat and its jobs
+// have ended.
+//
+// The answer to a fetch may have been lost while the worker was stopped. Then River has
+// a job as running that the worker does not know, until River rescues it. So jobs that
+// still run a whole lease later are ignored. A worker that was stopped while it started
+// may find its first connections closed. It ends, and its supervisor would restart it.
+func (s *stage) wake(zombie *process) {
 	s.Helper()
 	woken := ask[time.Time](s, `SELECT clock_timestamp()`)
 	zombie.signal(syscall.SIGCONT)
 	s.eventually(recovery, "the worker beats again and its jobs have ended", func() bool {
-		return zombie.hasEnded() && strings.Contains(zombie.said(), "error starting the workers") || ask[bool](s, `
+		return zombie.hasEnded() && strings.Contains(zombie.output(), "error starting the workers") || ask[bool](s, `
 			SELECT EXISTS (SELECT FROM process WHERE pid = $1 AND heartbeat_at > $2)
 				AND NOT EXISTS (SELECT FROM river_job WHERE state = 'running')
 				OR EXISTS (SELECT FROM process WHERE pid = $1 AND heartbeat_at > $3)`,
@@ -80,21 +81,21 @@ func (s *stage) wakes(zombie *process) {
 	})
 }
 
-// renameState is all that is known of all renames, to compare.
+// renameState returns all columns of all renames, to compare.
 func (s *stage) renameState() string {
 	s.Helper()
 	return strings.Join(ask[[]string](s, `SELECT array_agg(r::text ORDER BY id) FROM rename r`), "\n")
 }
 
-// heldUp is how long others may have to wait for one that stands still in a
-// transaction: PostgreSQL ends it after 10 s; the others look every 5 s, and do
-// their work.
+// heldUp is how long others may have to wait for a process that is stopped in a
+// transaction. PostgreSQL ends the transaction after 10 s, and the others check every
+// 5 s.
 const heldUp = 20 * time.Second
 
-// holder is a process that stops with a lock in its hands.
+// holder is a process that is stopped while it holds a lock.
 type holder struct {
 	stop func(*stage) *process
-	says string // on waking, as what it was at is undone; empty: it works on
+	says string // the error when it continues; empty: it works on
 }
 
 func holders() map[string]holder {
@@ -107,37 +108,36 @@ func holders() map[string]holder {
 	}
 }
 
-// Whoever stands still while it holds a lock that others need loses it: a worker
-// that feeds, a load at its end, a retry, a plan that is applied, a turn of the
-// schedules.
+// A process that is stopped while it holds a lock loses the lock. The processes are a
+// worker that feeds, a load at its end, a retry, an apply, and a turn of the schedules.
 func TestStoppedHolder(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
-		t.Skip("that a process stands still is read from /proc")
+		t.Skip("whether a process is stopped is read from /proc")
 	}
 	for place, h := range holders() {
 		t.Run(place, func(t *testing.T) {
 			t.Parallel()
 			s := newStage(t, 0, 0)
 			holder := h.stop(s)
-			s.eventually(time.Minute, "it stands still", func() bool { return s.isStopped(holder) })
+			s.eventually(time.Minute, "it is stopped", func() bool { return s.isStopped(holder) })
 			stopped := time.Now()
 			s.worker("other")
 			if place == "due-claimed" {
-				s.runEnds(1, stopped)
+				s.waitRuns(1, stopped)
 			} else {
-				s.loadEnds(stopped, heldUp)
+				s.loadWithin(stopped, heldUp)
 			}
 			s.Logf("%s: others were held up for %.1f s", place, time.Since(stopped).Seconds())
-			s.wakesAs(holder, h.says)
+			s.wakeExpecting(holder, h.says)
 			s.discardPlan()
 			s.checkConserved()
 		})
 	}
 }
 
-// loadEnds: another load is made and sent within that time.
-func (s *stage) loadEnds(since time.Time, within time.Duration) {
+// loadWithin checks that another load is accepted and sent within that time.
+func (s *stage) loadWithin(since time.Time, within time.Duration) {
 	s.Helper()
 	batch := s.enqueue(renames(30, "new"))
 	s.eventually(time.Until(since.Add(within)), "every row has ended", func() bool {
@@ -145,7 +145,7 @@ func (s *stage) loadEnds(since time.Time, within time.Duration) {
 	})
 }
 
-// discardPlan is for one that was not applied after all.
+// discardPlan discards a plan that was not applied.
 func (s *stage) discardPlan() {
 	s.Helper()
 	if id := ask[int64](s, `SELECT coalesce(min(id), 0) FROM batch WHERE status = 'planned'`); id != 0 {
@@ -153,39 +153,39 @@ func (s *stage) discardPlan() {
 	}
 }
 
-// wakesAs lets a stopped process go on: a worker works, a command fails and says
-// why.
-func (s *stage) wakesAs(p *process, says string) {
+// wakeExpecting continues a stopped process. A worker goes on working; a command fails
+// with an error.
+func (s *stage) wakeExpecting(p *process, says string) {
 	s.Helper()
 	if says == "" {
-		s.wakes(p)
+		s.wake(p)
 		return
 	}
 	p.signal(syscall.SIGCONT)
 	require.Error(s, p.wait())
-	require.Contains(s, p.said(), says)
+	require.Contains(s, p.output(), says)
 }
 
-// A load stands still in the midst of its acceptance, with a chunk's locks. A worker
-// goes on with it, and the next load with its own.
+// A load is stopped during its acceptance, with the locks of a chunk. A worker finishes
+// the acceptance, and the next load is not blocked.
 func TestStoppedAcceptance(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
-		t.Skip("that a process stands still is read from /proc")
+		t.Skip("whether a process is stopped is read from /proc")
 	}
 	s := quickStage(t)
 	older, _ := spread("old")
 	old := s.enqueue(older)
 	rows, _ := spread("newer")
 	zombie := s.spawn("load", []string{failpoint("accepting:1:stop")}, "enqueue", s.csv(rows))
-	s.eventually(time.Minute, "it stands still", func() bool { return s.isStopped(zombie) })
+	s.eventually(time.Minute, "it is stopped", func() bool { return s.isStopped(zombie) })
 	stopped := time.Now()
 	s.worker("other")
-	s.loadEnds(stopped, recovery)
+	s.loadWithin(stopped, recovery)
 	s.Logf("others were held up for %.1f s", time.Since(stopped).Seconds())
 	zombie.signal(syscall.SIGCONT)
-	require.NoError(t, zombie.wait(), "the batch is accepted, whoever has done it")
-	s.rests(time.Now())
+	require.NoError(t, zombie.wait(), "the batch is accepted, although by another process")
+	s.waitFinished(time.Now())
 	s.checkAll()
 	require.Equal(t, acceptedRows, s.count(old, "superseded"))
 }
@@ -201,13 +201,13 @@ func (s *stage) stopLoad() *process {
 	return s.spawn("load", []string{failpoint("load-committing:1:stop")}, "enqueue", s.csv(renames(30, "old")))
 }
 
-// stopRetry has rows for which nothing is there that is newer.
+// stopRetry stops a retry of rows without newer ones.
 func (s *stage) stopRetry() *process {
 	batch := s.cancelledBatch(30)
 	return s.spawn("retry", []string{failpoint("retrying:1:stop")}, "batch", "retry", strconv.FormatInt(batch, 10))
 }
 
-// stopApply has an earlier batch, so that the plan supersedes something.
+// stopApply stops the apply of a plan that supersedes an earlier batch.
 func (s *stage) stopApply() *process {
 	s.enqueue(renames(30, "old"))
 	return s.apply(s.plan(renames(30, "plan")), failpoint("applying:1:stop"))
@@ -216,12 +216,12 @@ func (s *stage) stopApply() *process {
 func (s *stage) stopTurn() *process {
 	s.newSchedule()
 	w := s.worker("turn", failpoint("due-claimed:1:stop"))
-	s.registered(w)
-	s.night()
+	s.waitRegistered(w)
+	s.makeDue()
 	return w
 }
 
-func (s *stage) runEnds(runs int, since time.Time) {
+func (s *stage) waitRuns(runs int, since time.Time) {
 	s.Helper()
 	s.eventually(time.Until(since.Add(heldUp)), "the run is done", func() bool {
 		return ask[int](s, `SELECT count(*) FROM schedule_run WHERE status = 'done'`) == runs

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// tamperings are what people do to River's table, in River UI or by SQL, to all
-// jobs that have not ended and at a run's worst moment.
+// tamperings are changes that people make to River's table, in River UI or by SQL, while
+// a batch is being sent.
 func tamperings() map[string]string {
 	const unfinished = ` WHERE finalized_at IS NULL`
 	return map[string]string{
@@ -24,14 +24,14 @@ func tamperings() map[string]string {
 		"available in an hour": `UPDATE river_job SET state = 'available', scheduled_at = now() + interval '1 hour'` + unfinished,
 		"pending for ever":     `UPDATE river_job SET state = 'pending'` + unfinished,
 		"running nowhere":      `UPDATE river_job SET state = 'running', attempted_at = now(), attempted_by = '{nobody}'` + unfinished,
-		"running in one that knows not": `
+		"running in a process that does not know it": `
 			UPDATE river_job SET state = 'running', attempted_at = now(),
 				attempted_by = ARRAY[(SELECT id FROM process ORDER BY started_at LIMIT 1)]` + unfinished,
 	}
 }
 
-// The job table is tampered with in mid-run: the renames' truth is unchanged,
-// and those that are pending get new jobs within a minute.
+// The job table is changed while a batch is being sent. The renames do not change, and
+// pending ones get new jobs within a minute.
 func TestTamperedJobs(t *testing.T) {
 	t.Parallel()
 	for name, sql := range tamperings() {
@@ -47,10 +47,10 @@ func (s *stage) tamper(sql string) {
 	s.worker("first")
 	s.worker("second")
 	s.enqueue(renames(n, "value"))
-	s.calls(15)
+	s.waitCalls(15)
 	changed := s.exec(sql)
 	at := time.Now()
-	s.Logf("%d jobs changed: at rest %.1f s later", changed, s.rests(at).Seconds())
+	s.Logf("%d jobs changed: at rest %.1f s later", changed, s.waitFinished(at).Seconds())
 	s.checkAll()
 	s.checkSucceeded(n)
 	require.Len(s, s.patches(), n, "each row is sent once")
