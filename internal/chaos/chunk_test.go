@@ -3,7 +3,6 @@
 package chaos
 
 import (
-	"runtime"
 	"strconv"
 	"syscall"
 	"testing"
@@ -228,13 +227,11 @@ func (s *stage) mendToken() {
 // its list is outdated, and rows that were retried meanwhile must stay as they are.
 func TestStoppedCancelling(t *testing.T) {
 	t.Parallel()
-	if runtime.GOOS != "linux" {
-		t.Skip("whether a process is stopped is read from /proc")
-	}
+	needsProc(t)
 	s := quickStage(t)
 	batch := s.enqueue(renames(cancelledRows, "value"))
 	zombie := s.spawn("cancel", []string{failpoint("cancelling:1:stop")}, "batch", "cancel", strconv.FormatInt(batch, 10))
-	s.eventually(recovery, "it is stopped", func() bool { return s.isStopped(zombie) })
+	s.waitStopped(zombie)
 	other := s.worker("other")
 	s.waitFinished(time.Now())
 	other.kill()
@@ -250,16 +247,14 @@ func TestStoppedCancelling(t *testing.T) {
 // is outdated when it continues, so it must not park the site.
 func TestStoppedParking(t *testing.T) {
 	t.Parallel()
-	if runtime.GOOS != "linux" {
-		t.Skip("whether a process is stopped is read from /proc")
-	}
+	needsProc(t)
 	const n = 40
 	s := newStage(t, 20, time.Second)
 	s.api.SetToken(token, standin.TokenForbidden)
 	zombie := s.worker("zombie", failpoint("parking:1:stop"))
 	s.waitRegistered(zombie)
 	s.enqueue(renames(n, "value"))
-	s.eventually(recovery, "it is stopped", func() bool { return s.isStopped(zombie) })
+	s.waitStopped(zombie)
 	s.waitRegistered(s.worker("other"))
 	s.eventually(recovery, "the site is parked", s.parked)
 	s.mendToken()

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
+	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -102,6 +104,20 @@ func (s *stage) waitKilled(p *process) time.Time {
 func (p *process) wasKilled() bool {
 	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
+}
+
+// needsProc skips t where no /proc shows whether a process is stopped.
+func needsProc(t *testing.T) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("whether a process is stopped is read from /proc")
+	}
+}
+
+// waitStopped waits until a process is stopped by its failpoint.
+func (s *stage) waitStopped(p *process) {
+	s.Helper()
+	s.eventually(recovery, p.name+" is stopped", func() bool { return s.isStopped(p) })
 }
 
 // isStopped reports whether a process is stopped by SIGSTOP.

@@ -3,7 +3,6 @@
 package chaos
 
 import (
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,9 +17,7 @@ import (
 // nothing, and then works normally.
 func TestStoppedWorker(t *testing.T) {
 	t.Parallel()
-	if runtime.GOOS != "linux" {
-		t.Skip("whether a process is stopped is read from /proc")
-	}
+	needsProc(t)
 	// The third call of 16 workers has a new connection, which the stand-in closes after
 	// 10 s without a request. The twentieth has a reused one, which is still open later.
 	places := []string{
@@ -39,7 +36,7 @@ func (s *stage) stopWorker(place string) {
 	zombie := s.worker("zombie", failpoint(place+":stop"))
 	s.waitRegistered(zombie)
 	s.enqueue(renames(n, "old"))
-	s.eventually(time.Minute, "the worker is stopped", func() bool { return s.isStopped(zombie) })
+	s.waitStopped(zombie)
 	stopped := time.Now()
 	other := s.worker("other")
 	s.waitRegistered(other)
@@ -112,15 +109,13 @@ func holders() map[string]holder {
 // worker that feeds, a load at its end, a retry, an apply, and a turn of the schedules.
 func TestStoppedHolder(t *testing.T) {
 	t.Parallel()
-	if runtime.GOOS != "linux" {
-		t.Skip("whether a process is stopped is read from /proc")
-	}
+	needsProc(t)
 	for place, h := range holders() {
 		t.Run(place, func(t *testing.T) {
 			t.Parallel()
 			s := newStage(t, 0, 0)
 			holder := h.stop(s)
-			s.eventually(time.Minute, "it is stopped", func() bool { return s.isStopped(holder) })
+			s.waitStopped(holder)
 			stopped := time.Now()
 			s.worker("other")
 			if place == "due-claimed" {
@@ -170,15 +165,13 @@ func (s *stage) wakeExpecting(p *process, says string) {
 // the acceptance, and the next load is not blocked.
 func TestStoppedAcceptance(t *testing.T) {
 	t.Parallel()
-	if runtime.GOOS != "linux" {
-		t.Skip("whether a process is stopped is read from /proc")
-	}
+	needsProc(t)
 	s := quickStage(t)
 	older, _ := spread("old")
 	old := s.enqueue(older)
 	rows, _ := spread("newer")
 	zombie := s.spawn("load", []string{failpoint("accepting:1:stop")}, "enqueue", s.csv(rows))
-	s.eventually(time.Minute, "it is stopped", func() bool { return s.isStopped(zombie) })
+	s.waitStopped(zombie)
 	stopped := time.Now()
 	s.worker("other")
 	s.loadWithin(stopped, recovery)
