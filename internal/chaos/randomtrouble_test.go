@@ -174,8 +174,8 @@ func (r *randomRun) swallow(p *proxy) {
 }
 
 // someRows selects about a tenth of the rows of an open batch, or of all batches.
-func (r *randomRun) someRows() db.JobFilter {
-	return db.JobFilter{Batch: r.anyBatch(`status IN ('active', 'paused')`), Name: strconv.Itoa(r.rnd.IntN(100))}
+func (r *randomRun) someRows() db.RowFilter {
+	return db.RowFilter{Batch: r.anyBatch(`status IN ('active', 'paused')`), Name: strconv.Itoa(r.rnd.IntN(100))}
 }
 
 // cancelRows cancels single rows, some of them while they are sent.
