@@ -73,6 +73,7 @@ func (a *app) addCommands(root *cobra.Command) {
 	}
 	root.SetHelpCommandGroupID(groupSetUp)
 	root.SetCompletionCommandGroupID(groupSetUp)
+	root.AddCommand(topicCommands()...)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() { // these need no environment, and should work when it is wrong

@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// topic is a page of the help that belongs to no single command. The same
+// entries are printed by `relabel help NAME` and in docs/reference.md.
+type topic struct {
+	name, title string
+	entries     []entry
+	note        string // follows the entries
+}
+
+type entry struct{ name, text, otherwise string }
+
+func topics() []topic { return []topic{environmentTopic(), exitCodesTopic()} }
+
+func environmentTopic() topic {
+	return topic{
+		name:  "environment",
+		title: "Environment variables",
+		entries: []entry{
+			{"WEBFLOW_TOKEN", "the API token, with the scope assets:write", ""},
+			{"WEBFLOW_TOKEN_FILE", "a file that holds the token; used when WEBFLOW_TOKEN is not set", ""},
+			{"WEBFLOW_RATE_LIMIT", "60/1m: at most 60 calls a minute, and fewer if the API says so.\n" +
+				"learn: follow the API's headers, starting at 60 calls a minute.\n" +
+				"learn/WINDOW: the same for an API with another window. none: no limit.\n" +
+				"If sites share a token, the lowest limit holds for all of them", "learn"},
+			{"WEBFLOW_API_URL", "address of the API: https, or http on this machine only", "https://api.webflow.com/v2"},
+			{"RELABEL_CALL_TIMEOUT", "the longest time for one call, 1s to 1m", "30s"},
+			{"RELABEL_SOURCE_URL", "the PostgreSQL that --sql reads from", ""},
+			{"RELABEL_NOTIFY_SECRET", "the key that signs notices; unset: they are not signed", ""},
+			{"RELABEL_NOTIFY_ALLOW_PRIVATE", "1: notices may go to private networks, and over http", "refused"},
+			{"RELABEL_SOURCE_ALLOW_PRIVATE", "1: a schedule may read its source from private networks, and over http", "refused"},
+			{"DATABASE_URL", "the PostgreSQL to use: postgres://USER:PASSWORD@HOST:PORT/DATABASE", "a private one"},
+			{"RELABEL_STATE_DIR", "the folder of the private PostgreSQL", "`relabel db status` prints it"},
+			{"RELABEL_LOG", "debug: log everything on standard error", ""},
+		},
+		note: "HTTPS_PROXY and NO_PROXY apply to calls to the API. An empty variable counts as unset.",
+	}
+}
+
+func exitCodesTopic() topic {
+	return topic{
+		name:  "exit-codes",
+		title: "Exit codes",
+		entries: []entry{
+			{fmt.Sprint(exitOK), "success. work: also when a signal stops it. demo: the outcome was as expected", ""},
+			{fmt.Sprint(exitError), "error. run: interrupted with rows left. doctor: found a problem", ""},
+			{fmt.Sprint(exitUsage), "wrong usage: an unknown command or option, or a bad value of an option or a variable", ""},
+			{fmt.Sprint(exitTrouble), "run, work --until-done: finished, but rows failed, are invalid or in conflict;\n" +
+				"run: or are cancelled. verify: assets have changed or are gone", ""},
+			{fmt.Sprint(exitParked), "run, work --until-done: stopped with rows left, because the site is parked\nor the API keeps failing. " +
+				"site check: the API refuses the token", ""},
+		},
+	}
+}
+
+// topicCommands makes the topics readable with `relabel help NAME`. Cobra takes
+// a command that runs nothing for a help topic.
+func topicCommands() []*cobra.Command {
+	var commands []*cobra.Command
+	for _, t := range topics() {
+		commands = append(commands, &cobra.Command{Use: t.name, Short: t.title, Long: t.text()})
+	}
+	return commands
+}
+
+func (t topic) text() string {
+	var b strings.Builder
+	b.WriteString(t.title + "\n")
+	for _, e := range t.entries {
+		fmt.Fprintf(&b, "\n  %s\n", e.name)
+		fmt.Fprintf(&b, "      %s\n", strings.ReplaceAll(e.full(), "\n", "\n      "))
+	}
+	if t.note != "" {
+		b.WriteString("\n" + t.note + "\n")
+	}
+	return b.String()
+}
+
+// full is the entry's text with its default.
+func (e entry) full() string {
+	if e.otherwise == "" {
+		return e.text
+	}
+	return e.text + " (default: " + e.otherwise + ")"
+}
