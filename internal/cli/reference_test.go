@@ -3,7 +3,9 @@ package cli
 import (
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -15,17 +17,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+//nolint:gochecknoglobals // a flag of the tests
 var updateReference = flag.Bool("update", false, "write docs/reference.md instead of comparing it")
 
 // TestReferenceIsCurrent holds docs/reference.md against the commands. After a
 // change: go test ./internal/cli -run TestReferenceIsCurrent -update
 func TestReferenceIsCurrent(t *testing.T) {
-	path := filepath.Join("..", "..", "docs", "reference.md")
+	file := filepath.Join("..", "..", "docs", "reference.md")
 	want := newReference(newApp(Params{}).rootCommand())
 	if *updateReference {
-		require.NoError(t, os.WriteFile(path, []byte(want), 0o644)) //nolint:gosec // a document
+		require.NoError(t, os.WriteFile(file, []byte(want), 0o644))
 	}
-	got, err := os.ReadFile(path)
+	got, err := os.ReadFile(file)
 	require.NoError(t, err)
 	text := strings.ReplaceAll(string(got), "\r\n", "\n") // as Git checks it out on Windows
 	require.Equal(t, want, text, "docs/reference.md is out of date: see this test's comment")
@@ -41,14 +44,15 @@ func TestEnvironmentIsDocumented(t *testing.T) {
 	}
 	variable := regexp.MustCompile(`"((?:RELABEL|WEBFLOW|DATABASE)_[A-Z_]+)"`)
 	found := 0
-	require.NoError(t, filepath.WalkDir(filepath.Join("..", ".."), func(path string, _ os.DirEntry, err error) error {
-		if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+	top := os.DirFS(filepath.Join("..", ".."))
+	require.NoError(t, fs.WalkDir(top, ".", func(name string, _ fs.DirEntry, err error) error {
+		if err != nil || path.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") {
 			return err
 		}
-		source, err := os.ReadFile(path)
-		for _, name := range variable.FindAllStringSubmatch(string(source), -1) {
+		source, err := fs.ReadFile(top, name)
+		for _, m := range variable.FindAllStringSubmatch(string(source), -1) {
 			found++
-			require.True(t, known[name[1]], "%s reads %s, which environmentTopic lacks", path, name[1])
+			require.True(t, known[m[1]], "%s reads %s, which environmentTopic lacks", name, m[1])
 		}
 		return err
 	}))
@@ -108,8 +112,7 @@ func (p *referencePage) contents(root *cobra.Command) {
 }
 
 func (p *referencePage) line(c *cobra.Command) {
-	path := c.CommandPath()
-	p.printf("| %s | %s |\n", p.link("`"+path+"`", path), p.cell(c.Short))
+	p.printf("| %s | %s |\n", p.link("`"+c.CommandPath()+"`", c.CommandPath()), p.cell(c.Short))
 	for _, sub := range p.ours(c) {
 		p.line(sub)
 	}
