@@ -74,12 +74,12 @@ func BenchmarkCSV(b *testing.B) {
 	}
 }
 
-func inUTF16(t testing.TB, text string) string { return utf16(t, text, unicode.LittleEndian) }
+func inUTF16(t testing.TB, text string) string { return encodeUTF16(t, text, unicode.LittleEndian) }
 
 func inGzip(t testing.TB, text string) string { return zipped(t, text) }
 
 func benchmarkRead(b *testing.B, text []byte, workers int) {
-	csv, err := NewCSV(&onlyReader{text}, CSVParams{Workers: workers})
+	csv, err := NewCSV(&onlyReader{text}, CSVParams{workers: workers})
 	require.NoError(b, err)
 	n := 0
 	for rows, err := range csv.Chunks(context.Background()) {

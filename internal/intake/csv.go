@@ -4,52 +4,84 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime"
-	"slices"
 )
 
-// ErrNoRows says that a file has a header and nothing below it.
+// ErrNoRows means that a file has a header and nothing below it.
 var ErrNoRows = errors.New("has a header but no rows below it: nothing to load")
 
 // CSVParams says how to read a CSV.
 type CSVParams struct {
-	Name    string            // for messages; OpenCSV takes the path
-	Map     map[string]string // our column to the header in the file, from ParseMap
-	Locales LocaleResolver    // nil: only ids are understood; see also UseLocales
-	Workers int               // goroutines that validate; 0 for one per processor
+	Name string            // for messages; OpenCSV takes the path
+	Map  map[string]string // our column to the header in the file, from ParseMap
+
+	workers int // goroutines that validate; 0 for one per processor
 }
 
-// Info tells what a CSV turned out to be.
+// Info describes a source after its header was read.
 type Info struct {
 	Encoding  string   `json:"encoding"`
 	Gzip      bool     `json:"gzip"`
 	Separator string   `json:"separator"`
 	Header    []string `json:"header"`
-	Columns   []string `json:"columns"`  // those of Columns() that are read
-	Ignored   []string `json:"ignored"`  // headers nothing is read from; tell the user
-	Exported  bool     `json:"exported"` // relabel's own export: formula quotes are taken off again
+	Columns   []string `json:"columns"`  // our names of the columns that are read
+	Ignored   []string `json:"ignored"`  // headers that nothing is read from; tell the user
+	Exported  bool     `json:"exported"` // relabel wrote the file: the quotes before formulas are taken off again
 }
 
 // CSV reads one CSV. It is not safe for concurrent use.
 type CSV struct {
+	table
 	params  CSVParams
 	text    text
-	header  header
 	records *records
-	file    *os.File // nil when the caller owns the reader
+	file    *os.File // nil if the caller owns the reader
 	started bool
-	size    int // text of the last chunk, to make room for the next
 }
 
-// NewCSV reads the header of a CSV; whatever is wrong with the file as a whole is told here, as far as its first rows show it.
-// The reader stays the caller's.
+// OpenCSV opens a CSV file, plain or .gz, and reads its header. Close the CSV when done.
+func OpenCSV(path string, params CSVParams) (*CSV, error) {
+	if params.Name == "" {
+		params.Name = path
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, openError(path, err)
+	}
+	if info, err := file.Stat(); err == nil && info.IsDir() {
+		_ = file.Close() // was not even read
+		return nil, fmt.Errorf("%s is a folder: give the path of a CSV file in it", path)
+	}
+	csv, err := NewCSV(file, params)
+	if err != nil {
+		_ = file.Close() // was only read
+		return nil, err
+	}
+	csv.file = file
+	return csv, nil
+}
+
+// openError adds what to do about the usual reasons why a file does not open.
+func openError(path string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: no such file: check the path (%w)", path, fs.ErrNotExist)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s: no permission to read it: ask its owner, or run chmod +r on it (%w)", path, fs.ErrPermission)
+	}
+	return fmt.Errorf("error opening %s: %w", path, err)
+}
+
+// NewCSV reads the header of a CSV. It reports what is wrong with the file as a whole, as far as the first rows show it.
+// The caller still owns the reader.
 func NewCSV(r io.Reader, params CSVParams) (*CSV, error) {
 	if params.Name == "" {
 		params.Name = "standard input"
 	}
-	if params.Workers <= 0 {
-		params.Workers = runtime.GOMAXPROCS(0)
+	if params.workers <= 0 {
+		params.workers = runtime.GOMAXPROCS(0)
 	}
 	c := &CSV{params: params}
 	if err := c.open(r); err != nil {
@@ -80,8 +112,7 @@ func (c *CSV) open(r io.Reader) error {
 
 // named puts the file's name before an error, once.
 func (c *CSV) named(err error) error {
-	switch {
-	case errors.Is(err, errEmpty), errors.Is(err, ErrNoRows):
+	if errors.Is(err, errEmpty) || errors.Is(err, ErrNoRows) {
 		return fmt.Errorf("%s %w", c.params.Name, err)
 	}
 	return fmt.Errorf("%s: %w", c.params.Name, err)
@@ -95,15 +126,9 @@ func (c *CSV) Close() error {
 	return c.file.Close()
 }
 
-// Info tells what the file turned out to be.
+// Info describes the file.
 func (c *CSV) Info() Info {
 	info := c.header.info()
 	info.Encoding, info.Gzip, info.Separator = c.text.encoding, c.text.gzip, string(c.records.sep)
 	return info
 }
-
-// Reads tells whether the file has one of Columns(), by name or by mapping.
-func (c *CSV) Reads(name string) bool { return slices.Contains(c.Info().Columns, name) }
-
-// UseLocales sets the resolver once the header has shown whether one is wanted. It must come before Chunks.
-func (c *CSV) UseLocales(locales LocaleResolver) { c.params.Locales = locales }

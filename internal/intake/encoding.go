@@ -7,13 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"golang.org/x/text/transform"
 )
 
 // The encodings a text can have, as Info tells them.
 const (
-	UTF8    = "UTF-8"
-	UTF16LE = "UTF-16LE"
-	UTF16BE = "UTF-16BE"
+	encodingUTF8    = "UTF-8"
+	encodingUTF16LE = "UTF-16LE"
+	encodingUTF16BE = "UTF-16BE"
 )
 
 var errEmpty = errors.New("is empty: it needs a header row, such as asset_id,display_name, and rows below it")
@@ -29,7 +31,7 @@ type text struct {
 // decode finds out what the bytes of a source are by their first few, and makes UTF-8 of them. Bytes that are not valid in the
 // encoding come through as bytes that are not valid UTF-8, so that the row they stand in can be named.
 func decode(src io.Reader) (text, error) {
-	t := text{encoding: UTF8}
+	t := text{encoding: encodingUTF8}
 	counted := &counter{src: src}
 	in := bufio.NewReaderSize(counted, readSize)
 	head, err := peek(in)
@@ -59,11 +61,11 @@ func (t text) skipBOM(in *bufio.Reader, head []byte) (text, error) {
 	case bytes.HasPrefix(head, []byte{0xef, 0xbb, 0xbf}):
 		t.offset = 3
 	case bytes.HasPrefix(head, []byte{0xff, 0xfe}):
-		t.encoding, t.offset = UTF16LE, 2
-		t.Reader = &utf16Reader{src: in}
+		t.encoding, t.offset = encodingUTF16LE, 2
+		t.Reader = transform.NewReader(in, utf16Decoder{high: 1})
 	case bytes.HasPrefix(head, []byte{0xfe, 0xff}):
-		t.encoding, t.offset = UTF16BE, 2
-		t.Reader = &utf16Reader{src: in, bigEndian: true}
+		t.encoding, t.offset = encodingUTF16BE, 2
+		t.Reader = transform.NewReader(in, utf16Decoder{low: 1})
 	}
 	_, err := in.Discard(int(t.offset))
 	return t, err

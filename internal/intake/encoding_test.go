@@ -8,8 +8,8 @@ import (
 	"golang.org/x/text/encoding/unicode"
 )
 
-// utf16 encodes with an implementation that is not ours.
-func utf16(t testing.TB, text string, order unicode.Endianness) string {
+// encodeUTF16 encodes with an implementation that is not ours.
+func encodeUTF16(t testing.TB, text string, order unicode.Endianness) string {
 	t.Helper()
 	out, err := unicode.UTF16(order, unicode.UseBOM).NewEncoder().String(text)
 	require.NoError(t, err)
@@ -20,11 +20,11 @@ func TestUTF16(t *testing.T) {
 	t.Parallel()
 	text := "asset_id\tdisplay_name\r\n" + id1 + "\tÀ 😀 \"\u202f\r\n" + id2 + "\tb\r\n"
 	text = strings.ReplaceAll(text, "À 😀 \"\u202f", `"À 😀 ""\u202f€"`)
-	for encoding, order := range map[string]unicode.Endianness{UTF16LE: unicode.LittleEndian, UTF16BE: unicode.BigEndian} {
+	for encoding, order := range map[string]unicode.Endianness{encodingUTF16LE: unicode.LittleEndian, encodingUTF16BE: unicode.BigEndian} {
 		t.Run(encoding, func(t *testing.T) {
 			t.Parallel()
 			for _, packed := range []bool{false, true} {
-				in := utf16(t, text, order)
+				in := encodeUTF16(t, text, order)
 				if packed {
 					in = zipped(t, in)
 				}
@@ -44,7 +44,7 @@ func TestUTF16(t *testing.T) {
 // Half a surrogate pair refuses its row instead of being replaced, and a cut file is noticed.
 func TestUTF16Damaged(t *testing.T) {
 	t.Parallel()
-	whole := utf16(t, head+id1+",😀x\n"+id2+",b\n", unicode.LittleEndian)
+	whole := encodeUTF16(t, head+id1+",😀x\n"+id2+",b\n", unicode.LittleEndian)
 	pair := strings.Index(whole, "\x3d\xd8")
 	require.Positive(t, pair)
 	for name, in := range map[string]string{

@@ -15,13 +15,13 @@ import (
 func FuzzCSV(f *testing.F) {
 	for _, seed := range []string{
 		"", head + id1 + ",a\n", "\ufeff" + head + id1 + ";\"a\"\"\r\n\"\r", "sep=|\rassetId|altText\r" + id1 + "|x",
-		head + id1 + ",\"open", head + "a\x00\xff,\u202e\n,,,\n", utf16(f, head+id1+",😀\n", unicode.LittleEndian), zipped(f, head+id1+",a\n"),
+		head + id1 + ",\"open", head + "a\x00\xff,\u202e\n,,,\n", encodeUTF16(f, head+id1+",😀\n", unicode.LittleEndian), zipped(f, head+id1+",a\n"),
 		strings.Join(ResultsColumns(), "\t") + "\n\t" + id1 + "\t\t'=a\t\t\t\t\t\t\t\n",
 	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		rows, err := readAll(t, strings.NewReader(string(data)), CSVParams{Workers: 1})
+		rows, err := readAll(t, strings.NewReader(string(data)), CSVParams{workers: 1})
 		if err != nil {
 			require.NotContains(t, err.Error(), "\n")
 		}
@@ -81,7 +81,7 @@ func cut(text string, sep byte) (all [][]string, strays int, err error) {
 		if err != nil {
 			return all, strays, err
 		}
-		cells, bad := split(nil, string(rec.raw), sep, rec.quoted)
+		cells, bad := split(nil, rec.raw, sep, rec.quoted)
 		if bad >= 0 {
 			strays++
 		}

@@ -157,3 +157,18 @@ func isID(name string) bool {
 	_, ok := objectID(name)
 	return ok
 }
+
+// pick takes the cells that are read out of a record. Cells that a short record lacks are empty.
+func (h *header) pick(record []string) cells {
+	var cells cells
+	for c, at := range h.index {
+		if at < 0 || at >= len(record) {
+			continue
+		}
+		cells[c] = record[at]
+		if h.restore[c] {
+			cells[c] = Restore(cells[c])
+		}
+	}
+	return cells
+}

@@ -21,7 +21,7 @@ func TestMapping(t *testing.T) {
 	require.Equal(t, "new", *rows[0].DisplayName)
 	require.Equal(t, id1, *rows[0].AltText)
 	require.Equal(t, Info{
-		Encoding: UTF8, Separator: ";", Header: []string{"Asset ID", "display_name", "New, name", "locale_id"},
+		Encoding: encodingUTF8, Separator: ";", Header: []string{"Asset ID", "display_name", "New, name", "locale_id"},
 		Columns: []string{"asset_id", "display_name", "locale_id", "alt_text"}, Ignored: []string{"display_name"},
 	}, csv.Info())
 	require.True(t, csv.Reads("locale_id"))

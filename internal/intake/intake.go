@@ -17,6 +17,8 @@
 // which a few vectorised searches do, and chunks of records are split into cells and validated in parallel, in order.
 package intake
 
+import "slices"
+
 // Row is one row of a source, in input order. Its strings share the memory of the chunk they came with.
 //
 // A refused row (see Refused) holds what the source said, made fit to be stored and shown: valid UTF-8 without NUL, cut
@@ -55,3 +57,15 @@ func (r *Row) refuse(col column, value, message string) {
 func (r *Row) warn(col column, value, message string) {
 	r.Warnings = append(r.Warnings, Problem{Line: r.Line, Column: col.String(), Value: Clean(value), Message: message})
 }
+
+// table is what a CSV and a query have in common: columns, and how to read the locales in them.
+type table struct {
+	header  header
+	locales LocaleResolver
+}
+
+// Reads reports whether the source has the column, under our name or by mapping.
+func (t *table) Reads(column string) bool { return slices.Contains(t.header.info().Columns, column) }
+
+// UseLocales sets the resolver; without one, only ids are understood. It must come before Chunks.
+func (t *table) UseLocales(locales LocaleResolver) { t.locales = locales }

@@ -36,7 +36,7 @@ func TestOrder(t *testing.T) {
 		want = append(want, id)
 	}
 	for _, workers := range []int{0, 1, 8} {
-		csv, err := NewCSV(&rowSource{n: n + 1, row: row}, CSVParams{Workers: workers})
+		csv, err := NewCSV(&rowSource{n: n + 1, row: row}, CSVParams{workers: workers})
 		require.NoError(t, err)
 		rows, err := collect(csv)
 		require.NoError(t, err)
@@ -53,7 +53,7 @@ func TestOrder(t *testing.T) {
 func TestAbandon(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		csv, err := NewCSV(&rowSource{n: 50_000, row: typicalRow}, CSVParams{Workers: 4})
+		csv, err := NewCSV(&rowSource{n: 50_000, row: typicalRow}, CSVParams{workers: 4})
 		require.NoError(t, err)
 		for rows, err := range csv.Chunks(t.Context()) {
 			require.NoError(t, err)
@@ -68,7 +68,7 @@ func TestCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		csv, err := NewCSV(&rowSource{n: 50_000, row: typicalRow}, CSVParams{Name: "f.csv", Workers: 4})
+		csv, err := NewCSV(&rowSource{n: 50_000, row: typicalRow}, CSVParams{Name: "f.csv", workers: 4})
 		require.NoError(t, err)
 		chunks := 0
 		for _, err = range csv.Chunks(ctx) {
@@ -83,16 +83,15 @@ func TestCancel(t *testing.T) {
 // A resolver that panics must not hang the load, nor be swallowed.
 func TestPanic(t *testing.T) {
 	t.Parallel()
-	csv, err := NewCSV(strings.NewReader("asset_id,display_name,locale\n"+id1+",a,fr\n"), CSVParams{
-		Locales: func(string) (string, error) { panic("no locales") },
-	})
+	csv, err := NewCSV(strings.NewReader("asset_id,display_name,locale\n"+id1+",a,fr\n"), CSVParams{})
 	require.NoError(t, err)
+	csv.UseLocales(func(string) (string, error) { panic("no locales") })
 	require.Panics(t, func() { _, _ = collect(csv) })
 }
 
 // The reader holds a few chunks, whatever the length of the file.
 func TestMemory(t *testing.T) {
-	csv, err := NewCSV(&rowSource{n: 200_000, row: typicalRow}, CSVParams{Workers: 2})
+	csv, err := NewCSV(&rowSource{n: 200_000, row: typicalRow}, CSVParams{workers: 2})
 	require.NoError(t, err)
 	var peak atomic.Uint64
 	var m runtime.MemStats

@@ -68,8 +68,9 @@ func readHeader(r *records, mapped map[column]string, encoding string) (header, 
 	if err != nil {
 		return header{}, err
 	}
-	if i := invalidUTF8(string(rec.raw)); i >= 0 {
-		return header{}, errors.New(badByte(rec.place, string(rec.raw), i, encoding).Message)
+	if i := invalidUTF8(rec.raw); i >= 0 {
+		_, message := badByte(rec, i, encoding)
+		return header{}, errors.New(message)
 	}
 	if best.stray {
 		return header{}, fmt.Errorf("line %d: a quote stands inside a cell of the header: quote the whole cell and double the quote", rec.line)
@@ -91,7 +92,7 @@ func chooseSeparator(r *records, choices string, mapped map[column]string) (cand
 			}
 			continue
 		}
-		c := readNames(string(r.content(s)), r.sep, mapped)
+		c := readNames(s.raw, r.sep, mapped)
 		if chosen == 0 || c.better(best) {
 			best, chosen = c, r.sep
 		}
@@ -107,7 +108,7 @@ func chooseSeparator(r *records, choices string, mapped map[column]string) (cand
 func skipBlank(r *records) error {
 	for {
 		s, err := r.peek()
-		if err != nil || trim(string(r.content(s))) != "" {
+		if err != nil || trim(s.raw) != "" {
 			return err
 		}
 		r.advance(s)
@@ -120,7 +121,7 @@ func declaredSeparator(r *records) (sep string, ok bool, err error) {
 	if err != nil {
 		return "", false, err
 	}
-	raw := strings.Trim(string(r.content(s)), `"`)
+	raw := strings.Trim(s.raw, `"`)
 	if len(raw) != 5 || !strings.EqualFold(raw[:4], "sep=") || !strings.Contains(separators, raw[4:]) {
 		return "", false, nil
 	}

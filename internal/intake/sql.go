@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"strings"
 	"time"
 
@@ -31,10 +30,9 @@ const (
 
 // SQLParams says what to read, and where.
 type SQLParams struct {
-	URL     string            // of a PostgreSQL
-	Query   string            // one SELECT that yields the columns
-	Map     map[string]string // our column to the query's, from ParseMap
-	Locales LocaleResolver    // nil: only ids are understood; see also UseLocales
+	URL   string            // of a PostgreSQL
+	Query string            // one SELECT that yields the columns
+	Map   map[string]string // our column to the query's, from ParseMap
 
 	FetchTimeout time.Duration // default 10 min
 }
@@ -45,9 +43,9 @@ type SQLParams struct {
 // The query is sent as the body of a cursor by the extended protocol, which takes one statement and no more; a cursor
 // takes a SELECT without data-modifying parts; and the transaction refuses whatever else would write.
 type SQL struct {
+	table
 	params SQLParams
 	conn   *pgx.Conn
-	header header
 	first  [][]string // fetched to learn the columns
 	warn   string
 	row    int64
@@ -214,7 +212,7 @@ func (s *SQL) Chunks(ctx context.Context) iter.Seq2[[]Row, error] {
 }
 
 func (s *SQL) validate(records [][]string) []Row {
-	v := validator{locales: s.params.Locales, texts: make([]string, 0, len(records))}
+	v := validator{locales: s.locales, texts: make([]string, 0, len(records))}
 	rows := make([]Row, len(records))
 	for i, record := range records {
 		s.row++
@@ -230,12 +228,6 @@ func (s *SQL) Info() Info { return s.header.info() }
 
 // Warning is what a person should know of the source; empty when there is nothing.
 func (s *SQL) Warning() string { return s.warn }
-
-// Reads tells whether the query yields one of Columns(), by name or by mapping.
-func (s *SQL) Reads(name string) bool { return slices.Contains(s.Info().Columns, name) }
-
-// UseLocales sets the resolver once the columns have shown whether one is wanted. It must come before Chunks.
-func (s *SQL) UseLocales(locales LocaleResolver) { s.params.Locales = locales }
 
 // Close ends the transaction with its connection.
 func (s *SQL) Close() error {

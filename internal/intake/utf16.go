@@ -1,91 +1,59 @@
 package intake
 
 import (
-	"bufio"
-	"encoding/binary"
-	"errors"
-	"io"
+	"unicode/utf16"
 	"unicode/utf8"
+
+	"golang.org/x/text/transform"
 )
 
-// utf16Reader makes UTF-8 of UTF-16. It differs from golang.org/x/text in what it does with half a surrogate pair: that becomes
-// the three bytes UTF-8 would have for it if it were allowed, which are invalid and so refuse the row, where x/text
-// puts a replacement character that would be sent as a part of the name.
-type utf16Reader struct {
-	src       *bufio.Reader
-	bigEndian bool
-	out       []byte // decoded, not yet read
-	store     [16]byte
-	err       error
+// utf16Decoder makes UTF-8 of UTF-16. The decoder of golang.org/x/text would put a replacement character in place of half a
+// surrogate pair, and that would be sent as part of a name. Here such a half becomes the three bytes that UTF-8 would have
+// for it if it were allowed. They are not valid, so the row is refused.
+type utf16Decoder struct {
+	transform.NopResetter
+	high, low int // which of two bytes is the higher one
 }
 
-func (u *utf16Reader) Read(p []byte) (int, error) {
-	n := copy(p, u.out)
-	u.out = u.out[n:]
-	for n+utf8.UTFMax <= len(p) && u.err == nil {
-		n += u.run(p[n:])
-		if n+utf8.UTFMax <= len(p) {
-			n += len(u.decode(p[n:n]))
+func (d utf16Decoder) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, err error) {
+	for ; nSrc+1 < len(src); nSrc += 2 {
+		if nDst+utf8.UTFMax > len(dst) {
+			return nDst, nSrc, transform.ErrShortDst
 		}
+		r := d.unit(src[nSrc:])
+		switch {
+		case r < utf8.RuneSelf:
+			dst[nDst] = byte(r)
+			nDst++
+			continue
+		case !utf16.IsSurrogate(r):
+			nDst += utf8.EncodeRune(dst[nDst:], r)
+			continue
+		case nSrc+3 >= len(src) && !atEOF:
+			return nDst, nSrc, transform.ErrShortSrc
+		}
+		if nSrc+3 < len(src) {
+			if pair := utf16.DecodeRune(r, d.unit(src[nSrc+2:])); pair != utf8.RuneError {
+				nDst += utf8.EncodeRune(dst[nDst:], pair)
+				nSrc += 2
+				continue
+			}
+		}
+		nDst += copy(dst[nDst:], []byte{0xe0 | byte(r>>12), 0x80 | byte(r>>6)&0x3f, 0x80 | byte(r)&0x3f})
 	}
-	for n == 0 && len(p) > 0 && u.err == nil { // room for part of a character only
-		u.out = u.decode(u.store[:0])
-		n = copy(p, u.out)
-		u.out = u.out[n:]
+	if nSrc == len(src) {
+		return nDst, nSrc, nil
 	}
-	if n > 0 || len(p) == 0 {
-		return n, nil
+	if !atEOF {
+		return nDst, nSrc, transform.ErrShortSrc
 	}
-	return 0, u.err
+	if nDst == len(dst) {
+		return nDst, nSrc, transform.ErrShortDst
+	}
+	dst[nDst] = 0xff // half a character at the end: the file was cut
+	return nDst + 1, len(src), nil
 }
 
-// run decodes what is buffered up to the first surrogate: nearly all there is, at several times the speed of decode.
-func (u *utf16Reader) run(p []byte) int {
-	in, _ := u.src.Peek(u.src.Buffered()) // asks for no more than is there
-	order := u.order()
-	n, used := 0, 0
-	for ; used+2 <= len(in) && n+utf8.UTFMax <= len(p); used += 2 {
-		unit := order.Uint16(in[used:])
-		if unit >= 0xd800 && unit <= 0xdfff {
-			break
-		}
-		if unit < utf8.RuneSelf {
-			p[n] = byte(unit)
-			n++
-		} else {
-			n += utf8.EncodeRune(p[n:], rune(unit))
-		}
-	}
-	_, _ = u.src.Discard(used) // was just peeked at
-	return n
-}
-
-// decode appends the next character to dst, which has room for it.
-func (u *utf16Reader) decode(dst []byte) []byte {
-	pair, err := u.src.Peek(2)
-	if len(pair) < 2 {
-		u.err = err
-		if len(pair) == 1 && errors.Is(err, io.EOF) {
-			return append(dst, 0xff) // half a character at the end: the file was cut
-		}
-		return dst
-	}
-	unit := u.order().Uint16(pair)
-	_, _ = u.src.Discard(2) // was just peeked at
-	if unit < 0xd800 || unit > 0xdfff {
-		return utf8.AppendRune(dst, rune(unit))
-	}
-	if low, err := u.src.Peek(2); unit < 0xdc00 && err == nil && u.order().Uint16(low)&0xfc00 == 0xdc00 {
-		unit2 := u.order().Uint16(low)
-		_, _ = u.src.Discard(2) // was just peeked at
-		return utf8.AppendRune(dst, 0x10000+rune(unit-0xd800)<<10+rune(unit2-0xdc00))
-	}
-	return append(dst, 0xe0|byte(unit>>12), 0x80|byte(unit>>6)&0x3f, 0x80|byte(unit)&0x3f)
-}
-
-func (u *utf16Reader) order() binary.ByteOrder {
-	if u.bigEndian {
-		return binary.BigEndian
-	}
-	return binary.LittleEndian
+func (d utf16Decoder) unit(src []byte) rune {
+	return rune(src[d.high])<<8 | rune(src[d.low])
 }
