@@ -1,8 +1,11 @@
 package intake
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
-// column is one of the columns relabel reads.
+// column is one of the columns that relabel reads.
 type column int
 
 const (
@@ -16,20 +19,20 @@ const (
 	colNone column = -1 // the whole row
 )
 
-// Columns lists the columns relabel reads, in the order they are documented.
-func Columns() []string {
+// columns lists the columns that relabel reads, in the order of the documentation.
+func columns() []string {
 	return []string{"asset_id", "display_name", "locale_id", "locale", "alt_text", "expected_name"}
 }
 
 func (c column) String() string {
-	if c < 0 || c >= numColumns {
+	if c == colNone {
 		return ""
 	}
-	return Columns()[c]
+	return columns()[c]
 }
 
-// ResultsColumns is the header of `relabel results --format csv`. A file with these columns is known as relabel's own
-// export, and its cells are read through Restore.
+// ResultsColumns is the header of `relabel results --format csv`. A file with these columns counts as relabel's own
+// export: the quotes that Neutralise added are taken off its cells.
 func ResultsColumns() []string {
 	return []string{
 		"line", "asset_id", "locale_id", "display_name", "alt_text", "status", "http_status", "attempts",
@@ -37,38 +40,32 @@ func ResultsColumns() []string {
 	}
 }
 
-// PullColumns is the header of `relabel pull`, known in the same way. A folder column may stand among them.
+// PullColumns is the header of `relabel pull`, also an export. A column named folder may be among them.
 func PullColumns() []string {
 	return []string{
 		"asset_id", "display_name", "alt_text", "locale_id", "original_file_name", "content_type", "size", "hosted_url",
 	}
 }
 
-// VerifyColumns is the header of `relabel verify -o`, known in the same way.
+// VerifyColumns is the header of `relabel verify -o`, also an export.
 func VerifyColumns() []string {
 	return []string{
 		"line", "asset_id", "locale_id", "found", "display_name", "found_name", "alt_text", "found_alt_text", "by_batch", "last_updated",
 	}
 }
 
-// columnNamed finds the column a header stands for, or colNone.
+// columnNamed finds the column that a header names, or colNone (-1).
 func columnNamed(header string) column {
 	name := fold(header)
-	for c, known := range Columns() {
-		if fold(known) == name {
-			return column(c)
-		}
-	}
-	return colNone
+	return column(slices.IndexFunc(columns(), func(known string) bool { return fold(known) == name }))
 }
 
-// fold makes assetId, asset_id, ASSET_ID and " Asset_Id " the same. Spaces inside a name stay: "Asset ID" is somebody's
-// own heading, which --map names.
+// fold makes assetId, asset_id, ASSET_ID and " Asset_Id " the same. Spaces inside a name stay: "Asset ID" needs --map.
 func fold(header string) string {
 	return strings.ToLower(strings.ReplaceAll(trim(header), "_", ""))
 }
 
-// looksLike finds a column that a heading could stand for, to suggest a mapping.
+// looksLike finds the column that a header probably means, to suggest a mapping.
 func looksLike(header string) column {
 	return columnNamed(strings.NewReplacer(" ", "", "-", "", ".", "", "#", "").Replace(header))
 }

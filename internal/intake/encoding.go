@@ -11,7 +11,7 @@ import (
 	"golang.org/x/text/transform"
 )
 
-// The encodings a text can have, as Info tells them.
+// The encodings a text can have, as Info names them.
 const (
 	encodingUTF8    = "UTF-8"
 	encodingUTF16LE = "UTF-16LE"
@@ -25,70 +25,62 @@ type text struct {
 	io.Reader
 	encoding string
 	gzip     bool
-	offset   int64 // of its first byte in the (unzipped) file: a byte order mark may stand before it
+	offset   int64 // of its first byte in the (unzipped) file, after a byte order mark
 }
 
-// decode finds out what the bytes of a source are by their first few, and makes UTF-8 of them. Bytes that are not valid in the
-// encoding come through as bytes that are not valid UTF-8, so that the row they stand in can be named.
+// decode recognises the encoding of a source by its first bytes, and makes UTF-8 of it. Bytes that are not valid in the
+// encoding become bytes that are not valid UTF-8, so that their row can be named.
 func decode(src io.Reader) (text, error) {
-	t := text{encoding: encodingUTF8}
-	counted := &counter{src: src}
-	in := bufio.NewReaderSize(counted, readSize)
+	packed := &counter{src: src}
+	in := bufio.NewReaderSize(packed, readSize)
 	head, err := peek(in)
 	if err != nil {
-		return t, err
+		return text{}, err
 	}
-	if bytes.HasPrefix(head, []byte{0x1f, 0x8b}) {
-		t.gzip = true
+	zipped := bytes.HasPrefix(head, []byte(gzipMagic))
+	if zipped {
 		zip, err := gzip.NewReader(in)
 		if err != nil {
-			return t, gzipError(err)
+			return text{}, gzipError(err)
 		}
-		in = bufio.NewReaderSize(&gunzip{src: zip, packed: counted}, readSize)
+		in = bufio.NewReaderSize(&gunzip{src: zip, packed: packed}, readSize)
 		if head, err = peek(in); err != nil {
-			return t, err
+			return text{}, err
 		}
 	}
 	if err := foreign(head); err != nil {
-		return t, err
+		return text{}, err
 	}
-	return t.skipBOM(in, head)
-}
-
-func (t text) skipBOM(in *bufio.Reader, head []byte) (text, error) {
-	t.Reader = in
+	t := text{Reader: in, encoding: encodingUTF8, gzip: zipped}
 	switch {
-	case bytes.HasPrefix(head, []byte{0xef, 0xbb, 0xbf}):
+	case bytes.HasPrefix(head, []byte("\xef\xbb\xbf")):
 		t.offset = 3
-	case bytes.HasPrefix(head, []byte{0xff, 0xfe}):
-		t.encoding, t.offset = encodingUTF16LE, 2
-		t.Reader = transform.NewReader(in, utf16Decoder{high: 1})
-	case bytes.HasPrefix(head, []byte{0xfe, 0xff}):
-		t.encoding, t.offset = encodingUTF16BE, 2
-		t.Reader = transform.NewReader(in, utf16Decoder{low: 1})
+	case bytes.HasPrefix(head, []byte("\xff\xfe")):
+		t.encoding, t.offset, t.Reader = encodingUTF16LE, 2, transform.NewReader(in, utf16Decoder{high: 1})
+	case bytes.HasPrefix(head, []byte("\xfe\xff")):
+		t.encoding, t.offset, t.Reader = encodingUTF16BE, 2, transform.NewReader(in, utf16Decoder{low: 1})
 	}
-	_, err := in.Discard(int(t.offset))
+	_, err = in.Discard(int(t.offset))
 	return t, err
 }
 
 // peek returns the first bytes, fewer for a shorter file.
 func peek(in *bufio.Reader) ([]byte, error) {
 	head, err := in.Peek(8)
-	if len(head) == 0 && errors.Is(err, io.EOF) {
-		return nil, errEmpty
-	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("cannot be read: %w", err)
 	}
 	return head, nil
 }
 
+const gzipMagic = "\x1f\x8b"
+
 // foreign recognises files that people take for CSV, and says how to make CSV of them.
 func foreign(head []byte) error {
 	for _, f := range []struct{ magic, what string }{
 		{"PK\x03\x04", `is an Excel workbook or another zip file: open it in a spreadsheet and save it as "CSV UTF-8"`},
 		{"\xd0\xcf\x11\xe0", `is an old Excel workbook: open it in a spreadsheet and save it as "CSV UTF-8"`},
-		{"\x1f\x8b", "is zipped twice: unzip it once"},
+		{gzipMagic, "is zipped twice: unzip it once"},
 		{"\x28\xb5\x2f\xfd", "is zstd compressed: unpack it, or use gzip"},
 		{"BZh", "is bzip2 compressed: unpack it, or use gzip"},
 		{"\xfd7zXZ\x00", "is xz compressed: unpack it, or use gzip"},

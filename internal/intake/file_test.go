@@ -54,7 +54,7 @@ func TestFileErrors(t *testing.T) {
 		"duplicate":      {"asset_id,display_name,assetId\n", `f.csv: columns 1 and 3 of the header have the same name, "assetId": rename or delete one`},
 		"duplicate note": {"asset_id,display_name,Note,note\n", "columns 3 and 4 of the header"},
 		"nameless":       {"asset_id,display_name,\n", "f.csv: column 3 of the header has no name: name it, or delete the column"},
-		"header quote":   {"asset_id,display \"name\"\n" + row, "f.csv: line 1: a quote stands inside a cell of the header"},
+		"header quote":   {"asset_id,display \"name\"\n" + row, "f.csv: line 1: there is a quote inside a cell of the header"},
 		"header open":    {"asset_id,\"display_name\n" + row, "f.csv: line 1: a quote opened here is never closed"},
 		"header latin1":  {"asset_id,display_name,\xe9\n" + row, "f.csv: byte 23 of line 1 (byte 23 of the file) is 0xE9, which is not UTF-8"},
 		"UTF-16 no BOM":  {"a\x00s\x00\n\x00", "f.csv: the header holds NUL bytes, as UTF-16 without a byte order mark does"},

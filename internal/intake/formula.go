@@ -5,9 +5,8 @@ import "strings"
 // formulaStart holds the characters that make a spreadsheet run a cell instead of showing it.
 const formulaStart = "=+-@\t\r"
 
-// Neutralise makes a cell safe to open in a spreadsheet: a cell that would be run as a formula gets a single quote in front.
-// So does a cell that already begins with quotes and then such a character; without that, Restore could not tell
-// the two apart.
+// Neutralise makes a cell safe to open in a spreadsheet: a cell that would run as a formula gets a single quote in front.
+// So does a cell that begins with single quotes and then such a character; otherwise restore could not tell the two apart.
 func Neutralise(cell string) string {
 	if startsFormula(cell) {
 		return "'" + cell
@@ -15,9 +14,9 @@ func Neutralise(cell string) string {
 	return cell
 }
 
-// Restore undoes Neutralise: Restore(Neutralise(s)) is s for every s. It is applied to files that relabel exported, never to
-// a user's own, whose cells are taken byte for byte.
-func Restore(cell string) string {
+// restore undoes Neutralise: restore(Neutralise(s)) is s for every s. Only files that relabel exported are restored. A user's
+// own files are taken byte for byte.
+func restore(cell string) string {
 	if strings.HasPrefix(cell, "'") && startsFormula(cell) {
 		return cell[1:]
 	}

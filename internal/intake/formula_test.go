@@ -16,7 +16,7 @@ func TestNeutralise(t *testing.T) {
 		"": "", "a": "a", "a=1": "a=1", "'a": "'a", "'": "'", "''": "''", " =1": " =1",
 	} {
 		require.Equal(t, want, Neutralise(in))
-		require.Equal(t, in, Restore(want))
+		require.Equal(t, in, restore(want))
 	}
 }
 
@@ -25,7 +25,7 @@ func TestNeutraliseProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cell := rapid.StringMatching(`[=+\-@\t\r' a]{0,6}`).Draw(t, "cell") + rapid.String().Draw(t, "rest")
 		safe := Neutralise(cell)
-		require.Equal(t, cell, Restore(safe))
+		require.Equal(t, cell, restore(safe))
 		require.False(t, safe != "" && strings.ContainsRune(formulaStart, rune(safe[0])))
 	})
 }

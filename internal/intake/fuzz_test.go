@@ -106,7 +106,11 @@ func FuzzParseMap(f *testing.F) {
 			return
 		}
 		require.NotEmpty(t, mapping)
-		again, err := ParseMap(FormatMap(mapping))
+		var pairs []string
+		for column, header := range mapping {
+			pairs = append(pairs, formatPair(column, header))
+		}
+		again, err := ParseMap(strings.Join(pairs, ","))
 		require.NoError(t, err)
 		require.Equal(t, mapping, again)
 	})

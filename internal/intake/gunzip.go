@@ -9,11 +9,10 @@ import (
 )
 
 const (
-	// bombSize is what a .gz may unpack to without being looked at: it costs a second at most.
+	// bombSize is what any .gz may unpack to: it costs a second at most.
 	bombSize = 64 << 20
-	// bombRatio is about ten times what rows with distinct asset ids reach (sequential ids and numbered names come to 15 or
-	// 20), and a fifth of what gzip makes of repeated bytes (1,000). There is no limit of size: reading takes no more
-	// memory for a larger file.
+	// bombRatio is about ten times what real rows reach (15 or 20 with sequential ids and numbered names), and a fifth of
+	// what repeated bytes reach (1,000). There is no limit of size: a larger file takes no more memory.
 	bombRatio = 200
 )
 

@@ -7,37 +7,32 @@ import (
 	"strings"
 )
 
-// header is what the first row of a file means.
+// header is the meaning of a source's first row, or of a query's columns.
 type header struct {
-	line     int64
-	names    []string         // as they stand in the file, trimmed
-	index    [numColumns]int  // where each of our columns stands, or -1
-	restore  [numColumns]bool // its cells were neutralised by relabel's own export
-	ignored  []string         // columns of the file that nothing is read from
-	exported bool             // the file is relabel's own export
-	pulled   bool             // by pull: what the site holds, perhaps edited since
+	names    []string         // as in the file, trimmed
+	index    [numColumns]int  // of each of our columns in names, or -1
+	restore  [numColumns]bool // its cells went through Neutralise
+	ignored  []string         // columns that nothing is read from
+	exported bool             // relabel wrote the file
+	pulled   bool             // `relabel pull` wrote it: it holds what the site has, perhaps edited since
 }
 
-// resolveHeader gives each of our columns its place: first those of the mapping, then those named like it.
-func resolveHeader(line int64, names []string, mapped map[column]string) (header, error) {
-	h := header{line: line, names: names}
-	for c := range h.index {
-		h.index[c] = -1
-	}
+// resolveHeader places our columns: first those of the mapping, then those that a header names.
+func resolveHeader(names []string, mapped map[column]string) (header, error) {
+	h := header{names: names}
 	if err := checkNames(names); err != nil {
 		return h, err
 	}
 	taken := make([]bool, len(names))
 	for c := range numColumns {
-		want, ok := mapped[c]
-		if !ok {
-			continue
+		h.index[c] = -1
+		if want, ok := mapped[c]; ok {
+			at := find(names, want)
+			if at < 0 {
+				return h, fmt.Errorf("the mapping reads %s from a column %s, which the header does not have: it is %s", c, quote(want), list(names))
+			}
+			h.index[c], taken[at] = at, true
 		}
-		at := find(names, want)
-		if at < 0 {
-			return h, fmt.Errorf("the mapping reads %s from a column %s, which the header does not have: it is %s", c, quote(want), list(names))
-		}
-		h.index[c], taken[at] = at, true
 	}
 	for at, name := range names {
 		if c := columnNamed(name); c != colNone && h.index[c] < 0 && !taken[at] {
@@ -48,7 +43,7 @@ func resolveHeader(line int64, names []string, mapped map[column]string) (header
 	return h, h.complete()
 }
 
-// checkNames refuses headers that leave open which column is which.
+// checkNames refuses headers that do not make clear which column is which.
 func checkNames(names []string) error {
 	first := map[string]int{}
 	for i, name := range names {
@@ -70,19 +65,16 @@ func checkNames(names []string) error {
 	return nil
 }
 
-// recognise finds relabel's own exports, whose cells are restored and whose other columns need no notice.
+// recognise finds relabel's own exports. Their cells are restored, and their other columns are ignored without a notice.
 func (h *header) recognise(taken []bool) {
 	var ours []string
 	for _, export := range [][]string{ResultsColumns(), PullColumns(), VerifyColumns()} {
 		if subset(export, h.names) {
-			ours = append(ours, export...)
+			ours = append(ours, append(export, "folder")...)
 			h.exported = true
 		}
 	}
 	h.pulled = subset(PullColumns(), h.names)
-	if h.exported {
-		ours = append(ours, "folder")
-	}
 	for c, at := range h.index {
 		h.restore[c] = at >= 0 && find(ours, h.names[at]) >= 0
 	}
@@ -123,7 +115,21 @@ func (h *header) remedy(want column) string {
 	if i := slices.IndexFunc(h.names, func(name string) bool { return looksLike(name) == want }); i >= 0 {
 		header = h.names[i]
 	}
-	return fmt.Sprintf("rename the column, or use --map '%s'", FormatMap(map[string]string{want.String(): header}))
+	return fmt.Sprintf("rename the column, or use --map '%s'", formatPair(want.String(), header))
+}
+
+// pick takes the cells that are read out of a row. Cells that a short row lacks are empty.
+func (h *header) pick(row []string) (picked cells) {
+	for c, at := range h.index {
+		if at < 0 || at >= len(row) {
+			continue
+		}
+		picked[c] = row[at]
+		if h.restore[c] {
+			picked[c] = restore(picked[c])
+		}
+	}
+	return picked
 }
 
 // find looks for a header as it was typed, then without regard to case.
@@ -138,37 +144,16 @@ func subset(some, all []string) bool {
 	return !slices.ContainsFunc(some, func(name string) bool { return find(all, name) < 0 })
 }
 
-// shownNames is how many headers a message lists; a file with more is not made clearer by the rest.
+// shownNames is how many headers a message lists. More would not make it clearer.
 const shownNames = 20
 
 func list(names []string) string {
 	var quoted []string
-	for i, name := range names {
-		if i == shownNames {
-			quoted = append(quoted, fmt.Sprintf("and %d more", len(names)-i))
-			break
-		}
+	for _, name := range names[:min(len(names), shownNames)] {
 		quoted = append(quoted, quote(name))
 	}
-	return strings.Join(quoted, ", ")
-}
-
-func isID(name string) bool {
-	_, ok := objectID(name)
-	return ok
-}
-
-// pick takes the cells that are read out of a record. Cells that a short record lacks are empty.
-func (h *header) pick(record []string) cells {
-	var cells cells
-	for c, at := range h.index {
-		if at < 0 || at >= len(record) {
-			continue
-		}
-		cells[c] = record[at]
-		if h.restore[c] {
-			cells[c] = Restore(cells[c])
-		}
+	if more := len(names) - shownNames; more > 0 {
+		quoted = append(quoted, fmt.Sprintf("and %d more", more))
 	}
-	return cells
+	return strings.Join(quoted, ", ")
 }

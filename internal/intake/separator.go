@@ -1,24 +1,100 @@
 package intake
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// separators are those looked for, the likelier first.
+// separators are those that are tried, the most likely one first.
 const separators = ",;\t|"
 
-// candidate is a header row read with one of the separators.
+// candidate is a header row as it reads with one of the separators.
 type candidate struct {
+	record
+	sep   byte
 	names []string
 	known int // how many of the names mean something to us
-	stray bool
+	stray int // 1 for a quote where none may be, else 0
 }
 
-func readNames(raw string, sep byte, mapped map[column]string) candidate {
-	names, bad := split(nil, raw, sep, true)
-	c := candidate{stray: bad >= 0}
+// readHeader finds the separator and the header row. A first line sep=; as Excel writes it decides the separator.
+func readHeader(r *records, mapped map[column]string, encoding string) (header, error) {
+	if err := skipBlank(r); err != nil {
+		return header{}, err
+	}
+	choices, err := declaredSeparator(r)
+	if err != nil {
+		return header{}, err
+	}
+	best, err := chooseSeparator(r, choices, mapped)
+	if err != nil {
+		return header{}, err
+	}
+	r.sep = best.sep
+	r.advance(best.record)
+	if i := invalidUTF8(best.raw); i >= 0 {
+		_, message := badByte(best.record, i, encoding)
+		return header{}, errors.New(message)
+	}
+	if best.stray > 0 {
+		return header{}, fmt.Errorf("line %d: there is a quote inside a cell of the header: quote the whole cell and double the quote", best.line)
+	}
+	return resolveHeader(best.names, mapped)
+}
+
+// skipBlank goes to the next line that holds more than spaces.
+func skipBlank(r *records) error {
+	for {
+		rec, err := r.peek()
+		if err != nil || trim(rec.raw) != "" {
+			return err
+		}
+		r.advance(rec)
+	}
+}
+
+// declaredSeparator reads the line sep=; if there is one, and returns the separators to try.
+func declaredSeparator(r *records) (string, error) {
+	rec, err := r.peek()
+	line := strings.Trim(rec.raw, `"`)
+	if err != nil || len(line) != len("sep=;") || !strings.EqualFold(line[:4], "sep=") || !strings.Contains(separators, line[4:]) {
+		return separators, err
+	}
+	r.advance(rec)
+	return line[4:], skipBlank(r)
+}
+
+// chooseSeparator reads the header with each separator, since only with the separator known do quotes have a meaning. It
+// prefers the one that makes sense of most columns, then one without stray quotes, then the one that makes most cells.
+func chooseSeparator(r *records, choices string, mapped map[column]string) (candidate, error) {
+	var all []candidate
+	var failed error
+	for i := range len(choices) {
+		r.sep = choices[i]
+		rec, err := r.peek()
+		if err != nil {
+			failed = cmp.Or(failed, err) // the others say the same of the same line
+			continue
+		}
+		all = append(all, newCandidate(rec, r.sep, mapped))
+	}
+	if len(all) == 0 {
+		return candidate{}, failed
+	}
+	return slices.MaxFunc(all, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.known, b.known), cmp.Compare(b.stray, a.stray), cmp.Compare(len(a.names), len(b.names)))
+	}), nil
+}
+
+func newCandidate(rec record, sep byte, mapped map[column]string) candidate {
+	c := candidate{record: rec, sep: sep}
+	names, stray := split(nil, rec.raw, sep, true)
+	if stray >= 0 {
+		c.stray = 1
+	}
 	for _, name := range names {
 		name = trim(name)
 		c.names = append(c.names, name)
@@ -36,95 +112,4 @@ func isMapped(mapped map[column]string, name string) bool {
 		}
 	}
 	return false
-}
-
-// better prefers the separator that makes sense of more columns, then one that leaves no quote astray, then the one that is there.
-func (c candidate) better(than candidate) bool {
-	if c.known != than.known {
-		return c.known > than.known
-	}
-	if c.stray != than.stray {
-		return than.stray
-	}
-	return len(c.names) > len(than.names)
-}
-
-// readHeader finds the separator and the header row. A first line sep=; as Excel writes it settles the separator.
-func readHeader(r *records, mapped map[column]string, encoding string) (header, error) {
-	if err := skipBlank(r); err != nil {
-		return header{}, err
-	}
-	choices := separators
-	if sep, ok, err := declaredSeparator(r); err != nil {
-		return header{}, err
-	} else if ok {
-		choices = sep
-	}
-	best, err := chooseSeparator(r, choices, mapped)
-	if err != nil {
-		return header{}, err
-	}
-	rec, err := r.next()
-	if err != nil {
-		return header{}, err
-	}
-	if i := invalidUTF8(rec.raw); i >= 0 {
-		_, message := badByte(rec, i, encoding)
-		return header{}, errors.New(message)
-	}
-	if best.stray {
-		return header{}, fmt.Errorf("line %d: a quote stands inside a cell of the header: quote the whole cell and double the quote", rec.line)
-	}
-	return resolveHeader(rec.line, best.names, mapped)
-}
-
-// chooseSeparator reads the header with each separator, as quotes can only be understood knowing it.
-func chooseSeparator(r *records, choices string, mapped map[column]string) (candidate, error) {
-	var best candidate
-	var chosen byte
-	var failed error
-	for i := range len(choices) {
-		r.sep = choices[i]
-		s, err := r.peek()
-		if err != nil {
-			if failed == nil {
-				failed = err // the others say the same of the same line
-			}
-			continue
-		}
-		c := readNames(s.raw, r.sep, mapped)
-		if chosen == 0 || c.better(best) {
-			best, chosen = c, r.sep
-		}
-	}
-	if chosen == 0 {
-		return best, failed
-	}
-	r.sep = chosen
-	return best, nil
-}
-
-// skipBlank goes to the next line that holds more than spaces.
-func skipBlank(r *records) error {
-	for {
-		s, err := r.peek()
-		if err != nil || trim(s.raw) != "" {
-			return err
-		}
-		r.advance(s)
-	}
-}
-
-// declaredSeparator reads the line sep=; that may stand before the header.
-func declaredSeparator(r *records) (sep string, ok bool, err error) {
-	s, err := r.peek()
-	if err != nil {
-		return "", false, err
-	}
-	raw := strings.Trim(s.raw, `"`)
-	if len(raw) != 5 || !strings.EqualFold(raw[:4], "sep=") || !strings.Contains(separators, raw[4:]) {
-		return "", false, nil
-	}
-	_, err = r.next()
-	return raw[4:], true, err
 }

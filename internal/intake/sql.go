@@ -15,16 +15,15 @@ import (
 )
 
 const (
-	// sqlFetch is how many rows one FETCH brings: enough that the way there and back costs nothing per row, and a
-	// fraction of a MiB.
+	// sqlFetch is how many rows one FETCH brings: enough that the round trip costs nothing per row, and a fraction of a MiB.
 	sqlFetch = 1000
 
-	// sqlConnectTimeout is for reaching the source; sqlFetchTimeout for the query's first rows and each further FETCH. A
-	// query that sorts millions of rows takes minutes; one that never ends must not hold a load for ever.
+	// sqlConnectTimeout limits connecting to the source, and sqlFetchTimeout each FETCH. A query that sorts millions of rows
+	// takes minutes before its first row; one that never ends must not hold a load for ever.
 	sqlConnectTimeout = 15 * time.Second
 	sqlFetchTimeout   = 10 * time.Minute
 
-	// sqlIdleTimeout lets the source's server end our transaction when this process is gone or hangs.
+	// sqlIdleTimeout makes the source's server end our transaction if this process dies or hangs.
 	sqlIdleTimeout = 10 * time.Minute
 )
 
@@ -40,8 +39,8 @@ type SQLParams struct {
 // SQL reads the rows of one query, in one read-only transaction on a connection of its own. It is not safe for
 // concurrent use.
 //
-// The query is sent as the body of a cursor by the extended protocol, which takes one statement and no more; a cursor
-// takes a SELECT without data-modifying parts; and the transaction refuses whatever else would write.
+// Three things keep the query from changing the source. It goes out as the body of a cursor in the extended protocol, which
+// takes one statement and no more. A cursor takes only a SELECT without data-modifying parts. And the transaction is read-only.
 type SQL struct {
 	table
 	params SQLParams
@@ -51,7 +50,7 @@ type SQL struct {
 	row    int64
 }
 
-// OpenSQL connects, begins the query, and checks its columns; what is wrong with the query as a whole is told here, before
+// OpenSQL connects, starts the query and checks its columns. It reports what is wrong with the query as a whole, before
 // anything is written.
 func OpenSQL(ctx context.Context, params SQLParams) (*SQL, error) {
 	if params.FetchTimeout == 0 {
@@ -63,13 +62,13 @@ func OpenSQL(ctx context.Context, params SQLParams) (*SQL, error) {
 	}
 	s := &SQL{params: params, conn: conn}
 	if err := s.begin(ctx); err != nil {
-		s.Close() //nolint:errcheck // the first error is the one to tell
+		s.Close() //nolint:errcheck // the first error counts
 		return nil, err
 	}
 	return s, nil
 }
 
-// connectSource tells errors without the URL, which may hold a password.
+// connectSource leaves the URL out of its errors, since it may hold a password.
 func connectSource(ctx context.Context, url string) (*pgx.Conn, error) {
 	cfg, err := pgx.ParseConfig(url)
 	if err != nil {
@@ -89,15 +88,14 @@ func connectSource(ctx context.Context, url string) (*pgx.Conn, error) {
 }
 
 func (s *SQL) begin(ctx context.Context) error {
-	for _, sql := range []string{
-		"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-		fmt.Sprintf("SET LOCAL statement_timeout = %d", s.params.FetchTimeout.Milliseconds()),
-		fmt.Sprintf("SET LOCAL lock_timeout = %d", sqlConnectTimeout.Milliseconds()),
-		fmt.Sprintf("SET LOCAL idle_in_transaction_session_timeout = %d", sqlIdleTimeout.Milliseconds()),
-	} {
-		if _, err := s.conn.Exec(ctx, sql); err != nil {
-			return fmt.Errorf("error preparing the source's connection: %w", err)
-		}
+	_, err := s.conn.PgConn().Exec(ctx, fmt.Sprintf(`
+		BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+		SET LOCAL statement_timeout = %d;
+		SET LOCAL lock_timeout = %d;
+		SET LOCAL idle_in_transaction_session_timeout = %d`,
+		s.params.FetchTimeout.Milliseconds(), sqlConnectTimeout.Milliseconds(), sqlIdleTimeout.Milliseconds())).ReadAll()
+	if err != nil {
+		return fmt.Errorf("error preparing the source's connection: %w", err)
 	}
 	if err := s.checkRole(ctx); err != nil {
 		return err
@@ -105,8 +103,8 @@ func (s *SQL) begin(ctx context.Context) error {
 	return s.declare(ctx)
 }
 
-// checkRole finds out whether the role could write: the transaction is read-only, and a function that the query calls may
-// reach around it all the same (dblink, for one).
+// checkRole warns of a role that could write. Although the transaction is read-only, a function that the query calls may
+// still write through another connection, as dblink does.
 func (s *SQL) checkRole(ctx context.Context) error {
 	var could bool
 	err := s.conn.QueryRow(ctx, `
@@ -123,13 +121,13 @@ func (s *SQL) checkRole(ctx context.Context) error {
 	return nil
 }
 
-// declare sends the user's text as the only thing that the extended protocol takes: one statement.
+// declare makes a cursor of the user's query and fetches its first rows.
 func (s *SQL) declare(ctx context.Context) error {
 	query := strings.TrimRight(strings.TrimSpace(s.params.Query), "; \t\r\n")
 	if query == "" {
 		return errors.New("the query is empty: give a SELECT that yields asset_id and display_name")
 	}
-	// The line break ends a comment that the query may close with.
+	// The line break ends a comment that may be the end of the query.
 	sql := "DECLARE relabel_source NO SCROLL CURSOR WITHOUT HOLD FOR " + query + "\n"
 	if res := s.conn.PgConn().ExecParams(ctx, sql, nil, nil, nil, nil).Read(); res.Err != nil {
 		return s.queryError(res.Err)
@@ -142,7 +140,7 @@ func (s *SQL) declare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.header, err = resolveHeader(0, names, mapped); err != nil {
+	if s.header, err = resolveHeader(names, mapped); err != nil {
 		return fmt.Errorf("the query's columns: %w", err)
 	}
 	s.first = rows
@@ -152,27 +150,25 @@ func (s *SQL) declare(ctx context.Context) error {
 	return nil
 }
 
-// fetch brings the next rows as text, NULL as the empty string.
+// fetch returns the next rows as text, with NULL as the empty string.
 func (s *SQL) fetch(ctx context.Context) (names []string, rows [][]string, err error) {
-	reader := s.conn.PgConn().ExecParams(ctx, fmt.Sprintf("FETCH FORWARD %d FROM relabel_source", sqlFetch), nil, nil, nil, nil)
-	for reader.NextRow() {
-		values := reader.Values()
-		row := make([]string, len(values))
-		for i, v := range values {
-			row[i] = string(v)
-		}
-		rows = append(rows, row)
+	res := s.conn.PgConn().ExecParams(ctx, fmt.Sprintf("FETCH FORWARD %d FROM relabel_source", sqlFetch), nil, nil, nil, nil).Read()
+	if res.Err != nil {
+		return nil, nil, s.queryError(res.Err)
 	}
-	for _, f := range reader.FieldDescriptions() {
+	for _, f := range res.FieldDescriptions {
 		names = append(names, f.Name)
 	}
-	if _, err := reader.Close(); err != nil {
-		return nil, nil, s.queryError(err)
+	rows = make([][]string, len(res.Rows))
+	for i, values := range res.Rows {
+		for _, value := range values {
+			rows[i] = append(rows[i], string(value))
+		}
 	}
 	return names, rows, nil
 }
 
-// queryError tells what PostgreSQL said, and what it means here.
+// queryError adds to PostgreSQL's message what it means here.
 func (s *SQL) queryError(err error) error {
 	var pgErr *pgconn.PgError
 	if !errors.As(err, &pgErr) {
@@ -192,8 +188,8 @@ func (s *SQL) queryError(err error) error {
 	return fmt.Errorf("the query failed: %s (%s)", text, pgErr.Code)
 }
 
-// Chunks yields the rows, validated, in the query's order; Row.Line is the row's number. It may be called once. An error
-// comes last: nothing of the query should be kept then.
+// Chunks yields the validated rows in the query's order. It can be used once. An error comes last; it means that nothing of
+// the query should be kept.
 func (s *SQL) Chunks(ctx context.Context) iter.Seq2[[]Row, error] {
 	return func(yield func([]Row, error) bool) {
 		rows := s.first
@@ -223,10 +219,10 @@ func (s *SQL) validate(records [][]string) []Row {
 	return rows
 }
 
-// Info tells the query's columns.
+// Info describes the query's columns.
 func (s *SQL) Info() Info { return s.header.info() }
 
-// Warning is what a person should know of the source; empty when there is nothing.
+// Warning is what a person should know about the source, or empty.
 func (s *SQL) Warning() string { return s.warn }
 
 // Close ends the transaction with its connection.

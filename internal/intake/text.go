@@ -7,11 +7,11 @@ import (
 	"unicode/utf8"
 )
 
-// shownRunes is how much of a cell a message shows: enough to know it again, and short enough for one line.
+// shownRunes is how much of a cell a message shows: enough to recognise it, and short enough for one line.
 const shownRunes = 60
 
-// Clean cuts a text for a message or a terminal and makes what cannot be seen visible: control characters, line breaks and
-// text direction overrides become escapes, bytes that are not UTF-8 the replacement character.
+// Clean makes a text fit for a message or a terminal. It cuts the text, and makes visible what cannot be seen: control
+// characters, line breaks and text direction overrides become escapes, bytes that are not UTF-8 the replacement character.
 func Clean(text string) string {
 	var b strings.Builder
 	shown := 0
@@ -33,19 +33,8 @@ func Clean(text string) string {
 // quote is Clean between double quotes.
 func quote(text string) string { return `"` + Clean(text) + `"` }
 
-// storable makes a refused cell fit for a text column of PostgreSQL: valid UTF-8 without NUL, at most limit bytes.
-func storable(text string, limit int) string {
-	if len(text) > limit {
-		for limit > 0 && !utf8.RuneStart(text[limit]) {
-			limit--
-		}
-		text = text[:limit]
-	}
-	text = strings.ToValidUTF8(text, "\ufffd")
-	return strings.ReplaceAll(text, "\x00", "\ufffd")
-}
-
-// trim cuts the white space around a cell, and the invisible characters that copying from web pages leaves there.
+// trim cuts the white space around a cell, and the invisible characters that copying from web pages leaves there. Its
+// first line is a short cut for nearly every cell.
 func trim(text string) string {
 	if text == "" || text[0] > ' ' && text[0] < 0x7f && text[len(text)-1] > ' ' && text[len(text)-1] < 0x7f {
 		return text
@@ -55,13 +44,13 @@ func trim(text string) string {
 	})
 }
 
-// isOverride tells the characters that turn the direction of the text after them (U+202A to E, U+2066 to 9): a name with
-// one reads differently from what it is, "gpj.exe" for one.
+// isOverride reports the characters that turn the direction of the text after them (U+202A to E, U+2066 to 9). They can
+// make "gpj.exe" look like "exe.jpg".
 func isOverride(r rune) bool {
 	return r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
 }
 
-// plain reports whether a text is printable ASCII only. Nearly all are, and then need no look at their runes.
+// plain reports whether a text is printable ASCII only. Nearly all are, and their runes need no check.
 func plain(text string) bool {
 	for i := range len(text) {
 		if text[i] < ' ' || text[i] > '~' {
@@ -76,11 +65,8 @@ func invalidUTF8(text string) int {
 	if utf8.ValidString(text) {
 		return -1
 	}
-	for i, r := range text {
-		if r != utf8.RuneError {
-			continue
-		}
-		if _, size := utf8.DecodeRuneInString(text[i:]); size == 1 {
+	for i := range text {
+		if r, size := utf8.DecodeRuneInString(text[i:]); r == utf8.RuneError && size == 1 {
 			return i
 		}
 	}

@@ -1,15 +1,17 @@
 package intake
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 const (
-	// maxName is far above any file name (255 characters at most on every file system), and there to stop a column that
-	// swallowed another. The API documents no limit; a name it finds too long is its to refuse.
+	// maxName is far above any file name (at most 255 characters on every file system). It stops a column that swallowed
+	// another one. The API documents no limit; a name that it finds too long is for the API to refuse.
 	maxName = 4 << 10
 	// maxAltText is the same for descriptions, which may be paragraphs.
 	maxAltText = 16 << 10
@@ -17,37 +19,62 @@ const (
 	idDigits = 24
 )
 
-// cells are a row's cells by column; NULL and a missing column are the empty string.
+// cells are a row's cells by column. NULL and a missing column are the empty string.
 type cells [numColumns]string
 
 func (c *cells) setNothing() bool {
 	return trim(c[colDisplayName]) == "" && trim(c[colAltText]) == ""
 }
 
-// validator turns cells into rows, for every kind of source. It is for one goroutine.
+// validator turns cells into rows, for every kind of source. Each goroutine needs its own.
 type validator struct {
 	locales LocaleResolver
-	pulled  bool     // the file is what `relabel pull` wrote: its names are ones that assets have
-	texts   []string // holds what the rows' pointers point to: one allocation for a chunk, not one for a cell
+	pulled  bool     // `relabel pull` wrote the file, so its names are names that assets have
+	texts   []string // what the rows' pointers point to: one allocation for a chunk, not one for a cell
 }
 
-// fill validates the cells into row. A row that is refused already (its cells may be shifted) is only made storable.
+// fill validates the cells into row. A row that is already refused may have shifted cells, so it is only made storable.
 func (v *validator) fill(row *Row, c *cells) {
 	if !row.Refused() {
 		v.assetID(row, c[colAssetID])
 		v.locale(row, c[colLocaleID], c[colLocale])
-		v.setsSomething(row, c)
+		if c.setNothing() {
+			row.refuse(colNone, c[colAssetID], "the row sets nothing: give display_name or alt_text")
+		}
 		v.text(row, colDisplayName, c[colDisplayName])
 		v.text(row, colAltText, c[colAltText])
 		v.text(row, colExpectedName, c[colExpectedName])
 	}
 	if row.Refused() {
-		v.keep(row, c)
-		return
+		makeStorable(row, c)
 	}
 	row.DisplayName = v.value(c[colDisplayName])
 	row.AltText = v.value(c[colAltText])
 	row.ExpectedName = v.value(c[colExpectedName])
+}
+
+// makeStorable keeps what the source said, for the report on a refused row.
+func makeStorable(row *Row, c *cells) {
+	locale := c[colLocaleID]
+	if trim(locale) == "" {
+		locale = c[colLocale]
+	}
+	row.AssetID = storable(trim(c[colAssetID]), 4*shownRunes)
+	row.LocaleID = storable(trim(locale), 4*shownRunes)
+	c[colDisplayName] = storable(c[colDisplayName], maxName)
+	c[colAltText] = storable(c[colAltText], maxAltText)
+	c[colExpectedName] = storable(c[colExpectedName], maxName)
+}
+
+// storable makes a text fit for a text column of PostgreSQL: valid UTF-8 without NUL, at most limit bytes.
+func storable(text string, limit int) string {
+	if len(text) > limit {
+		for limit > 0 && !utf8.RuneStart(text[limit]) {
+			limit--
+		}
+		text = text[:limit]
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\ufffd"), "\x00", "\ufffd")
 }
 
 // value is nil for a blank cell, else the cell byte for byte.
@@ -55,72 +82,53 @@ func (v *validator) value(cell string) *string {
 	if trim(cell) == "" {
 		return nil
 	}
-	v.texts = append(v.texts, cell) // growing moves later texts only; pointers to earlier ones stay good
+	v.texts = append(v.texts, cell) // growing moves only later texts; pointers to earlier ones stay good
 	return &v.texts[len(v.texts)-1]
-}
-
-// keep stores what a refused row said.
-func (v *validator) keep(row *Row, c *cells) {
-	row.AssetID = storable(trim(c[colAssetID]), 4*shownRunes)
-	if row.LocaleID = c[colLocaleID]; trim(row.LocaleID) == "" {
-		row.LocaleID = c[colLocale]
-	}
-	row.LocaleID = storable(trim(row.LocaleID), 4*shownRunes)
-	row.DisplayName = v.value(storable(c[colDisplayName], maxName))
-	row.AltText = v.value(storable(c[colAltText], maxAltText))
-	row.ExpectedName = v.value(storable(c[colExpectedName], maxName))
 }
 
 func (v *validator) assetID(row *Row, cell string) {
 	id := trim(cell)
-	if lower, ok := objectID(id); ok {
-		row.AssetID = lower
+	lower, ok := objectID(id)
+	if row.AssetID = lower; ok {
 		return
 	}
-	row.refuse(colAssetID, cell, assetIDMessage(id))
-}
-
-func assetIDMessage(id string) string {
+	message := "an asset id has 24 hexadecimal digits, nothing but 0-9 and a-f"
 	switch {
 	case id == "":
-		return "no asset id: give the asset's id, 24 hexadecimal digits"
+		message = "no asset id: give the asset's id, 24 hexadecimal digits"
 	case looksLikeNumber(id):
-		return "a spreadsheet made a number of the asset id: format the column as text and paste the ids again"
+		message = "a spreadsheet made a number of the asset id: format the column as text and paste the ids again"
 	case len(id) != idDigits:
-		return fmt.Sprintf("an asset id has 24 hexadecimal digits (0-9, a-f), this has %d characters", len([]rune(id)))
+		message = fmt.Sprintf("an asset id has 24 hexadecimal digits (0-9, a-f), this has %d characters", utf8.RuneCountInString(id))
 	}
-	return "an asset id has 24 hexadecimal digits, nothing but 0-9 and a-f"
+	row.refuse(colAssetID, cell, message)
 }
 
-// looksLikeNumber tells 6.17E+23, which is what a spreadsheet shows for an id of digits with an e among them.
+// looksLikeNumber recognises 6.17E+23, as which a spreadsheet shows an id of digits with an e among them.
 func looksLikeNumber(id string) bool {
 	return len(id) < idDigits && strings.ContainsAny(id, "eE") && strings.Contains(id, "+") &&
 		strings.Trim(id, "0123456789.,eE+") == ""
 }
 
-// objectID checks for 24 hex digits. Upper case is lowered: it is the same id, and as another target the order of
-// two names for it could not be kept.
+// objectID checks for 24 hexadecimal digits and lowers them. In upper case it is the same id, and must not become another
+// target: two names for one asset would then lose their order.
 func objectID(id string) (lower string, ok bool) {
 	if len(id) != idDigits {
 		return "", false
 	}
-	upper := false
-	for i := range len(id) {
-		switch c := id[i]; {
-		case c >= '0' && c <= '9', c >= 'a' && c <= 'f':
-		case c >= 'A' && c <= 'F':
-			upper = true
-		default:
-			return "", false
-		}
+	var decoded [idDigits / 2]byte
+	if _, err := hex.Decode(decoded[:], []byte(id)); err != nil {
+		return "", false
 	}
-	if upper {
-		id = strings.ToLower(id)
-	}
-	return id, true
+	return strings.ToLower(id), true
 }
 
-// locale reads locale_id and locale. Both may be given as long as they mean the same.
+func isID(text string) bool {
+	_, ok := objectID(text)
+	return ok
+}
+
+// locale reads locale_id and locale. Both may be given if they mean the same.
 func (v *validator) locale(row *Row, id, tag string) {
 	if id == "" && tag == "" {
 		return
@@ -158,12 +166,6 @@ func (v *validator) resolve(row *Row, col column, cell string) (string, bool) {
 	return id, err == nil
 }
 
-func (v *validator) setsSomething(row *Row, c *cells) {
-	if c.setNothing() {
-		row.refuse(colNone, c[colAssetID], "the row sets nothing: give display_name or alt_text")
-	}
-}
-
 // text checks a name or an alt text.
 func (v *validator) text(row *Row, col column, cell string) {
 	limit := maxName
@@ -177,15 +179,15 @@ func (v *validator) text(row *Row, col column, cell string) {
 	if !plain(cell) {
 		v.runes(row, col, cell)
 	}
-	if cell != "" && (cell[0] <= ' ' || cell[0] > '~' || cell[len(cell)-1] <= ' ' || cell[len(cell)-1] > '~') {
-		v.spaces(row, col, cell)
+	if col != colExpectedName {
+		warnOfSpaces(row, col, cell)
 	}
 }
 
-// spaces flags what cannot be seen around a text, which is sent as it is.
-func (v *validator) spaces(row *Row, col column, cell string) {
+// warnOfSpaces is for what cannot be seen around a text and is sent with it.
+func warnOfSpaces(row *Row, col column, cell string) {
 	switch trimmed := trim(cell); {
-	case col == colExpectedName || trimmed == cell:
+	case trimmed == cell:
 	case trimmed == "":
 		row.warn(col, cell, "only spaces: taken as blank, so this is left alone")
 	default:
@@ -193,8 +195,8 @@ func (v *validator) spaces(row *Row, col column, cell string) {
 	}
 }
 
-// runes looks at a text that is not plain ASCII. An expected name is compared, not sent: it may hold whatever the present
-// name holds, except for NUL, which no database column takes.
+// runes looks at a text that is not plain ASCII. An expected name is compared and not sent, so it may be whatever a name
+// can be, except for NUL, which no database column takes.
 func (v *validator) runes(row *Row, col column, cell string) {
 	var warned, damaged bool
 	at := 0
@@ -206,7 +208,7 @@ func (v *validator) runes(row *Row, col column, cell string) {
 			row.refuse(col, cell, fmt.Sprintf("character %d is NUL: delete it, or save the file again as \"CSV UTF-8\"", at))
 			return
 		case col == colExpectedName:
-		case unicode.IsControl(r) && !(col == colAltText && (r == '\n' || r == '\r' || r == '\t')):
+		case unicode.IsControl(r) && (col != colAltText || !strings.ContainsRune("\n\r\t", r)):
 			if v.pulled {
 				row.warn(col, cell, controlMessage(r, at))
 			} else {
