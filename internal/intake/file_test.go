@@ -55,6 +55,7 @@ func TestFileErrors(t *testing.T) {
 		"duplicate note": {"asset_id,display_name,Note,note\n", "columns 3 and 4 of the header"},
 		"nameless":       {"asset_id,display_name,\n", "f.csv: column 3 of the header has no name: name it, or delete the column"},
 		"header quote":   {"asset_id,display \"name\"\n" + row, "f.csv: line 1: there is a quote inside a cell of the header"},
+		"sep, quote":     {"sep=;\nasset_id;display_name;a,\"b\n", "f.csv: line 2: there is a quote inside a cell of the header"},
 		"header open":    {"asset_id,\"display_name\n" + row, "f.csv: line 1: a quote opened here is never closed"},
 		"header latin1":  {"asset_id,display_name,\xe9\n" + row, "f.csv: byte 23 of line 1 (byte 23 of the file) is 0xE9, which is not UTF-8"},
 		"UTF-16 no BOM":  {"a\x00s\x00\n\x00", "f.csv: the header holds NUL bytes, as UTF-16 without a byte order mark does"},

@@ -169,6 +169,7 @@ func TestLayouts(t *testing.T) {
 		"quoted":         `"asset_id","display_name"` + "\n\"" + id1 + "\",\"a\"\n\"" + id2 + "\",\"b\"",
 		"quoted, CR":     `"asset_id";"display_name"` + "\r\"" + id1 + "\";\"a\"\r\"" + id2 + "\";\"b\"\r",
 		"sep line":       "sep=;\r\n" + strings.ReplaceAll(unix, ",", ";"),
+		"sep, blank":     "sep=;\n\n" + strings.ReplaceAll(unix, ",", ";"),
 		"quoted sep":     "\"sep=|\"\n" + strings.ReplaceAll(unix, ",", "|"),
 		"blank last":     unix + "\n\n\r\n \n,\n",
 		"other columns":  "note;display_name;Asset_ID;x,y\n;a;" + id1 + ";\nb,c,d;b;" + id2 + ";\n",

@@ -64,6 +64,7 @@ func declaredSeparator(r *records) (string, error) {
 		return separators, err
 	}
 	r.advance(rec)
+	r.sep = line[4]
 	return line[4:], skipBlank(r)
 }
 

@@ -152,18 +152,19 @@ func (s *SQL) declare(ctx context.Context) error {
 
 // fetch returns the next rows as text, with NULL as the empty string.
 func (s *SQL) fetch(ctx context.Context) (names []string, rows [][]string, err error) {
-	res := s.conn.PgConn().ExecParams(ctx, fmt.Sprintf("FETCH FORWARD %d FROM relabel_source", sqlFetch), nil, nil, nil, nil).Read()
-	if res.Err != nil {
-		return nil, nil, s.queryError(res.Err)
+	reader := s.conn.PgConn().ExecParams(ctx, fmt.Sprintf("FETCH FORWARD %d FROM relabel_source", sqlFetch), nil, nil, nil, nil)
+	for reader.NextRow() {
+		var row []string
+		for _, value := range reader.Values() {
+			row = append(row, string(value))
+		}
+		rows = append(rows, row)
 	}
-	for _, f := range res.FieldDescriptions {
+	for _, f := range reader.FieldDescriptions() { // also there if there are no rows
 		names = append(names, f.Name)
 	}
-	rows = make([][]string, len(res.Rows))
-	for i, values := range res.Rows {
-		for _, value := range values {
-			rows[i] = append(rows[i], string(value))
-		}
+	if _, err := reader.Close(); err != nil {
+		return nil, nil, s.queryError(err)
 	}
 	return names, rows, nil
 }
