@@ -7,12 +7,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -76,8 +76,8 @@ func build() (string, error) {
 	return path, nil
 }
 
-// pgServer is a PostgreSQL for these tests only, so it may be restarted. It listens on
-// TCP, so that a proxy can be used.
+// pgServer is a PostgreSQL of our own. It is reachable over TCP, so that a proxy
+// can be put before it, and tests may restart it.
 type pgServer struct {
 	cfg embedpg.Config
 	url string // over TCP
@@ -141,41 +141,54 @@ func stopServer() {
 }
 
 func newServer(stateDir string) (*pgServer, error) {
-	port, err := freePort()
-	if err != nil {
-		return nil, err
-	}
 	s := &pgServer{cfg: embedpg.Config{
-		StateDir: stateDir, Port: port,
+		StateDir: stateDir,
 		Settings: map[string]string{"fsync": "off", "max_connections": "600", "shared_buffers": "64MB"},
 	}}
 	if err := s.start(); err != nil {
 		return nil, err
 	}
-	s.url, err = overTCP(s.open.URL(), port)
+	var err error
+	s.url, err = overTCP(s.open.URL())
 	return s, err
 }
 
-// overTCP replaces the Unix socket in a URL by a TCP port.
-func overTCP(socketURL string, port int) (string, error) {
+// overTCP returns a URL over TCP for the server, which itself has a Unix socket
+// only. It forwards connections as long as this process runs.
+func overTCP(socketURL string) (string, error) {
 	u, err := url.Parse(socketURL)
 	if err != nil {
 		return "", fmt.Errorf("error reading the server's URL: %w", err)
 	}
-	u.Host = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("error listening for the server: %w", err)
+	}
+	go forward(l, filepath.Join(u.Query().Get("host"), ".s.PGSQL."+u.Query().Get("port")))
+	u.Host = l.Addr().String()
 	u.RawQuery = "sslmode=disable"
 	return u.String(), nil
 }
 
-// freePort finds a free port. If another process takes it before the server does, the
-// server fails to start and the test fails.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("error finding a free port: %w", err)
+func forward(l net.Listener, socket string) {
+	for {
+		client, err := l.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial("unix", socket)
+		if err != nil {
+			_ = client.Close() // the server is down
+			continue
+		}
+		go copyAndClose(client, server)
+		go copyAndClose(server, client)
 	}
-	defer l.Close() //nolint:errcheck // nobody has connected
-	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+func copyAndClose(to, from net.Conn) {
+	_, _ = io.Copy(to, from) // however it ends, the other side is to know
+	_, _ = to.Close(), from.Close()
 }
 
 // start starts the server, also after a crash.

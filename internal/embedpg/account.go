@@ -20,11 +20,11 @@ import (
 type account struct {
 	name     string
 	uid, gid int
-	switched bool // whether that is somebody else than us: only when we are root
+	switched bool // to another user than ours, because we are root
 }
 
-// chooseAccount is ourselves for an ordinary user. For root it is the owner of the data folder when there is one,
-// so that an account made later doesn't lock the server out of its data, else the first account of the list.
+// chooseAccount returns the current user, unless that is root. For root it returns the owner of the data folder, so that
+// an account made later does not lock the server out of its data. Without data it returns the first account of a list.
 func chooseAccount(dataDir string, log *slog.Logger) (account, error) {
 	if uid := os.Geteuid(); uid != 0 {
 		return account{name: accountName(uid), uid: uid, gid: os.Getegid()}, nil
@@ -65,36 +65,36 @@ func accountName(uid int) string {
 	return "uid " + strconv.Itoa(uid)
 }
 
-// own gives a file or folder to the account. Symlinks are not followed.
-func (a account) own(path string) error {
+// chown makes the account the owner of a file or folder. Symlinks are not followed.
+func (a account) chown(path string) error {
 	if !a.switched {
 		return nil
 	}
 	return os.Lchown(path, a.uid, a.gid)
 }
 
-// command is a process of the account: without our environment (tokens live there), without our terminal and
-// process group (Ctrl-C is for relabel, not for the database), without our groups.
+// command prepares a process of the account. It gets nothing of ours: not the environment, which holds tokens; not the
+// terminal and process group, since Ctrl-C is for relabel and not for the database; not the groups.
 func (a account) command(ctx context.Context, dir, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
 	cmd.Env = serverEnv()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if a.switched {
-		// No Groups and NoSetGroups left false: the child's supplementary groups are cleared.
+		// With Groups empty and NoSetGroups false, the child has no supplementary groups.
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid)}
 	}
 	return cmd
 }
 
-// serverEnv is the whole environment of the server's processes: the same everywhere, so that messages, sort orders
-// and times don't depend on who started it.
+// serverEnv is the whole environment of the server's processes. It is the same everywhere, so that messages, sort orders
+// and times don't depend on who started the server.
 func serverEnv() []string {
 	return []string{"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL=C", "LANG=C", "TZ=UTC"}
 }
 
-// reach checks that the account can enter a folder: every folder on the way needs its execute bit.
-func (a account) reach(dir string) error {
+// checkReach checks that the account can enter a folder: it needs the execute bit of every folder on the way.
+func (a account) checkReach(dir string) error {
 	if !a.switched {
 		return nil
 	}

@@ -179,9 +179,9 @@ func TestReach(t *testing.T) {
 	other := account{name: "other", uid: stranger, gid: stranger, switched: true}
 	for mode, ok := range map[os.FileMode]bool{0o755: true, 0o711: true, 0o750: false, 0o700: false} {
 		require.NoError(t, os.Chmod(dir, mode))
-		require.Equal(t, ok, other.reach(dir) == nil, "%o", mode)
+		require.Equal(t, ok, other.checkReach(dir) == nil, "%o", mode)
 	}
 	require.NoError(t, os.Chmod(dir, 0o700))
-	require.NoError(t, account{uid: stranger}.reach(dir), "not switched: nothing to check")
-	require.Error(t, other.reach(filepath.Join(dir, "missing")))
+	require.NoError(t, account{uid: stranger}.checkReach(dir), "not switched: nothing to check")
+	require.Error(t, other.checkReach(filepath.Join(dir, "missing")))
 }

@@ -19,8 +19,8 @@ import (
 // minMajor is the oldest server relabel is tested on.
 const minMajor = 15
 
-// probeTimeout bounds "postgres --version" (10 ms): a wrapper script that hangs must not hang us.
-const probeTimeout = 10 * time.Second
+// versionTimeout limits "postgres --version", which takes 10 ms: a wrapper script that hangs must not stop us.
+const versionTimeout = 10 * time.Second
 
 // binaries is a folder of server programs.
 type binaries struct {
@@ -30,7 +30,7 @@ type binaries struct {
 	minor   int
 }
 
-// serverPrograms must all lie in one folder. pg_ctl isn't run, but a folder without it is no server installation.
+// serverPrograms must all be in one folder. We don't run pg_ctl, but a folder without it is no server installation.
 func serverPrograms() []string { return []string{"postgres", "initdb", "pg_ctl"} }
 
 func defaultSearch() *search {
@@ -51,25 +51,15 @@ type finder struct {
 	search
 	cache   string
 	account account
-	skipped []string // why a folder that looked right was passed over
+	skipped []string // why a folder that looked right was not used
 }
 
-// stage is one place to look in.
-type stage struct {
-	dirs   func(context.Context) []string
-	newest bool // whether the newest version comes first; PATH has its own order
-}
-
-func (f *finder) stages() []stage {
-	return []stage{{dirs: f.onPath}, {dirs: f.installed, newest: true}, {dirs: f.byConfig}, {dirs: f.cached, newest: true}}
-}
-
-// find gives the first binaries in search order, of the wanted major version if that isn't 0. When there are none,
-// others lists the versions that there are.
+// find returns the first binaries in search order, of the wanted major version unless that is 0. If there are none,
+// others lists the binaries of other versions. In PATH the order counts; elsewhere the newest version comes first.
 func (f *finder) find(ctx context.Context, wanted int) (found binaries, others []binaries, err error) {
-	for _, s := range f.stages() {
-		all := f.probeAll(ctx, s.dirs(ctx))
-		if s.newest {
+	for i, dirs := range []func(context.Context) []string{f.onPath, f.installed, f.byConfig, f.cached} {
+		all := f.probeAll(ctx, dirs(ctx))
+		if i > 0 {
 			slices.SortStableFunc(all, newestFirst)
 		}
 		for _, b := range all {
@@ -125,7 +115,7 @@ func (f *finder) cached(context.Context) []string {
 	return matches
 }
 
-// probeAll keeps the folders that work.
+// probeAll returns the folders whose programs work.
 func (f *finder) probeAll(ctx context.Context, dirs []string) []binaries {
 	var all []binaries
 	for _, dir := range dirs {
@@ -144,13 +134,13 @@ func (f *finder) probeAll(ctx context.Context, dirs []string) []binaries {
 }
 
 func (f *finder) skip(reason string) {
-	if !slices.Contains(f.skipped, reason) { // PATH and an install folder often lead to the same place
+	if !slices.Contains(f.skipped, reason) { // PATH and an install folder are often the same place
 		f.skipped = append(f.skipped, reason)
 	}
 }
 
 func (f *finder) probe(ctx context.Context, dir string) (binaries, error) {
-	if err := f.account.reach(dir); err != nil {
+	if err := f.account.checkReach(dir); err != nil {
 		return binaries{}, err
 	}
 	out, err := f.output(ctx, filepath.Join(dir, "postgres"), "--version")
@@ -165,9 +155,9 @@ func (f *finder) probe(ctx context.Context, dir string) (binaries, error) {
 	return b, err
 }
 
-// output runs a program as the server's account and gives what it printed.
+// output runs a program as the server's account and returns what it printed.
 func (f *finder) output(ctx context.Context, name string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
 	out, err := f.account.command(ctx, "/", name, args...).Output()
 	if err != nil {
@@ -176,7 +166,7 @@ func (f *finder) output(ctx context.Context, name string, args ...string) (strin
 	return strings.TrimSpace(string(out)), nil
 }
 
-// versionLine takes "postgres (PostgreSQL) 15.13 (Debian 15.13-1)" and "postgres (PostgreSQL) 18beta1".
+// versionLine matches "postgres (PostgreSQL) 15.13 (Debian 15.13-1)" and "postgres (PostgreSQL) 18beta1".
 var versionLine = regexp.MustCompile(`\(PostgreSQL\) ((\d+)(?:\.(\d+))?[\w.]*)`)
 
 func parseVersion(line string) (binaries, error) {

@@ -40,7 +40,7 @@ func TestForeignProcessInPidFile(t *testing.T) {
 	file := filepath.Join(s.in.data(s.major), "postmaster.pid")
 	text := fmt.Sprintf("%d\n%s\n1700000000\n5432\n%s\n\n\nready   \n", cmd.Process.Pid, s.in.data(s.major), filepath.Join(dir, "run"))
 	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-	require.NoError(t, s.in.account.own(file))
+	require.NoError(t, s.in.account.chown(file))
 
 	_, err := Open(t.Context(), fastConfig(dir))
 	require.ErrorContains(t, err, fmt.Sprintf("Is another postmaster (PID %d) running", cmd.Process.Pid))

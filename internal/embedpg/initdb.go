@@ -17,12 +17,12 @@ import (
 )
 
 const (
-	role     = "relabel"  // the data folder's one role, its superuser
-	database = "postgres" // always there; a second database would only cost a copy of the first
+	role     = "relabel"  // the only role of the data folder, a superuser
+	database = "postgres" // always there; another database would only cost a copy of it
 )
 
-// initdbPatience is how long an interrupted initdb may take to end before it is killed.
-const initdbPatience = 5 * time.Second
+// initdbKillDelay is how long an interrupted initdb may take to end before it is killed.
+const initdbKillDelay = 5 * time.Second
 
 // majors lists the major versions that have a data folder, newest first.
 func (l layout) majors() ([]int, error) {
@@ -46,8 +46,8 @@ func (l layout) majors() ([]int, error) {
 	return majors, nil
 }
 
-// checkVersion compares a data folder's name with what PostgreSQL wrote into it. Our own are renamed into place when
-// complete, so a difference is the work of other hands, and nothing to build on.
+// checkVersion compares a data folder's name with what PostgreSQL wrote into it. We rename a folder into place when it is
+// complete, so if they differ somebody else changed it, and we don't use it.
 func (l layout) checkVersion(major int) error {
 	written, err := os.ReadFile(filepath.Join(l.data(major), "PG_VERSION"))
 	if err != nil {
@@ -63,17 +63,17 @@ func globEscape(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
-// initialise makes a data folder. It is made under a temporary name and renamed together with its password, so a
-// data folder by its proper name is always a whole one. The caller holds the control lock.
+// initialise makes a data folder. It is made under a temporary name and then renamed together with its password, so a
+// data folder with its proper name is always complete. The caller holds the control lock.
 func (in *instance) initialise(ctx context.Context, bin binaries) error {
 	in.log.Info("making the private PostgreSQL's data folder", "path", in.data(bin.major), "version", bin.version)
-	sweep(filepath.Join(globEscape(string(in.layout)), "init-*"), 0)
+	removeLeftovers(filepath.Join(globEscape(string(in.layout)), "init-*"), 0)
 	tmp, err := os.MkdirTemp(string(in.layout), "init-")
 	if err != nil {
 		return fmt.Errorf("error making data folder: %w", err)
 	}
 	defer discard(tmp)
-	if err := in.fill(ctx, bin, tmp); err != nil {
+	if err := in.populate(ctx, bin, tmp); err != nil {
 		return err
 	}
 	if err := moveSynced(tmp, in.home(bin.major)); err != nil {
@@ -82,16 +82,16 @@ func (in *instance) initialise(ctx context.Context, bin binaries) error {
 	return nil
 }
 
-// fill makes data and password in an empty folder. The account reads the password file while initdb runs, which
-// for root means owning it for that time.
-func (in *instance) fill(ctx context.Context, bin binaries, tmp string) error {
+// populate makes data and password in an empty folder. The server's account must read the password file while initdb
+// runs, so if we are root it owns the file for that time.
+func (in *instance) populate(ctx context.Context, bin binaries, tmp string) error {
 	data, password := filepath.Join(tmp, "data"), filepath.Join(tmp, "password")
 	err := cmp.Or(
 		os.Chmod(tmp, folderMode()),
 		os.Mkdir(data, 0o700),
 		writeSynced(password, rand.Text()), // 130 random bits
-		in.account.own(data),
-		in.account.own(password),
+		in.account.chown(data),
+		in.account.chown(password),
 	)
 	if err != nil {
 		return fmt.Errorf("error making data folder: %w", err)
@@ -111,14 +111,14 @@ func (in *instance) initdb(ctx context.Context, bin binaries, data, password str
 		"--encoding=UTF8", "--locale=C", // sorted and compared the same on every machine
 		"--data-checksums", "--no-instructions",
 	}
-	// initdb syncs what it wrote: nothing else ever would, and a power cut weeks later could then cost the
-	// catalogs. It is most of the first start's time (0.9 of 1.5 s), so whoever gives up fsync is spared it.
+	// initdb syncs what it wrote. Nothing else would, and a power cut weeks later could destroy the catalogs. It takes
+	// most of the first start (0.9 of 1.5 s), so without fsync it is skipped.
 	if in.cfg.Settings["fsync"] == "off" {
 		args = append(args, "--no-sync")
 	}
 	cmd := in.account.command(ctx, string(in.layout), filepath.Join(bin.dir, "initdb"), args...)
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) } // its children too
-	cmd.WaitDelay = initdbPatience
+	cmd.WaitDelay = initdbKillDelay
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
 		return fmt.Errorf("stopped while making the data folder: %w", context.Cause(ctx))
@@ -129,8 +129,8 @@ func (in *instance) initdb(ctx context.Context, bin binaries, data, password str
 	return nil
 }
 
-// initdbHint is for the one failure that is common and says nothing of its remedy: a container that runs as a
-// number, as with docker run --user.
+// initdbHint adds the remedy for the only common failure whose message names none: a container that runs as a number, as
+// with docker run --user.
 func initdbHint(out string) string {
 	if strings.Contains(out, "could not look up effective user ID") {
 		return ": give this user an entry in /etc/passwd, or set DATABASE_URL to a database"
@@ -147,7 +147,7 @@ func writeSynced(path, text string) error {
 	return cmp.Or(err, f.Sync(), f.Close())
 }
 
-// moveSynced renames a folder, and makes its own names and then the rename durable.
+// moveSynced renames a folder. It makes the names inside durable first, and then the new name.
 func moveSynced(from, to string) error {
 	if err := syncDir(from); err != nil {
 		return err

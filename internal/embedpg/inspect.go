@@ -10,7 +10,7 @@ import (
 	"os"
 )
 
-// Inspect says how the private PostgreSQL is, and changes nothing: it starts, makes and fetches nothing.
+// Inspect reports on the private PostgreSQL. It starts, makes and downloads nothing.
 func Inspect(ctx context.Context, cfg Config) (Status, error) {
 	l, err := resolve(cfg.StateDir)
 	fresh := errors.Is(err, fs.ErrNotExist)
@@ -56,9 +56,9 @@ func (in *instance) inspectServer(ctx context.Context, st *Status) {
 		st.Problem = err.Error()
 	}
 	switch h {
-	case down:
+	case stopped:
 		return
-	case mute:
+	case unresponsive:
 		st.Problem = fmt.Sprintf("process %d holds the data folder and doesn't answer: it is starting, stopping, or not a server", r.pid)
 		return
 	case busy:
@@ -68,7 +68,7 @@ func (in *instance) inspectServer(ctx context.Context, st *Status) {
 	st.Port, st.TCP, st.SocketDir = r.port, r.listen != "", r.socketDir
 }
 
-// inspectBinaries names the binaries, and what stands in the way of a start.
+// inspectBinaries finds the programs, and what would prevent a start.
 func (in *instance) inspectBinaries(ctx context.Context, st *Status) {
 	if in.account.name == "" {
 		a, err := chooseAccount("", in.log)
@@ -92,7 +92,7 @@ func (in *instance) inspectBinaries(ctx context.Context, st *Status) {
 	}
 }
 
-// inUse reports whether a command uses the server, or is starting or stopping it. The locks are let go at once.
+// inUse reports whether a command uses the server, or is starting or stopping it. It releases the locks at once.
 func (in *instance) inUse() bool {
 	if _, err := os.Stat(in.control()); err != nil {
 		return false
@@ -102,6 +102,6 @@ func (in *instance) inUse() bool {
 		return err == nil
 	}
 	defer release(control)
-	free, err := unused(in.layout)
+	free, err := hasNoClients(in.layout)
 	return err == nil && !free
 }

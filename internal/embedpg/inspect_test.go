@@ -26,7 +26,7 @@ func TestInspect(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, alive(st.PID))
 	require.Equal(t, Status{
-		Running: true, InUse: true, Version: s.Version(), Major: bin.major, StateDir: dir, DataDir: s.in.data(bin.major),
+		Running: true, InUse: true, Version: s.version, Major: bin.major, StateDir: dir, DataDir: s.in.data(bin.major),
 		SocketDir: dir + "/run", BinDir: bin.dir, LogFile: s.in.layout.log(bin.major), PID: st.PID, Port: socketPort,
 	}, st)
 

@@ -5,7 +5,6 @@ package embedpg
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -28,7 +27,7 @@ func TestOpen(t *testing.T) {
 		require.Equal(t, want, query[string](t, s.URL(), "SHOW "+name), name)
 	}
 	require.Equal(t, "C", query[string](t, s.URL(), "SELECT datcollate FROM pg_database WHERE datname = current_database()"))
-	require.Equal(t, query[string](t, s.URL(), "SELECT split_part(version(), ' ', 2)"), s.Version())
+	require.Equal(t, query[string](t, s.URL(), "SELECT split_part(version(), ' ', 2)"), s.version)
 	require.NotContains(t, fmt.Sprintf("%v %+v", s, s), password(t, s))
 
 	execSQL(t, s.URL(), "CREATE TABLE kept (n int)")
@@ -75,37 +74,6 @@ func TestOpenFileModes(t *testing.T) {
 	require.NoError(t, err)
 	uid, _ := ownerOf(info)
 	require.Equal(t, os.Geteuid(), uid)
-}
-
-func TestOpenWithPort(t *testing.T) {
-	t.Parallel()
-	dir := stateDir(t)
-	cfg := fastConfig(dir)
-	cfg.Port = freePort(t)
-	s := open(t, cfg)
-	tcp := fmt.Sprintf("postgres://%s:%s@127.0.0.1:%d/postgres?sslmode=disable", role, password(t, s), cfg.Port)
-	require.Equal(t, 1, query[int](t, tcp, "SELECT 1"))
-	_, err := pgx.Connect(t.Context(), strings.Replace(tcp, password(t, s), "guess", 1))
-	require.ErrorContains(t, err, "28P01")
-
-	st, err := Inspect(t.Context(), cfg)
-	require.NoError(t, err)
-	require.True(t, st.TCP)
-	require.Equal(t, cfg.Port, st.Port)
-
-	joined := open(t, fastConfig(dir)) // asks for no port: any server will do
-	require.Equal(t, 1, query[int](t, joined.URL(), "SELECT 1"))
-	cfg.Port = freePort(t)
-	_, err = Open(t.Context(), cfg)
-	require.ErrorContains(t, err, fmt.Sprintf("already runs, without 127.0.0.1:%d", cfg.Port))
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 func TestOpenInOddPlaces(t *testing.T) {
@@ -157,7 +125,7 @@ func TestOpenRefusesSettings(t *testing.T) {
 		"odd name":          {Config{Settings: map[string]string{"work mem": "4MB"}}, "not a name"},
 		"option in a name":  {Config{Settings: map[string]string{"-D": "x"}}, "not a name"},
 		"our own":           {Config{Settings: map[string]string{"listen_addresses": "*"}}, "relabel's own"},
-		"port":              {Config{Port: 70000}, "65535"},
+		"port":              {Config{Settings: map[string]string{"port": "5433"}}, "relabel's own"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -3,7 +3,6 @@
 package embedpg
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -11,8 +10,8 @@ import (
 	"syscall"
 )
 
-// pidFile is what a server writes about itself into postmaster.pid. It is only ever read here: whether it is stale
-// and may be replaced is for PostgreSQL to judge.
+// pidFile is what a server writes about itself into postmaster.pid. This package only reads the file. PostgreSQL alone
+// decides whether it is stale and may be replaced.
 type pidFile struct {
 	pid       int
 	port      int
@@ -21,8 +20,8 @@ type pidFile struct {
 	ready     bool
 }
 
-// readPidFile gives ok=false when there is no file or it is not one a server wrote: a half-written file, or the
-// negative number of a single-user session.
+// readPidFile returns ok=false if there is no file or no server wrote it: a file is half written, or has the negative
+// number of a single-user session.
 func readPidFile(dataDir string) (p pidFile, ok bool) {
 	text, err := os.ReadFile(filepath.Join(dataDir, "postmaster.pid"))
 	if err != nil {
@@ -35,9 +34,9 @@ func readPidFile(dataDir string) (p pidFile, ok bool) {
 // shared memory key, state.
 func parsePidFile(text []byte) (p pidFile, ok bool) {
 	var lines [8]string
-	for i, line := range bytes.SplitN(text, []byte("\n"), len(lines)+1) {
+	for i, line := range strings.SplitN(string(text), "\n", len(lines)+1) {
 		if i < len(lines) {
-			lines[i] = strings.TrimSpace(string(line))
+			lines[i] = strings.TrimSpace(line)
 		}
 	}
 	pid, err := strconv.Atoi(lines[0])
@@ -48,8 +47,8 @@ func parsePidFile(text []byte) (p pidFile, ok bool) {
 	return pidFile{pid: pid, port: port, socketDir: lines[4], listen: lines[5], ready: lines[7] == "ready"}, true
 }
 
-// alive reports whether a process exists that could be our server. EPERM means somebody else's process with a
-// recycled number, for PostgreSQL as for us.
+// alive reports whether a process exists that could be our server. EPERM means another user's process with a reused
+// number, for PostgreSQL as for us.
 func alive(pid int) bool {
 	return syscall.Kill(pid, 0) == nil
 }

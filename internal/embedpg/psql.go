@@ -13,9 +13,9 @@ import (
 	"strings"
 )
 
-// Psql is the command that opens psql on the server, with the caller's terminal settings and none of its secrets.
-// How to connect goes through the environment, so that no password shows in the list of processes. The caller sets
-// the three streams and runs it.
+// Psql prepares a command that opens psql on the server, with the caller's terminal settings and none of its secrets. The
+// connection's parameters are in the environment, so the list of processes shows no password. The caller sets the three
+// streams and runs the command.
 func (s *Server) Psql(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	path, err := s.psqlPath(ctx)
 	if err != nil {
@@ -26,7 +26,7 @@ func (s *Server) Psql(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	return cmd, err
 }
 
-// psqlPath prefers the server's own psql; fetched binaries come without one.
+// psqlPath prefers the server's own psql. Downloaded programs include none.
 func (s *Server) psqlPath(ctx context.Context) (string, error) {
 	f := s.in.finder()
 	bin, _, err := f.find(ctx, s.major)
@@ -44,9 +44,9 @@ func (s *Server) psqlPath(ctx context.Context) (string, error) {
 	return "", errors.New("no psql on this machine: install the PostgreSQL client, or give the URL of relabel db url to another client")
 }
 
-// psqlNeeds are the variables psql gets, beside those that begin with LC_ or PSQL_: what a terminal program wants. A list
-// of what it must not get would miss a site's own token variable, whose name is the user's choice.
-func psqlNeeds() []string {
+// psqlVars are the variables that psql inherits, beside those that begin with LC_ or PSQL_: what a terminal program needs.
+// A list of what to leave out would miss a site's token, since the user chooses the name of its variable.
+func psqlVars() []string {
 	return []string{
 		"COLUMNS", "EDITOR", "HOME", "LANG", "LANGUAGE", "LESS", "LINES", "LOGNAME", "PAGER", "PATH", "SHELL", "TERM", "TMPDIR", "TZ",
 		"USER", "VISUAL",
@@ -56,11 +56,11 @@ func psqlNeeds() []string {
 func psqlEnv(environ []string, dsn string) ([]string, error) {
 	u, err := url.Parse(dsn)
 	if err != nil {
-		return nil, errors.New("error reading the private PostgreSQL's URL") // the parser's own words hold the password
+		return nil, errors.New("error reading the private PostgreSQL's URL") // the parser's error holds the password
 	}
 	env := slices.DeleteFunc(slices.Clone(environ), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
-		return !slices.Contains(psqlNeeds(), name) && !strings.HasPrefix(name, "LC_") && !strings.HasPrefix(name, "PSQL_")
+		return !slices.Contains(psqlVars(), name) && !strings.HasPrefix(name, "LC_") && !strings.HasPrefix(name, "PSQL_")
 	})
 	password, _ := u.User.Password()
 	return append(env,

@@ -11,17 +11,17 @@ import (
 )
 
 const (
-	// logMax is the size at which a start puts the log aside, keeping one old one: months of starts and stops.
+	// logMax is the size at which a start renames the log to .old: months of starts and stops.
 	logMax = 4 << 20
-	// tailMax is how much of the log's end is looked at after a failed start: some 100 lines.
+	// tailMax is how much of the log's end is read after a failed start: some 100 lines.
 	tailMax = 16 << 10
-	// tailLines and lineMax cut an error to what fits on a screen: PostgreSQL says what is wrong in its last words.
+	// tailLines and lineMax cut an error to what fits on a screen. PostgreSQL's last lines say what is wrong.
 	tailLines = 4
 	lineMax   = 600
 )
 
-// openLog opens the server's log for appending and says where this start begins in it. The folder is ours, not the
-// account's, so nobody can put a symlink in the log's place.
+// openLog opens the server's log for appending, and returns where this start begins in it. The folder is ours and not the
+// account's, so nobody can replace the log by a symlink.
 func openLog(path string) (f *os.File, start int64, err error) {
 	if err := mkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, 0, fmt.Errorf("error making log folder: %w", err)
@@ -42,7 +42,7 @@ func openLog(path string) (f *os.File, start int64, err error) {
 	return f, start, nil
 }
 
-// readLog gives the log's end, from start on. A log that can't be read explains nothing, so that is "".
+// readLog returns the log's end, at most from start on. It returns "" for a log that can't be read.
 func readLog(path string, start int64) string {
 	f, err := os.Open(path)
 	if err != nil {
@@ -56,7 +56,7 @@ func readLog(path string, start int64) string {
 	return string(text)
 }
 
-// lastLines gives the last lines of a program's output in one line.
+// lastLines joins the last lines of a program's output to one line.
 func lastLines(text string) string {
 	var lines []string
 	for line := range strings.Lines(text) {
@@ -65,12 +65,12 @@ func lastLines(text string) string {
 		}
 	}
 	if len(lines) == 0 {
-		return "it said nothing"
+		return "there was no output"
 	}
 	return oneLine(strings.Join(lines[max(0, len(lines)-tailLines):], "; "))
 }
 
-// oneLine turns all white space into single blanks and cuts from the front: the end is what matters.
+// oneLine turns all white space into single blanks. A long text loses its beginning, since the end is what matters.
 func oneLine(text string) string {
 	text = strings.Join(strings.Fields(text), " ")
 	if len(text) > lineMax {

@@ -228,22 +228,6 @@ func TestCloseWithContextOver(t *testing.T) {
 	require.Equal(t, 1, query[int](t, again.URL(), "SELECT 1"))
 }
 
-func TestJoin(t *testing.T) {
-	t.Parallel()
-	dir := stateDir(t)
-	_, err := Join(t.Context(), fastConfig(dir))
-	require.ErrorIs(t, err, ErrNotRunning)
-	require.NoDirExists(t, dir)
-	s := open(t, fastConfig(dir))
-	joined, err := Join(t.Context(), fastConfig(dir))
-	require.NoError(t, err)
-	closeServer(t, s)
-	require.Equal(t, 1, query[int](t, joined.URL(), "SELECT 1"), "a join keeps it running")
-	closeServer(t, joined)
-	_, err = Join(t.Context(), fastConfig(dir))
-	require.ErrorIs(t, err, ErrNotRunning)
-}
-
 // While somebody starts or stops the server, a command whose context ends stops waiting.
 func TestOpenWaitsForControlNoLongerThanItsContext(t *testing.T) {
 	t.Parallel()

@@ -14,29 +14,29 @@ import (
 	"syscall"
 )
 
-// maxSocketDir is the longest folder a socket fits into, in bytes: sun_path holds 104 on macOS and 108 on Linux,
-// less the closing NUL and "/.s.PGSQL.65535".
+// maxSocketDir is the longest path of a socket's folder, in bytes: sun_path has 104 on macOS and 108 on Linux, minus the
+// closing NUL and "/.s.PGSQL.65535".
 const maxSocketDir = 104 - 1 - 15
 
-// plainPath is what clients can take as a host: a comma would separate two hosts, and quoting differs among them.
+// plainPath matches what clients accept as a host. A comma would separate two hosts, and clients differ in quoting.
 var plainPath = regexp.MustCompile(`^/[A-Za-z0-9._/+@ -]*$`)
 
-// socketDir is the server's socket folder: run in the state folder, or when that path is too long for a socket or
-// too odd for clients, a short one keyed by the path. It depends on nothing but the state folder and the account,
-// so that every command arrives at the same one whatever its environment.
+// socketDir is the server's socket folder: run in the state folder. If that path is too long for a socket or too odd for
+// clients, it is a short one keyed by the path. It depends only on the state folder and the account, so that every command
+// uses the same one, whatever its environment.
 func socketDir(l layout, a account) string {
 	dir := filepath.Join(string(l), "run")
 	if len(dir) <= maxSocketDir && plainPath.MatchString(dir) {
 		return dir
 	}
 	sum := sha256.Sum256([]byte(l))
-	// 8 bytes tell the state folders of one machine apart with ease.
+	// 8 bytes are plenty to distinguish the state folders of one machine.
 	return fmt.Sprintf("/tmp/relabel-%d-%s", a.uid, hex.EncodeToString(sum[:8]))
 }
 
-// makeSocketDir makes the folder that only the account may enter (and root, whom no mode stops). Under /tmp someone
-// else may have made it first, so an existing one must be a real folder and the account's own; the sticky bit of
-// /tmp keeps it so. What is checked and changed is the opened folder, so a swap in between gains nothing.
+// makeSocketDir makes the folder that only the account may enter (and root, whom no mode stops). Under /tmp, someone
+// else may have made it first. So an existing one must be a real folder that belongs to the account, which the sticky
+// bit of /tmp then preserves. The opened folder is checked and changed, so replacing it in between has no effect.
 func makeSocketDir(dir string, a account) error {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("error making socket folder: %w", err)
@@ -50,7 +50,7 @@ func makeSocketDir(dir string, a account) error {
 	if err != nil {
 		return fmt.Errorf("error reading socket folder: %w", err)
 	}
-	// Ours, as root, when it is new, a start was killed before the next step, or the account changed.
+	// As root, the folder is ours if it is new, if a start was killed before the next step, or if the account changed.
 	if uid, _ := ownerOf(info); uid != a.uid && uid != os.Geteuid() {
 		return foreignSocketDir(dir, a, errors.New("it belongs to "+accountName(uid)))
 	}
@@ -60,7 +60,7 @@ func makeSocketDir(dir string, a account) error {
 		}
 	}
 	if err := f.Chmod(0o700); err != nil {
-		return fmt.Errorf("error closing socket folder to others: %w", err)
+		return fmt.Errorf("error making socket folder private: %w", err)
 	}
 	return nil
 }

@@ -15,46 +15,44 @@ import (
 )
 
 const (
-	// heldPatience is how long a data folder may be held by a process that answers nothing. A server that a killed
-	// command left starting opens its socket within a second, and one that is stopping goes on answering.
-	heldPatience = 5 * time.Second
-	// heldRetry is how often PostgreSQL is asked again whether the data folder is free: a try costs 30 ms.
+	// heldTimeout is how long an unresponsive process may hold a data folder. A server whose start a killed command left
+	// unfinished opens its socket within a second, and one that is stopping goes on answering.
+	heldTimeout = 5 * time.Second
+	// heldRetry is how often we try again whether the data folder is free: a try runs PostgreSQL and costs 30 ms.
 	heldRetry = 250 * time.Millisecond
-	// abortPatience is how long each way of ending an unfinished start may take before the next, rougher one.
-	abortPatience = 5 * time.Second
-	// slowNotice is when a long start or stop is explained: both take 0.2 s unless there is much to recover.
-	slowNotice = 5 * time.Second
+	// abortTimeout is how long each way of ending an unfinished start may take before the next, rougher one.
+	abortTimeout = 5 * time.Second
 )
 
-// start runs the server and waits until it takes connections. Where postmaster.pid speaks of another process,
-// PostgreSQL is the judge: it is run, replaces the file if it is stale, and refuses if it isn't.
-func (in *instance) start(ctx context.Context, bin binaries) (running, error) {
-	giveUp := time.Now().Add(heldPatience)
-	retry := time.NewTicker(heldRetry)
-	defer retry.Stop()
-	for {
-		r, h, err := in.probe(ctx, bin.major)
+// start runs the server and waits until it accepts connections. If postmaster.pid names another process, PostgreSQL
+// decides: it replaces the file if it is stale, and refuses to start if it is not.
+func (in *instance) start(ctx context.Context, bin binaries) (r running, err error) {
+	giveUp := time.Now().Add(heldTimeout)
+	w := wait{every: heldRetry, doing: "while starting the private PostgreSQL"}
+	err = w.until(ctx, func() (bool, error) {
+		var h health
+		r, h, err = in.probe(ctx, bin.major)
 		if err != nil || h == ready {
-			return r, err
+			return true, err
 		}
-		if h == busy { // an orphan that recovers or stops: it says so, and ends or gets ready by itself
-			giveUp = time.Now().Add(heldPatience)
-		} else if r, err = in.launch(ctx, bin); !isHeld(err) || time.Now().After(giveUp) {
-			return r, err
+		if h == busy { // it recovers or stops, and says so; it ends or becomes ready by itself
+			giveUp = time.Now().Add(heldTimeout)
+			return false, nil
 		}
-		select {
-		case <-ctx.Done():
-			return running{}, fmt.Errorf("stopped while starting the private PostgreSQL: %w", context.Cause(ctx))
-		case <-retry.C:
+		r, err = in.launch(ctx, bin)
+		if isHeld(err) && time.Now().Before(giveUp) {
+			return false, nil
 		}
-	}
+		return true, err
+	})
+	return r, err
 }
 
-// child is a server process that we started. It outlives us when other commands use it; while we live, the
-// goroutine in launch collects it, so that it never lingers as a zombie.
+// child is a server process that we started. It outlives us while other commands use it. While we live, the
+// goroutine in launch waits for it, so that it never becomes a zombie.
 type child struct {
 	cmd      *exec.Cmd
-	done     chan struct{}
+	ended    chan struct{}
 	logStart int64
 }
 
@@ -68,56 +66,54 @@ func (in *instance) launch(ctx context.Context, bin binaries) (running, error) {
 		return running{}, err
 	}
 	defer func() { _ = logFile.Close() }()
-	args := serverArgs(in.data(bin.major), serverSettings(in.cfg, socket))
+	args := serverArgs(in.data(bin.major), serverSettings(in.cfg.Settings, socket))
 	// Not our context: the server may outlive this command.
 	cmd := in.account.command(context.Background(), string(in.layout), filepath.Join(bin.dir, "postgres"), args...)
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	if err := cmd.Start(); err != nil {
 		return running{}, fmt.Errorf("error running PostgreSQL %s as account %s: %w", bin.version, in.account.name, err)
 	}
-	c := &child{cmd: cmd, done: make(chan struct{}), logStart: logStart}
+	c := &child{cmd: cmd, ended: make(chan struct{}), logStart: logStart}
 	go func() {
-		_ = cmd.Wait() // why it ended stands in its log
-		close(c.done)
+		_ = cmd.Wait() // the log says why it ended
+		close(c.ended)
 	}()
-	return in.await(ctx, bin.major, c)
-}
-
-// await waits until our child is ready, has ended, or is no longer wanted. Recovery after a power cut takes as long
-// as it takes; only the context ends the wait for it.
-func (in *instance) await(ctx context.Context, major int, c *child) (running, error) {
-	poll := time.NewTicker(pollEvery)
-	defer poll.Stop()
-	notice := time.NewTimer(slowNotice)
-	defer notice.Stop()
-	for {
-		select {
-		case <-c.done:
-			return running{}, in.failure(major, c.logStart)
-		case <-ctx.Done():
-			c.abort()
-			return running{}, fmt.Errorf("stopped while starting the private PostgreSQL: %w", context.Cause(ctx))
-		case <-notice.C:
-			in.log.Info("the private PostgreSQL takes long to start: it may be recovering from a crash", "log", in.layout.log(major))
-		case <-poll.C:
-			if p, ok := readPidFile(in.data(major)); ok && p.ready && p.pid == c.cmd.Process.Pid {
-				return in.greet(ctx, major, c)
-			}
-		}
-	}
-}
-
-// greet connects to our child, which says that it is ready, and ends it if that is in vain.
-func (in *instance) greet(ctx context.Context, major int, c *child) (running, error) {
-	r, h, err := in.probe(ctx, major)
-	if err == nil && h != ready {
-		err = cmp.Or(context.Cause(ctx), fmt.Errorf("private PostgreSQL %d started and can't be reached: %s (log: %s)", major, r.silence, in.layout.log(major)))
-	}
+	r, err := in.awaitReady(ctx, bin.major, c)
 	if err != nil {
 		c.abort()
-		return running{}, err
 	}
-	return r, nil
+	return r, err
+}
+
+// awaitReady waits until our child is ready or has ended. Recovery after a power cut takes as long as it takes; only
+// the context ends the wait for it.
+func (in *instance) awaitReady(ctx context.Context, major int, c *child) (r running, err error) {
+	w := wait{
+		every: pollEvery, doing: "while starting the private PostgreSQL", log: in.log, file: in.layout.log(major),
+		notice: "the private PostgreSQL takes long to start: it may be recovering from a crash",
+	}
+	err = w.until(ctx, func() (bool, error) {
+		select {
+		case <-c.ended:
+			return false, in.startFailure(major, c.logStart)
+		default:
+		}
+		if p, ok := readPidFile(in.data(major)); !ok || !p.ready || p.pid != c.cmd.Process.Pid {
+			return false, nil
+		}
+		r, err = in.handshake(ctx, major)
+		return true, err
+	})
+	return r, err
+}
+
+// handshake connects to a server that has written that it is ready.
+func (in *instance) handshake(ctx context.Context, major int) (running, error) {
+	r, h, err := in.probe(ctx, major)
+	if err == nil && h != ready {
+		err = cmp.Or(context.Cause(ctx), fmt.Errorf("private PostgreSQL %d started and can't be reached: %s (log: %s)", major, r.reason, in.layout.log(major)))
+	}
+	return r, err
 }
 
 // abort ends an unfinished start: politely, then without the final checkpoint, which the next start makes good.
@@ -125,22 +121,22 @@ func (c *child) abort() {
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGKILL} {
 		_ = c.cmd.Process.Signal(sig)
 		select {
-		case <-c.done:
+		case <-c.ended:
 			return
-		case <-time.After(abortPatience):
+		case <-time.After(abortTimeout):
 		}
 	}
 }
 
-// failure is why the server ended while starting. Messages are in English: LC_ALL is C.
-func (in *instance) failure(major int, logStart int64) *startError {
+// startFailure is why the server ended while starting. Messages are in English: LC_ALL is C.
+func (in *instance) startFailure(major int, logStart int64) *startError {
 	text := readLog(in.layout.log(major), logStart)
 	held := strings.Contains(text, `lock file "postmaster.pid" already exists`) || strings.Contains(text, "pre-existing shared memory block")
 	return &startError{held: held, text: fmt.Sprintf("private PostgreSQL %d did not start: %s (log: %s)", major, lastLines(text), in.layout.log(major))}
 }
 
-// startError is a server that ended while starting. When the data folder was held it may go well in a moment: its
-// last server is not quite gone.
+// startError means that a server ended while starting. If it found the data folder held, another try may succeed in a
+// moment: the previous server may be about to end.
 type startError struct {
 	held bool
 	text string

@@ -13,9 +13,9 @@ import (
 	"syscall"
 )
 
-// DefaultStateDir is where the private PostgreSQL lives when nobody says otherwise: the user's own state folder,
-// or for root a system folder, because the account that runs the server can't enter root's home.
-func DefaultStateDir() (string, error) {
+// defaultStateDir is the user's own state folder, or for root a system folder, since the account that runs the server
+// can't enter root's home.
+func defaultStateDir() (string, error) {
 	if os.Geteuid() == 0 {
 		return rootStateDir(runtime.GOOS), nil
 	}
@@ -37,7 +37,7 @@ func userStateDir(goos, home, xdg string) (string, error) {
 	switch {
 	case goos == "darwin" && filepath.IsAbs(home):
 		return filepath.Join(home, "Library", "Application Support", "relabel"), nil
-	case goos != "darwin" && filepath.IsAbs(xdg): // the XDG rules: a relative path is to be ignored
+	case goos != "darwin" && filepath.IsAbs(xdg): // the XDG rules say to ignore a relative path
 		return filepath.Join(xdg, "relabel"), nil
 	case goos != "darwin" && filepath.IsAbs(home):
 		return filepath.Join(home, ".local", "state", "relabel"), nil
@@ -45,7 +45,7 @@ func userStateDir(goos, home, xdg string) (string, error) {
 	return "", errors.New("no home folder to keep the private PostgreSQL in: set RELABEL_STATE_DIR to a folder, or DATABASE_URL to a database")
 }
 
-// layout names what lies in a state folder.
+// layout is the path of a state folder, and names what is in it.
 type layout string
 
 func (l layout) home(major int) string     { return filepath.Join(string(l), "pg"+strconv.Itoa(major)) }
@@ -58,12 +58,12 @@ func (l layout) locks() string   { return filepath.Join(string(l), "locks") }
 func (l layout) control() string { return filepath.Join(l.locks(), "control.lock") }
 func (l layout) clients() string { return filepath.Join(l.locks(), "clients.lock") }
 
-// resolve gives the one name of an existing state folder, symlinks resolved, so that two spellings of it share
-// their locks and their socket. A missing folder is fs.ErrNotExist.
+// resolve returns the path of an existing state folder without symlinks, so that two spellings of it share their locks
+// and their socket. For a missing folder it returns fs.ErrNotExist.
 func resolve(dir string) (layout, error) {
 	if dir == "" {
 		var err error
-		if dir, err = DefaultStateDir(); err != nil {
+		if dir, err = defaultStateDir(); err != nil {
 			return "", err
 		}
 	}
@@ -81,7 +81,7 @@ func resolve(dir string) (layout, error) {
 	return layout(real), checkOwn(real)
 }
 
-// prepare makes the state folder when it is missing.
+// prepare makes the state folder if it is missing.
 func prepare(dir string) (layout, error) {
 	l, err := resolve(dir)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -93,7 +93,7 @@ func prepare(dir string) (layout, error) {
 	return resolve(string(l))
 }
 
-// folderMode keeps everybody out, except that root's folders must let the server's account through.
+// folderMode keeps all other users out. Only root's folders must let the server's account through.
 func folderMode() fs.FileMode {
 	if os.Geteuid() == 0 {
 		return 0o755
@@ -101,7 +101,7 @@ func folderMode() fs.FileMode {
 	return 0o700
 }
 
-// mkdirAll is os.MkdirAll, but with exactly the mode asked for on each folder it makes, whatever the umask.
+// mkdirAll is os.MkdirAll, but gives each folder that it makes exactly this mode, whatever the umask.
 func mkdirAll(dir string, mode fs.FileMode) error {
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		return nil
@@ -112,15 +112,15 @@ func mkdirAll(dir string, mode fs.FileMode) error {
 		}
 	}
 	if err := os.Mkdir(dir, mode); errors.Is(err, fs.ErrExist) {
-		return nil // another command was quicker
+		return nil // another command was faster
 	} else if err != nil {
 		return err
 	}
 	return os.Chmod(dir, mode)
 }
 
-// checkOwn refuses a state folder that somebody else owns or may write in: they could put their own data folder,
-// password or lock in place of ours, and for root that would be a way to become root.
+// checkOwn refuses a state folder that another user owns or may write in. Such a user could replace our data folder,
+// password or lock, and with root's folder become root.
 func checkOwn(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -134,7 +134,7 @@ func checkOwn(dir string) error {
 		return fmt.Errorf("state folder %s belongs to %s and relabel runs as %s: run relabel as its owner, or set RELABEL_STATE_DIR to another folder",
 			dir, accountName(uid), accountName(os.Geteuid()))
 	}
-	// A group of one's own is usual (umask 002) and harmless.
+	// Write access for one's own group is usual (umask 002) and harmless.
 	shared := fs.FileMode(0o002)
 	if gid != os.Getegid() {
 		shared |= 0o020

@@ -14,8 +14,8 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// Stop stops the server when no command uses it, and is content when none runs. It is for the server that killed
-// commands left behind.
+// Stop stops the server if no command uses it. It is for a server that killed commands left behind, and does nothing if
+// none runs.
 func Stop(ctx context.Context, cfg Config) error {
 	l, err := resolve(cfg.StateDir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -32,7 +32,7 @@ func Stop(ctx context.Context, cfg Config) error {
 }
 
 func (in *instance) stopUnused(ctx context.Context) error {
-	free, err := unused(in.layout)
+	free, err := hasNoClients(in.layout)
 	if err != nil {
 		return err
 	}
@@ -47,15 +47,15 @@ func (in *instance) stopUnused(ctx context.Context) error {
 		if in.account, err = in.accountFor(major); err != nil {
 			return err
 		}
-		if err := in.down(ctx, major); err != nil {
+		if err := in.stop(ctx, major); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// leave gives up our share of the server, and stops it when ours was the last. Without the control lock, because
-// the context is over, the server is left to the next command.
+// leave gives up our share of the server, and stops the server if ours was the last. If the context ends before we
+// have the control lock, the server is left to the next command.
 func (in *instance) leave(ctx context.Context, clients *flock.Flock, major int) error {
 	control, err := lockControl(ctx, in.layout, in.log)
 	if err != nil {
@@ -65,57 +65,54 @@ func (in *instance) leave(ctx context.Context, clients *flock.Flock, major int) 
 	if err := clients.Unlock(); err != nil {
 		return fmt.Errorf("error releasing lock: %w", err)
 	}
-	if free, err := unused(in.layout); err != nil || !free {
+	if free, err := hasNoClients(in.layout); err != nil || !free {
 		return err
 	}
-	return in.down(ctx, major)
+	return in.stop(ctx, major)
 }
 
-// down stops the server of a data folder and waits until it has let go of it. SIGINT is PostgreSQL's fast shutdown:
-// open transactions are rolled back, and all is written out. The caller holds the control lock.
-func (in *instance) down(ctx context.Context, major int) error {
-	poll := time.NewTicker(pollEvery)
-	defer poll.Stop()
-	giveUp := time.NewTimer(heldPatience)
-	defer giveUp.Stop()
-	notice := time.NewTimer(slowNotice)
-	defer notice.Stop()
+// stop ends the server of a data folder and waits until its process is gone. SIGINT is PostgreSQL's fast shutdown:
+// open transactions are rolled back, and everything is written. The caller holds the control lock.
+func (in *instance) stop(ctx context.Context, major int) error {
+	giveUp := time.Now().Add(heldTimeout)
 	signalled := false
-	for {
+	p, _ := readPidFile(in.data(major))
+	w := wait{
+		every: pollEvery, doing: fmt.Sprintf("waiting for the private PostgreSQL (process %d) to stop", p.pid),
+		log: in.log, file: in.layout.log(major),
+		notice: "the private PostgreSQL takes long to stop: it may have much to write",
+	}
+	return w.until(ctx, func() (bool, error) {
 		p, ok := readPidFile(in.data(major))
 		if !ok || !alive(p.pid) {
-			in.tidySocketDir()
-			return nil
+			in.removeShortSocketDir()
+			return true, nil
 		}
-		// Only a process that answers as our server is sent a signal: after a crash the number may be another's.
-		if !signalled && in.answers(ctx, major) {
-			if err := syscall.Kill(p.pid, syscall.SIGINT); err != nil && !errors.Is(err, syscall.ESRCH) {
-				return fmt.Errorf("error stopping the private PostgreSQL (process %d): %w", p.pid, err)
-			}
+		// Only a process that answers as our server gets a signal: after a crash, its number may be another process's.
+		switch {
+		case signalled:
+			return false, nil
+		case in.answers(ctx, major):
 			signalled = true
-			giveUp.Stop()
+			if err := syscall.Kill(p.pid, syscall.SIGINT); err != nil && !errors.Is(err, syscall.ESRCH) {
+				return false, fmt.Errorf("error stopping the private PostgreSQL (process %d): %w", p.pid, err)
+			}
+		case time.Now().After(giveUp):
+			return false, fmt.Errorf("process %d holds %s and doesn't answer: see what it is with ps and end it if it is a postgres", p.pid, in.data(major))
 		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("no longer waiting for the private PostgreSQL (process %d) to stop: %w", p.pid, context.Cause(ctx))
-		case <-giveUp.C:
-			return fmt.Errorf("process %d holds %s and doesn't answer: see what it is with ps and end it if it is a postgres", p.pid, in.data(major))
-		case <-notice.C:
-			in.log.Info("the private PostgreSQL takes long to stop: it may have much to write", "log", in.layout.log(major))
-		case <-poll.C:
-		}
-	}
+		return false, nil
+	})
 }
 
-// answers takes its own time: a context that is over must not keep the last one out from stopping the server.
+// answers ignores the end of the context: the last user must be able to stop the server even then.
 func (in *instance) answers(ctx context.Context, major int) bool {
 	_, h, _ := in.probe(context.WithoutCancel(ctx), major)
 	return h == busy || h == ready
 }
 
-// tidySocketDir removes the stopped server's socket folder from /tmp. One inside the state folder stays.
-func (in *instance) tidySocketDir() {
+// removeShortSocketDir removes the stopped server's socket folder from /tmp. One inside the state folder stays.
+func (in *instance) removeShortSocketDir() {
 	if dir := socketDir(in.layout, in.account); filepath.Dir(dir) == "/tmp" {
-		_ = syscall.Rmdir(dir) // not empty or not there: nothing to tidy
+		_ = syscall.Rmdir(dir) // it fails if there is none, or something else is in it
 	}
 }

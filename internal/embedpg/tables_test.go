@@ -35,7 +35,7 @@ func TestUserStateDir(t *testing.T) {
 }
 
 func TestDefaultStateDir(t *testing.T) {
-	dir, err := DefaultStateDir()
+	dir, err := defaultStateDir()
 	require.NoError(t, err)
 	require.True(t, filepath.IsAbs(dir))
 	require.Equal(t, "/var/lib/relabel", rootStateDir("linux"))
@@ -81,7 +81,7 @@ func TestSocketDir(t *testing.T) {
 
 func TestLastLines(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "it said nothing", lastLines(" \n\n"))
+	require.Equal(t, "there was no output", lastLines(" \n\n"))
 	require.Equal(t, "b; c; d; e f", lastLines("a\nb\n c\n\nd\ne\tf\n"))
 	require.LessOrEqual(t, len(lastLines(strings.Repeat("ü", lineMax))), lineMax+len("…"))
 }
@@ -109,7 +109,7 @@ func TestSweepLeavesTheYoung(t *testing.T) {
 	require.NoError(t, os.Mkdir(old, 0o700))
 	past := time.Now().Add(-2 * time.Hour)
 	require.NoError(t, os.Chtimes(old, past, past))
-	sweep(filepath.Join(dir, "x-*"), time.Hour)
+	removeLeftovers(filepath.Join(dir, "x-*"), time.Hour)
 	require.DirExists(t, young)
 	require.NoDirExists(t, old)
 }

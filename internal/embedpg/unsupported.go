@@ -11,17 +11,11 @@ import (
 var errUnsupported = errors.New("relabel can't run its own PostgreSQL on this system: " +
 	"set DATABASE_URL to a PostgreSQL database, such as postgres://user@host:5432/name")
 
-// Server is a running private PostgreSQL. There is none on this system.
+// Server is a running private PostgreSQL. This system has none.
 type Server struct{}
-
-// DefaultStateDir always fails on this system.
-func DefaultStateDir() (string, error) { return "", errUnsupported }
 
 // Open always fails on this system.
 func Open(context.Context, Config) (*Server, error) { return nil, errUnsupported }
-
-// Join always fails on this system.
-func Join(context.Context, Config) (*Server, error) { return nil, errUnsupported }
 
 // Inspect always fails on this system.
 func Inspect(context.Context, Config) (Status, error) { return Status{}, errUnsupported }
@@ -31,9 +25,6 @@ func Stop(context.Context, Config) error { return errUnsupported }
 
 // URL is empty on this system.
 func (s *Server) URL() string { return "" }
-
-// Version is empty on this system.
-func (s *Server) Version() string { return "" }
 
 // String names the server without its password.
 func (s *Server) String() string { return "no private PostgreSQL" }
