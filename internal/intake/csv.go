@@ -98,7 +98,7 @@ func (c *CSV) open(r io.Reader) error {
 	if c.text, err = decode(r); err != nil {
 		return err
 	}
-	c.records = newRecords(c.text, c.text.offset)
+	c.records = newRecords(c.text.Reader, c.text.offset)
 	if c.header, err = readHeader(c.records, mapped, c.text.encoding); errors.Is(err, io.EOF) {
 		return errEmpty
 	} else if err != nil {

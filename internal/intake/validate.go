@@ -1,7 +1,6 @@
 package intake
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -116,11 +115,20 @@ func objectID(id string) (lower string, ok bool) {
 	if len(id) != idDigits {
 		return "", false
 	}
-	var decoded [idDigits / 2]byte
-	if _, err := hex.Decode(decoded[:], []byte(id)); err != nil {
-		return "", false
+	upper := false
+	for i := range len(id) {
+		switch c := id[i]; {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'f':
+		case c >= 'A' && c <= 'F':
+			upper = true
+		default:
+			return "", false
+		}
 	}
-	return strings.ToLower(id), true
+	if upper {
+		id = strings.ToLower(id)
+	}
+	return id, true
 }
 
 func isID(text string) bool {
