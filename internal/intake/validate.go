@@ -194,9 +194,9 @@ func (v *validator) text(row *Row, col column, cell string) {
 
 // warnOfSpaces is for what cannot be seen around a text and is sent with it.
 func warnOfSpaces(row *Row, col column, cell string) {
-	switch trimmed := trim(cell); {
-	case trimmed == cell:
-	case trimmed == "":
+	switch trim(cell) {
+	case cell:
+	case "":
 		row.warn(col, cell, "only spaces: taken as blank, so this is left alone")
 	default:
 		row.warn(col, cell, "spaces around the text are kept and sent: delete them unless they are meant")
