@@ -73,13 +73,16 @@ func (m *migrator) patiently(ctx context.Context, step func() error) error {
 // noLock are the codes of a lock that was not to be had in time, and of a deadlock.
 func noLock() []string { return []string{"55P03", "40P01"} }
 
-// tellWaits looks until ctx ends, and tells once of the same.
+// tellWaits looks until ctx ends. It warns of those who hold up the migration from one
+// look to the next, once: statements that end by themselves are not worth a warning.
 func (m *migrator) tellWaits(ctx context.Context) {
-	var told []int32
+	var before, told []int32
 	for pause(ctx, lookEvery) == nil {
 		pids, text, err := m.waitsFor(ctx)
-		if err != nil || len(pids) == 0 || slices.Equal(pids, told) {
-			continue // it is only told; what is wrong shows in the migration itself
+		lasting := slices.Equal(pids, before)
+		before = pids
+		if err != nil || len(pids) == 0 || !lasting || slices.Equal(pids, told) {
+			continue // an error of the migration itself shows there
 		}
 		told = pids
 		m.db.log.Warn("the migration waits for others", "for", text)
