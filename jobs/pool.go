@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -91,8 +92,8 @@ type siteRun struct {
 
 // NewPool wires a pool; Start runs it. It reads the database's clock once.
 func NewPool(ctx context.Context, cfg Config) (*Pool, error) {
-	cfg.Concurrency = orDefault(cfg.Concurrency, DefaultConcurrency)
-	cfg.Window = orDefault(cfg.Window, DefaultWindow)
+	cfg.Concurrency = cmp.Or(cfg.Concurrency, DefaultConcurrency)
+	cfg.Window = cmp.Or(cfg.Window, DefaultWindow)
 	cfg.Times = cfg.Times.orDefault()
 	host, _ := os.Hostname()
 	p := &Pool{cfg: cfg, lanes: map[string]*throttle.Lane{}, process: db.Process{
@@ -152,13 +153,6 @@ func (p *Pool) tokens() map[int]string {
 		tokens[s.Site.ID] = s.Lane.Fingerprint
 	}
 	return tokens
-}
-
-func orDefault[T int | time.Duration](n, otherwise T) T {
-	if n == 0 {
-		return otherwise
-	}
-	return n
 }
 
 func (p *Pool) newWorker() *renameWorker {

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"time"
 
 	"relabel/db"
@@ -45,10 +46,10 @@ func DefaultTimes() Times {
 func (t Times) orDefault() Times {
 	d := DefaultTimes()
 	return Times{
-		LeaseMargin: orDefault(t.LeaseMargin, d.LeaseMargin),
-		Heartbeat:   orDefault(t.Heartbeat, d.Heartbeat),
-		Stale:       orDefault(t.Stale, d.Stale),
-		FeedEvery:   orDefault(t.FeedEvery, d.FeedEvery),
-		FeedSettle:  orDefault(t.FeedSettle, d.FeedSettle),
+		LeaseMargin: cmp.Or(t.LeaseMargin, d.LeaseMargin),
+		Heartbeat:   cmp.Or(t.Heartbeat, d.Heartbeat),
+		Stale:       cmp.Or(t.Stale, d.Stale),
+		FeedEvery:   cmp.Or(t.FeedEvery, d.FeedEvery),
+		FeedSettle:  cmp.Or(t.FeedSettle, d.FeedSettle),
 	}
 }
