@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"relabel/internal/config"
+	"relabel/internal/text"
 )
 
 // Exit codes: a contract, scripts depend on them.
@@ -101,7 +102,7 @@ func newApp(p Params) *app {
 
 // endOf gives the exit code of an error, and its one line. A reader of
 // standard output that has seen enough (| head) is no error.
-func endOf(err error) (code int, text string) {
+func endOf(err error) (code int, line string) {
 	switch e := (exitErr{}); {
 	case err == nil, errors.Is(err, errReaderGone):
 		return exitOK, ""
@@ -113,11 +114,9 @@ func endOf(err error) (code int, text string) {
 	if code == exitError && errors.Is(err, context.Canceled) { // by a signal: where it was is of no use
 		return code, "interrupted"
 	}
-	return code, oneLine(err.Error())
+	return code, text.OneLine(err.Error())
 }
 
-// oneLine keeps the promise of one line an error, whatever a library says.
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 func (a *app) configure() error {
 	cfg, err := config.Read(a.LookupEnv)

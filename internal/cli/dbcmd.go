@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/internal/embedpg"
+	"relabel/internal/text"
 )
 
 var errNoPrivate = errors.New("DATABASE_URL is set: there is no private PostgreSQL in use; unset it to see to the private one")
@@ -67,8 +68,8 @@ type serverView struct {
 func newServerView(st embedpg.Status) serverView {
 	return serverView{
 		Running: st.Running, InUse: st.InUse, Version: st.Version, PID: nilIfZero(st.PID), StateDir: st.StateDir,
-		DataDir: nilIfEmpty(st.DataDir), SocketDir: nilIfEmpty(st.SocketDir), BinDir: nilIfEmpty(st.BinDir),
-		LogFile: nilIfEmpty(st.LogFile), Port: nilIfZero(st.Port), TCP: st.TCP, Problem: nilIfEmpty(st.Problem),
+		DataDir: text.NilIfEmpty(st.DataDir), SocketDir: text.NilIfEmpty(st.SocketDir), BinDir: text.NilIfEmpty(st.BinDir),
+		LogFile: text.NilIfEmpty(st.LogFile), Port: nilIfZero(st.Port), TCP: st.TCP, Problem: text.NilIfEmpty(st.Problem),
 		OtherMajors: append([]int{}, st.OtherMajor...),
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"relabel/internal/load"
 	"relabel/internal/report"
 	"relabel/internal/standin"
+	"relabel/internal/text"
 	"relabel/jobs"
 )
 
@@ -59,7 +60,7 @@ func (a *app) demo(ctx context.Context) error {
 		return err
 	}
 	a.note("demo: a private PostgreSQL, a stand-in API (%d calls in %s, with faults), and %d rows in %s",
-		demoLimit, report.Span(demoWindow), demoRows, demoFile)
+		demoLimit, text.Span(demoWindow), demoRows, demoFile)
 	s, err := a.open(ctx)
 	if err != nil {
 		return err

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"relabel/db"
-	"relabel/internal/report"
 	"relabel/internal/standin"
+	"relabel/internal/text"
 	"relabel/jobs"
 )
 
@@ -57,7 +57,7 @@ func (a *app) demoRuns(ctx context.Context, s *session, server *standin.Server, 
 		return err
 	}
 	a.note("demo: run %d found %d of %d rows different with %s, and renamed %d; now somebody changes a name by hand",
-		first.Run, first.Different, first.LookedAt, report.Plural(first.Reads, "call", "calls"), first.Renamed)
+		first.Run, first.Different, first.LookedAt, text.Plural(first.Reads, "call", "calls"), first.Renamed)
 	want := server.Name(asset, "")
 	server.SetName(asset, "", byHand)
 	second, err := s.demoRun(ctx, sched, first.Run)
@@ -128,7 +128,7 @@ func (s *session) demoRun(ctx context.Context, sched db.Schedule, after int64) (
 			case r.Run > after && r.Status == "done" && r.Renamed > 0:
 				return r, nil
 			case r.Status == "failed":
-				return r, fmt.Errorf("the demo's run %d failed: %s", r.Run, deref(r.Error))
+				return r, fmt.Errorf("the demo's run %d failed: %s", r.Run, text.Deref(r.Error))
 			}
 		}
 		select {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"relabel/internal/report"
+	"relabel/internal/text"
 )
 
 // maxSkew is the difference of clocks that is worth telling: times on screen
@@ -54,7 +54,7 @@ func (a *app) doctor(ctx context.Context) error {
 		}
 	}
 	if bad > 0 {
-		return fmt.Errorf("doctor found %s", report.Plural(int64(bad), "problem", "problems"))
+		return fmt.Errorf("doctor found %s", text.Plural(int64(bad), "problem", "problems"))
 	}
 	return nil
 }
@@ -62,7 +62,7 @@ func (a *app) doctor(ctx context.Context) error {
 func (a *app) examine(ctx context.Context) []finding {
 	s, err := a.open(ctx)
 	if err != nil {
-		return []finding{{"database", false, oneLine(err.Error())}}
+		return []finding{{"database", false, text.OneLine(err.Error())}}
 	}
 	defer s.Close()
 	where := "DATABASE_URL answers, its schema is current"
@@ -75,7 +75,7 @@ func (a *app) examine(ctx context.Context) []finding {
 func examineClock(ctx context.Context, s *session) finding {
 	skew, err := s.Skew(ctx)
 	if err != nil {
-		return finding{"clock", false, oneLine(err.Error())}
+		return finding{"clock", false, text.OneLine(err.Error())}
 	}
 	if skew.Abs() > maxSkew {
 		return finding{"clock", false, fmt.Sprintf("this machine's clock differs from the database's by %s: times on screen are off; set it right",
@@ -87,7 +87,7 @@ func examineClock(ctx context.Context, s *session) finding {
 func (a *app) examineToken(ctx context.Context, s *session) finding {
 	cfg, err := a.namedSite(ctx, s, a.site)
 	if err != nil {
-		return finding{"token", false, oneLine(err.Error())}
+		return finding{"token", false, text.OneLine(err.Error())}
 	}
 	if cfg.Site.ParkedAt != nil {
 		return finding{"token", false, siteState(cfg.Site)}

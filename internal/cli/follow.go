@@ -8,6 +8,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/report"
+	"relabel/internal/text"
 )
 
 const (
@@ -209,13 +210,13 @@ func batchProgress(v report.Batch, rate float64) progress {
 
 func newProgress(v report.Batch, details ...string) progress {
 	if v.Failed > 0 {
-		details = append(details, report.Number(v.Failed)+" failed")
+		details = append(details, text.Number(v.Failed)+" failed")
 	}
 	if e := v.Ends(); e != "" {
 		details = append(details, e)
 	}
 	return progress{
-		label: fmt.Sprintf("batch %d", v.Batch), name: report.Line(v.Name), done: v.Done(), total: v.Total, unit: "rows",
+		label: fmt.Sprintf("batch %d", v.Batch), name: text.Line(v.Name), done: v.Done(), total: v.Total, unit: "rows",
 		details: details,
 	}
 }
@@ -250,7 +251,7 @@ func lastErrors(ctx context.Context, s *session, batches []int64) (lines []strin
 		if len(batches) > 1 {
 			where = fmt.Sprintf("batch %d, %s", e.Batch, where)
 		}
-		lines = append(lines, fmt.Sprintf("lately %s × %s (%s)", report.Number(e.Calls), report.Cut(report.Line(what), 80), where))
+		lines = append(lines, fmt.Sprintf("lately %s × %s (%s)", text.Number(e.Calls), text.Cut(text.Line(what), 80), where))
 	}
 	return lines, err
 }

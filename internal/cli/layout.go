@@ -5,7 +5,7 @@ import (
 
 	"github.com/mattn/go-runewidth"
 
-	"relabel/internal/report"
+	"relabel/internal/text"
 )
 
 // maxBelow is how many texts of all bars are shown at most: the limits of some
@@ -24,7 +24,7 @@ func (p picture) cut(width, height int) picture {
 		if i == 0 || room > 0 || last && room == 0 {
 			continue
 		}
-		more := "and " + report.Plural(int64(len(p.bars)-i), "more batch", "more batches") + ": relabel status"
+		more := "and " + text.Plural(int64(len(p.bars)-i), "more batch", "more batches") + ": relabel status"
 		p.bars, p.below = p.bars[:i], append([]string{more}, p.below...)
 		break
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"relabel/internal/text"
 	"relabel/internal/webflow"
 )
 
@@ -69,7 +70,7 @@ func (h *secretHandler) attr(a slog.Attr) slog.Attr {
 		return slog.String(a.Key, h.redact(v.String()))
 	case slog.KindAny:
 		if err, ok := v.Any().(error); ok {
-			return slog.String(a.Key, h.redact(oneLine(err.Error())))
+			return slog.String(a.Key, h.redact(text.OneLine(err.Error())))
 		}
 	}
 	return slog.Attr{Key: a.Key, Value: v}

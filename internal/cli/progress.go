@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/term"
 
-	"relabel/internal/report"
+	"relabel/internal/text"
 )
 
 // lineEvery is how often lines are printed where there is no terminal.
@@ -45,12 +45,12 @@ func (p progress) title(columns int) string {
 
 // counts is "180/600 rows".
 func (p progress) counts() string {
-	return report.Number(p.done) + "/" + report.Number(p.total) + " " + p.unit
+	return text.Number(p.done) + "/" + text.Number(p.total) + " " + p.unit
 }
 
 // line is all of it in one line.
 func (p progress) line() string {
-	rows := fmt.Sprintf("%s of %s %s done", report.Number(p.done), report.Number(p.total), p.unit)
+	rows := fmt.Sprintf("%s of %s %s done", text.Number(p.done), text.Number(p.total), p.unit)
 	return p.title(lineName) + ": " + strings.Join(append([]string{rows}, p.details...), ", ")
 }
 
@@ -142,4 +142,4 @@ func (m *rateMeter) add(now time.Time, calls int64, window time.Duration) float6
 
 func ratePerSecond(rate float64) string { return fmt.Sprintf("%.1f calls/s", rate) }
 
-func answered429(n int64) string { return report.Number(n) + " answered 429" }
+func answered429(n int64) string { return text.Number(n) + " answered 429" }

@@ -11,6 +11,7 @@ import (
 	"relabel/db"
 	"relabel/internal/intake"
 	"relabel/internal/report"
+	"relabel/internal/text"
 )
 
 func (a *app) resultsCommand() *cobra.Command {
@@ -85,6 +86,6 @@ func (a *app) results(ctx context.Context, s *session, arg string, p resultsPara
 	if err != nil {
 		return err
 	}
-	a.note("%s written to %s", report.Plural(n, "row", "rows"), p.file)
+	a.note("%s written to %s", text.Plural(n, "row", "rows"), p.file)
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/db"
-	"relabel/internal/report"
+	"relabel/internal/text"
 )
 
 // slowCount is from how many rows on a count takes so long (up to seconds) that
@@ -89,7 +89,7 @@ func (a *app) confirmRows(ctx context.Context, s *session, f db.RowFilter, quest
 	}
 	st, err := s.CountRows(ctx, f, slowCount)
 	if err == nil && !st.Exact {
-		a.note("at least %s among the first %s; counting on ...", report.Plural(st.Rows, "row", "rows"), report.Number(st.Looked))
+		a.note("at least %s among the first %s; counting on ...", text.Plural(st.Rows, "row", "rows"), text.Number(st.Looked))
 		st, err = s.CountRows(ctx, f, 0)
 	}
 	if err != nil {
@@ -98,7 +98,7 @@ func (a *app) confirmRows(ctx context.Context, s *session, f db.RowFilter, quest
 	if st.Rows == 0 {
 		return true, nil // and it says that there was none
 	}
-	rows := fmt.Sprintf("%s (%s)", report.Plural(st.Rows, "row", "rows"), strings.Join(f.Statuses, ", "))
+	rows := fmt.Sprintf("%s (%s)", text.Plural(st.Rows, "row", "rows"), strings.Join(f.Statuses, ", "))
 	ok, err := a.confirm(ctx, fmt.Sprintf(question, rows))
 	if err == nil && !ok {
 		a.note("nothing was changed")
@@ -115,7 +115,7 @@ func (a *app) counter(done string) func(n int64) {
 	return func(n int64) {
 		if n/toldEvery > told {
 			told = n / toldEvery
-			a.note("%s %s so far", report.Plural(n, "row", "rows"), done)
+			a.note("%s %s so far", text.Plural(n, "row", "rows"), done)
 		}
 	}
 }
@@ -150,10 +150,10 @@ func (a *app) rowsCancel(ctx context.Context, s *session, f db.RowFilter, d db.A
 	if a.json {
 		return a.result.print(got)
 	}
-	fmt.Fprintf(a.Out, "%s cancelled\n", report.Plural(got.Cancelled, "row is", "rows are"))
+	fmt.Fprintf(a.Out, "%s cancelled\n", text.Plural(got.Cancelled, "row is", "rows are"))
 	if got.Sending > 0 {
 		fmt.Fprintf(a.Out, "%s in flight: the answer is the last word, and they are not tried again\n",
-			report.Plural(got.Sending, "call is", "calls are"))
+			text.Plural(got.Sending, "call is", "calls are"))
 	}
 	return nil
 }
@@ -163,7 +163,7 @@ func (a *app) partly(err error, rows int64) error {
 	if rows == 0 {
 		return err
 	}
-	done := report.Plural(rows, "row", "rows")
+	done := text.Plural(rows, "row", "rows")
 	if errors.Is(err, context.Canceled) {
 		return exitErr{exitError, "interrupted after " + done + "; the same command goes on with the rest"}
 	}

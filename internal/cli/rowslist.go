@@ -13,7 +13,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/intake"
-	"relabel/internal/report"
+	"relabel/internal/text"
 )
 
 // maxListed is the longest page that comes within 150 ms.
@@ -69,7 +69,7 @@ func (l listFlags) check(json bool) error {
 	case l.sort != "" && !slices.Contains(db.RowSorts(), l.sort):
 		return usageError("--sort is newest, oldest or ended, not %q", l.sort)
 	case l.limit < 1 || l.limit > maxListed:
-		return usageError("--limit is 1 to %s, not %d", report.Number(maxListed), l.limit)
+		return usageError("--limit is 1 to %s, not %d", text.Number(maxListed), l.limit)
 	case l.csv && json:
 		return usageError("--csv and --json can't both be had")
 	}
@@ -95,21 +95,21 @@ func (a *app) rowsList(ctx context.Context, s *session, f db.RowFilter, l listFl
 // pageNote says what the page does not show.
 func (a *app) pageNote(p db.RowPage) {
 	n := int64(len(p.Rows))
-	text := report.Plural(n, "row", "rows")
+	shown := text.Plural(n, "row", "rows")
 	if p.Total != nil && *p.Total > n {
-		text = fmt.Sprintf("%s of %s", report.Number(n), report.Plural(*p.Total, "row", "rows"))
+		shown = fmt.Sprintf("%s of %s", text.Number(n), text.Plural(*p.Total, "row", "rows"))
 	}
 	if n == 0 {
-		text = "no row matches"
+		shown = "no row matches"
 	}
 	switch {
 	case p.Next == "":
-		a.note("%s", text)
+		a.note("%s", shown)
 	case p.Full:
-		a.note("%s; the next page: --cursor %s", text, p.Next)
+		a.note("%s; the next page: --cursor %s", shown, p.Next)
 	default:
 		a.note("looked through %s of %s, %s; look on: --cursor %s",
-			report.Number(p.Looked), report.Plural(p.Of, "row", "rows"), text, p.Next)
+			text.Number(p.Looked), text.Plural(p.Of, "row", "rows"), shown, p.Next)
 	}
 }
 
@@ -133,11 +133,11 @@ func rowTable(rows []db.Row) table {
 	for _, r := range rows {
 		ended := ""
 		if r.FinishedAt != nil {
-			ended = report.Clock(*r.FinishedAt, now)
+			ended = text.Clock(*r.FinishedAt, now)
 		}
 		t.rows = append(t.rows, []string{
-			strconv.FormatInt(r.ID, 10), strconv.FormatInt(r.Batch, 10), strconv.FormatInt(r.Line, 10), report.Line(r.AssetID), report.Line(r.LocaleID),
-			r.Status, deref(r.JobState), strconv.Itoa(r.Attempts), intText(r.HTTPStatus), ended, report.Line(rowText(r)),
+			strconv.FormatInt(r.ID, 10), strconv.FormatInt(r.Batch, 10), strconv.FormatInt(r.Line, 10), text.Line(r.AssetID), text.Line(r.LocaleID),
+			r.Status, text.Deref(r.JobState), strconv.Itoa(r.Attempts), intText(r.HTTPStatus), ended, text.Line(rowText(r)),
 		})
 	}
 	return t
@@ -180,8 +180,8 @@ func (a *app) rowsCSV(rows []db.Row) error {
 		}
 		record := []string{
 			strconv.FormatInt(r.ID, 10), strconv.FormatInt(r.Batch, 10), strconv.FormatInt(r.Line, 10), r.Site, r.AssetID, r.LocaleID,
-			deref(r.DisplayName), deref(r.AltText), r.Status, deref(r.JobState), strconv.Itoa(r.Attempts), intText(r.HTTPStatus),
-			deref(r.BeforeName), deref(r.AppliedName), deref(r.Error), timeText(r.NotBefore), by, timeText(r.FinishedAt),
+			text.Deref(r.DisplayName), text.Deref(r.AltText), r.Status, text.Deref(r.JobState), strconv.Itoa(r.Attempts), intText(r.HTTPStatus),
+			text.Deref(r.BeforeName), text.Deref(r.AppliedName), text.Deref(r.Error), timeText(r.NotBefore), by, timeText(r.FinishedAt),
 		}
 		for i := range record {
 			record[i] = intake.Neutralise(record[i])
@@ -252,9 +252,9 @@ func (a *app) rowsErrors(ctx context.Context, s *session, f db.RowFilter, l list
 	}
 	switch {
 	case !got.Complete && len(got.Causes) == 0:
-		a.note("no error matches among the newest %s; --all looks through all", report.Plural(got.Looked, "row", "rows"))
+		a.note("no error matches among the newest %s; --all looks through all", text.Plural(got.Looked, "row", "rows"))
 	case !got.Complete:
-		a.note("these are of the newest %s; --all counts all", report.Plural(got.Looked, "row", "rows"))
+		a.note("these are of the newest %s; --all counts all", text.Plural(got.Looked, "row", "rows"))
 	case len(got.Causes) == 0:
 		a.note("no error matches")
 	case len(got.Causes) == l.limit:
@@ -268,12 +268,12 @@ func (a *app) printCause(c db.Cause) {
 	if c.HTTPStatus != nil {
 		status = fmt.Sprintf("%s, HTTP %d", c.Status, *c.HTTPStatus)
 	}
-	example := fmt.Sprintf("such as row %d: line %d of batch %d, asset %s", c.ID, c.Line, c.Batch, report.Line(c.AssetID))
+	example := fmt.Sprintf("such as row %d: line %d of batch %d, asset %s", c.ID, c.Line, c.Batch, text.Line(c.AssetID))
 	if c.Name != nil {
-		example += fmt.Sprintf(" → %q", report.Cut(*c.Name, 60))
+		example += fmt.Sprintf(" → %q", text.Cut(*c.Name, 60))
 	}
-	count := fmt.Sprintf("%9s × ", report.Number(c.Rows))
-	fmt.Fprintln(a.Out, fit(count+status+": "+report.Line(c.Error), a.width()))
+	count := fmt.Sprintf("%9s × ", text.Number(c.Rows))
+	fmt.Fprintln(a.Out, fit(count+status+": "+text.Line(c.Error), a.width()))
 	fmt.Fprintln(a.Out, fit(strings.Repeat(" ", len([]rune(count)))+example, a.width()))
 }
 
@@ -284,7 +284,7 @@ func (a *app) causesCSV(causes []db.Cause) error {
 		_ = w.Write([]string{ // its error stays for w.Error
 			strconv.FormatInt(c.Rows, 10), c.Status, intText(c.HTTPStatus), intake.Neutralise(c.Error),
 			strconv.FormatInt(c.ID, 10), strconv.FormatInt(c.Batch, 10), strconv.FormatInt(c.Line, 10),
-			intake.Neutralise(c.AssetID), intake.Neutralise(deref(c.Name)),
+			intake.Neutralise(c.AssetID), intake.Neutralise(text.Deref(c.Name)),
 		})
 	}
 	w.Flush()

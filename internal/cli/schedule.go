@@ -9,6 +9,7 @@ import (
 	"relabel/db"
 	"relabel/internal/report"
 	"relabel/internal/schedule"
+	"relabel/internal/text"
 )
 
 func (a *app) scheduleCommand() *cobra.Command {
@@ -77,16 +78,16 @@ func (a *app) scheduleRun(ctx context.Context, s *session, sched db.Schedule) er
 		return err
 	}
 	if run.Status == "skipped" {
-		return fmt.Errorf("run %d is skipped: %s; `relabel schedule history %s` shows it", run.Run, deref(run.Note), sched.Name)
+		return fmt.Errorf("run %d is skipped: %s; `relabel schedule history %s` shows it", run.Run, text.Deref(run.Note), sched.Name)
 	}
 	if a.json {
 		return a.result.print(run)
 	}
-	text := "begins"
+	state := "begins"
 	if run.Status == "waiting" {
-		text = deref(run.Note)
+		state = text.Deref(run.Note)
 	}
-	fmt.Fprintf(a.Out, "run %d of %s %s\n", run.Run, sched.Name, text)
+	fmt.Fprintf(a.Out, "run %d of %s %s\n", run.Run, sched.Name, state)
 	a.note("a running `relabel work%s` does it; `relabel schedule show %s` tells how far it is", report.SiteFlag(sched.Site), sched.Name)
 	return nil
 }

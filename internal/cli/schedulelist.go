@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/db"
-	"relabel/internal/report"
 	"relabel/internal/schedule"
+	"relabel/internal/text"
 )
 
 // shownTimes is how many of the next times are told.
@@ -127,14 +127,14 @@ func (v scheduleView) nextText() string {
 	}
 	var parts []string
 	for _, at := range v.Next {
-		parts = append(parts, report.Clock(at, v.now))
+		parts = append(parts, text.Clock(at, v.now))
 	}
 	return strings.Join(parts, ", ")
 }
 
 func (v scheduleView) stateText() string {
 	if v.PausedAt != nil && v.PausedNote != nil {
-		return v.State + ", paused: " + report.Cut(*v.PausedNote, 40)
+		return v.State + ", paused: " + text.Cut(*v.PausedNote, 40)
 	}
 	return v.State
 }
@@ -143,7 +143,7 @@ func lastText(v scheduleView) string {
 	if v.Last == nil {
 		return "never ran"
 	}
-	return report.Clock(v.Last.DueAt, v.now) + ": " + schedule.RunText(*v.Last)
+	return text.Clock(v.Last.DueAt, v.now) + ": " + schedule.RunText(*v.Last)
 }
 
 func (a *app) scheduleShowCommand() *cobra.Command {
@@ -172,7 +172,7 @@ func (a *app) scheduleShowCommand() *cobra.Command {
 }
 
 // printSchedule ends a command that changed a schedule.
-func (a *app) printSchedule(ctx context.Context, s *session, name, text string) error {
+func (a *app) printSchedule(ctx context.Context, s *session, name, done string) error {
 	sched, err := s.ScheduleByName(ctx, name)
 	if err != nil {
 		return err
@@ -184,7 +184,7 @@ func (a *app) printSchedule(ctx context.Context, s *session, name, text string) 
 	if a.json {
 		return a.result.print(v)
 	}
-	a.note("%s", text)
+	a.note("%s", done)
 	if !a.quiet {
 		printNext(a.Out, v)
 	}
@@ -197,15 +197,15 @@ func printNext(w io.Writer, v scheduleView) {
 	}
 	fmt.Fprintln(w, "next times, in this machine's zone:")
 	for _, at := range v.Next {
-		fmt.Fprintf(w, "  %s (in %s)\n", at.Format("Mon 2 Jan 2006 15:04:05 MST"), report.Span(max(at.Sub(v.now), 0)))
+		fmt.Fprintf(w, "  %s (in %s)\n", at.Format("Mon 2 Jan 2006 15:04:05 MST"), text.Span(max(at.Sub(v.now), 0)))
 	}
 }
 
 func printScheduleView(w io.Writer, v scheduleView) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	line := func(name, text string) {
-		if text != "" {
-			fmt.Fprintf(t, "%s\t%s\n", name, text)
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(t, "%s\t%s\n", name, value)
 		}
 	}
 	line("schedule", v.Name+" for site "+v.Site)
@@ -216,15 +216,15 @@ func printScheduleView(w io.Writer, v scheduleView) {
 		source += " from " + *v.SourceFrom
 	}
 	line("source", source)
-	line("columns", deref(v.Map))
+	line("columns", text.Deref(v.Map))
 	line("locales", strings.Join(v.Locales, ", "))
 	line("sends", map[string]string{"changed": "what differs", "all": "every row"}[v.Mode])
-	line("most changes", deref(v.MaxChange))
+	line("most changes", text.Deref(v.MaxChange))
 	line("overlap", v.Overlap)
-	line("catch up", "within "+report.Span(time.Duration(v.CatchUp*float64(time.Second))))
-	line("tells", deref(v.Notify))
+	line("catch up", "within "+text.Span(time.Duration(v.CatchUp*float64(time.Second))))
+	line("tells", text.Deref(v.Notify))
 	if v.PausedAt != nil {
-		line("paused", report.Clock(*v.PausedAt, v.now))
+		line("paused", text.Clock(*v.PausedAt, v.now))
 	}
 	_ = t.Flush() // the output keeps its error
 	printNext(w, v)
@@ -284,10 +284,10 @@ func (a *app) printRuns(runs []db.ScheduleRun) {
 			batch = fmt.Sprint(*r.Batch)
 		}
 		if r.StartedAt != nil {
-			took = report.Span(r.Duration())
+			took = text.Span(r.Duration())
 		}
 		t.rows = append(t.rows, []string{
-			fmt.Sprint(r.Run), report.Clock(r.DueAt, r.Now), batch, schedule.RunText(r), report.Number(r.Calls()), took, report.Line(why(r)),
+			fmt.Sprint(r.Run), text.Clock(r.DueAt, r.Now), batch, schedule.RunText(r), text.Number(r.Calls()), took, text.Line(why(r)),
 		})
 	}
 	t.print(a.Out, a.width())
@@ -295,9 +295,9 @@ func (a *app) printRuns(runs []db.ScheduleRun) {
 
 func why(r db.ScheduleRun) string {
 	var parts []string
-	for _, text := range []*string{r.Error, r.Note} {
-		if text != nil {
-			parts = append(parts, *text)
+	for _, t := range []*string{r.Error, r.Note} {
+		if t != nil {
+			parts = append(parts, *t)
 		}
 	}
 	return strings.Join(parts, "; ")

@@ -17,6 +17,7 @@ import (
 	"relabel/db"
 	"relabel/internal/intake"
 	"relabel/internal/schedule"
+	"relabel/internal/text"
 )
 
 // scheduleFlags are the settings of a schedule.
@@ -192,13 +193,13 @@ func (f *scheduleFlags) set(a *app, fs *pflag.FlagSet, s *db.Schedule, all bool)
 	}{
 		{"cron", func() { s.Cron = strings.TrimSpace(f.cron) }},
 		{"tz", func() { s.TimeZone = f.zone }},
-		{"map", func() { s.ColumnMap = nilIfEmpty(f.mapping) }},
+		{"map", func() { s.ColumnMap = text.NilIfEmpty(f.mapping) }},
 		{"skip-invalid", func() { s.SkipInvalid = f.skipInvalid }},
 		{"locales", func() { s.Locales = splitList(f.locales) }},
 		{"mode", func() { s.Mode = f.mode }},
 		{"overlap", func() { s.Overlap = f.overlap }},
-		{"max-change", func() { s.MaxChange = nilIfEmpty(f.maxChange) }},
-		{"notify", func() { s.NotifyURL = nilIfEmpty(f.notify) }},
+		{"max-change", func() { s.MaxChange = text.NilIfEmpty(f.maxChange) }},
+		{"notify", func() { s.NotifyURL = text.NilIfEmpty(f.notify) }},
 	} {
 		if all || fs.Changed(one.flag) {
 			one.set()
@@ -232,7 +233,7 @@ func splitList(text string) []string {
 // setSource makes paths absolute, and keeps passwords out of the table.
 func (f *scheduleFlags) setSource(a *app, fs *pflag.FlagSet, s *db.Schedule) error {
 	if f.forms() > 0 {
-		s.CSV, s.Query, s.QueryFile = nilIfEmpty(f.source), nilIfEmpty(f.sql), nilIfEmpty(f.sqlFile)
+		s.CSV, s.Query, s.QueryFile = text.NilIfEmpty(f.source), text.NilIfEmpty(f.sql), text.NilIfEmpty(f.sqlFile)
 	}
 	switch {
 	case f.source == "-":

@@ -10,6 +10,7 @@ import (
 	"relabel/db"
 	"relabel/internal/load"
 	"relabel/internal/report"
+	"relabel/internal/text"
 	"relabel/internal/webflow"
 	"relabel/jobs"
 )
@@ -138,11 +139,11 @@ func (a *app) auditedSite(ctx context.Context, s *session, action string, act fu
 func siteState(s db.Site) string {
 	switch {
 	case s.ParkedAt != nil:
-		return "parked: " + deref(s.ParkedReason)
+		return "parked: " + text.Deref(s.ParkedReason)
 	case s.PausedAt != nil:
 		return "paused"
 	case s.BreakerOpen:
-		return "its API fails: " + deref(s.BreakerError)
+		return "its API fails: " + text.Deref(s.BreakerError)
 	case s.RefusedIn != nil:
 		return "ready; " + report.Refused(*s.RefusedIn)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/config"
+	"relabel/internal/text"
 	"relabel/internal/webflow"
 )
 
@@ -124,18 +125,11 @@ func (a *app) siteSet(ctx context.Context, s *session, cmd *cobra.Command, o sit
 		{"locale-in", o.localeIn, &site.LocaleIn},
 	} {
 		if cmd.Flags().Changed(set.flag) {
-			*set.target = nilIfEmpty(set.value)
+			*set.target = text.NilIfEmpty(set.value)
 		}
 	}
 	if err := a.auditedSite(ctx, s, "set", func(ctx context.Context) error { return s.SaveSite(ctx, site) }); err != nil {
 		return err
 	}
 	return a.printSite(ctx, s, fmt.Sprintf("site %s is set", a.site))
-}
-
-func nilIfEmpty(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }

@@ -13,6 +13,7 @@ import (
 	"relabel/internal/config"
 	"relabel/internal/report"
 	"relabel/internal/standin"
+	"relabel/internal/text"
 	"relabel/internal/webflow"
 	"relabel/jobs"
 )
@@ -68,7 +69,7 @@ func (a *app) rehearse(ctx context.Context, s *session, p runParams) error {
 func standInEnd(ctx context.Context, v report.Batch) error {
 	if ctx.Err() != nil && v.Cancelled > 0 {
 		return exitErr{exitError, fmt.Sprintf("stopped: the stand-in is gone, so the last %s of batch %d are cancelled",
-			report.Plural(v.Cancelled, "row", "rows"), v.Batch)}
+			text.Plural(v.Cancelled, "row", "rows"), v.Batch)}
 	}
 	return batchEnd(v)
 }

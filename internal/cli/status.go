@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/internal/report"
+	"relabel/internal/text"
 )
 
 // listedBatches is how many batches `status` lists: a screen.
@@ -108,9 +109,9 @@ func (a *app) watch(ctx context.Context, s *session, id int64) error {
 
 func printBatch(w io.Writer, v report.Batch) {
 	fmt.Fprintln(w, headline(v))
-	fmt.Fprintf(w, "  %s: %s\n", report.Plural(v.Total, "row", "rows"), v.Counts())
+	fmt.Fprintf(w, "  %s: %s\n", text.Plural(v.Total, "row", "rows"), v.Counts())
 	fmt.Fprintf(w, "  %s, %s answered 429; now %s\n",
-		report.Plural(v.Calls, "call", "calls"), report.Number(v.RateLimited), report.Rate(v.Lane))
+		text.Plural(v.Calls, "call", "calls"), text.Number(v.RateLimited), report.Rate(v.Lane))
 	if v.Status == "planned" {
 		fmt.Fprintf(w, "  a plan: `relabel apply %d` sends what is pending, `relabel batch cancel %d` drops it\n", v.Batch, v.Batch)
 	}
@@ -150,8 +151,8 @@ func (a *app) statusList(ctx context.Context, s *session, site string) error {
 	}}
 	for _, v := range views {
 		t.rows = append(t.rows, []string{
-			strconv.FormatInt(v.Batch, 10), v.StatusWord(), report.Number(v.Done()) + "/" + report.Number(v.Total),
-			report.Number(v.Bad()), v.EndsWord(), v.Site, report.Line(v.Name),
+			strconv.FormatInt(v.Batch, 10), v.StatusWord(), text.Number(v.Done()) + "/" + text.Number(v.Total),
+			text.Number(v.Bad()), v.EndsWord(), v.Site, text.Line(v.Name),
 		})
 	}
 	t.print(a.Out, a.width())

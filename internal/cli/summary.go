@@ -8,6 +8,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/report"
+	"relabel/internal/text"
 )
 
 // shownCauses bounds the errors of a summary; `results` has them all.
@@ -24,8 +25,8 @@ func (a *app) summarise(ctx context.Context, s *session, id int64) (report.Batch
 		return v, a.result.print(v)
 	}
 	fmt.Fprintln(a.Out, headline(v))
-	fmt.Fprintf(a.Out, "  %s: %s\n", report.Plural(v.Total, "row", "rows"), v.Counts())
-	fmt.Fprintf(a.Out, "  %s, %s answered 429\n", report.Plural(v.Calls, "call", "calls"), report.Number(v.RateLimited))
+	fmt.Fprintf(a.Out, "  %s: %s\n", text.Plural(v.Total, "row", "rows"), v.Counts())
+	fmt.Fprintf(a.Out, "  %s, %s answered 429\n", text.Plural(v.Calls, "call", "calls"), text.Number(v.RateLimited))
 	if err := a.printNormalised(ctx, s, v); err != nil {
 		return v, err
 	}
@@ -39,14 +40,14 @@ func (a *app) summarise(ctx context.Context, s *session, id int64) (report.Batch
 }
 
 func headline(v report.Batch) string {
-	text := fmt.Sprintf("Batch %d %q on site %s is %s", v.Batch, v.Name, v.Site, v.Status)
+	line := fmt.Sprintf("Batch %d %q on site %s is %s", v.Batch, v.Name, v.Site, v.Status)
 	if v.ParkedReason != nil && v.Left() > 0 {
-		text = fmt.Sprintf("Batch %d %q: site %s is parked: %s", v.Batch, v.Name, v.Site, *v.ParkedReason)
+		line = fmt.Sprintf("Batch %d %q: site %s is parked: %s", v.Batch, v.Name, v.Site, *v.ParkedReason)
 	}
 	if v.StartedAt != nil {
-		text += " after " + report.Span(v.Elapsed())
+		line += " after " + text.Span(v.Elapsed())
 	}
-	return text
+	return line
 }
 
 func (a *app) printNormalised(ctx context.Context, s *session, v report.Batch) error {
@@ -55,7 +56,7 @@ func (a *app) printNormalised(ctx context.Context, s *session, v report.Batch) e
 		return err
 	}
 	fmt.Fprintf(a.Out, "  %s stored under another name than asked for (column applied_name of the results)\n",
-		report.Plural(n, "asset was", "assets were"))
+		text.Plural(n, "asset was", "assets were"))
 	return nil
 }
 
@@ -76,13 +77,13 @@ func printTroubles(ctx context.Context, w io.Writer, s *session, v report.Batch)
 		}
 		example := fmt.Sprintf("line %d, asset %s", t.Line, t.AssetID)
 		if t.Name != nil {
-			example += fmt.Sprintf(" → %q", report.Cut(*t.Name, 40))
+			example += fmt.Sprintf(" → %q", text.Cut(*t.Name, 40))
 		}
-		fmt.Fprintf(w, "    %s × %s (%s), such as %s\n", report.Number(t.Rows), t.Error, status, example)
+		fmt.Fprintf(w, "    %s × %s (%s), such as %s\n", text.Number(t.Rows), t.Error, status, example)
 	}
 	if !got.Complete {
 		fmt.Fprintf(w, "    of the last %s; relabel rows errors --batch %d --all counts all %s\n",
-			report.Number(got.Looked), v.Batch, report.Number(got.Of))
+			text.Number(got.Looked), v.Batch, text.Number(got.Of))
 	}
 	return nil
 }
@@ -119,7 +120,7 @@ func nextCommands(v report.Batch) []string {
 // batchEnd turns a batch's end into the exit code of the contract, with one
 // line that says what to do.
 func batchEnd(v report.Batch) error {
-	left := fmt.Sprintf("%s of batch %d", report.Plural(v.Left(), "row", "rows"), v.Batch)
+	left := fmt.Sprintf("%s of batch %d", text.Plural(v.Left(), "row", "rows"), v.Batch)
 	bad := v.Failed + v.Invalid + v.Conflict + v.Cancelled
 	switch {
 	case v.Left() > 0 && v.ParkedReason != nil:
@@ -129,11 +130,11 @@ func batchEnd(v report.Batch) error {
 			v.Site, left, *v.BreakerError, report.SiteFlag(v.Site))}
 	case v.Left() > 0 && v.Held():
 		return exitErr{exitError, fmt.Sprintf("batch %d is paused, %s left: %s; `relabel batch resume %d` lets it go on",
-			v.Batch, report.Plural(v.Left(), "row", "rows"), *v.StatusReason, v.Batch)}
+			v.Batch, text.Plural(v.Left(), "row", "rows"), *v.StatusReason, v.Batch)}
 	case v.Left() > 0:
 		return exitErr{exitError, fmt.Sprintf("stopped with %s left; `relabel work --until-done%s` goes on", left, report.SiteFlag(v.Site))}
 	case bad > 0:
-		return exitErr{exitTrouble, fmt.Sprintf("%s of batch %d did not succeed", report.Plural(bad, "row", "rows"), v.Batch)}
+		return exitErr{exitTrouble, fmt.Sprintf("%s of batch %d did not succeed", text.Plural(bad, "row", "rows"), v.Batch)}
 	}
 	return nil
 }

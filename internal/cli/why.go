@@ -10,6 +10,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/report"
+	"relabel/internal/text"
 )
 
 func (a *app) whyCommand() *cobra.Command {
@@ -76,7 +77,7 @@ func (a *app) story(ctx context.Context, s *session, p db.StoryParams) error {
 	if a.json {
 		return a.result.print(st)
 	}
-	fmt.Fprintf(a.Out, "Asset %s on site %s\n", report.Line(st.AssetID), strings.Join(st.Sites, ", "))
+	fmt.Fprintf(a.Out, "Asset %s on site %s\n", text.Line(st.AssetID), strings.Join(st.Sites, ", "))
 	if p.RenameID != 0 {
 		a.printRow(st.Rows[0])
 	} else {
@@ -92,7 +93,7 @@ func (a *app) story(ctx context.Context, s *session, p db.StoryParams) error {
 // printRow tells how one row stands.
 func (a *app) printRow(j db.Row) {
 	fmt.Fprintf(a.Out, "  row %d: line %d of batch %d %q, %s after %s\n", j.ID, j.Line, j.Batch, j.BatchName, j.Status,
-		report.Plural(int64(j.Attempts), "call", "calls"))
+		text.Plural(int64(j.Attempts), "call", "calls"))
 	if j.FinishedAt == nil {
 		state := "none that waits or runs: the feed gives it one when it is due"
 		if j.JobState != nil {
@@ -106,7 +107,7 @@ func (a *app) printRow(j db.Row) {
 func (a *app) printRows(st report.Story) {
 	last := st.Rows[len(st.Rows)-1]
 	fmt.Fprintf(a.Out, "  %s; the last loaded is %s: line %d of batch %d\n",
-		report.Plural(int64(len(st.Rows)), "row", "rows"), last.Status, last.Line, last.Batch)
+		text.Plural(int64(len(st.Rows)), "row", "rows"), last.Status, last.Line, last.Batch)
 	if st.More {
 		fmt.Fprintf(a.Out, "  older ones are left out: relabel rows list --asset %s\n", st.AssetID)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/report"
+	"relabel/internal/text"
 	"relabel/jobs"
 )
 
@@ -133,7 +134,7 @@ func newWatch(s *session, sites []jobs.SiteConfig, since time.Time, flight time.
 	}
 	w.label = "site " + names[0]
 	if len(names) > 1 {
-		w.label = "sites " + report.Cut(strings.Join(names, ", "), 40)
+		w.label = "sites " + text.Cut(strings.Join(names, ", "), 40)
 	}
 	return w
 }
@@ -258,7 +259,7 @@ func (w *watch) show(ctx context.Context, rep reporter) error {
 		p.details = append(p.details, report.Rate(lane))
 	}
 	if at.Failed > 0 {
-		p.details = append(p.details, report.Number(at.Failed)+" failed")
+		p.details = append(p.details, text.Number(at.Failed)+" failed")
 	}
 	rep.show(picture{now: at.Now, bars: []progress{p}})
 	return nil
@@ -278,7 +279,7 @@ func (a *app) workEnd(ctx context.Context, w *watch, signalled bool) error {
 		return err
 	}
 	if n := load.paused - at.Held; n > 0 {
-		a.note("%s in paused batches: relabel batch resume BATCH", report.Plural(n, "row waits", "rows wait"))
+		a.note("%s in paused batches: relabel batch resume BATCH", text.Plural(n, "row waits", "rows wait"))
 	}
 	switch {
 	case signalled:
@@ -287,7 +288,7 @@ func (a *app) workEnd(ctx context.Context, w *watch, signalled bool) error {
 		return exitErr{exitParked, strings.Join(load.reasons, "; ")}
 	case at.Held > 0:
 		return exitErr{exitError, fmt.Sprintf("%s in batches that were paused for failing; `relabel status BATCH` says why",
-			report.Plural(at.Held, "row waits", "rows wait"))}
+			text.Plural(at.Held, "row waits", "rows wait"))}
 	}
 	var bad int64
 	for _, site := range w.sites {
@@ -298,7 +299,7 @@ func (a *app) workEnd(ctx context.Context, w *watch, signalled bool) error {
 		bad += n
 	}
 	if bad > 0 {
-		return exitErr{exitTrouble, fmt.Sprintf("%s did not succeed; `relabel status` shows which batches", report.Plural(bad, "row", "rows"))}
+		return exitErr{exitTrouble, fmt.Sprintf("%s did not succeed; `relabel status` shows which batches", text.Plural(bad, "row", "rows"))}
 	}
 	return nil
 }
@@ -317,11 +318,11 @@ type workedJSON struct {
 
 func (a *app) printWorked(w *watch, load workload, at db.SiteProgress) error {
 	if !a.json {
-		text := fmt.Sprintf("stopped; %s left to send", report.Plural(load.open, "row is", "rows are"))
+		line := fmt.Sprintf("stopped; %s left to send", text.Plural(load.open, "row is", "rows are"))
 		if load.flying > 0 {
-			text += ", " + report.Plural(load.flying, "call was", "calls were") + " in flight elsewhere"
+			line += ", " + text.Plural(load.flying, "call was", "calls were") + " in flight elsewhere"
 		}
-		a.note("%s", text)
+		a.note("%s", line)
 		return nil
 	}
 	out := workedJSON{

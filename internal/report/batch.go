@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"relabel/db"
+	"relabel/internal/text"
 )
 
 // Batch is a batch as every command and page shows it: its status, the lane it
@@ -110,7 +111,7 @@ func (b Batch) Counts() string {
 		{b.Pending, "pending"},
 	} {
 		if c.n > 0 {
-			parts = append(parts, Number(c.n)+" "+c.name)
+			parts = append(parts, text.Number(c.n)+" "+c.name)
 		}
 	}
 	return strings.Join(parts, ", ")
@@ -139,9 +140,9 @@ func (b Batch) OwnWaiting() string {
 	case b.Status == "paused":
 		return "paused" + reason(b.StatusReason) + "; `relabel batch resume " + fmt.Sprint(b.Batch) + "` goes on"
 	case b.RetryAt != nil:
-		return Plural(b.Left(), "row waits", "rows wait") + " to be tried again, in " + Span(b.RetryAt.Sub(b.Now)+time.Second/2)
+		return text.Plural(b.Left(), "row waits", "rows wait") + " to be tried again, in " + text.Span(b.RetryAt.Sub(b.Now)+time.Second/2)
 	case b.before() > 0:
-		return Plural(b.before(), "row of other batches comes", "rows of other batches come") + " first"
+		return text.Plural(b.before(), "row of other batches comes", "rows of other batches come") + " first"
 	}
 	return ""
 }
@@ -180,16 +181,16 @@ func (b Batch) Ends() string {
 	if b.ETA == nil {
 		return ""
 	}
-	return fmt.Sprintf("ends %s (in %s)", Clock(*b.ETA, b.Now), Span(max(b.ETA.Sub(b.Now), 0)))
+	return fmt.Sprintf("ends %s (in %s)", text.Clock(*b.ETA, b.Now), text.Span(max(b.ETA.Sub(b.Now), 0)))
 }
 
 // EndsWord is when a batch ends or has ended, for a list.
 func (b Batch) EndsWord() string {
 	switch {
 	case b.FinishedAt != nil:
-		return "ended " + Clock(*b.FinishedAt, b.Now)
+		return "ended " + text.Clock(*b.FinishedAt, b.Now)
 	case b.ETA != nil:
-		return Clock(*b.ETA, b.Now)
+		return text.Clock(*b.ETA, b.Now)
 	}
 	return "-"
 }
@@ -197,5 +198,5 @@ func (b Batch) EndsWord() string {
 // Stranded says what became of rows that a cancelled batch had superseded.
 func Stranded(s db.Stranded) string {
 	return fmt.Sprintf("%s of batch %d had a newer name in the cancelled one, and nothing is sent for them; `relabel batch retry %d --status superseded` sends them",
-		Plural(s.Rows, "row", "rows"), s.Batch, s.Batch)
+		text.Plural(s.Rows, "row", "rows"), s.Batch, s.Batch)
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"relabel/db"
+	"relabel/internal/text"
 )
 
 // Rate is the lane: "58 of 60 calls in 1 min".
@@ -27,5 +28,5 @@ func Window(d time.Duration) string {
 	if d < time.Second {
 		return d.String()
 	}
-	return Span(d)
+	return text.Span(d)
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"relabel/db"
+	"relabel/internal/text"
 )
 
 // Site is what a whole site waits for, if it waits.
@@ -31,9 +32,9 @@ func (s Site) Waiting() string {
 	case !s.Worked:
 		return "no worker is running; `relabel work" + SiteFlag(s.Name) + "` sends it"
 	case s.Broken != nil:
-		return "the API fails (" + Cut(*s.Broken, 60) + "): one call every " + Span(db.ProbeEvery) + " finds out when it is well again"
+		return "the API fails (" + text.Cut(*s.Broken, 60) + "): one call every " + text.Span(db.ProbeEvery) + " finds out when it is well again"
 	case s.Lane.Blocked > 0:
-		return "waits " + Span(s.Lane.Blocked+time.Second/2) + ": the API answered 429 and said for how long"
+		return "waits " + text.Span(s.Lane.Blocked+time.Second/2) + ": the API answered 429 and said for how long"
 	case s.RefusedIn != nil:
 		return Refused(*s.RefusedIn)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/intake"
+	"relabel/internal/text"
 )
 
 // StatesHeader is the first line of what WriteStates writes.
@@ -33,8 +34,8 @@ func WriteFindings(w io.Writer, rows iter.Seq2[db.Finding, error]) (int64, error
 		if f.LastUpdated != nil {
 			updated = f.LastUpdated.UTC().Format(time.RFC3339)
 		}
-		return neutral(strconv.FormatInt(f.Line, 10), f.AssetID, f.LocaleID, f.Found, deref(f.DisplayName), deref(f.FoundName),
-			deref(f.AltText), deref(f.FoundAltText), batch, updated)
+		return neutral(strconv.FormatInt(f.Line, 10), f.AssetID, f.LocaleID, f.Found, text.Deref(f.DisplayName), text.Deref(f.FoundName),
+			text.Deref(f.AltText), text.Deref(f.FoundAltText), batch, updated)
 	})
 }
 

@@ -99,19 +99,19 @@ func TestStory(t *testing.T) {
 			[]string{
 				`-5 held: the value before: the name "old.jpg"`,
 				asked,
-				"0 waited: waited 50 s as the site was paused",
+				"0 waited: waited 50 s because the site was paused",
 				"50 waited: waited 50 s for its turn: rows before it, within the limit",
 				"100 called: call 1, HTTP 429 after 1 s: said; all calls with the token stop, and this one counts as no attempt",
-				"101 waited: waited 1 min as the API had answered 429, for so long as it said",
+				"101 waited: waited 1 min because the API answered 429 and asked us to wait",
 				"161 waited: waited 39 s for its turn: rows before it, within the limit",
-				"200 waited: waited 3 min 10 s as its batch was paused: most rows fail",
+				"200 waited: waited 3 min 10 s because its batch was paused: most rows fail",
 				"390 waited: waited 10 s for its turn: rows before it, within the limit",
 				"400 lost: claimed, and no answer was recorded: its process ended before; the call may have been made",
 				"400 called: call 3, HTTP 500 after 1 s: said; to be tried again after 30 s",
 				"401 waited: waited 30 s for its next try, after a failure",
 				"431 waited: waited 1 min 9 s for its turn: rows before it, within the limit",
-				"500 waited: waited 20 s as the site was parked: 401",
-				"510 waited: waited 1 min 30 s as the API failed and only probes went out: 502",
+				"500 waited: waited 20 s because the site was parked: 401",
+				"510 waited: waited 1 min 30 s because the API failed and only probes went out: 502",
 				"600 waited: waited 1 min 40 s for its turn: rows before it, within the limit",
 				`700 called: call 4, HTTP 200 after 1 s; stored as "NEW.jpg", not as asked`,
 				`900 held: when relabel looked last, the site held the name "NEW.jpg" and the alt text ""`,
@@ -171,7 +171,7 @@ func TestStory(t *testing.T) {
 				},
 			},
 			[]string{
-				asked, "0 waited: waited 25 s as an earlier call for the asset had no clear outcome and might still land",
+				asked, "0 waited: waited 25 s because an earlier call for the asset had no clear outcome and might still land",
 				"25 waited: waited 5 s for its turn: rows before it, within the limit", "30 called: call 1, HTTP 200 after 1 s; stored as asked",
 			},
 		},
@@ -182,7 +182,7 @@ func TestStory(t *testing.T) {
 			},
 			[]string{
 				asked, "0 waited: waited 16 min 40 s for its turn: rows before it, within the limit",
-				"999.5 waited: waited 500 ms as an earlier call for the asset had no clear outcome and might still land",
+				"999.5 waited: waited 500 ms because an earlier call for the asset had no clear outcome and might still land",
 				"1000 now: waits 20 s: an earlier call for the asset had no clear outcome and might still land",
 			},
 		},
@@ -265,7 +265,7 @@ func TestReadStory(t *testing.T) {
 		kinds = append(kinds, fmt.Sprintf("%d %s", e.Batch-old, e.Kind))
 	}
 	require.ElementsMatch(t, []string{"0 asked", "0 waited", "0 ended", "1 asked", "1 now"}, kinds)
-	require.Contains(t, strings.Join(lines(s), "\n"), "as its batch was paused: a look")
+	require.Contains(t, strings.Join(lines(s), "\n"), "because its batch was paused: a look")
 	require.Contains(t, strings.Join(lines(s), "\n"), `by line 2 of batch 2, which asks for "new.jpg"`)
 	one, err := ReadStory(ctx, d, db.StoryParams{RenameID: s.Rows[1].ID})
 	require.NoError(t, err)

@@ -6,11 +6,12 @@ import (
 	"time"
 
 	"relabel/db"
+	"relabel/internal/text"
 )
 
 // quoted is a text from outside as it may be shown: one line, no control
 // characters, and not longer than is read.
-func quoted(s string) string { return fmt.Sprintf("%q", Cut(s, 120)) }
+func quoted(s string) string { return fmt.Sprintf("%q", text.Cut(s, 120)) }
 
 // values is what a row sets, or what a site held.
 func values(name, alt *string) string {
@@ -40,7 +41,7 @@ func askedText(r db.ToldRename) string {
 		verb = "plans"
 	}
 	return fmt.Sprintf("line %d of %s (batch %d %s) %s %s%s",
-		r.Line, Line(r.Source), r.Batch, quoted(r.BatchName), verb, values(r.DisplayName, r.AltText), inLocale(r.LocaleID))
+		r.Line, text.Line(r.Source), r.Batch, quoted(r.BatchName), verb, values(r.DisplayName, r.AltText), inLocale(r.LocaleID))
 }
 
 func beforeText(r db.ToldRename) string {
@@ -57,21 +58,21 @@ func seenText(s db.Seen) string {
 func stopText(e db.Event) string {
 	why := ""
 	if e.Detail != nil {
-		why = ": " + Line(*e.Detail)
+		why = ": " + text.Line(*e.Detail)
 	}
 	switch e.Kind {
 	case "lane stopped":
-		return "as the API had answered 429, for so long as it said"
+		return "because the API answered 429 and asked us to wait"
 	case db.CallUnknown:
-		return "as an earlier call for the asset had no clear outcome and might still land"
+		return "because an earlier call for the asset had no clear outcome and might still land"
 	case "batch paused":
-		return "as its batch was paused" + why
+		return "because its batch was paused" + why
 	case "site paused":
-		return "as the site was paused" + why
+		return "because the site was paused" + why
 	case "site parked":
-		return "as the site was parked" + why
+		return "because the site was parked" + why
 	case "breaker opened":
-		return "as the API failed and only probes went out" + why
+		return "because the API failed and only probes went out" + why
 	}
 	return e.Kind
 }
@@ -81,26 +82,26 @@ func calledText(r db.ToldRename, a db.Attempt) string {
 	if a.HTTPStatus != nil {
 		answer = fmt.Sprintf("HTTP %d", *a.HTTPStatus)
 	}
-	text := fmt.Sprintf("call %d, %s after %s", a.Fence, answer, took(a.Duration))
+	call := fmt.Sprintf("call %d, %s after %s", a.Fence, answer, took(a.Duration))
 	said := ""
 	if a.Message != nil && *a.Message != "" {
-		said = ": " + Line(*a.Message)
+		said = ": " + text.Line(*a.Message)
 	}
 	switch a.Outcome {
 	case "succeeded":
-		return text + storedText(r)
+		return call + storedText(r)
 	case "failed":
-		return text + said + "; it failed for good"
+		return call + said + "; it failed for good"
 	case "retry":
-		return text + said + "; to be tried again" + delayText(a.Delay)
+		return call + said + "; to be tried again" + delayText(a.Delay)
 	case "rate_limited":
-		return text + said + "; all calls with the token stop, and this one counts as no attempt"
+		return call + said + "; all calls with the token stop, and this one counts as no attempt"
 	case "parked":
-		return text + said + "; the site is parked"
+		return call + said + "; the site is parked"
 	case "interrupted":
-		return text + said + "; interrupted, it counts as no attempt"
+		return call + said + "; interrupted, it counts as no attempt"
 	}
-	return text + said
+	return call + said
 }
 
 // storedText says under which name the asset is now, where relabel knows.
@@ -129,7 +130,7 @@ func took(d time.Duration) string {
 	if d < 10*time.Second {
 		return fmt.Sprintf("%.2g s", d.Seconds())
 	}
-	return Span(d)
+	return text.Span(d)
 }
 
 func lostText(n int) string {
@@ -157,7 +158,7 @@ func endedText(r db.ToldRename) string {
 		return "succeeded"
 	}
 	if r.Error != nil {
-		return r.Status + ": " + Line(*r.Error)
+		return r.Status + ": " + text.Line(*r.Error)
 	}
 	return r.Status
 }
@@ -187,19 +188,19 @@ func nowText(r db.ToldRename, now, unknownUntil time.Time) string {
 	case r.BatchStatus == "paused":
 		return "waits: its batch is paused" + reason(r.BatchReason) + "; `relabel batch resume " + batch + "` lets it go on"
 	case r.ParkedReason != nil:
-		return "waits: the site is parked: " + Line(*r.ParkedReason)
+		return "waits: the site is parked: " + text.Line(*r.ParkedReason)
 	case r.SitePaused:
 		return "waits: the site is paused; `relabel site resume" + SiteFlag(r.Site) + "` lets it go on"
 	case !r.Worked:
 		return "waits: no worker is running; `relabel work --until-done" + SiteFlag(r.Site) + "` sends it"
 	case r.NotBefore != nil && r.NotBefore.After(now):
-		return "waits for its next try in " + Span(r.NotBefore.Sub(now))
+		return "waits for its next try in " + text.Span(r.NotBefore.Sub(now))
 	case unknownUntil.After(now):
-		return "waits " + Span(unknownUntil.Sub(now)) + ": an earlier call for the asset had no clear outcome and might still land"
+		return "waits " + text.Span(unknownUntil.Sub(now)) + ": an earlier call for the asset had no clear outcome and might still land"
 	case r.BreakerError != nil:
-		return "waits: the API fails (" + Line(*r.BreakerError) + "), one call every " + Span(db.ProbeEvery) + " finds out when it is well again"
+		return "waits: the API fails (" + text.Line(*r.BreakerError) + "), one call every " + text.Span(db.ProbeEvery) + " finds out when it is well again"
 	case r.LaneUntil != nil:
-		return "waits " + Span(r.LaneUntil.Sub(now)) + ": the API answered 429 and said for how long"
+		return "waits " + text.Span(r.LaneUntil.Sub(now)) + ": the API answered 429 and said for how long"
 	}
 	return "waits for its turn: " + aheadText(r.Ahead) + refusedText(r.RefusedIn)
 }
@@ -216,7 +217,7 @@ func aheadText(n int64) string {
 	case n == 0:
 		return "it is the first of its batch"
 	case n >= db.MaxAhead:
-		return "more than " + Number(n) + " rows of its batch come before it"
+		return "more than " + text.Number(n) + " rows of its batch come before it"
 	}
-	return Plural(n, "row of its batch comes", "rows of its batch come") + " before it"
+	return text.Plural(n, "row of its batch comes", "rows of its batch come") + " before it"
 }

@@ -11,6 +11,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/load"
+	"relabel/internal/text"
 )
 
 const (
@@ -27,7 +28,7 @@ const (
 
 // source opens what a schedule reads its rows from. Close it.
 func (r *Runner) source(ctx context.Context, s db.Schedule) (load.Source, func(), error) {
-	src := load.Source{SQL: deref(s.Query), SQLFile: deref(s.QueryFile), Map: deref(s.ColumnMap)}
+	src := load.Source{SQL: text.Deref(s.Query), SQLFile: text.Deref(s.QueryFile), Map: text.Deref(s.ColumnMap)}
 	switch {
 	case s.CSV != nil && IsURL(*s.CSV):
 		body, err := r.fetch(ctx, *s.CSV)
@@ -41,7 +42,7 @@ func (r *Runner) source(ctx context.Context, s db.Schedule) (load.Source, func()
 	case s.SourceURL != nil:
 		src.URL = *s.SourceURL
 	default:
-		name := deref(s.SourceEnv)
+		name := text.Deref(s.SourceEnv)
 		src.URL, _ = r.cfg.LookupEnv(name)
 		if src.URL == "" {
 			return src, nil, fmt.Errorf("the variable %s, which should hold the URL of the database to read from, is not set where `relabel work` runs", name)
@@ -112,11 +113,4 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 func (r *Runner) allowed(variable string) bool {
 	v, _ := r.cfg.LookupEnv(variable)
 	return v == "1" || v == "true"
-}
-
-func deref(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"time"
+
+	"relabel/internal/text"
 )
 
 // reply is an answer of the API before it is written.
@@ -90,7 +92,7 @@ func (s *Server) assetBody(a *asset, locale string) assetBody {
 	url := "https://assets.example.com/" + s.state.siteID + "/" + a.id + "_" + a.fileName
 	return assetBody{
 		ID: a.id, ContentType: "image/jpeg", Size: 48120, SiteID: s.state.siteID,
-		HostedURL: url, OriginalFileName: a.fileName, DisplayName: deref(v.name),
+		HostedURL: url, OriginalFileName: a.fileName, DisplayName: text.Deref(v.name),
 		LastUpdated: a.updated.UTC().Truncate(time.Millisecond), CreatedOn: a.created.UTC().Truncate(time.Millisecond),
 		Variants: []variant{{HostedURL: url + "-p-500.jpg", OriginalFileName: name, DisplayName: name, Format: "jpg", Width: 500, Quality: 90}},
 		AltText:  v.alt,

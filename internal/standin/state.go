@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"relabel/internal/text"
 )
 
 // The site and the locales of a Server that is not told otherwise.
@@ -185,7 +187,7 @@ func (s *Server) set(id, localeID string, v values) bool {
 }
 
 // Name is an asset's name in a locale, empty for an asset that is not there.
-func (s *Server) Name(id, localeID string) string { return deref(s.get(id, localeID).name) }
+func (s *Server) Name(id, localeID string) string { return text.Deref(s.get(id, localeID).name) }
 
 // AltText is an asset's alt text in a locale; nil: it has none.
 func (s *Server) AltText(id, localeID string) *string { return s.get(id, localeID).alt }
@@ -198,11 +200,4 @@ func (s *Server) get(id, localeID string) values {
 		return a.get(key)
 	}
 	return values{}
-}
-
-func deref(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }

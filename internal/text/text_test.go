@@ -1,4 +1,4 @@
-package report
+package text
 
 import (
 	"testing"
@@ -39,4 +39,12 @@ func TestClock(t *testing.T) {
 	require.Equal(t, "15:04:05", Clock(now.Add(4*time.Minute+5*time.Second), now))
 	require.Equal(t, "Tue 3 Mar 01:00", Clock(now.Add(10*time.Hour), now))
 	require.Equal(t, "Tue 2 Mar 15:00", Clock(now.AddDate(1, 0, 0), now))
+}
+
+func TestLine(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "a b c", OneLine(" a\n  b\tc\n"))
+	require.Equal(t, "a b\ufffd[31mc", Line("a\nb\x1b[31mc"))
+	require.Equal(t, "näh…", Cut("nähmaschine", 4))
+	require.Equal(t, "name", Cut("name", 4))
 }
