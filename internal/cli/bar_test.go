@@ -20,9 +20,9 @@ import (
 	"relabel/internal/standin"
 )
 
-// terminal is what a person sees: the few control sequences that bars use, and
+// emulator is a terminal as a person sees it: the few control sequences that bars use, and
 // lines that break at the edge, anew when it gets another size.
-type terminal struct {
+type emulator struct {
 	t      *testing.T
 	master *os.File
 
@@ -39,7 +39,7 @@ type terminal struct {
 
 var upAndErase = regexp.MustCompile(`^(?:\x1b\[(\d+)A)?\x1b\[J`)
 
-func (s *terminal) Write(b []byte) (int, error) {
+func (s *emulator) Write(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.all = append(s.all, b...)
@@ -76,7 +76,7 @@ func (s *terminal) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func (s *terminal) print(text string) {
+func (s *emulator) print(text string) {
 	for len(s.lines) <= s.row {
 		s.lines = append(s.lines, "")
 	}
@@ -95,7 +95,7 @@ func (s *terminal) print(text string) {
 }
 
 // up moves by rows, of which a line that is wider than the terminal has several.
-func (s *terminal) up(n int) {
+func (s *emulator) up(n int) {
 	for ; n > 0 && s.row > 0; n -= max((runewidth.StringWidth(s.lines[s.row])+s.columns-1)/s.columns, 1) {
 		s.row--
 	}
@@ -103,7 +103,7 @@ func (s *terminal) up(n int) {
 }
 
 // resize gives it another size, just after something was drawn.
-func (s *terminal) resize(columns, rows int) {
+func (s *emulator) resize(columns, rows int) {
 	s.t.Helper()
 	drawn := func() int {
 		s.mu.Lock()
@@ -119,14 +119,14 @@ func (s *terminal) resize(columns, rows int) {
 }
 
 // came tells whether a text ever came, erased since or not.
-func (s *terminal) came(text string) bool {
+func (s *emulator) came(text string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return strings.Contains(string(s.all), text)
 }
 
 // erase clears all from the cursor on.
-func (s *terminal) erase() {
+func (s *emulator) erase() {
 	s.lines = s.lines[:min(s.row+1, len(s.lines))]
 	if s.row < len(s.lines) {
 		line := []rune(s.lines[s.row])
@@ -134,7 +134,7 @@ func (s *terminal) erase() {
 	}
 }
 
-func (s *terminal) String() string {
+func (s *emulator) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return strings.Join(s.lines, "\n")
@@ -143,12 +143,12 @@ func (s *terminal) String() string {
 // watch runs the program with a terminal for standard error. end sends it a
 // signal when it is not 0, as ^C does with all that a terminal shows for it,
 // and waits.
-func (b *testBundle) watch(columns int, args ...string) (s *terminal, end func(sig syscall.Signal) int) {
+func (b *testBundle) watch(columns int, args ...string) (s *emulator, end func(sig syscall.Signal) int) {
 	b.t.Helper()
 	master, slave, err := pty.Open()
 	require.NoError(b.t, err)
 	require.NoError(b.t, pty.Setsize(master, &pty.Winsize{Rows: 24, Cols: uint16(columns)}))
-	s = &terminal{t: b.t, master: master, columns: columns}
+	s = &emulator{t: b.t, master: master, columns: columns}
 	cmd := b.command(args...)
 	cmd.Stderr = slave
 	require.NoError(b.t, cmd.Start())
@@ -174,7 +174,7 @@ func (b *testBundle) watch(columns int, args ...string) (s *terminal, end func(s
 }
 
 // sees waits for a text on the terminal.
-func (b *testBundle) sees(s *terminal, pattern string) string {
+func (b *testBundle) sees(s *emulator, pattern string) string {
 	b.t.Helper()
 	re := regexp.MustCompile(pattern)
 	require.Eventually(b.t, func() bool { return re.MatchString(s.String()) }, patience, 20*time.Millisecond,
@@ -284,44 +284,4 @@ func TestWorkBar(t *testing.T) {
 	require.NotContains(t, s.String(), "^C")
 	require.Regexp(t, `stopped; 0 rows are left to send\s*$`, s.String())
 	require.Empty(t, s.wrapped)
-}
-
-// What a terminal has no room for is left out, and said so.
-func TestCut(t *testing.T) {
-	t.Parallel()
-	bars := []progress{{label: "a", details: []string{"one"}}, {label: "b", details: []string{"two"}}, {label: "c"}}
-	for _, c := range []struct {
-		height int
-		bars   int
-		below  []string
-	}{
-		{24, 3, []string{"site"}},
-		{6, 3, []string{"site"}},
-		{5, 1, []string{"and 2 more batches: relabel status", "site"}},
-		{4, 1, []string{"and 2 more batches: relabel status", "site"}},
-		{1, 1, []string{"and 2 more batches: relabel status", "site"}},
-	} {
-		got := picture{bars: bars, below: []string{"site"}}.cut(80, c.height)
-		require.Len(t, got.bars, c.bars, "%d rows", c.height)
-		require.Equal(t, c.below, got.below, "%d rows", c.height)
-	}
-}
-
-func TestWrap(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		items []string
-		width int
-		want  []string
-	}{
-		{[]string{"one", "two"}, 80, []string{"one, two"}},
-		{[]string{"one", "two"}, 7, []string{"one,", "two"}},
-		{[]string{"one", "two three four"}, 9, []string{"one,", "two three", "four"}},
-		{[]string{"unbreakable"}, 6, []string{"unbre…"}},
-		{[]string{"日本語"}, 5, []string{"日本…"}},
-		{[]string{"a", "b", "c", "d"}, 2, []string{"a,", "b,", "c…"}},
-		{nil, 10, nil},
-	} {
-		require.Equal(t, c.want, wrap(c.items, c.width, 3), "%q at %d", c.items, c.width)
-	}
 }

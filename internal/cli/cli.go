@@ -9,11 +9,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"runtime/debug"
 	"strings"
 
 	"relabel/internal/config"
+	"relabel/internal/terminal"
 	"relabel/internal/text"
 )
 
@@ -51,9 +51,9 @@ type Params struct {
 // app is what all commands share.
 type app struct {
 	Params
-	stdout *output     // where Out goes
-	screen *screen     // where Err, notes and the log go
-	result *jsonResult // what --json prints
+	stdout *output          // where Out goes
+	screen *terminal.Screen // where Err, notes and the log go
+	result *jsonResult      // what --json prints
 	cfg    config.Config
 	log    *slog.Logger
 	json, quiet,
@@ -94,7 +94,7 @@ func Run(ctx context.Context, p Params) int {
 }
 
 func newApp(p Params) *app {
-	a := &app{Params: p, stdout: &output{Writer: p.Out}, screen: &screen{raw: p.Err}}
+	a := &app{Params: p, stdout: &output{Writer: p.Out}, screen: terminal.NewScreen(p.Err)}
 	a.Out, a.Err = a.stdout, a.screen
 	a.result = &jsonResult{w: a.Out}
 	return a
@@ -116,7 +116,6 @@ func endOf(err error) (code int, line string) {
 	}
 	return code, text.OneLine(err.Error())
 }
-
 
 func (a *app) configure() error {
 	cfg, err := config.Read(a.LookupEnv)
@@ -146,10 +145,4 @@ func (a *app) note(format string, args ...any) {
 	if !a.quiet {
 		fmt.Fprintf(a.Err, format+"\n", args...)
 	}
-}
-
-// isFile tells a terminal or file apart from a test's buffer.
-func isFile(w any) (*os.File, bool) {
-	f, ok := w.(*os.File)
-	return f, ok
 }

@@ -8,14 +8,13 @@ import (
 	"io"
 	"strings"
 
-	"golang.org/x/term"
+	"relabel/internal/terminal"
 )
 
 // confirm asks a question on the terminal; anything but yes is no. Where nobody
 // can answer, it is wrong usage not to have said --yes.
 func (a *app) confirm(ctx context.Context, question string) (bool, error) {
-	f, ok := isFile(a.In)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	if !terminal.Is(a.In) {
 		return false, usageError("there is no terminal to ask on: say --yes to go on without asking")
 	}
 	fmt.Fprintf(a.Err, "%s [y/N] ", question)

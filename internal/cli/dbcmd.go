@@ -166,7 +166,7 @@ func (a *app) psql(ctx context.Context, cfg embedpg.Config, args []string) error
 	if err != nil {
 		return err
 	}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.In, a.stdout.Writer, a.screen.raw
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.In, a.stdout.Writer, a.screen.Raw
 	err = cmd.Run()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		return exitErr{code: exitError} // psql has said why

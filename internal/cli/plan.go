@@ -123,7 +123,7 @@ func (a *app) look(ctx context.Context, s *session, site db.Site, fn func(*plan.
 	}
 	defer reader.Close()
 	progress := a.newReadProgress()
-	defer progress.end()
+	defer progress.Close()
 	return fn(&plan.Planner{
 		DB: s.DB, Reader: reader, Progress: progress.show,
 		Notice: func(text string) { a.note("%s", text) },

@@ -196,27 +196,3 @@ func TestMoment(t *testing.T) {
 		require.Error(t, err, text)
 	}
 }
-
-// A table is never wider than the terminal, and keeps what is missed most.
-func TestTable(t *testing.T) {
-	t.Parallel()
-	table := table{
-		columns: []column{{name: "ID", need: 1, right: true}, {name: "ASSET", need: 2}, {name: "EMPTY", need: 3}, {name: "STATUS", need: 4}, {name: "TEXT", rest: true}},
-		rows:    [][]string{{"7", "aaaaaaaaaaaaaaaaaaaaaaaa", "", "failed", "näme 名前 " + strings.Repeat("x", 60)}, {"1234", "b", "", "succeeded", ""}},
-	}
-	for width, want := range map[int]string{
-		0: "  ID  ASSET                     STATUS     TEXT\n" +
-			"   7  aaaaaaaaaaaaaaaaaaaaaaaa  failed     näme 名前 " + strings.Repeat("x", 60) + "\n" +
-			"1234  b                         succeeded\n",
-		80: "  ID  ASSET                     STATUS     TEXT\n" +
-			"   7  aaaaaaaaaaaaaaaaaaaaaaaa  failed     näme 名前 xxxxxxxxxxxxxxxxxxxxxxxxxx…\n" +
-			"1234  b                         succeeded\n",
-		60: "  ID  ASSET                     TEXT\n" +
-			"   7  aaaaaaaaaaaaaaaaaaaaaaaa  näme 名前 xxxxxxxxxxxxxxxxx…\n" +
-			"1234  b\n",
-	} {
-		var out strings.Builder
-		table.print(&out, width)
-		require.Equal(t, want, out.String(), "width %d", width)
-	}
-}

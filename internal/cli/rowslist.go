@@ -13,6 +13,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/intake"
+	"relabel/internal/terminal"
 	"relabel/internal/text"
 )
 
@@ -86,7 +87,7 @@ func (a *app) rowsList(ctx context.Context, s *session, f db.RowFilter, l listFl
 	case l.csv:
 		err = a.rowsCSV(page.Rows)
 	case len(page.Rows) > 0:
-		rowTable(page.Rows).print(a.Out, a.width())
+		rowTable(page.Rows).Print(a.Out, terminal.Width(a.stdout.Writer))
 	}
 	a.pageNote(page)
 	return err
@@ -115,19 +116,19 @@ func (a *app) pageNote(p db.RowPage) {
 
 // rowTable has columns by how much they are missed: on a narrow terminal the
 // last ones are left out.
-func rowTable(rows []db.Row) table {
-	t := table{columns: []column{
-		{name: "ID", need: 1, right: true},
-		{name: "BATCH", need: 4, right: true},
-		{name: "LINE", need: 5, right: true},
-		{name: "ASSET", need: 2},
-		{name: "LOCALE", need: 9},
-		{name: "STATUS", need: 3},
-		{name: "JOB", need: 8},
-		{name: "CALLS", need: 7, right: true},
-		{name: "HTTP", need: 6, right: true},
-		{name: "ENDED", need: 10},
-		{name: "NAME, OR WHAT IS WRONG", rest: true},
+func rowTable(rows []db.Row) terminal.Table {
+	t := terminal.Table{Columns: []terminal.Column{
+		{Name: "ID", Need: 1, Right: true},
+		{Name: "BATCH", Need: 4, Right: true},
+		{Name: "LINE", Need: 5, Right: true},
+		{Name: "ASSET", Need: 2},
+		{Name: "LOCALE", Need: 9},
+		{Name: "STATUS", Need: 3},
+		{Name: "JOB", Need: 8},
+		{Name: "CALLS", Need: 7, Right: true},
+		{Name: "HTTP", Need: 6, Right: true},
+		{Name: "ENDED", Need: 10},
+		{Name: "NAME, OR WHAT IS WRONG", Text: true},
 	}}
 	now := time.Now()
 	for _, r := range rows {
@@ -135,7 +136,7 @@ func rowTable(rows []db.Row) table {
 		if r.FinishedAt != nil {
 			ended = text.Clock(*r.FinishedAt, now)
 		}
-		t.rows = append(t.rows, []string{
+		t.Rows = append(t.Rows, []string{
 			strconv.FormatInt(r.ID, 10), strconv.FormatInt(r.Batch, 10), strconv.FormatInt(r.Line, 10), text.Line(r.AssetID), text.Line(r.LocaleID),
 			r.Status, text.Deref(r.JobState), strconv.Itoa(r.Attempts), intText(r.HTTPStatus), ended, text.Line(rowText(r)),
 		})
@@ -273,8 +274,8 @@ func (a *app) printCause(c db.Cause) {
 		example += fmt.Sprintf(" → %q", text.Cut(*c.Name, 60))
 	}
 	count := fmt.Sprintf("%9s × ", text.Number(c.Rows))
-	fmt.Fprintln(a.Out, fit(count+status+": "+text.Line(c.Error), a.width()))
-	fmt.Fprintln(a.Out, fit(strings.Repeat(" ", len([]rune(count)))+example, a.width()))
+	fmt.Fprintln(a.Out, terminal.Fit(count+status+": "+text.Line(c.Error), terminal.Width(a.stdout.Writer)))
+	fmt.Fprintln(a.Out, terminal.Fit(strings.Repeat(" ", len([]rune(count)))+example, terminal.Width(a.stdout.Writer)))
 }
 
 func (a *app) causesCSV(causes []db.Cause) error {

@@ -12,6 +12,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/schedule"
+	"relabel/internal/terminal"
 	"relabel/internal/text"
 )
 
@@ -106,18 +107,18 @@ func (a *app) scheduleList(ctx context.Context, s *session) error {
 		a.note("no schedules; `relabel schedule add NAME SOURCE --cron @daily` makes one")
 		return nil
 	}
-	t := table{columns: []column{
-		{name: "SCHEDULE", need: 1},
-		{name: "STATE", need: 2},
-		{name: "SITE", need: 6},
-		{name: "WHEN", need: 4},
-		{name: "NEXT THREE", need: 5},
-		{name: "LAST RUN", rest: true},
+	t := terminal.Table{Columns: []terminal.Column{
+		{Name: "SCHEDULE", Need: 1},
+		{Name: "STATE", Need: 2},
+		{Name: "SITE", Need: 6},
+		{Name: "WHEN", Need: 4},
+		{Name: "NEXT THREE", Need: 5},
+		{Name: "LAST RUN", Text: true},
 	}}
 	for _, v := range views {
-		t.rows = append(t.rows, []string{v.Name, v.stateText(), v.Site, v.Cron + " (" + v.TimeZone + ")", v.nextText(), lastText(v)})
+		t.Rows = append(t.Rows, []string{v.Name, v.stateText(), v.Site, v.Cron + " (" + v.TimeZone + ")", v.nextText(), lastText(v)})
 	}
-	t.print(a.Out, a.width())
+	t.Print(a.Out, terminal.Width(a.stdout.Writer))
 	return nil
 }
 
@@ -269,14 +270,14 @@ func (a *app) printRuns(runs []db.ScheduleRun) {
 	if len(runs) == 0 {
 		return
 	}
-	t := table{columns: []column{
-		{name: "RUN", need: 1, right: true},
-		{name: "DUE", need: 2},
-		{name: "BATCH", need: 5, right: true},
-		{name: "WHAT CAME OF IT", need: 3},
-		{name: "CALLS", need: 6, right: true},
-		{name: "TOOK", need: 7, right: true},
-		{name: "WHY", rest: true},
+	t := terminal.Table{Columns: []terminal.Column{
+		{Name: "RUN", Need: 1, Right: true},
+		{Name: "DUE", Need: 2},
+		{Name: "BATCH", Need: 5, Right: true},
+		{Name: "WHAT CAME OF IT", Need: 3},
+		{Name: "CALLS", Need: 6, Right: true},
+		{Name: "TOOK", Need: 7, Right: true},
+		{Name: "WHY", Text: true},
 	}}
 	for _, r := range runs {
 		batch, took := "-", "-"
@@ -286,11 +287,11 @@ func (a *app) printRuns(runs []db.ScheduleRun) {
 		if r.StartedAt != nil {
 			took = text.Span(r.Duration())
 		}
-		t.rows = append(t.rows, []string{
+		t.Rows = append(t.Rows, []string{
 			fmt.Sprint(r.Run), text.Clock(r.DueAt, r.Now), batch, schedule.RunText(r), text.Number(r.Calls()), took, text.Line(why(r)),
 		})
 	}
-	t.print(a.Out, a.width())
+	t.Print(a.Out, terminal.Width(a.stdout.Writer))
 }
 
 func why(r db.ScheduleRun) string {

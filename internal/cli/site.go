@@ -8,6 +8,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/report"
+	"relabel/internal/terminal"
 )
 
 func (a *app) siteCommand() *cobra.Command {
@@ -102,11 +103,11 @@ func (a *app) siteList(ctx context.Context, s *session) error {
 	if a.json {
 		return a.result.print(map[string]any{"sites": views})
 	}
-	t := table{columns: []column{{name: "SITE", need: 1}, {name: "LIMIT", need: 2}, {name: "TOKEN FROM", need: 4}, {name: "STATE", rest: true}}}
+	t := terminal.Table{Columns: []terminal.Column{{Name: "SITE", Need: 1}, {Name: "LIMIT", Need: 2}, {Name: "TOKEN FROM", Need: 4}, {Name: "STATE", Text: true}}}
 	for _, v := range views {
-		t.rows = append(t.rows, []string{v.Name, v.limit, tokenFrom(v), v.State})
+		t.Rows = append(t.Rows, []string{v.Name, v.limit, tokenFrom(v), v.State})
 	}
-	t.print(a.Out, a.width())
+	t.Print(a.Out, terminal.Width(a.stdout.Writer))
 	return nil
 }
 

@@ -8,12 +8,12 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"relabel/db"
 	"relabel/internal/intake"
 	"relabel/internal/load"
 	"relabel/internal/report"
+	"relabel/internal/terminal"
 	"relabel/jobs"
 )
 
@@ -99,7 +99,7 @@ func (f *sourceFlags) source(ctx context.Context, a *app) (load.Source, error) {
 	}
 	if f.path == "-" {
 		src.Path, src.Input, src.InputName = "", newInput(ctx, a.In), "standard input"
-		if file, ok := isFile(a.In); ok && term.IsTerminal(int(file.Fd())) {
+		if terminal.Is(a.In) {
 			a.note("reading rows from the terminal; Ctrl-D ends them")
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/internal/report"
+	"relabel/internal/terminal"
 	"relabel/internal/text"
 )
 
@@ -140,21 +141,21 @@ func (a *app) statusList(ctx context.Context, s *session, site string) error {
 		fmt.Fprintln(a.Out, "no batches yet: relabel run FILE.csv makes the first")
 		return nil
 	}
-	t := table{columns: []column{
-		{name: "BATCH", need: 1, right: true},
-		{name: "STATUS", need: 2},
-		{name: "DONE", need: 3, right: true},
-		{name: "FAILED", need: 4, right: true},
-		{name: "ENDS", need: 5},
-		{name: "SITE", need: 6},
-		{name: "NAME", rest: true},
+	t := terminal.Table{Columns: []terminal.Column{
+		{Name: "BATCH", Need: 1, Right: true},
+		{Name: "STATUS", Need: 2},
+		{Name: "DONE", Need: 3, Right: true},
+		{Name: "FAILED", Need: 4, Right: true},
+		{Name: "ENDS", Need: 5},
+		{Name: "SITE", Need: 6},
+		{Name: "NAME", Text: true},
 	}}
 	for _, v := range views {
-		t.rows = append(t.rows, []string{
+		t.Rows = append(t.Rows, []string{
 			strconv.FormatInt(v.Batch, 10), v.StatusWord(), text.Number(v.Done()) + "/" + text.Number(v.Total),
 			text.Number(v.Bad()), v.EndsWord(), v.Site, text.Line(v.Name),
 		})
 	}
-	t.print(a.Out, a.width())
+	t.Print(a.Out, terminal.Width(a.stdout.Writer))
 	return nil
 }

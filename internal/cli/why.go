@@ -10,6 +10,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/report"
+	"relabel/internal/terminal"
 	"relabel/internal/text"
 )
 
@@ -120,8 +121,8 @@ func (a *app) printEvent(e report.StoryEvent, named bool) {
 		head += fmt.Sprintf("%-9s ", eventRow(e))
 	}
 	lines := []string{e.Text}
-	if w := a.width(); w > len(head)+minRest {
-		lines = wrapWords(e.Text, w-len(head))
+	if w := terminal.Width(a.stdout.Writer); w > len(head)+terminal.MinText {
+		lines = terminal.WrapWords(e.Text, w-len(head))
 	}
 	for i, line := range lines {
 		if i > 0 {

@@ -12,6 +12,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/report"
+	"relabel/internal/terminal"
 	"relabel/internal/text"
 	"relabel/jobs"
 )
@@ -202,8 +203,8 @@ func (w *watch) over(load workload, now time.Time) bool {
 // watchWork shows progress until the end: a signal, or with untilDone nothing
 // left that can be sent. A database that is away for a moment is waited for.
 func (a *app) watchWork(ctx context.Context, w *watch, untilDone bool) error {
-	rep := a.newReporter()
-	defer rep.end()
+	view := a.newView()
+	defer view.Close()
 	told := 0
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
@@ -213,7 +214,7 @@ func (a *app) watchWork(ctx context.Context, w *watch, untilDone bool) error {
 			return nil
 		case <-tick.C:
 		}
-		load, err := w.next(ctx, rep)
+		load, err := w.next(ctx, view)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -232,17 +233,17 @@ func (a *app) watchWork(ctx context.Context, w *watch, untilDone bool) error {
 }
 
 // next reads and shows how far it is.
-func (w *watch) next(ctx context.Context, rep reporter) (workload, error) {
+func (w *watch) next(ctx context.Context, view terminal.View) (workload, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
 	load, err := w.workload(ctx)
 	if err == nil {
-		err = w.show(ctx, rep)
+		err = w.show(ctx, view)
 	}
 	return load, err
 }
 
-func (w *watch) show(ctx context.Context, rep reporter) error {
+func (w *watch) show(ctx context.Context, view terminal.View) error {
 	at, err := w.s.SiteProgress(ctx, w.ids, w.since)
 	if err != nil {
 		return err
@@ -251,17 +252,17 @@ func (w *watch) show(ctx context.Context, rep reporter) error {
 	if err != nil {
 		return err
 	}
-	p := progress{
-		label: w.label, done: at.Ended, total: at.Total, unit: "rows",
-		details: []string{ratePerSecond(w.meter.add(at.Now, at.Calls, lane.Window)), answered429(at.RateLimited)},
+	p := terminal.Progress{
+		Label: w.label, Done: at.Ended, Total: at.Total, Unit: "rows",
+		Details: []string{ratePerSecond(w.meter.add(at.Now, at.Calls, lane.Window)), answered429(at.RateLimited)},
 	}
 	if len(w.sites) == 1 {
-		p.details = append(p.details, report.Rate(lane))
+		p.Details = append(p.Details, report.Rate(lane))
 	}
 	if at.Failed > 0 {
-		p.details = append(p.details, text.Number(at.Failed)+" failed")
+		p.Details = append(p.Details, text.Number(at.Failed)+" failed")
 	}
-	rep.show(picture{now: at.Now, bars: []progress{p}})
+	view.Show(terminal.Frame{At: at.Now, Bars: []terminal.Progress{p}})
 	return nil
 }
 

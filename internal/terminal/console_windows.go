@@ -1,13 +1,14 @@
-package cli
+package terminal
 
 import (
 	"fmt"
+	"os"
 
 	"golang.org/x/sys/windows"
 )
 
-// enableDrawing lets a console understand the sequences that move the cursor.
-func enableDrawing(f fder) error {
+// enableDrawing makes a console understand the sequences that move the cursor.
+func enableDrawing(f *os.File) error {
 	var mode uint32
 	h := windows.Handle(f.Fd())
 	if err := windows.GetConsoleMode(h, &mode); err != nil {
