@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 )
 
@@ -115,7 +116,15 @@ func describe(err error) string {
 	case errors.Is(err, io.EOF):
 		return "the connection was closed without an answer"
 	case errors.As(err, &op) && op.Source != nil:
-		return op.Op + ": " + op.Err.Error()
+		return "the connection broke: " + withoutCall(op.Err)
+	}
+	return err.Error()
+}
+
+// withoutCall leaves out the name of the system call, which a [net.OpError] also has.
+func withoutCall(err error) string {
+	if sys, ok := errors.AsType[*os.SyscallError](err); ok {
+		return sys.Err.Error()
 	}
 	return err.Error()
 }
