@@ -10,6 +10,7 @@ import (
 	"github.com/sourcegraph/conc"
 
 	"relabel/db"
+	"relabel/internal/rehearsal"
 	"relabel/internal/web"
 	"relabel/jobs"
 )
@@ -49,7 +50,7 @@ func (a *app) newDashboard(ctx context.Context, d *db.DB, f webFlags) (*dashboar
 			fmt.Fprintf(a.Err, "somebody at %s has logged in to %s; the next link: %s\n", from, r, out.link(r))
 		},
 		Hosts: f.hosts, Secure: out.cert != nil || f.behindProxy, BehindProxy: f.behindProxy, Port: port,
-		MaxUpload: int64(f.maxUpload) << 20, Site: a.dashboardSite, StandIn: isStandIn, CallTimeout: a.cfg.CallTimeout,
+		MaxUpload: int64(f.maxUpload) << 20, Site: a.dashboardSite, StandIn: rehearsal.IsStandIn, CallTimeout: a.cfg.CallTimeout,
 	})
 	if err != nil {
 		_ = out.listener.Close()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"relabel/internal/rehearsal"
 	"relabel/internal/report"
 	"relabel/jobs"
 )
@@ -107,7 +108,7 @@ func (a *app) loadAndWork(ctx context.Context, s *session, site jobs.SiteConfig,
 		return report.Batch{}, followErr
 	}
 	ctx = context.WithoutCancel(ctx)
-	if isStandIn(site.Site.Name) { // a signal came: nobody can go on with what is left
+	if rehearsal.IsStandIn(site.Site.Name) { // a signal came: nobody can go on with what is left
 		if err := s.Abandon(ctx, site.Site.ID, "the stand-in is gone"); err != nil {
 			return report.Batch{}, err
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/db"
+	"relabel/internal/rehearsal"
 	"relabel/internal/report"
 	"relabel/internal/terminal"
 )
@@ -131,7 +132,7 @@ func (a *app) printSite(ctx context.Context, s *session, text string) error {
 
 func tokenFrom(v siteView) string {
 	switch {
-	case isStandIn(v.Name):
+	case rehearsal.IsStandIn(v.Name):
 		return "(a stand-in)"
 	case v.TokenFile != nil:
 		return "file " + *v.TokenFile

@@ -12,6 +12,7 @@ import (
 	"relabel/db"
 	"relabel/internal/intake"
 	"relabel/internal/load"
+	"relabel/internal/rehearsal"
 	"relabel/internal/report"
 	"relabel/internal/terminal"
 	"relabel/jobs"
@@ -156,7 +157,7 @@ func (a *app) noticeIgnored(info intake.Info) {
 
 // locales finds out what the site's locales are: one call, when a source asks.
 func (a *app) locales(ctx context.Context, d *db.DB, site db.Site) (intake.LocaleResolver, error) {
-	if isStandIn(site.Name) {
+	if rehearsal.IsStandIn(site.Name) {
 		return load.InventedLocale, nil
 	}
 	reader, err := a.reader(ctx, d, site)
@@ -173,7 +174,7 @@ func (a *app) locales(ctx context.Context, d *db.DB, site db.Site) (intake.Local
 
 // primaryOf finds out which locale is the primary one; a rehearsal asks nobody.
 func (a *app) primaryOf(d *db.DB, site db.Site) func(context.Context, []string) (string, error) {
-	if isStandIn(site.Name) {
+	if rehearsal.IsStandIn(site.Name) {
 		return nil
 	}
 	return func(ctx context.Context, assets []string) (string, error) {

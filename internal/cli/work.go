@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/db"
+	"relabel/internal/rehearsal"
 	"relabel/internal/report"
 	"relabel/internal/terminal"
 	"relabel/internal/text"
@@ -96,7 +97,7 @@ func (a *app) namedSites(ctx context.Context, s *session) ([]jobs.SiteConfig, er
 		}
 		names = nil
 		for _, site := range all {
-			if !isStandIn(site.Name) {
+			if !rehearsal.IsStandIn(site.Name) {
 				names = append(names, site.Name)
 			}
 		}
