@@ -2,17 +2,14 @@ package cli
 
 import (
 	"context"
-	"encoding/csv"
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"relabel/db"
-	"relabel/internal/intake"
 	"relabel/internal/terminal"
 	"relabel/internal/text"
 )
@@ -155,139 +152,4 @@ func rowText(r db.Row) string {
 		return *r.DisplayName + " → stored as " + *r.AppliedName
 	}
 	return *r.DisplayName
-}
-
-func intText(n *int) string {
-	if n == nil {
-		return ""
-	}
-	return strconv.Itoa(*n)
-}
-
-func rowColumns() []string {
-	return []string{
-		"id", "batch", "line", "site", "asset_id", "locale_id", "display_name", "alt_text", "status", "job_state", "attempts",
-		"http_status", "before_name", "applied_name", "error", "not_before", "superseded_by", "finished_at",
-	}
-}
-
-func (a *app) rowsCSV(rows []db.Row) error {
-	w := csv.NewWriter(a.Out)
-	_ = w.Write(rowColumns()) // its error stays for w.Error
-	for _, r := range rows {
-		by := ""
-		if r.SupersededBy != nil {
-			by = strconv.FormatInt(*r.SupersededBy, 10)
-		}
-		record := []string{
-			strconv.FormatInt(r.ID, 10), strconv.FormatInt(r.Batch, 10), strconv.FormatInt(r.Line, 10), r.Site, r.AssetID, r.LocaleID,
-			text.Deref(r.DisplayName), text.Deref(r.AltText), r.Status, text.Deref(r.JobState), strconv.Itoa(r.Attempts), intText(r.HTTPStatus),
-			text.Deref(r.BeforeName), text.Deref(r.AppliedName), text.Deref(r.Error), timeText(r.NotBefore), by, timeText(r.FinishedAt),
-		}
-		for i := range record {
-			record[i] = intake.Neutralise(record[i])
-		}
-		_ = w.Write(record)
-	}
-	w.Flush()
-	return w.Error()
-}
-
-func timeText(t *time.Time) string {
-	if t == nil {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339)
-}
-
-func (a *app) rowsErrorsCommand() *cobra.Command {
-	var r rowFlags
-	var l listFlags
-	cmd := &cobra.Command{
-		Use:   "errors",
-		Short: "Failures by cause, with their counts and an example of each",
-		Long: `Groups the failed, conflicting and invalid rows (or those of --status that have an error) by
-cause, the most frequent first. It looks through the newest 30,000 of them, so that it comes
-at once, and says so where there are more; --all looks through all, which takes about two
-seconds for a million.`,
-		Example: "  relabel rows errors --batch 7\n  relabel rows errors --since 1h\n  relabel rows errors --all",
-		Args:    noArgs("no arguments, but options"), ValidArgsFunction: completeNothing,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			f, err := r.check(cmd, a, db.Statuses(), time.Now())
-			if err == nil {
-				err = l.check(a.json)
-			}
-			if err != nil {
-				return err
-			}
-			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
-				return a.rowsErrors(ctx, s, f, l)
-			})
-		},
-	}
-	r.add(cmd, db.Statuses())
-	cmd.Flags().IntVar(&l.limit, "limit", 20, "at most `N` causes")
-	cmd.Flags().BoolVar(&l.csv, "csv", false, "print CSV")
-	cmd.Flags().BoolVar(&l.all, "all", false, "look through all rows, not only the newest 30,000")
-	return cmd
-}
-
-func (a *app) rowsErrors(ctx context.Context, s *session, f db.RowFilter, l listFlags) error {
-	find := s.RowErrors
-	if l.all {
-		find = s.AllRowErrors
-	}
-	got, err := find(ctx, f, l.limit)
-	switch {
-	case err != nil:
-		return usage(err)
-	case a.json:
-		return a.result.print(got)
-	case l.csv:
-		err = a.causesCSV(got.Causes)
-	}
-	if !l.csv {
-		for _, c := range got.Causes {
-			a.printCause(c)
-		}
-	}
-	switch {
-	case !got.Complete && len(got.Causes) == 0:
-		a.note("no error matches among the newest %s; --all looks through all", text.Plural(got.Looked, "row", "rows"))
-	case !got.Complete:
-		a.note("these are of the newest %s; --all counts all", text.Plural(got.Looked, "row", "rows"))
-	case len(got.Causes) == 0:
-		a.note("no error matches")
-	case len(got.Causes) == l.limit:
-		a.note("there may be more causes: --limit %d", 5*l.limit)
-	}
-	return err
-}
-
-func (a *app) printCause(c db.Cause) {
-	status := c.Status
-	if c.HTTPStatus != nil {
-		status = fmt.Sprintf("%s, HTTP %d", c.Status, *c.HTTPStatus)
-	}
-	example := fmt.Sprintf("such as row %d: line %d of batch %d, asset %s", c.ID, c.Line, c.Batch, text.Line(c.AssetID))
-	if c.Name != nil {
-		example += fmt.Sprintf(" → %q", text.Cut(*c.Name, 60))
-	}
-	count := fmt.Sprintf("%9s × ", text.Number(c.Rows))
-	fmt.Fprintln(a.Out, terminal.Fit(count+status+": "+text.Line(c.Error), terminal.Width(a.stdout.Writer)))
-	fmt.Fprintln(a.Out, terminal.Fit(strings.Repeat(" ", len([]rune(count)))+example, terminal.Width(a.stdout.Writer)))
-}
-
-func (a *app) causesCSV(causes []db.Cause) error {
-	w := csv.NewWriter(a.Out)
-	_ = w.Write([]string{"rows", "status", "http_status", "error", "example_id", "example_batch", "example_line", "example_asset_id", "example_display_name"})
-	for _, c := range causes {
-		_ = w.Write([]string{ // its error stays for w.Error
-			strconv.FormatInt(c.Rows, 10), c.Status, intText(c.HTTPStatus), intake.Neutralise(c.Error),
-			strconv.FormatInt(c.ID, 10), strconv.FormatInt(c.Batch, 10), strconv.FormatInt(c.Line, 10),
-			intake.Neutralise(c.AssetID), intake.Neutralise(text.Deref(c.Name)),
-		})
-	}
-	w.Flush()
-	return w.Error()
 }

@@ -6,11 +6,8 @@ import (
 	"time"
 
 	"relabel/db"
-	"relabel/internal/config"
 	"relabel/internal/embedpg"
 	"relabel/internal/report"
-	"relabel/internal/webflow"
-	"relabel/jobs"
 )
 
 // closeTime is what closing the private server may take: a fast shutdown with
@@ -98,66 +95,18 @@ func closeServer(s *embedpg.Server) error {
 	return s.Close(ctx)
 }
 
-// namedSite finds a site and its token.
-func (a *app) namedSite(ctx context.Context, s *session, name string) (jobs.SiteConfig, error) {
-	if err := noStandIn(name); err != nil {
-		return jobs.SiteConfig{}, err
-	}
-	site, err := s.SiteByName(ctx, name)
-	if err != nil {
-		return jobs.SiteConfig{}, err
-	}
-	return a.siteConfig(site)
-}
-
-// reader makes calls that rename nothing, with the site's token and through its
-// lane. Close it.
-func (a *app) reader(ctx context.Context, d *db.DB, site db.Site) (*jobs.Reader, error) {
-	cfg, err := a.siteConfig(site)
-	if err != nil {
-		return nil, err
-	}
-	return jobs.NewReader(ctx, jobs.ReaderConfig{DB: d, Site: cfg, CallTimeout: a.cfg.CallTimeout, Logger: a.log})
-}
-
-// siteConfig puts together what working a site takes: its row, its token, and
-// the environment for what the row leaves open.
-func (a *app) siteConfig(site db.Site) (jobs.SiteConfig, error) {
-	none := jobs.SiteConfig{}
-	token, err := a.cfg.Token(config.TokenSource{Env: deref(site.TokenEnv), File: deref(site.TokenFile)})
-	if err != nil {
-		return none, fmt.Errorf("site %s: %w", site.Name, err)
-	}
-	rate := a.cfg.Rate
-	if site.RateLimit != nil {
-		if rate, err = config.ParseRate(*site.RateLimit); err != nil {
-			return none, fmt.Errorf("site %s: rate limit: %w", site.Name, err)
-		}
-	}
-	return a.siteWith(site, token, rate)
-}
-
-func (a *app) siteWith(site db.Site, token webflow.Token, rate config.Rate) (jobs.SiteConfig, error) {
-	protect(a.log, token)
-	baseURL := a.cfg.APIURL
-	if site.APIURL != nil {
-		baseURL = *site.APIURL
-	}
-	client, err := webflow.NewClient(webflow.Config{
-		BaseURL: baseURL, Token: token, LocaleIn: webflow.LocaleIn(deref(site.LocaleIn)),
-		Timeout: a.cfg.CallTimeout, Version: Version(),
-	})
-	if err != nil {
-		return jobs.SiteConfig{}, fmt.Errorf("site %s: %w", site.Name, err)
-	}
-	return jobs.SiteConfig{Site: site, Client: client, Lane: db.LaneSettings{
-		Fingerprint: token.Fingerprint(), Limit: rate.Calls, Window: rate.Window, Fixed: rate.Fixed,
-	}}, nil
-}
-
 func deref(s *string) string {
 	if s == nil {
 		return ""
 	}
 	return *s
+}
+
+func (a *app) withSession(ctx context.Context, fn func(context.Context, *session) error) error {
+	s, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return fn(ctx, s)
 }

@@ -2,14 +2,10 @@ package cli
 
 import (
 	"context"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"relabel/db"
-	"relabel/internal/rehearsal"
-	"relabel/internal/report"
-	"relabel/internal/terminal"
 )
 
 func (a *app) siteCommand() *cobra.Command {
@@ -40,104 +36,9 @@ func (a *app) siteSubcommand(use, short, args string, run func(context.Context, 
 	}
 }
 
-// siteView is a site as it is shown.
-type siteView struct {
-	Name          string     `json:"name"`
-	WebflowSiteID *string    `json:"webflow_site_id"`
-	TokenEnv      *string    `json:"token_env"`
-	TokenFile     *string    `json:"token_file"`
-	APIURL        *string    `json:"api_url"`
-	RateLimit     *string    `json:"rate_limit"`
-	LocaleIn      *string    `json:"locale_in"`
-	State         string     `json:"state"`
-	ParkedAt      *time.Time `json:"parked_at"`
-	ParkedReason  *string    `json:"parked_reason"`
-	RefusedIn     *string    `json:"refused_in"` // the processes that still have a refused token
-	PausedAt      *time.Time `json:"paused_at"`
-	BreakerError  *string    `json:"breaker_error"`
-	Lane          *laneView  `json:"lane"` // null: the site was never worked
-
-	limit string // of the lane, for people
-}
-
-type laneView struct {
-	Limit          int     `json:"limit"` // 0: none
-	WindowSeconds  float64 `json:"window_seconds"`
-	Used           int     `json:"used"`
-	UsedByOthers   int     `json:"used_by_others"`
-	BlockedSeconds float64 `json:"blocked_seconds"`
-}
-
-func (s *session) siteView(ctx context.Context, site db.Site) (siteView, error) {
-	v := siteView{
-		Name: site.Name, WebflowSiteID: site.WebflowSiteID, TokenEnv: site.TokenEnv, TokenFile: site.TokenFile,
-		APIURL: site.APIURL, RateLimit: site.RateLimit, LocaleIn: site.LocaleIn,
-		State: siteState(site), ParkedAt: site.ParkedAt, ParkedReason: site.ParkedReason, RefusedIn: site.RefusedIn, PausedAt: site.PausedAt,
-		limit: "not known yet",
-	}
-	if site.BreakerOpen {
-		v.BreakerError = site.BreakerError
-	}
-	lane, known, err := s.Lane(ctx, site.Name)
-	if err != nil || !known {
-		return v, err
-	}
-	v.limit = report.Rate(lane)
-	v.Lane = &laneView{
-		Limit: lane.Limit, WindowSeconds: lane.Window.Seconds(), Used: lane.Used,
-		UsedByOthers: lane.Foreign, BlockedSeconds: lane.Blocked.Seconds(),
-	}
-	return v, nil
-}
-
-func (a *app) siteList(ctx context.Context, s *session) error {
-	sites, err := s.Sites(ctx)
-	if err != nil {
-		return err
-	}
-	views := make([]siteView, len(sites))
-	for i, site := range sites {
-		if views[i], err = s.siteView(ctx, site); err != nil {
-			return err
-		}
-	}
-	if a.json {
-		return a.result.print(map[string]any{"sites": views})
-	}
-	t := terminal.Table{Columns: []terminal.Column{{Name: "SITE", Need: 1}, {Name: "LIMIT", Need: 2}, {Name: "TOKEN FROM", Need: 4}, {Name: "STATE", Text: true}}}
-	for _, v := range views {
-		t.Rows = append(t.Rows, []string{v.Name, v.limit, tokenFrom(v), v.State})
-	}
-	t.Print(a.Out, terminal.Width(a.stdout.Writer))
-	return nil
-}
-
-// printSite ends a command that changed a site: with --json the site, else a
-// line that says what happened.
-func (a *app) printSite(ctx context.Context, s *session, text string) error {
-	if !a.json {
-		a.note("%s", text)
-		return nil
-	}
-	site, err := s.SiteByName(ctx, a.site)
-	if err != nil {
-		return err
-	}
-	v, err := s.siteView(ctx, site)
-	if err != nil {
-		return err
-	}
-	return a.result.print(v)
-}
-
-func tokenFrom(v siteView) string {
-	switch {
-	case rehearsal.IsStandIn(v.Name):
-		return "(a stand-in)"
-	case v.TokenFile != nil:
-		return "file " + *v.TokenFile
-	case v.TokenEnv != nil:
-		return *v.TokenEnv
-	}
-	return "WEBFLOW_TOKEN or WEBFLOW_TOKEN_FILE"
+// auditedSite changes the site that --site names, with its row in the log.
+func (a *app) auditedSite(ctx context.Context, s *session, action string, act func(context.Context) error) error {
+	return a.audited(ctx, s, db.AuditEntry{Action: action, Subject: "site " + a.site}, func(ctx context.Context) (int64, error) {
+		return -1, act(ctx)
+	})
 }

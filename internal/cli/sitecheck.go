@@ -7,10 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"relabel/db"
 	"relabel/internal/load"
 	"relabel/internal/report"
-	"relabel/internal/text"
 	"relabel/internal/webflow"
 	"relabel/jobs"
 )
@@ -85,67 +83,4 @@ func checkVerdict(site string, err error) (string, error) {
 		return "", exitErr{exitParked, fmt.Sprintf("site %s: the API refuses the token (401): make a new one in the site's settings, with the scope assets:write", site)}
 	}
 	return "", fmt.Errorf("site %s: the token could not be tried: %w", site, err)
-}
-
-func (a *app) sitePauseCommand() *cobra.Command {
-	return a.siteSubcommand("pause", "Send nothing for the site until site resume", "no arguments; --site names the site", a.sitePause)
-}
-
-func (a *app) sitePause(ctx context.Context, s *session) error {
-	site, err := s.SiteByName(ctx, a.site)
-	if err != nil {
-		return err
-	}
-	err = a.auditedSite(ctx, s, "pause", func(ctx context.Context) error {
-		_, err := s.PauseSite(ctx, site.ID, true)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return a.printSite(ctx, s, fmt.Sprintf("site %s is paused; `relabel site resume%s` goes on", a.site, report.SiteFlag(a.site)))
-}
-
-// siteResume lets a site go on, whether it was parked or paused.
-func (a *app) siteResume(ctx context.Context, s *session) error {
-	site, err := s.SiteByName(ctx, a.site)
-	if err != nil {
-		return err
-	}
-	var wasParked, wasPaused bool
-	err = a.auditedSite(ctx, s, "resume", func(ctx context.Context) (err error) {
-		if wasParked, err = s.UnparkSite(ctx, site.ID); err == nil {
-			wasPaused, err = s.PauseSite(ctx, site.ID, false)
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	text := fmt.Sprintf("site %s goes on", a.site)
-	if !wasParked && !wasPaused {
-		text = fmt.Sprintf("site %s was neither parked nor paused", a.site)
-	}
-	return a.printSite(ctx, s, text)
-}
-
-// auditedSite changes the site that --site names, with its row in the log.
-func (a *app) auditedSite(ctx context.Context, s *session, action string, act func(context.Context) error) error {
-	return a.audited(ctx, s, db.AuditEntry{Action: action, Subject: "site " + a.site}, func(ctx context.Context) (int64, error) {
-		return -1, act(ctx)
-	})
-}
-
-func siteState(s db.Site) string {
-	switch {
-	case s.ParkedAt != nil:
-		return "parked: " + text.Deref(s.ParkedReason)
-	case s.PausedAt != nil:
-		return "paused"
-	case s.BreakerOpen:
-		return "its API fails: " + text.Deref(s.BreakerError)
-	case s.RefusedIn != nil:
-		return "ready; " + report.Refused(*s.RefusedIn)
-	}
-	return "ready"
 }

@@ -1,0 +1,28 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"relabel/internal/embedpg"
+)
+
+// dbURL holds the server until the signal: the address is good only while it
+// runs.
+func (a *app) dbURL(ctx context.Context, cfg embedpg.Config) error {
+	s, err := embedpg.Open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		err = a.result.print(map[string]string{"url": s.URL()})
+	} else {
+		_, err = fmt.Fprintln(a.Out, s.URL())
+	}
+	if err == nil {
+		a.note("it runs until you press Ctrl-C")
+		<-ctx.Done()
+	}
+	return errors.Join(err, closeServer(s))
+}

@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"relabel/db"
+	"relabel/internal/webflow"
+)
+
+// rowFlags choose rows.
+type rowFlags struct {
+	f            db.RowFilter
+	locale       string
+	maxAttempts  int
+	since, until string
+}
+
+// primaryLocale is how the locale without an id is asked for.
+const primaryLocale = "primary"
+
+func (j *rowFlags) add(cmd *cobra.Command, statuses []string) {
+	f := cmd.Flags()
+	f.Int64Var(&j.f.Batch, "batch", 0, "rows of this `BATCH`")
+	f.StringSliceVar(&j.f.Statuses, "status", nil, "rows of these `STATUSES`: "+strings.Join(statuses, ", "))
+	f.StringVar(&j.f.State, "state", "", "rows with a River job in this `STATE`: "+strings.Join(db.JobStates(), ", "))
+	f.StringVar(&j.locale, "locale", "", "rows of this `LOCALE`: a tag such as fr-FR, an id, or "+primaryLocale)
+	f.StringVar(&j.f.AssetID, "asset", "", "rows of this asset's `ID`")
+	f.StringVar(&j.f.Name, "name", "", "rows whose name, wanted or stored, holds this `TEXT`")
+	f.StringVar(&j.f.Error, "error", "", "rows whose error holds this `TEXT`")
+	f.IntVar(&j.f.HTTPStatus, "http", 0, "rows whose last answer had this `STATUS`, such as 404")
+	f.IntVar(&j.f.MinAttempts, "min-attempts", 0, "rows sent at least `N` times")
+	f.IntVar(&j.maxAttempts, "max-attempts", 0, "rows sent at most `N` times; 0: never")
+	f.StringVar(&j.since, "since", "", "rows that ended then or later: a `TIME` such as 2h, 3d, 14:30, 2026-11-23 or 2026-11-23T14:30")
+	f.StringVar(&j.until, "until", "", "rows that ended before that `TIME`")
+	for flag, values := range map[string][]string{"status": statuses, "state": db.JobStates()} {
+		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	}
+}
+
+// check reads the flags, before anything is opened. Times that are so long ago
+// are seen from now.
+func (j *rowFlags) check(cmd *cobra.Command, a *app, statuses []string, now time.Time) (f db.RowFilter, err error) {
+	changed := cmd.Flags().Changed
+	f = j.f
+	if changed("site") {
+		f.Site = a.site
+	}
+	if changed("locale") {
+		if f.Locale, f.LocaleTag, err = localeOf(j.locale); err != nil {
+			return f, err
+		}
+	}
+	if changed("max-attempts") {
+		f.MaxAttempts = &j.maxAttempts
+	}
+	if changed("batch") && f.Batch < 1 {
+		return f, usageError("--batch takes a batch's number; `relabel status` lists them")
+	}
+	for _, s := range f.Statuses {
+		if !slices.Contains(statuses, s) {
+			return f, usageError("--status: not %q here, but %s", s, strings.Join(statuses, ", "))
+		}
+	}
+	if changed("asset") {
+		if f.AssetID, err = assetID(f.AssetID); err != nil {
+			return f, err
+		}
+	}
+	if f.Since, err = moment("since", j.since, now); err != nil {
+		return f, err
+	}
+	if f.Until, err = moment("until", j.until, now); err != nil {
+		return f, err
+	}
+	return f, usage(f.Check())
+}
+
+// usage turns a filter's error into wrong usage.
+func usage(err error) error {
+	if e, ok := errors.AsType[db.FilterError](err); ok {
+		return usageError("%s", e)
+	}
+	return err
+}
+
+// assetID takes an asset's id as it may be copied.
+func assetID(s string) (string, error) {
+	id := strings.ToLower(strings.TrimSpace(s))
+	if len(id) != 24 || strings.Trim(id, "0123456789abcdef") != "" {
+		return "", usageError("%q is no asset id: those have 24 hexadecimal digits", s)
+	}
+	return id, nil
+}
+
+// localeOf takes a locale's id as it may be copied, or else its tag.
+func localeOf(s string) (id *string, tag string, err error) {
+	text := strings.ToLower(strings.TrimSpace(s))
+	switch {
+	case text == primaryLocale:
+		text = ""
+	case text == "":
+		return nil, "", usageError("--locale takes a tag such as fr-FR, a locale's id, or %s", primaryLocale)
+	case !webflow.IsObjectID(text):
+		return nil, text, nil
+	}
+	return &text, "", nil
+}

@@ -1,0 +1,42 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"relabel/db"
+	"relabel/internal/text"
+)
+
+func (a *app) rowsCancelCommand() *cobra.Command {
+	return a.rowsAction(rowsAction{
+		use: "cancel", short: "End all rows that match and are not sent yet", statuses: db.Cancellable(),
+		long: `Ends all rows that match and are pending. One whose call is in flight ends with its answer, and
+is not tried again. What was sent stays sent. Rows of a plan are left alone: discard that.`,
+		example: "  relabel rows cancel --batch 7 --name 'draft'\n  relabel rows cancel --asset 9f4a7f85b42ea4c6374f11ca --yes",
+		choose:  db.RowFilter.ForCancel, question: "Cancel %s?", do: a.rowsCancel,
+	})
+}
+
+func (a *app) rowsCancel(ctx context.Context, s *session, f db.RowFilter, d db.AuditEntry) error {
+	tell := a.counter("cancelled")
+	var got db.Cancelled
+	err := a.audited(ctx, s, d, func(ctx context.Context) (_ int64, err error) {
+		got, err = s.CancelRows(ctx, f, func(c db.Cancelled) { tell(c.Cancelled + c.Sending) })
+		return got.Cancelled + got.Sending, err
+	})
+	if err != nil {
+		return a.partly(err, got.Cancelled+got.Sending)
+	}
+	if a.json {
+		return a.result.print(got)
+	}
+	fmt.Fprintf(a.Out, "%s cancelled\n", text.Plural(got.Cancelled, "row is", "rows are"))
+	if got.Sending > 0 {
+		fmt.Fprintf(a.Out, "%s in flight: the answer is the last word, and they are not tried again\n",
+			text.Plural(got.Sending, "call is", "calls are"))
+	}
+	return nil
+}

@@ -1,0 +1,38 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"relabel/db"
+)
+
+func (a *app) rowsRetryCommand() *cobra.Command {
+	return a.rowsAction(rowsAction{
+		use: "retry", short: "Send all failed, conflicting and cancelled rows that match again", statuses: db.MayRetry(),
+		long: `Makes all rows that match pending again, with all their attempts. A row whose asset has got a
+newer name since becomes superseded instead: a late retry never overwrites it. Superseded rows
+are sent again only with --status superseded, where the newer one was cancelled unsent. Rows that the
+API refused as they are (400, 404) will be refused again: see relabel results.`,
+		example: "  relabel rows retry --batch 7 --http 500\n  relabel rows retry --error 'timed out' --since 1d --yes",
+		choose:  db.RowFilter.ForRetry, question: "Send %s again?", do: a.rowsRetry,
+	})
+}
+
+func (a *app) rowsRetry(ctx context.Context, s *session, f db.RowFilter, d db.AuditEntry) error {
+	tell := a.counter("looked at")
+	var got db.Retried
+	err := a.audited(ctx, s, d, func(ctx context.Context) (_ int64, err error) {
+		got, err = s.RetryRows(ctx, f, func(r db.Retried) { tell(r.Pending + r.Superseded) })
+		return got.Pending + got.Superseded, err
+	})
+	if err != nil {
+		return a.partly(err, got.Pending+got.Superseded)
+	}
+	if a.json {
+		return a.result.print(got)
+	}
+	a.printRetried(got)
+	return nil
+}

@@ -1,0 +1,83 @@
+package cli
+
+import (
+	"context"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"relabel/db"
+	"relabel/internal/schedule"
+)
+
+func (a *app) scheduleAddCommand() *cobra.Command {
+	var f scheduleFlags
+	cmd := &cobra.Command{
+		Use:   "add NAME SOURCE",
+		Short: "Make a schedule",
+		Long:  "Makes a schedule for the site that --site names.\n\n" + scheduleSourceHelp,
+		Example: `  relabel schedule add nightly /data/names.csv --cron "0 2 * * *" --tz Europe/Berlin --max-change 20%
+  relabel schedule add sheet https://docs.google.com/spreadsheets/d/e/KEY/pub?output=csv --cron @hourly
+  relabel schedule add wanted --sql 'SELECT asset_id, display_name, locale FROM wanted' --cron @daily \
+      --locales fr-FR,es-MX --notify https://hooks.slack.com/services/...`,
+		ValidArgsFunction: completeNothing,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 2 {
+				f.source = args[1]
+			}
+			if len(args) < 1 || len(args) > 2 || f.forms() != 1 {
+				return usageError("`%s` takes a NAME and one SOURCE (a CSV file, an https URL, --sql or --sql-file); see `%s --help`", cmd.CommandPath(), cmd.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			sched := db.Schedule{Name: args[0]}
+			if !scheduleName.MatchString(sched.Name) {
+				return usageError("a schedule's name is 1 to 30 lower-case letters, digits, - and _, beginning with a letter or digit, not %q", sched.Name)
+			}
+			if f.cron == "" {
+				return usageError("--cron says when: --cron \"0 2 * * *\" for two in the night, or --cron @daily")
+			}
+			if err := f.set(a, cmd.Flags(), &sched, true); err != nil {
+				return err
+			}
+			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error { return a.scheduleAdd(ctx, s, sched) })
+		},
+	}
+	f.register(cmd.Flags())
+	return cmd
+}
+
+func (a *app) scheduleAdd(ctx context.Context, s *session, sched db.Schedule) error {
+	if err := noStandIn(a.site); err != nil {
+		return err
+	}
+	site, err := s.SiteByName(ctx, a.site)
+	if err != nil {
+		return err
+	}
+	sched.SiteID = site.ID
+	next, err := nextTimes(ctx, s, sched, 1)
+	if err != nil {
+		return err
+	}
+	sched.NextRunAt = &next[0]
+	if err := a.auditedSchedule(ctx, s, "add", sched.Name, func(ctx context.Context) error { return s.AddSchedule(ctx, sched) }); err != nil {
+		return err
+	}
+	a.noteMissingFile(sched)
+	return a.printSchedule(ctx, s, sched.Name, "schedule "+sched.Name+" is added")
+}
+
+// noteMissingFile tells of a path that can't be read: it may be there only where
+// `relabel work` runs.
+func (a *app) noteMissingFile(s db.Schedule) {
+	for _, path := range []*string{s.CSV, s.QueryFile} {
+		if path == nil || schedule.IsURL(*path) {
+			continue
+		}
+		if _, err := os.Stat(*path); err != nil {
+			a.note("%s can't be read here now: it must be there where `relabel work` runs, at each run", *path)
+		}
+	}
+}

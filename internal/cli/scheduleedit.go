@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+func (a *app) scheduleEditCommand() *cobra.Command {
+	var f scheduleFlags
+	cmd := &cobra.Command{
+		Use:   "edit NAME [SOURCE]",
+		Short: "Change its settings",
+		Long: `Changes the settings that are given; an empty value takes one away (--max-change '').
+A run that is under way goes on as it began.
+
+` + scheduleSourceHelp,
+		Example:           "  relabel schedule edit nightly --cron '30 3 * * *'\n  relabel schedule edit nightly /data/names-2027.csv",
+		ValidArgsFunction: completeNothing,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 2 {
+				f.source = args[1]
+			}
+			if len(args) < 1 || len(args) > 2 || f.forms() > 1 {
+				return usageError("`%s` takes a NAME and at most one SOURCE; see `%s --help`", cmd.CommandPath(), cmd.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
+				return a.scheduleEdit(ctx, s, args[0], &f, cmd.Flags())
+			})
+		},
+	}
+	f.register(cmd.Flags())
+	return cmd
+}
+
+func (a *app) scheduleEdit(ctx context.Context, s *session, name string, f *scheduleFlags, fs *pflag.FlagSet) error {
+	sched, err := s.ScheduleByName(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := f.set(a, fs, &sched, false); err != nil {
+		return err
+	}
+	if fs.Changed("cron") || fs.Changed("tz") { // else what is due stays due
+		next, err := nextTimes(ctx, s, sched, 1)
+		if err != nil {
+			return err
+		}
+		sched.NextRunAt = &next[0]
+	}
+	if err := a.auditedSchedule(ctx, s, "edit", sched.Name, func(ctx context.Context) error { return s.EditSchedule(ctx, sched) }); err != nil {
+		return err
+	}
+	return a.printSchedule(ctx, s, name, "schedule "+name+" is changed")
+}

@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"relabel/db"
+	"relabel/internal/schedule"
+	"relabel/internal/terminal"
+	"relabel/internal/text"
+)
+
+func (a *app) scheduleHistoryCommand() *cobra.Command {
+	var limit int
+	cmd := a.onSchedule("history", "Its runs, the newest first, and who was told", func(ctx context.Context, s *session, sched db.Schedule) error {
+		if limit < 1 {
+			return usageError("--limit is 1 or more, not %d", limit)
+		}
+		runs, err := s.ScheduleRuns(ctx, sched.ID, limit)
+		if err != nil {
+			return err
+		}
+		if !a.json {
+			a.printRuns(runs)
+			return nil
+		}
+		notices, err := s.Notices(ctx, sched.ID, limit)
+		if err != nil {
+			return err
+		}
+		list := make([]runView, len(runs))
+		for i, r := range runs {
+			list[i] = runView{r, r.Calls(), r.Duration().Seconds()}
+		}
+		return a.result.print(map[string]any{"schedule": sched.Name, "state": sched.State, "runs": list, "notices": notices})
+	})
+	cmd.Flags().IntVar(&limit, "limit", 50, "at most `N` runs")
+	return cmd
+}
+
+// runView is a run with what follows from it.
+type runView struct {
+	db.ScheduleRun
+	CallsUsed int64   `json:"calls"`
+	Seconds   float64 `json:"duration_seconds"`
+}
+
+func (a *app) printRuns(runs []db.ScheduleRun) {
+	if len(runs) == 0 {
+		return
+	}
+	t := terminal.Table{Columns: []terminal.Column{
+		{Name: "RUN", Need: 1, Right: true},
+		{Name: "DUE", Need: 2},
+		{Name: "BATCH", Need: 5, Right: true},
+		{Name: "WHAT CAME OF IT", Need: 3},
+		{Name: "CALLS", Need: 6, Right: true},
+		{Name: "TOOK", Need: 7, Right: true},
+		{Name: "WHY", Text: true},
+	}}
+	for _, r := range runs {
+		batch, took := "-", "-"
+		if r.Batch != nil {
+			batch = fmt.Sprint(*r.Batch)
+		}
+		if r.StartedAt != nil {
+			took = text.Span(r.Duration())
+		}
+		t.Rows = append(t.Rows, []string{
+			fmt.Sprint(r.Run), text.Clock(r.DueAt, r.Now), batch, schedule.RunText(r), text.Number(r.Calls()), took, text.Line(why(r)),
+		})
+	}
+	t.Print(a.Out, terminal.Width(a.stdout.Writer))
+}
+
+func why(r db.ScheduleRun) string {
+	var parts []string
+	for _, t := range []*string{r.Error, r.Note} {
+		if t != nil {
+			parts = append(parts, *t)
+		}
+	}
+	return strings.Join(parts, "; ")
+}

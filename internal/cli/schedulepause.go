@@ -1,0 +1,27 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"relabel/db"
+	"relabel/internal/schedule"
+)
+
+func (a *app) schedulePauseCommand() *cobra.Command {
+	var note string
+	cmd := a.onSchedule("pause", "Start no more runs until it is resumed", func(ctx context.Context, s *session, sched db.Schedule) error {
+		err := a.auditedSchedule(ctx, s, "pause", sched.Name, func(ctx context.Context) error {
+			_, err := s.PauseSchedule(ctx, sched.ID, schedule.Told(note))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return a.printSchedule(ctx, s, sched.Name, fmt.Sprintf("%s is paused; what is due meanwhile is left out", sched.Name))
+	})
+	cmd.Flags().StringVar(&note, "note", "", "`TEXT` that says why, for others")
+	return cmd
+}

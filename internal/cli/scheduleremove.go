@@ -1,0 +1,26 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"relabel/db"
+)
+
+func (a *app) scheduleRemoveCommand() *cobra.Command {
+	cmd := a.onSchedule("remove", "Remove it and its history", func(ctx context.Context, s *session, sched db.Schedule) error {
+		err := a.auditedSchedule(ctx, s, "remove", sched.Name, func(ctx context.Context) error { return s.RemoveSchedule(ctx, sched.ID) })
+		if err != nil {
+			return err
+		}
+		if a.json {
+			return a.result.print(map[string]string{"removed": sched.Name})
+		}
+		a.note("%s is removed", sched.Name)
+		return nil
+	})
+	cmd.Long = `Removes a schedule and the history of its runs. The batches of its runs stay, and what is
+being sent goes on (relabel batch cancel ends that); plans that wait to be applied are discarded.`
+	return cmd
+}

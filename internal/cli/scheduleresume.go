@@ -1,0 +1,27 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"relabel/db"
+)
+
+func (a *app) scheduleResumeCommand() *cobra.Command {
+	return a.onSchedule("resume", "Go on with a paused schedule, from its next time on", func(ctx context.Context, s *session, sched db.Schedule) error {
+		next, err := nextTimes(ctx, s, sched, 1)
+		if err != nil {
+			return err
+		}
+		err = a.auditedSchedule(ctx, s, "resume", sched.Name, func(ctx context.Context) error {
+			_, err := s.ResumeSchedule(ctx, sched.ID, next[0])
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return a.printSchedule(ctx, s, sched.Name, fmt.Sprintf("%s goes on", sched.Name))
+	})
+}

@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"relabel/db"
+	"relabel/internal/text"
+)
+
+func (a *app) scheduleShowCommand() *cobra.Command {
+	return a.onSchedule("show", "Its settings, when it is due, and its last runs", func(ctx context.Context, s *session, sched db.Schedule) error {
+		v, err := s.scheduleView(ctx, sched)
+		if err != nil {
+			return err
+		}
+		runs, err := s.ScheduleRuns(ctx, sched.ID, 5)
+		if err != nil {
+			return err
+		}
+		if a.json {
+			return a.result.print(struct {
+				scheduleView
+				Runs []db.ScheduleRun `json:"runs"`
+			}{v, runs})
+		}
+		printScheduleView(a.Out, v)
+		if len(runs) > 0 {
+			fmt.Fprintln(a.Out)
+		}
+		a.printRuns(runs)
+		return nil
+	})
+}
+
+func printScheduleView(w io.Writer, v scheduleView) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(t, "%s\t%s\n", name, value)
+		}
+	}
+	line("schedule", v.Name+" for site "+v.Site)
+	line("state", v.stateText())
+	line("when", v.Cron+" in "+v.TimeZone)
+	source := v.Source
+	if v.SourceFrom != nil {
+		source += " from " + *v.SourceFrom
+	}
+	line("source", source)
+	line("columns", text.Deref(v.Map))
+	line("locales", strings.Join(v.Locales, ", "))
+	line("sends", map[string]string{"changed": "what differs", "all": "every row"}[v.Mode])
+	line("most changes", text.Deref(v.MaxChange))
+	line("overlap", v.Overlap)
+	line("catch up", "within "+text.Span(time.Duration(v.CatchUp*float64(time.Second))))
+	line("tells", text.Deref(v.Notify))
+	if v.PausedAt != nil {
+		line("paused", text.Clock(*v.PausedAt, v.now))
+	}
+	_ = t.Flush() // the output keeps its error
+	printNext(w, v)
+}

@@ -1,0 +1,29 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"relabel/internal/report"
+)
+
+func (a *app) sitePauseCommand() *cobra.Command {
+	return a.siteSubcommand("pause", "Send nothing for the site until site resume", "no arguments; --site names the site", a.sitePause)
+}
+
+func (a *app) sitePause(ctx context.Context, s *session) error {
+	site, err := s.SiteByName(ctx, a.site)
+	if err != nil {
+		return err
+	}
+	err = a.auditedSite(ctx, s, "pause", func(ctx context.Context) error {
+		_, err := s.PauseSite(ctx, site.ID, true)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return a.printSite(ctx, s, fmt.Sprintf("site %s is paused; `relabel site resume%s` goes on", a.site, report.SiteFlag(a.site)))
+}

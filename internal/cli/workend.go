@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"relabel/db"
+	"relabel/internal/text"
+)
+
+// workEnd reports, and gives the exit code of the contract.
+func (a *app) workEnd(ctx context.Context, w *watch, signalled bool) error {
+	load, err := w.workload(ctx)
+	if err != nil {
+		return err
+	}
+	at, err := w.s.SiteProgress(ctx, w.ids, w.since)
+	if err != nil {
+		return err
+	}
+	if err := a.printWorked(w, load, at); err != nil {
+		return err
+	}
+	if n := load.paused - at.Held; n > 0 {
+		a.note("%s in paused batches: relabel batch resume BATCH", text.Plural(n, "row waits", "rows wait"))
+	}
+	switch {
+	case signalled:
+		return nil
+	case load.stuck():
+		return exitErr{exitParked, strings.Join(load.reasons, "; ")}
+	case at.Held > 0:
+		return exitErr{exitError, fmt.Sprintf("%s in batches that were paused for failing; `relabel status BATCH` says why",
+			text.Plural(at.Held, "row waits", "rows wait"))}
+	}
+	var bad int64
+	for _, site := range w.sites {
+		n, err := w.s.TroubledSince(ctx, site.ID, w.since)
+		if err != nil {
+			return err
+		}
+		bad += n
+	}
+	if bad > 0 {
+		return exitErr{exitTrouble, fmt.Sprintf("%s did not succeed; `relabel status` shows which batches", text.Plural(bad, "row", "rows"))}
+	}
+	return nil
+}
+
+// workedJSON is what `work --json` prints at its end.
+type workedJSON struct {
+	Sites       []string `json:"sites"`
+	Left        int64    `json:"left"`
+	Paused      int64    `json:"paused"`
+	InFlight    int64    `json:"in_flight"`
+	Ended       int64    `json:"ended"`
+	Calls       int64    `json:"calls"`
+	RateLimited int64    `json:"rate_limited"`
+	Parked      []string `json:"parked"`
+}
+
+func (a *app) printWorked(w *watch, load workload, at db.SiteProgress) error {
+	if !a.json {
+		line := fmt.Sprintf("stopped; %s left to send", text.Plural(load.open, "row is", "rows are"))
+		if load.flying > 0 {
+			line += ", " + text.Plural(load.flying, "call was", "calls were") + " in flight elsewhere"
+		}
+		a.note("%s", line)
+		return nil
+	}
+	out := workedJSON{
+		Sites: []string{}, Left: load.open, Paused: load.paused, InFlight: load.flying, Ended: at.Ended,
+		Calls: at.Calls, RateLimited: at.RateLimited, Parked: append([]string{}, load.reasons...),
+	}
+	for _, site := range w.sites {
+		out.Sites = append(out.Sites, site.Name)
+	}
+	return a.result.print(out)
+}

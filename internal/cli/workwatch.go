@@ -1,0 +1,126 @@
+package cli
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"relabel/db"
+	"relabel/internal/report"
+	"relabel/internal/terminal"
+	"relabel/internal/text"
+	"relabel/jobs"
+)
+
+// watch follows what sites have to do.
+type watch struct {
+	s     *session
+	sites []db.Site
+	ids   []int
+	label string
+	since time.Time
+	meter rateMeter
+
+	flight time.Duration // the longest that a call in flight may take
+	idle   time.Time     // since when nothing is left but calls in flight
+}
+
+func newWatch(s *session, sites []jobs.SiteConfig, since time.Time, flight time.Duration) *watch {
+	w := &watch{s: s, since: since, flight: flight}
+	var names []string
+	for _, c := range sites {
+		w.sites, w.ids = append(w.sites, c.Site), append(w.ids, c.Site.ID)
+		names = append(names, c.Site.Name)
+	}
+	w.label = "site " + names[0]
+	if len(names) > 1 {
+		w.label = "sites " + text.Cut(strings.Join(names, ", "), 40)
+	}
+	return w
+}
+
+// flightMargin is what a claim's lease allows beyond its call.
+const flightMargin = 15 * time.Second
+
+// over tells that nothing is left to wait for. Of a batch that is paused, or a site
+// that is parked, calls of other processes may be in flight: their outcome counts,
+// and is there before their leases end. A killed process's rows stay in flight, as
+// far as anybody knows, until somebody may claim them again.
+func (w *watch) over(load workload, now time.Time) bool {
+	switch {
+	case !load.done() && !load.stuck():
+		w.idle = time.Time{}
+		return false
+	case load.flying == 0:
+		return true
+	case w.idle.IsZero():
+		w.idle = now
+	}
+	return now.Sub(w.idle) > w.flight
+}
+
+// watchWork shows progress until the end: a signal, or with untilDone nothing
+// left that can be sent. A database that is away for a moment is waited for.
+func (a *app) watchWork(ctx context.Context, w *watch, untilDone bool) error {
+	view := a.newView()
+	defer view.Close()
+	told := 0
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		load, err := w.next(ctx, view)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && db.Transient(err):
+			continue
+		case err != nil:
+			return err
+		case untilDone && w.over(load, time.Now()):
+			return nil
+		}
+		for ; told < len(load.reasons); told++ { // once
+			a.note("%s", load.reasons[told])
+		}
+		told = len(load.reasons)
+	}
+}
+
+// next reads and shows how far it is.
+func (w *watch) next(ctx context.Context, view terminal.View) (workload, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
+	load, err := w.workload(ctx)
+	if err == nil {
+		err = w.show(ctx, view)
+	}
+	return load, err
+}
+
+func (w *watch) show(ctx context.Context, view terminal.View) error {
+	at, err := w.s.SiteProgress(ctx, w.ids, w.since)
+	if err != nil {
+		return err
+	}
+	lane, _, err := w.s.Lane(ctx, w.sites[0].Name)
+	if err != nil {
+		return err
+	}
+	p := terminal.Progress{
+		Label: w.label, Done: at.Ended, Total: at.Total, Unit: "rows",
+		Details: []string{ratePerSecond(w.meter.add(at.Now, at.Calls, lane.Window)), answered429(at.RateLimited)},
+	}
+	if len(w.sites) == 1 {
+		p.Details = append(p.Details, report.Rate(lane))
+	}
+	if at.Failed > 0 {
+		p.Details = append(p.Details, text.Number(at.Failed)+" failed")
+	}
+	view.Show(terminal.Frame{At: at.Now, Bars: []terminal.Progress{p}})
+	return nil
+}
