@@ -68,7 +68,7 @@ func TestReadmeNamesPackages(t *testing.T) {
 		for _, file := range files {
 			dir, err := filepath.Rel(top, filepath.Dir(file))
 			require.NoError(t, err)
-			require.Contains(t, string(readme), "`"+filepath.ToSlash(dir)+"`", "the README's list of packages")
+			require.True(t, strings.Contains(string(readme), "`"+filepath.ToSlash(dir)+"`"), "the README does not name the package %s", dir)
 		}
 	}
 }
