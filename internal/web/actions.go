@@ -68,7 +68,7 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request, d db.AuditEntry, ne
 	who := current(r)
 	d.Who, d.Via = who.who, "dashboard"
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // millions of rows take minutes
-	ctx, cancel := s.work.with(r.Context())
+	ctx, cancel := s.background.with(r.Context())
 	defer cancel()
 	var out done
 	err := s.cfg.DB.Audit(ctx, d, func(ctx context.Context) (_ int64, err error) {

@@ -7,7 +7,7 @@ import (
 	"relabel/db"
 )
 
-const deedsOnPage = 100
+const entriesOnPage = 100
 
 // logData is a page of what people did.
 type logData struct {
@@ -18,14 +18,14 @@ type logData struct {
 
 func (s *Server) logPage(w http.ResponseWriter, r *http.Request) {
 	before, _ := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64)
-	deeds, err := s.cfg.DB.AuditEntries(r.Context(), "", max(before, 0), deedsOnPage)
+	entries, err := s.cfg.DB.AuditEntries(r.Context(), "", max(before, 0), entriesOnPage)
 	if err != nil {
 		s.failed(w, r, err)
 		return
 	}
-	d := logData{AuditEntries: deeds}
-	if len(deeds) == deedsOnPage {
-		d.Next = "?before=" + strconv.FormatInt(deeds[len(deeds)-1].ID, 10)
+	d := logData{AuditEntries: entries}
+	if len(entries) == entriesOnPage {
+		d.Next = "?before=" + strconv.FormatInt(entries[len(entries)-1].ID, 10)
 	}
 	if before > 0 {
 		d.First = "?"

@@ -57,7 +57,7 @@ func (s *Server) batchFigures(ctx context.Context, id int64) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	f := batchFigures{Batch: b, Counts: countsOf(b), Reading: s.work.reading(id)}
+	f := batchFigures{Batch: b, Counts: countsOf(b), Reading: s.background.reading(id)}
 	if f.slowFigures, err = s.slow(ctx, b); err != nil {
 		return page{}, err
 	}
@@ -83,7 +83,7 @@ func countsOf(b report.Batch) []count {
 
 // slow reads the dear figures, or takes those of a moment ago.
 func (s *Server) slow(ctx context.Context, b report.Batch) (slowFigures, error) {
-	return s.slowly.get(b.Batch, b.Status, s.cfg.Now(), func() (f slowFigures, err error) {
+	return s.figures.get(b.Batch, b.Status, s.cfg.Now(), func() (f slowFigures, err error) {
 		if f.Causes, err = s.cfg.DB.RowErrors(ctx, db.RowFilter{Batch: b.Batch}, shownCauses); err != nil {
 			return f, err
 		}
@@ -115,7 +115,7 @@ type batchData struct {
 	AuditEntries []db.AuditEntry
 }
 
-const shownDeeds = 10
+const shownEntries = 10
 
 func (s *Server) batchData(r *http.Request, f batchFigures) (d batchData, err error) {
 	ctx := r.Context()
@@ -127,6 +127,6 @@ func (s *Server) batchData(r *http.Request, f batchFigures) (d batchData, err er
 	if d.Rows, err = s.rows(ctx, f.Batch.Batch, r.URL.Query()); err != nil {
 		return d, err
 	}
-	d.AuditEntries, err = s.cfg.DB.AuditEntries(ctx, db.BatchSubject(f.Batch.Batch), 0, shownDeeds)
+	d.AuditEntries, err = s.cfg.DB.AuditEntries(ctx, db.BatchSubject(f.Batch.Batch), 0, shownEntries)
 	return d, err
 }

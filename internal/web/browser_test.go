@@ -245,9 +245,9 @@ func (p *tab) riverButtons(b *testBundle) {
 	require.Equal(p.t, http.StatusOK, p.fetch(http.MethodPut, "/river/api/queues/site-default/pause"))
 	p.open("/")
 	require.Equal(p.t, http.StatusUnsupportedMediaType, p.fetch(http.MethodPut, "/river/api/queues/site-default/resume"), "from a page without the script")
-	deeds, err := b.AuditEntries(p.t.Context(), "", 0, 1)
+	entries, err := b.AuditEntries(p.t.Context(), "", 0, 1)
 	require.NoError(p.t, err)
-	require.Equal(p.t, "river ui", deeds[0].Via)
+	require.Equal(p.t, "river ui", entries[0].Via)
 }
 
 // download clicks a link and gives what was saved.

@@ -57,7 +57,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	}
 	form := loginForm{Password: s.cfg.Password != "", Next: localPath(r.PostFormValue("next"))}
 	from := s.client(r)
-	if wait := s.guesses.begin(from); wait > 0 {
+	if wait := s.limiter.begin(from); wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
 		form.Problem = fmt.Sprintf("Too many attempts: try again in %s.", report.Span(max(wait, time.Second)))
 		s.renderLogin(w, r, http.StatusTooManyRequests, form)
@@ -68,7 +68,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, form, "That is not the password.")
 		return
 	}
-	s.guesses.right(from)
+	s.limiter.succeed(from)
 	s.enter(w, r, r.PostFormValue("name"), role)
 	http.Redirect(w, r, form.Next, http.StatusSeeOther)
 }

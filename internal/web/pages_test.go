@@ -46,10 +46,10 @@ func TestEveryChangeIsInTheLog(t *testing.T) {
 		require.Equal(t, http.StatusSeeOther, c.post(path, nil).StatusCode, path)
 	}
 	require.Equal(t, http.StatusSeeOther, c.post("/batch/2/apply", nil).StatusCode, "what fails is there too")
-	deeds, err := b.AuditEntries(t.Context(), "", 0, 100)
+	entries, err := b.AuditEntries(t.Context(), "", 0, 100)
 	require.NoError(t, err)
 	var got []string
-	for _, d := range slices.Backward(deeds) {
+	for _, d := range slices.Backward(entries) {
 		require.Equal(t, "127.0.0.1", d.Who)
 		require.Equal(t, "dashboard", d.Via)
 		rows := "-"
@@ -316,10 +316,10 @@ func TestTakeOver(t *testing.T) {
 	c.post("/batch/1/apply", url.Values{"take_over": {"1"}})
 	c.see("/batch/1", ">done</span>")
 	require.EqualValues(t, 2, b.status(t, 1).Succeeded)
-	deeds, err := b.AuditEntries(t.Context(), "batch 1", 0, 10)
+	entries, err := b.AuditEntries(t.Context(), "batch 1", 0, 10)
 	require.NoError(t, err)
-	require.Equal(t, "apply, after reading the site", deeds[0].Action)
-	require.Equal(t, "done", *deeds[0].Result)
+	require.Equal(t, "apply, after reading the site", entries[0].Action)
+	require.Equal(t, "done", *entries[0].Result)
 }
 
 // A site that can't be read leaves a plan that says so, and ways on.

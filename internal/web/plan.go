@@ -78,7 +78,7 @@ func (s *Server) reader(ctx context.Context, site db.Site) (*jobs.Reader, error)
 // compare reads the site in the background and compares a plan with it; then
 // does what is to come after that, if anything.
 func (s *Server) compare(site db.Site, id int64, takeOver bool, then func(context.Context) error) bool {
-	return s.work.start(id, func(ctx context.Context, progress func(calls, total int)) error {
+	return s.background.start(id, func(ctx context.Context, progress func(calls, total int)) error {
 		defer s.forget(id)
 		reader, err := s.reader(ctx, site)
 		if err != nil {
@@ -116,7 +116,7 @@ func (s *Server) compareWithRecord(_ context.Context, _ *http.Request, b db.Batc
 
 // compareRecord goes on after the answer: it looks at each row.
 func (s *Server) compareRecord(id int64) bool {
-	return s.work.start(id, func(ctx context.Context, _ func(calls, total int)) error {
+	return s.background.start(id, func(ctx context.Context, _ func(calls, total int)) error {
 		defer s.forget(id)
 		return s.cfg.DB.CompareWithRecord(ctx, id)
 	})
@@ -149,7 +149,7 @@ func (s *Server) discardPlan(ctx context.Context, _ *http.Request, b db.BatchSta
 	if err := s.cfg.DB.Discard(ctx, b.Batch); err != nil {
 		return nothingDone(), err
 	}
-	s.work.end(b.Batch, nil)
+	s.background.end(b.Batch, nil)
 	return done{text: "The plan is discarded.", rows: b.Total}, nil
 }
 
@@ -176,6 +176,6 @@ func (s *Server) undoBatch(ctx context.Context, _ *http.Request, b db.BatchStatu
 
 // forget has the next look at a batch read anew: something was changed.
 func (s *Server) forget(id int64) {
-	s.slowly.forget(id)
+	s.figures.forget(id)
 	s.plans.forget(id)
 }

@@ -91,11 +91,11 @@ func (s *Server) changeRiver(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	deed := db.AuditEntry{
+	entry := db.AuditEntry{
 		Who: current(r).who, Via: "river ui", Action: r.Method + " " + strings.TrimPrefix(r.URL.Path, riverPrefix), Detail: jobIDs(body),
 	}
 	out := &recorder{header: w.Header()}
-	err = s.cfg.DB.Audit(r.Context(), deed, func(context.Context) (int64, error) {
+	err = s.cfg.DB.Audit(r.Context(), entry, func(context.Context) (int64, error) {
 		s.river.handler.ServeHTTP(out, r)
 		if out.status >= http.StatusBadRequest {
 			return -1, fmt.Errorf("it was answered with %d", out.status)

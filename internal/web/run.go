@@ -32,7 +32,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, cert *tls.Certificat
 	defer run.Wait()
 	defer cancel() // before waiting
 	run.Go(func() { s.hub.run(background) })
-	run.Go(func() { s.work.run(background) })
+	run.Go(func() { s.background.run(background) })
 	if err := s.river.start(background); err != nil {
 		return err
 	}

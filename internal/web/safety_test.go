@@ -180,7 +180,7 @@ func TestEveryChangeIsGuarded(t *testing.T) {
 	b.exampleSchedules(t)
 	stranger, looker, c := b.stranger(t), b.login(t, RoleLook), b.login(t, RoleChange)
 	require.Equal(t, http.StatusSeeOther, c.upload(rows(3, "new.jpg")).StatusCode)
-	deeds := func() int {
+	entries := func() int {
 		list, err := b.AuditEntries(t.Context(), "", 0, 100)
 		require.NoError(t, err)
 		return len(list)
@@ -194,7 +194,7 @@ func TestEveryChangeIsGuarded(t *testing.T) {
 			}
 			return by.do(again).StatusCode
 		}
-		what, before := r.Method+" "+r.URL.Path, deeds()
+		what, before := r.Method+" "+r.URL.Path, entries()
 		require.Equal(t, http.StatusUnauthorized, send(stranger), what)
 		require.Equal(t, http.StatusForbidden, send(looker), what)
 		require.Equal(t, http.StatusForbidden, send(c, "Sec-Fetch-Site", "cross-site"), what)
@@ -202,9 +202,9 @@ func TestEveryChangeIsGuarded(t *testing.T) {
 		if strings.HasPrefix(r.URL.Path, riverPrefix) {
 			require.Equal(t, http.StatusUnsupportedMediaType, send(c, "Content-Type", "text/plain"), what)
 		}
-		require.Equal(t, before, deeds(), what)
+		require.Equal(t, before, entries(), what)
 		send(c, "Sec-Fetch-Site", "same-origin")
-		require.Equal(t, before+1, deeds(), what)
+		require.Equal(t, before+1, entries(), what)
 	}
 }
 
@@ -219,12 +219,12 @@ func TestRiverTakesJSONAlone(t *testing.T) {
 		require.Equal(t, http.StatusUnsupportedMediaType, send(kind), kind)
 	}
 	require.Equal(t, http.StatusNotFound, send("application/json"), "there is no such job")
-	deeds, err := b.AuditEntries(t.Context(), "", 0, 10)
+	entries, err := b.AuditEntries(t.Context(), "", 0, 10)
 	require.NoError(t, err)
-	require.Len(t, deeds, 1)
-	require.Equal(t, "POST /api/jobs/cancel", deeds[0].Action)
-	require.Equal(t, "jobs 77", deeds[0].Detail)
-	require.Contains(t, *deeds[0].Result, "404")
+	require.Len(t, entries, 1)
+	require.Equal(t, "POST /api/jobs/cancel", entries[0].Action)
+	require.Equal(t, "jobs 77", entries[0].Detail)
+	require.Contains(t, *entries[0].Result, "404")
 	index := c.get("/river/")
 	require.Regexp(t, `<head><script src="/static/river\.[0-9a-f]+\.js"></script>`, index.text)
 	require.NotContains(t, index.Header.Get("Content-Security-Policy"), "script-src")
@@ -291,10 +291,10 @@ func TestSizes(t *testing.T) {
 }
 
 // Whoever guesses has to wait, each for himself and all together; the owner gets in.
-func TestGuesses(t *testing.T) {
+func TestLoginLimiter(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_800_000_000, 0)
-	g := newGuesses(func() time.Time { return now })
+	g := newLoginLimiter(func() time.Time { return now })
 	for range freeGuesses {
 		require.Zero(t, g.begin("192.0.2.1"))
 	}
@@ -303,7 +303,7 @@ func TestGuesses(t *testing.T) {
 	now = now.Add(firstWait)
 	require.Zero(t, g.begin("192.0.2.1"))
 	require.Equal(t, 2*firstWait, g.begin("192.0.2.1"))
-	g.right("192.0.2.1")
+	g.succeed("192.0.2.1")
 	require.Zero(t, g.begin("192.0.2.1"), "who knows it begins anew")
 
 	require.Zero(t, g.begin("2001:db8::1"))
@@ -312,12 +312,12 @@ func TestGuesses(t *testing.T) {
 	}
 	require.Equal(t, firstWait, g.begin("2001:db8::2"), "one network, one guesser")
 
-	for i := range freeForAll {
+	for i := range freeGuessesAll {
 		g.begin(time.Duration(i).String())
 	}
 	require.Positive(t, g.begin("192.0.2.99"), "a crowd")
-	require.LessOrEqual(t, g.begin("192.0.2.99"), longestForAll)
-	now = now.Add(longestForAll)
+	require.LessOrEqual(t, g.begin("192.0.2.99"), longestWaitAll)
+	now = now.Add(longestWaitAll)
 	require.Zero(t, g.begin("192.0.2.99"))
 	require.Equal(t, longestWait, backOff(1000, longestWait))
 }

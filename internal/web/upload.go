@@ -151,8 +151,8 @@ func (s *Server) loadUpload(r *http.Request, f *uploadForm, file *multipart.Part
 		return 0, err
 	}
 	name := intake.Clean(path.Base(strings.ReplaceAll(file.FileName(), `\`, "/")))
-	deed := db.AuditEntry{Who: current(r).who, Via: "dashboard", Action: "upload", Subject: "site " + site.Name, Detail: report.Cut(name, 200)}
-	err = s.cfg.DB.Audit(r.Context(), deed, func(ctx context.Context) (int64, error) {
+	entry := db.AuditEntry{Who: current(r).who, Via: "dashboard", Action: "upload", Subject: "site " + site.Name, Detail: report.Cut(name, 200)}
+	err = s.cfg.DB.Audit(r.Context(), entry, func(ctx context.Context) (int64, error) {
 		res, err := load.Load(ctx, load.Params{
 			DB: s.cfg.DB, Client: s.cfg.Client, Site: site, Source: load.Source{Input: file, InputName: name},
 			Name: f.Name, SkipInvalid: f.SkipInvalid, Force: f.Force, Planned: true,

@@ -48,19 +48,19 @@ type Config struct {
 
 // Server is the dashboard. Serve runs it; it is an http.Handler for tests.
 type Server struct {
-	cfg      Config
-	pages    pages
-	static   static
-	hub      *hub
-	sessions *sessions
-	guesses  *guesses
-	links    *links
-	work     *work
-	slowly   *kept[slowFigures]
-	plans    *kept[plan.Summary]
-	long     chan struct{} // uploads and downloads that go on
-	river    riverUI
-	handler  http.Handler
+	cfg        Config
+	pages      pages
+	static     static
+	hub        *hub
+	sessions   *sessions
+	limiter    *loginLimiter
+	links      *links
+	background *background
+	figures    *cache[slowFigures]
+	plans      *cache[plan.Summary]
+	long       chan struct{} // uploads and downloads that go on
+	river      riverUI
+	handler    http.Handler
 }
 
 // New wires a dashboard.
@@ -73,8 +73,8 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, hub: newHub(cfg.Logger), sessions: newSessions(cfg.Now),
-		guesses: newGuesses(cfg.Now), links: newLinks(), work: newWork(),
-		slowly: newKept[slowFigures](slowEvery), plans: newKept[plan.Summary](planEvery), long: make(chan struct{}, maxLong),
+		limiter: newLoginLimiter(cfg.Now), links: newLinks(), background: newBackground(),
+		figures: newCache[slowFigures](slowEvery), plans: newCache[plan.Summary](planEvery), long: make(chan struct{}, maxLong),
 	}
 	var err error
 	if s.static, err = readStatic(); err != nil {
