@@ -109,7 +109,7 @@ func TestJobsRetryAndCancel(t *testing.T) {
 	require.Equal(t, map[string]any{"cancelled": 1.0, "sending": 0.0}, b.ok("rows", "cancel", "--yes", "--json").json())
 	require.Equal(t, "0 rows are cancelled\n", b.ok("rows", "cancel").stdout, "there is nothing to ask about")
 	require.Equal(t, "done", b.status("1")["status"])
-	require.Contains(t, b.ok("rows", "show", "4").stdout, "cancelled by itself before it was sent again")
+	require.Contains(t, b.ok("rows", "show", "4").stdout, "cancelled individually before it was sent again")
 }
 
 // answer runs the program on a terminal of 80 columns, types what it is told, and gives all that was shown.

@@ -10,14 +10,14 @@ import (
 	"relabel/internal/text"
 )
 
-// Batch is a batch as every command and page shows it: its status, the lane it
-// goes through, and when it ends.
+// Batch is a batch as every command and page shows it: its status and counts,
+// and the lane that its calls go through.
 type Batch struct {
 	db.BatchStatus
 	Lane db.LaneState `json:"-"`
 }
 
-// ReadBatch reads one batch; the error is db.ErrNoBatch when there is none.
+// ReadBatch reads one batch; the error is db.ErrNoBatch if there is none.
 func ReadBatch(ctx context.Context, d *db.DB, id int64) (Batch, error) {
 	st, err := d.BatchStatus(ctx, id)
 	if err != nil {
@@ -27,11 +27,10 @@ func ReadBatch(ctx context.Context, d *db.DB, id int64) (Batch, error) {
 	if err != nil {
 		return Batch{}, err
 	}
-	return NewBatch(st, lane), nil
+	return Batch{BatchStatus: st, Lane: lane}, nil
 }
 
-// Batches lists the newest batches first, of one site or with an empty name of
-// all.
+// Batches lists the newest batches first, of one site, or of all if site is empty.
 func Batches(ctx context.Context, d *db.DB, site string, limit int) ([]Batch, error) {
 	list, err := d.Batches(ctx, site, limit)
 	if err != nil {
@@ -40,8 +39,8 @@ func Batches(ctx context.Context, d *db.DB, site string, limit int) ([]Batch, er
 	return withLanes(ctx, d, list)
 }
 
-// OpenBatches lists the batches that are active or paused, of some sites or when
-// none is named of all, in the order in which their rows are sent.
+// OpenBatches lists the active and paused batches in the order in which their
+// rows are sent, of the named sites, or of all if none is named.
 func OpenBatches(ctx context.Context, d *db.DB, limit int, sites ...string) ([]Batch, error) {
 	list, err := d.OpenBatches(ctx, limit, sites...)
 	if err != nil {
@@ -62,27 +61,22 @@ func withLanes(ctx context.Context, d *db.DB, list []db.BatchStatus) ([]Batch, e
 			}
 			lanes[st.Site] = lane
 		}
-		batches[i] = NewBatch(st, lane)
+		batches[i] = Batch{BatchStatus: st, Lane: lane}
 	}
 	return batches, nil
 }
 
-// NewBatch puts together what was read.
-func NewBatch(st db.BatchStatus, lane db.LaneState) Batch {
-	return Batch{BatchStatus: st, Lane: lane}
-}
-
-// Done counts the rows at their end.
+// Done counts the rows in a final status.
 func (b Batch) Done() int64 { return b.Total - b.Left() }
 
-// Bad counts the rows that did not succeed and want a look.
+// Bad counts the rows that did not succeed and need a look.
 func (b Batch) Bad() int64 { return b.Failed + b.Conflict + b.Invalid }
 
-// Held tells that relabel itself has paused the batch: somebody must look at it.
+// Held reports whether relabel itself paused the batch, so a person must look at it.
 func (b Batch) Held() bool { return b.Status == "paused" && b.StatusReason != nil }
 
-// Elapsed is how long the batch has run, to its end or until now; 0 before its
-// start.
+// Elapsed is the time from the batch's start to its end, or until now; 0 before
+// its start.
 func (b Batch) Elapsed() time.Duration {
 	switch {
 	case b.StartedAt == nil:
@@ -117,12 +111,12 @@ func (b Batch) Counts() string {
 	return strings.Join(parts, ", ")
 }
 
-// Waiting says why nothing is sent now, or nothing when all is well.
+// Waiting says why nothing is sent now; empty if rows are being sent.
 func (b Batch) Waiting() string {
 	site := b.site()
 	switch {
 	case b.Status == "paused" && !site.closed():
-		return "paused" + reason(b.StatusReason) + "; `relabel batch resume " + fmt.Sprint(b.Batch) + "` goes on"
+		return b.paused()
 	case b.Status != "active" && !site.closed():
 		return ""
 	case site.Waiting() != "":
@@ -131,23 +125,27 @@ func (b Batch) Waiting() string {
 	return b.OwnWaiting()
 }
 
-// SiteWaiting is what keeps its whole site from being sent.
+// SiteWaiting says why the whole site sends nothing now.
 func (b Batch) SiteWaiting() string { return b.site().Waiting() }
 
-// OwnWaiting is what keeps this batch and not its whole site from being sent.
+// OwnWaiting says why this batch sends nothing now, though its site could.
 func (b Batch) OwnWaiting() string {
 	switch {
 	case b.Status == "paused":
-		return "paused" + reason(b.StatusReason) + "; `relabel batch resume " + fmt.Sprint(b.Batch) + "` goes on"
+		return b.paused()
 	case b.RetryAt != nil:
-		return text.Plural(b.Left(), "row waits", "rows wait") + " to be tried again, in " + text.Span(b.RetryAt.Sub(b.Now)+time.Second/2)
+		return text.Plural(b.Left(), "row waits", "rows wait") + " for a retry in " + text.Span(b.RetryAt.Sub(b.Now)+time.Second/2)
 	case b.before() > 0:
 		return text.Plural(b.before(), "row of other batches comes", "rows of other batches come") + " first"
 	}
 	return ""
 }
 
-// before counts the rows of other batches that come before this one's.
+func (b Batch) paused() string {
+	return "paused" + reason(b.StatusReason) + "; `relabel batch resume " + fmt.Sprint(b.Batch) + "` resumes it"
+}
+
+// before counts the rows of other batches that are sent before this one's.
 func (b Batch) before() int64 {
 	if b.Status != "active" {
 		return 0
@@ -168,7 +166,7 @@ func reason(r *string) string {
 	return ": " + *r
 }
 
-// StatusWord is the status for a list.
+// StatusWord is the status as a list shows it.
 func (b Batch) StatusWord() string {
 	if b.ParkedReason != nil && b.Left() > 0 {
 		return b.Status + " (parked)"
@@ -176,7 +174,8 @@ func (b Batch) StatusWord() string {
 	return b.Status
 }
 
-// Ends is "ends 14:02:10 (in 3 h 12 min)", or nothing when that is not known.
+// Ends says when the batch will end, such as "ends 14:02:10 (in 3 h 12 min)";
+// empty if that is not known.
 func (b Batch) Ends() string {
 	if b.ETA == nil {
 		return ""
@@ -184,7 +183,7 @@ func (b Batch) Ends() string {
 	return fmt.Sprintf("ends %s (in %s)", text.Clock(*b.ETA, b.Now), text.Span(max(b.ETA.Sub(b.Now), 0)))
 }
 
-// EndsWord is when a batch ends or has ended, for a list.
+// EndsWord is the time when the batch ends or ended, as a list shows it.
 func (b Batch) EndsWord() string {
 	switch {
 	case b.FinishedAt != nil:
@@ -195,8 +194,9 @@ func (b Batch) EndsWord() string {
 	return "-"
 }
 
-// Stranded says what became of rows that a cancelled batch had superseded.
+// Stranded explains that rows of another batch stay superseded by a batch that
+// was cancelled, and how to send them.
 func Stranded(s db.Stranded) string {
-	return fmt.Sprintf("%s of batch %d had a newer name in the cancelled one, and nothing is sent for them; `relabel batch retry %d --status superseded` sends them",
+	return fmt.Sprintf("%s of batch %d had a newer name in the cancelled one, so nothing is sent for them; `relabel batch retry %d --status superseded` sends them",
 		text.Plural(s.Rows, "row", "rows"), s.Batch, s.Batch)
 }

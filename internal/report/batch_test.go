@@ -9,7 +9,7 @@ import (
 	"relabel/db"
 )
 
-// Why a batch waits: what a person has to do first, then what passes by itself.
+// Why a batch waits: first what a person must do, then what passes without one.
 func TestWaiting(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 2, 15, 0, 0, 0, time.UTC)
@@ -20,16 +20,16 @@ func TestWaiting(t *testing.T) {
 	}{
 		{func(*Batch) {}, ""},
 		{func(b *Batch) { b.Ahead += 12 }, "12 rows of other batches come first"},
-		{func(b *Batch) { b.RetryAt = &soon }, "5 rows wait to be tried again, in 1 min 31 s"},
-		{func(b *Batch) { b.Lane.Blocked = 30 * time.Second }, "waits 31 s: the API answered 429 and said for how long"},
-		{func(b *Batch) { b.BreakerError = &text }, "the API fails (HTTP 401, not_authorized: no): one call every 5 s finds out when it is well again"},
+		{func(b *Batch) { b.RetryAt = &soon }, "5 rows wait for a retry in 1 min 31 s"},
+		{func(b *Batch) { b.Lane.Blocked = 30 * time.Second }, "waits 31 s because the API answered 429 and asked us to wait"},
+		{func(b *Batch) { b.BreakerError = &text }, "the API is failing (HTTP 401, not_authorized: no); one call every 5 s tests whether it works again"},
 		{func(b *Batch) { b.Worked, b.BreakerError = false, &text }, "no worker is running; `relabel work --site shop` sends it"},
-		{func(b *Batch) { b.Worked, b.Status = false, "paused" }, "paused; `relabel batch resume 7` goes on"},
-		{func(b *Batch) { b.Status, b.StatusReason = "paused", &text }, "paused: HTTP 401, not_authorized: no; `relabel batch resume 7` goes on"},
-		{func(b *Batch) { b.Status, b.SitePaused = "paused", true }, "the site is paused; `relabel site resume --site shop` goes on"},
+		{func(b *Batch) { b.Worked, b.Status = false, "paused" }, "paused; `relabel batch resume 7` resumes it"},
+		{func(b *Batch) { b.Status, b.StatusReason = "paused", &text }, "paused: HTTP 401, not_authorized: no; `relabel batch resume 7` resumes it"},
+		{func(b *Batch) { b.Status, b.SitePaused = "paused", true }, "the site is paused; `relabel site resume --site shop` resumes it"},
 		{func(b *Batch) { b.SitePaused, b.ParkedReason = true, &text }, "parked: HTTP 401, not_authorized: no"},
 		{func(b *Batch) { b.RefusedIn = &text }, "HTTP 401, not_authorized: no still has a token that was refused: restart it"},
-		{func(b *Batch) { b.RefusedIn, b.Lane.Blocked = &text, 30*time.Second }, "waits 31 s: the API answered 429 and said for how long"},
+		{func(b *Batch) { b.RefusedIn, b.Lane.Blocked = &text, 30*time.Second }, "waits 31 s because the API answered 429 and asked us to wait"},
 		{func(b *Batch) { b.Status, b.Worked = "planned", false }, ""},
 		{func(b *Batch) { b.Status, b.Worked = "cancelled", false }, ""},
 	} {

@@ -8,10 +8,10 @@ import (
 	"relabel/internal/text"
 )
 
-// Rate is the lane: "58 of 60 calls in 1 min".
+// Rate says how much of the rate limit is used: "58 of 60 calls in 1 min".
 func Rate(l db.LaneState) string {
 	switch {
-	case l.Window == 0: // there is no lane: the site was never worked
+	case l.Window == 0: // there is no lane: no worker ever ran for the site
 		return "limit not known yet"
 	case l.Limit == 0:
 		return "no limit"
@@ -23,7 +23,7 @@ func Rate(l db.LaneState) string {
 	return text
 }
 
-// Window is the length of a limit's window: 1 min, 2 s, 500ms.
+// Window formats the length of a limit's window: 1 min, 2 s, 500ms.
 func Window(d time.Duration) string {
 	if d < time.Second {
 		return d.String()

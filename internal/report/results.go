@@ -1,8 +1,6 @@
 package report
 
 import (
-	"bufio"
-	"encoding/json"
 	"io"
 	"iter"
 	"strconv"
@@ -13,39 +11,34 @@ import (
 	"relabel/internal/text"
 )
 
-// WriteResults writes rows as csv or jsonl, and counts them.
-func WriteResults(w io.Writer, format string, rows iter.Seq2[db.Result, error]) (n int64, err error) {
-	if format != "jsonl" {
-		return writeCSV(w, intake.ResultsColumns(), rows, csvRecord)
+// WriteResults writes a batch's rows as csv or jsonl, and counts them.
+func WriteResults(w io.Writer, format string, rows iter.Seq2[db.Result, error]) (int64, error) {
+	if format == "jsonl" {
+		return writeJSONL(w, rows)
 	}
-	buf := bufio.NewWriterSize(w, bufferSize)
-	enc := json.NewEncoder(buf)
-	enc.SetEscapeHTML(false)
-	for r, err := range rows {
-		if err == nil {
-			err = enc.Encode(&r)
-		}
-		if err != nil {
-			return n, err
-		}
-		n++
-	}
-	return n, buf.Flush()
+	return writeCSV(w, intake.ResultsColumns(), rows, resultRecord)
 }
 
-func csvRecord(r *db.Result) []string {
+func resultRecord(r *db.Result) []string {
 	status := ""
 	if r.HTTPStatus != nil {
 		status = strconv.Itoa(*r.HTTPStatus)
 	}
-	finished := ""
-	if r.FinishedAt != nil {
-		finished = r.FinishedAt.UTC().Format(time.RFC3339)
+	return neutral(strconv.FormatInt(r.Line, 10), r.AssetID, r.LocaleID, text.Deref(r.DisplayName), text.Deref(r.AltText),
+		r.Status, status, strconv.Itoa(r.Attempts), text.Deref(r.AppliedName), text.Deref(r.Error), timestamp(r.FinishedAt))
+}
+
+// neutral makes cells safe to open in a spreadsheet.
+func neutral(cells ...string) []string {
+	for i, cell := range cells {
+		cells[i] = intake.Neutralise(cell)
 	}
-	return []string{
-		strconv.FormatInt(r.Line, 10), intake.Neutralise(r.AssetID), intake.Neutralise(r.LocaleID),
-		intake.Neutralise(text.Deref(r.DisplayName)), intake.Neutralise(text.Deref(r.AltText)),
-		r.Status, status, strconv.Itoa(r.Attempts),
-		intake.Neutralise(text.Deref(r.AppliedName)), intake.Neutralise(text.Deref(r.Error)), finished,
+	return cells
+}
+
+func timestamp(t *time.Time) string {
+	if t == nil {
+		return ""
 	}
+	return t.UTC().Format(time.RFC3339)
 }

@@ -7,40 +7,46 @@ import (
 	"relabel/internal/text"
 )
 
-// Site is what a whole site waits for, if it waits.
+// Site is what decides whether a site sends anything now.
 type Site struct {
 	Name   string
-	Parked *string // why
+	Parked *string // the reason; nil: not parked
 	Paused bool
-	Broken *string // the last failure, while the breaker is open
-	Worked bool    // a process works at it
+	Broken *string // the last failure while the circuit breaker is open
+	Worked bool    // a process works on it
 	Lane   db.LaneState
 
-	RefusedIn *string // the processes that have a refused token, while others go on
+	RefusedIn *string // processes whose token was refused while others go on
 }
 
-// closed tells that a person has to open it.
+// closed reports whether the site sends nothing until a person resumes it.
 func (s Site) closed() bool { return s.Parked != nil || s.Paused }
 
-// Waiting says why nothing of the site is sent now, or nothing when all is well.
+// Waiting says why the site sends nothing now; empty if it does.
 func (s Site) Waiting() string {
 	switch {
 	case s.Parked != nil:
 		return "parked: " + *s.Parked
 	case s.Paused:
-		return "the site is paused; `relabel site resume" + SiteFlag(s.Name) + "` goes on"
+		return "the site is paused; `relabel site resume" + SiteFlag(s.Name) + "` resumes it"
 	case !s.Worked:
 		return "no worker is running; `relabel work" + SiteFlag(s.Name) + "` sends it"
 	case s.Broken != nil:
-		return "the API fails (" + text.Cut(*s.Broken, 60) + "): one call every " + text.Span(db.ProbeEvery) + " finds out when it is well again"
+		return failing(text.Cut(*s.Broken, 60))
 	case s.Lane.Blocked > 0:
-		return "waits " + text.Span(s.Lane.Blocked+time.Second/2) + ": the API answered 429 and said for how long"
+		return "waits " + text.Span(s.Lane.Blocked+time.Second/2) + " " + because429
 	case s.RefusedIn != nil:
 		return Refused(*s.RefusedIn)
 	}
 	return ""
 }
 
-// Refused says which processes send nothing, as their token was refused, while
-// others go on with another one.
+const because429 = "because the API answered 429 and asked us to wait"
+
+func failing(why string) string {
+	return "the API is failing (" + why + "); one call every " + text.Span(db.ProbeEvery) + " tests whether it works again"
+}
+
+// Refused names the processes that send nothing because their token was refused,
+// while others go on with another token.
 func Refused(in string) string { return in + " still has a token that was refused: restart it" }

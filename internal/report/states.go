@@ -4,17 +4,16 @@ import (
 	"io"
 	"iter"
 	"strconv"
-	"time"
 
 	"relabel/db"
 	"relabel/internal/intake"
 	"relabel/internal/text"
 )
 
-// StatesHeader is the first line of what WriteStates writes.
+// StatesHeader returns the columns that WriteStates writes.
 func StatesHeader() []string { return append(intake.PullColumns(), "folder") }
 
-// WriteStates writes what a site holds as a CSV that loads straight back, and
+// WriteStates writes the assets of a site as a CSV that loads straight back, and
 // counts its rows.
 func WriteStates(w io.Writer, rows iter.Seq2[db.AssetState, error]) (int64, error) {
 	return writeCSV(w, StatesHeader(), rows, func(s *db.AssetState) []string {
@@ -23,26 +22,15 @@ func WriteStates(w io.Writer, rows iter.Seq2[db.AssetState, error]) (int64, erro
 	})
 }
 
-// WriteFindings writes what a verification found as a CSV that loads straight
-// back, and counts its rows.
+// WriteFindings writes the differences that a verification found as a CSV that
+// loads straight back, and counts its rows.
 func WriteFindings(w io.Writer, rows iter.Seq2[db.Finding, error]) (int64, error) {
 	return writeCSV(w, intake.VerifyColumns(), rows, func(f *db.Finding) []string {
-		batch, updated := "", ""
+		batch := ""
 		if f.ByBatch != nil {
 			batch = strconv.FormatInt(*f.ByBatch, 10)
 		}
-		if f.LastUpdated != nil {
-			updated = f.LastUpdated.UTC().Format(time.RFC3339)
-		}
 		return neutral(strconv.FormatInt(f.Line, 10), f.AssetID, f.LocaleID, f.Found, text.Deref(f.DisplayName), text.Deref(f.FoundName),
-			text.Deref(f.AltText), text.Deref(f.FoundAltText), batch, updated)
+			text.Deref(f.AltText), text.Deref(f.FoundAltText), batch, timestamp(f.LastUpdated))
 	})
-}
-
-// neutral makes cells safe to open in a spreadsheet.
-func neutral(cells ...string) []string {
-	for i, cell := range cells {
-		cells[i] = intake.Neutralise(cell)
-	}
-	return cells
 }

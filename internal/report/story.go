@@ -2,23 +2,30 @@ package report
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
 	"relabel/db"
 )
 
-// shortWait is what is not worth telling: a claim's way to the database, a
-// job's way through River.
-const shortWait = time.Second
+const (
+	// shortWait is the longest wait that a story leaves out: a claim's way to the
+	// database, a job's way through River.
+	shortWait = time.Second
 
-// StoryEvent is one line of a story. Until is the end of a wait or a call.
+	// clockSkew is how far the clocks of two processes may differ: a shorter overlap
+	// of two times proves nothing.
+	clockSkew = 100 * time.Millisecond
+)
+
+// StoryEvent is one line of a story. Until is the end of a wait or of a call.
 type StoryEvent struct {
 	At         time.Time  `json:"at"`
 	Until      *time.Time `json:"until"`
 	Kind       string     `json:"kind"` // asked, held, waited, called, lost, retried, cancelled, ended, now
 	Text       string     `json:"text"`
-	RenameID   int64      `json:"rename_id"` // 0: of the asset, not of one row
+	RenameID   int64      `json:"rename_id"` // 0: about the asset, not one row
 	Batch      int64      `json:"batch"`
 	Line       int64      `json:"line"`
 	LocaleID   string     `json:"locale_id"`
@@ -27,38 +34,36 @@ type StoryEvent struct {
 	ProcessID  string     `json:"process_id,omitempty"`
 }
 
-// Story is what happened to an asset, or to one row, in the order of time.
+// Story is everything that happened to an asset, or to one row, in order of time.
 type Story struct {
 	Sites   []string     `json:"sites"`
 	AssetID string       `json:"asset_id"`
 	Rows    []db.Row     `json:"rows"`
 	Events  []StoryEvent `json:"events"`
-	More    bool         `json:"more"` // there are older rows, which were left out
+	More    bool         `json:"more"` // older rows exist but were left out
 	Now     time.Time    `json:"now"`
 }
 
-// ReadStory reads and tells a story.
+// ReadStory reads the history of an asset or a row and makes a story of it.
 func ReadStory(ctx context.Context, d *db.DB, p db.StoryParams) (Story, error) {
-	facts, err := d.History(ctx, p)
+	history, err := d.History(ctx, p)
 	if err != nil {
 		return Story{}, err
 	}
-	return NewStory(facts), nil
+	return newStory(history), nil
 }
 
-// NewStory puts facts in order.
-func NewStory(f db.History) Story {
-	s := Story{AssetID: f.Renames[0].AssetID, More: f.More, Now: f.Now}
-	for _, r := range f.Renames {
-		t := teller{r: r, now: f.Now}
-		t.spans = spansOf(r.ID, f.Events, f.Now)
-		t.tell(attemptsOf(r.ID, f.Attempts))
+func newStory(h db.History) Story {
+	s := Story{AssetID: h.Renames[0].AssetID, More: h.More, Now: h.Now}
+	for _, r := range h.Renames {
+		row := rowStory{r: r, now: h.Now, stops: stopsOf(r.ID, h.Events, h.Now)}
+		row.addAll(attemptsOf(r.ID, h.Attempts))
 		if !slices.Contains(s.Sites, r.Site) {
 			s.Sites = append(s.Sites, r.Site)
 		}
-		s.Rows, s.Events = append(s.Rows, r.Row), append(s.Events, t.events...)
+		s.Rows, s.Events = append(s.Rows, r.Row), append(s.Events, row.events...)
 	}
-	for _, seen := range f.Seen {
+	for _, seen := range h.Seen {
 		s.Events = append(s.Events, StoryEvent{At: seen.ReadAt, Kind: "held", Text: seenText(seen), LocaleID: seen.LocaleID})
 	}
 	slices.SortStableFunc(s.Events, func(a, b StoryEvent) int { return a.At.Compare(b.At) })
@@ -69,40 +74,37 @@ func attemptsOf(id int64, all []db.Attempt) []db.Attempt {
 	return slices.DeleteFunc(slices.Clone(all), func(a db.Attempt) bool { return a.RenameID != id })
 }
 
-// span is a time in which something kept a row from being sent.
-type span struct {
+// stop is a time during which something kept a row from being sent.
+type stop struct {
 	from, to time.Time
 	text     string
-	unknown  bool // another call for the asset might land
+	unknown  bool // an earlier call for the asset might still take effect
 }
 
-// spansOf pairs what stopped a row with what let it go on.
-func spansOf(id int64, events []db.Event, now time.Time) (spans []span) {
-	begun := map[string]span{} // by what ends it
+// stopsOf pairs each event that stopped a row with the event that ended it.
+func stopsOf(id int64, events []db.Event, now time.Time) (stops []stop) {
+	open := map[string]stop{} // by the event that will end it
 	for _, e := range events {
 		if e.RenameID != id {
 			continue
 		}
 		if e.Until != nil { // a stopped lane, or a call whose outcome is unknown
-			spans = append(spans, span{from: e.At, to: *e.Until, text: stopText(e), unknown: e.Kind == db.CallUnknown})
+			stops = append(stops, stop{from: e.At, to: *e.Until, text: stopText(e), unknown: e.Kind == db.CallUnknown})
 			continue
 		}
-		if s, ok := begun[e.Kind]; ok {
+		if s, ok := open[e.Kind]; ok {
 			s.to = e.At
-			spans = append(spans, s)
-			delete(begun, e.Kind)
+			stops = append(stops, s)
+			delete(open, e.Kind)
 		}
 		if end := endOf(e.Kind); end != "" {
-			begun[end] = span{from: e.At, to: now, text: stopText(e)}
+			open[end] = stop{from: e.At, to: now, text: stopText(e)}
 		}
 	}
-	for _, s := range begun {
-		spans = append(spans, s)
-	}
-	return spans
+	return slices.AppendSeq(stops, maps.Values(open))
 }
 
-// endOf is the event that ends what another one begins.
+// endOf returns the event that ends the stop that another event begins.
 func endOf(kind string) string {
 	switch kind {
 	case "batch paused":
@@ -117,70 +119,70 @@ func endOf(kind string) string {
 	return ""
 }
 
-// teller tells of one rename.
-type teller struct {
+// rowStory collects the events of one row.
+type rowStory struct {
 	r      db.ToldRename
 	now    time.Time
-	spans  []span
+	stops  []stop
 	events []StoryEvent
-	from   time.Time // since when it waits for its next call
+	from   time.Time // start of the wait for the next call
 }
 
-func (t *teller) add(e StoryEvent) {
-	e.RenameID, e.Batch, e.Line, e.LocaleID = t.r.ID, t.r.Batch, t.r.Line, t.r.LocaleID
-	t.events = append(t.events, e)
+func (st *rowStory) add(e StoryEvent) {
+	e.RenameID, e.Batch, e.Line, e.LocaleID = st.r.ID, st.r.Batch, st.r.Line, st.r.LocaleID
+	st.events = append(st.events, e)
 }
 
-func (t *teller) tell(attempts []db.Attempt) {
-	t.from = t.r.CreatedAt
-	if t.r.AcceptedAt != nil {
-		t.from = *t.r.AcceptedAt
+func (st *rowStory) addAll(attempts []db.Attempt) {
+	st.from = st.r.CreatedAt
+	if st.r.AcceptedAt != nil {
+		st.from = *st.r.AcceptedAt
 	}
-	asked := t.from
-	if f := t.r.FinishedAt; f != nil {
-		asked = earlier(asked, *f) // the load ended it before the batch was accepted
+	asked := st.from
+	if f := st.r.FinishedAt; f != nil {
+		asked = earlier(asked, *f) // the load ended the row before the batch was accepted
 	}
-	t.add(StoryEvent{At: asked, Kind: "asked", Text: askedText(t.r)})
-	if t.r.BeforeAt != nil {
-		t.add(StoryEvent{At: *t.r.BeforeAt, Kind: "held", Text: beforeText(t.r)})
+	st.add(StoryEvent{At: asked, Kind: "asked", Text: askedText(st.r)})
+	if st.r.BeforeAt != nil {
+		st.add(StoryEvent{At: *st.r.BeforeAt, Kind: "held", Text: beforeText(st.r)})
 	}
 	fence := 0
 	for _, a := range attempts {
-		t.retriedBefore(a.SentAt)
-		t.waited(a.SentAt)
-		t.lost(a.Fence-fence-1, a.SentAt)
-		t.called(a)
+		st.addRetry(a.SentAt)
+		st.addWaits(a.SentAt)
+		st.addLost(a.Fence-fence-1, a.SentAt)
+		st.addCall(a)
 		fence = a.Fence
 	}
-	t.retriedBefore(t.now)
-	t.end(fence, len(attempts) > 0)
+	st.addRetry(st.now)
+	st.addEnd(fence, len(attempts) > 0)
 }
 
-// retriedBefore tells of the last retry in its place; earlier ones leave no
-// trace but another call after a final one.
-func (t *teller) retriedBefore(at time.Time) {
-	if r := t.r.RetriedAt; r != nil && !r.Before(t.from) && r.Before(at) {
-		t.add(StoryEvent{At: *r, Kind: "retried", Text: "made pending again by a retry, with all its attempts"})
-		t.from = *r
-		t.r.RetriedAt = nil
+// addRetry adds the last retry if it was before at. Only the last one is stored:
+// an earlier one shows only as another call after a final answer.
+func (st *rowStory) addRetry(at time.Time) {
+	if r := st.r.RetriedAt; r != nil && !r.Before(st.from) && r.Before(at) {
+		st.add(StoryEvent{At: *r, Kind: "retried", Text: "a retry made it pending again and reset its attempts"})
+		st.from = *r
+		st.r.RetriedAt = nil
 	}
 }
 
-func (t *teller) called(a db.Attempt) {
+func (st *rowStory) addCall(a db.Attempt) {
 	end := a.SentAt.Add(a.Duration)
-	t.add(StoryEvent{
-		At: a.SentAt, Until: &end, Kind: "called", Text: calledText(t.r, a), HTTPStatus: a.HTTPStatus, Outcome: a.Outcome,
+	st.add(StoryEvent{
+		At: a.SentAt, Until: &end, Kind: "called", Text: calledText(st.r, a), HTTPStatus: a.HTTPStatus, Outcome: a.Outcome,
 		ProcessID: a.ProcessID,
 	})
-	t.from = end
+	st.from = end
 	if a.Delay != nil {
-		t.spans = append(t.spans, span{from: end, to: end.Add(*a.Delay), text: "for its next try, after a failure"})
+		st.stops = append(st.stops, stop{from: end, to: end.Add(*a.Delay), text: "for a retry after a failed call"})
 	}
 }
 
-// unknownUntil is until when another call for the asset might land.
-func (t *teller) unknownUntil() (until time.Time) {
-	for _, s := range t.spans {
+// unknownUntil is the time until which an earlier call might still take effect.
+func (st *rowStory) unknownUntil() (until time.Time) {
+	for _, s := range st.stops {
 		if s.unknown {
 			until = later(until, s.to)
 		}
@@ -188,73 +190,72 @@ func (t *teller) unknownUntil() (until time.Time) {
 	return until
 }
 
-// lost tells of claims that came to no end.
-func (t *teller) lost(n int, at time.Time) {
+// addLost adds the claims for which no answer was recorded.
+func (st *rowStory) addLost(n int, at time.Time) {
 	if n > 0 {
-		t.add(StoryEvent{At: at, Kind: "lost", Text: lostText(n)})
+		st.add(StoryEvent{At: at, Kind: "lost", Text: lostText(n)})
 	}
 }
 
-// end tells how it ended, or what it waits for.
-func (t *teller) end(fence int, called bool) {
-	r := t.r
+// addEnd adds how the row ended, or what it waits for now.
+func (st *rowStory) addEnd(fence int, called bool) {
+	r := st.r
 	if c := r.CancelledAt; c != nil && (r.FinishedAt == nil || c.Before(*r.FinishedAt)) {
-		t.add(StoryEvent{At: *c, Kind: "cancelled", Text: "cancelled while its call was in flight: it is not tried again"})
+		st.add(StoryEvent{At: *c, Kind: "cancelled", Text: "cancelled while its call was in flight; it will not be retried"})
 	}
 	if r.FinishedAt == nil {
 		if r.Status == "pending" {
-			t.lost(r.Fence-fence, t.now)
-			t.waited(t.now)
+			st.addLost(r.Fence-fence, st.now)
+			st.addWaits(st.now)
 		}
-		t.add(StoryEvent{At: t.now, Kind: "now", Text: nowText(r, t.now, t.unknownUntil())})
+		st.add(StoryEvent{At: st.now, Kind: "now", Text: nowText(r, st.now, st.unknownUntil())})
 		return
 	}
 	if called && (r.Status == "succeeded" || r.Status == "failed") {
-		return // the last call has told it
+		return // the last call says it already
 	}
-	t.lost(r.Fence-fence, *r.FinishedAt)
+	st.addLost(r.Fence-fence, *r.FinishedAt)
 	if r.Status != "invalid" && r.Status != "unchanged" {
-		t.waited(*r.FinishedAt)
+		st.addWaits(*r.FinishedAt)
 	}
-	t.add(StoryEvent{At: *r.FinishedAt, Kind: "ended", Text: endedText(r)})
+	st.add(StoryEvent{At: *r.FinishedAt, Kind: "ended", Text: endedText(r)})
 }
 
-// waited tells what kept the row until a moment: all that is known, and
-// otherwise that it was not its turn.
-func (t *teller) waited(to time.Time) {
-	from := t.from
+// addWaits adds what kept the row from being sent until a moment: the known
+// stops, and between them the wait for its turn.
+func (st *rowStory) addWaits(to time.Time) {
+	from := st.from
 	if to.Sub(from) < shortWait {
 		return
 	}
-	const told = 100 * time.Millisecond // less is how exact two processes' times are
-	spans := slices.DeleteFunc(slices.Clone(t.spans), func(s span) bool {
-		return earlier(s.to, to).Sub(later(s.from, from)) < told
+	stops := slices.DeleteFunc(slices.Clone(st.stops), func(s stop) bool {
+		return earlier(s.to, to).Sub(later(s.from, from)) < clockSkew
 	})
-	slices.SortFunc(spans, func(a, b span) int { return a.from.Compare(b.from) })
-	for _, s := range spans {
-		t.turn(from, earlier(s.from, to))
-		t.wait(later(s.from, t.from), earlier(s.to, to), s.text)
+	slices.SortFunc(stops, func(a, b stop) int { return a.from.Compare(b.from) })
+	for _, s := range stops {
+		st.addTurn(from, earlier(s.from, to))
+		st.addWait(later(s.from, st.from), earlier(s.to, to), s.text)
 		from = later(from, s.to)
 	}
-	t.turn(from, to)
+	st.addTurn(from, to)
 }
 
-func (t *teller) turn(from, to time.Time) {
+func (st *rowStory) addTurn(from, to time.Time) {
 	if to.Sub(from) < shortWait {
 		return
 	}
-	if t.r.Planned {
-		t.wait(from, to, "for the plan to be applied")
+	if st.r.Planned {
+		st.addWait(from, to, "for the plan to be applied")
 		return
 	}
-	t.wait(from, to, "for its turn: rows before it, within the limit")
+	st.addWait(from, to, "for its turn behind earlier rows, within the rate limit")
 }
 
-func (t *teller) wait(from, to time.Time, text string) {
+func (st *rowStory) addWait(from, to time.Time, text string) {
 	if !from.Before(to) {
 		return
 	}
-	t.add(StoryEvent{At: from, Until: &to, Kind: "waited", Text: "waited " + took(to.Sub(from)) + " " + text})
+	st.add(StoryEvent{At: from, Until: &to, Kind: "waited", Text: "waited " + took(to.Sub(from)) + " " + text})
 }
 
 func earlier(a, b time.Time) time.Time {

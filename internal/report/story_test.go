@@ -21,8 +21,8 @@ func at(seconds float64) time.Time {
 	return time.Date(2026, 3, 2, 15, 0, 0, 0, time.UTC).Add(time.Duration(seconds * float64(time.Second)))
 }
 
-// told is a row that was accepted at 0.
-func told(change func(*db.ToldRename)) db.ToldRename {
+// row is a row that was accepted at 0.
+func row(change func(*db.ToldRename)) db.ToldRename {
 	r := db.ToldRename{
 		Row: db.Row{
 			ID: 7, Batch: 3, BatchName: "autumn", BatchStatus: "active", Site: "shop", Line: 5, AssetID: "a", DisplayName: ptr("new.jpg"),
@@ -47,7 +47,7 @@ func event(seconds float64, kind string) db.Event {
 	return db.Event{RenameID: 7, At: at(seconds), Kind: kind}
 }
 
-// lines are a story as it is read: seconds, kind, text.
+// lines are the story as people read it: seconds, kind, text.
 func lines(s Story) (out []string) {
 	for _, e := range s.Events {
 		out = append(out, fmt.Sprintf("%g %s: %s", e.At.Sub(at(0)).Seconds(), e.Kind, e.Text))
@@ -61,12 +61,12 @@ func TestStory(t *testing.T) {
 	t.Parallel()
 	later := time.Second * 30
 	for name, c := range map[string]struct {
-		facts db.History
-		want  []string
+		history db.History
+		want    []string
 	}{
 		"at once": {
 			db.History{
-				Renames: []db.ToldRename{told(func(r *db.ToldRename) {
+				Renames: []db.ToldRename{row(func(r *db.ToldRename) {
 					r.Status, r.FinishedAt, r.AppliedName = "succeeded", ptr(at(0.75)), ptr("new.jpg")
 				})},
 				Attempts: []db.Attempt{call(1, 0.5, 0.25, "succeeded", 200)},
@@ -75,7 +75,7 @@ func TestStory(t *testing.T) {
 		},
 		"all that can keep a row": {
 			db.History{
-				Renames: []db.ToldRename{told(func(r *db.ToldRename) {
+				Renames: []db.ToldRename{row(func(r *db.ToldRename) {
 					r.Status, r.FinishedAt, r.AppliedName, r.BeforeAt, r.BeforeName = "succeeded", ptr(at(701)), ptr("NEW.jpg"), ptr(at(-5)), ptr("old.jpg")
 				})},
 				Attempts: []db.Attempt{
@@ -100,26 +100,26 @@ func TestStory(t *testing.T) {
 				`-5 held: the value before: the name "old.jpg"`,
 				asked,
 				"0 waited: waited 50 s because the site was paused",
-				"50 waited: waited 50 s for its turn: rows before it, within the limit",
-				"100 called: call 1, HTTP 429 after 1 s: said; all calls with the token stop, and this one counts as no attempt",
+				"50 waited: waited 50 s for its turn behind earlier rows, within the rate limit",
+				"100 called: call 1, HTTP 429 after 1 s: said; all calls with this token stop, and this call does not count as an attempt",
 				"101 waited: waited 1 min because the API answered 429 and asked us to wait",
-				"161 waited: waited 39 s for its turn: rows before it, within the limit",
+				"161 waited: waited 39 s for its turn behind earlier rows, within the rate limit",
 				"200 waited: waited 3 min 10 s because its batch was paused: most rows fail",
-				"390 waited: waited 10 s for its turn: rows before it, within the limit",
-				"400 lost: claimed, and no answer was recorded: its process ended before; the call may have been made",
-				"400 called: call 3, HTTP 500 after 1 s: said; to be tried again after 30 s",
-				"401 waited: waited 30 s for its next try, after a failure",
-				"431 waited: waited 1 min 9 s for its turn: rows before it, within the limit",
+				"390 waited: waited 10 s for its turn behind earlier rows, within the rate limit",
+				"400 lost: a process claimed the row but ended before it recorded an answer; the call may have been made",
+				"400 called: call 3, HTTP 500 after 1 s: said; retry due after 30 s",
+				"401 waited: waited 30 s for a retry after a failed call",
+				"431 waited: waited 1 min 9 s for its turn behind earlier rows, within the rate limit",
 				"500 waited: waited 20 s because the site was parked: 401",
-				"510 waited: waited 1 min 30 s because the API failed and only probes went out: 502",
-				"600 waited: waited 1 min 40 s for its turn: rows before it, within the limit",
+				"510 waited: waited 1 min 30 s because the API was failing and only test calls were sent: 502",
+				"600 waited: waited 1 min 40 s for its turn behind earlier rows, within the rate limit",
 				`700 called: call 4, HTTP 200 after 1 s; stored as "NEW.jpg", not as asked`,
-				`900 held: when relabel looked last, the site held the name "NEW.jpg" and the alt text ""`,
+				`900 held: when relabel last read the site, it had the name "NEW.jpg" and the alt text ""`,
 			},
 		},
 		"retried": {
 			db.History{
-				Renames: []db.ToldRename{told(func(r *db.ToldRename) {
+				Renames: []db.ToldRename{row(func(r *db.ToldRename) {
 					r.Status, r.FinishedAt, r.RetriedAt = "failed", ptr(at(211)), ptr(at(200))
 				})},
 				Attempts: []db.Attempt{call(1, 0, 1, "failed", 404), call(2, 210, 1, "failed", 404)},
@@ -127,41 +127,41 @@ func TestStory(t *testing.T) {
 			[]string{
 				asked,
 				"0 called: call 1, HTTP 404 after 1 s: said; it failed for good",
-				"200 retried: made pending again by a retry, with all its attempts",
-				"200 waited: waited 10 s for its turn: rows before it, within the limit",
+				"200 retried: a retry made it pending again and reset its attempts",
+				"200 waited: waited 10 s for its turn behind earlier rows, within the rate limit",
 				"210 called: call 2, HTTP 404 after 1 s: said; it failed for good",
 			},
 		},
 		"superseded within its load": {
-			db.History{Renames: []db.ToldRename{told(func(r *db.ToldRename) {
+			db.History{Renames: []db.ToldRename{row(func(r *db.ToldRename) {
 				r.Status, r.FinishedAt, r.ByBatch, r.ByLine, r.ByName = "superseded", ptr(at(-1)), ptr(int64(3)), ptr(int64(9)), ptr("newer.jpg")
 			})}},
 			[]string{
 				strings.Replace(asked, "0 ", "-1 ", 1),
-				`-1 ended: superseded by line 9 of batch 3, which asks for "newer.jpg": the newer row counts`,
+				`-1 ended: superseded by line 9 of batch 3, which asks for "newer.jpg": the newer row wins`,
 			},
 		},
 		"cancelled in flight": {
 			db.History{
-				Renames: []db.ToldRename{told(func(r *db.ToldRename) {
+				Renames: []db.ToldRename{row(func(r *db.ToldRename) {
 					r.Status, r.FinishedAt, r.CancelledAt, r.Error = "cancelled", ptr(at(3)), ptr(at(2)), ptr("HTTP 500")
 					r.Attempts = 1
 				})},
 				Attempts: []db.Attempt{call(1, 0.5, 2.5, "retry", 500)},
 			},
 			[]string{
-				asked, "0.5 called: call 1, HTTP 500 after 2.5 s: said; to be tried again",
-				"2 cancelled: cancelled while its call was in flight: it is not tried again",
-				"3 ended: cancelled by itself before it was sent again",
+				asked, "0.5 called: call 1, HTTP 500 after 2.5 s: said; retry due",
+				"2 cancelled: cancelled while its call was in flight; it will not be retried",
+				"3 ended: cancelled individually before it was sent again",
 			},
 		},
 		"unchanged": {
-			db.History{Renames: []db.ToldRename{told(func(r *db.ToldRename) { r.Status, r.FinishedAt = "unchanged", ptr(at(5)) })}},
-			[]string{asked, "5 ended: unchanged: the asset had the value already, so no call was made"},
+			db.History{Renames: []db.ToldRename{row(func(r *db.ToldRename) { r.Status, r.FinishedAt = "unchanged", ptr(at(5)) })}},
+			[]string{asked, "5 ended: unchanged: the asset already had the value, so no call was made"},
 		},
 		"behind a call that might land": {
 			db.History{
-				Renames: []db.ToldRename{told(func(r *db.ToldRename) {
+				Renames: []db.ToldRename{row(func(r *db.ToldRename) {
 					r.Status, r.FinishedAt, r.AppliedName = "succeeded", ptr(at(31)), ptr("new.jpg")
 				})},
 				Attempts: []db.Attempt{call(1, 30, 1, "succeeded", 200)},
@@ -171,23 +171,23 @@ func TestStory(t *testing.T) {
 				},
 			},
 			[]string{
-				asked, "0 waited: waited 25 s because an earlier call for the asset had no clear outcome and might still land",
-				"25 waited: waited 5 s for its turn: rows before it, within the limit", "30 called: call 1, HTTP 200 after 1 s; stored as asked",
+				asked, "0 waited: waited 25 s because an earlier call for the asset had no clear outcome and might still take effect",
+				"25 waited: waited 5 s for its turn behind earlier rows, within the rate limit", "30 called: call 1, HTTP 200 after 1 s; stored as asked",
 			},
 		},
 		"behind a call that might land yet": {
 			db.History{
-				Renames: []db.ToldRename{told(nil)},
+				Renames: []db.ToldRename{row(nil)},
 				Events:  []db.Event{{RenameID: 7, At: at(999.5), Kind: db.CallUnknown, Until: ptr(at(1020))}},
 			},
 			[]string{
-				asked, "0 waited: waited 16 min 40 s for its turn: rows before it, within the limit",
-				"999.5 waited: waited 500 ms because an earlier call for the asset had no clear outcome and might still land",
-				"1000 now: waits 20 s: an earlier call for the asset had no clear outcome and might still land",
+				asked, "0 waited: waited 16 min 40 s for its turn behind earlier rows, within the rate limit",
+				"999.5 waited: waited 500 ms because an earlier call for the asset had no clear outcome and might still take effect",
+				"1000 now: waits 20 s because an earlier call for the asset had no clear outcome and might still take effect",
 			},
 		},
 		"refused": {
-			db.History{Renames: []db.ToldRename{told(func(r *db.ToldRename) {
+			db.History{Renames: []db.ToldRename{row(func(r *db.ToldRename) {
 				r.Status, r.FinishedAt, r.Error = "invalid", ptr(at(0)), ptr("no asset id\x1b[31m")
 			})}},
 			[]string{asked, "0 ended: invalid: no asset id\uFFFD[31m"},
@@ -195,13 +195,13 @@ func TestStory(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c.facts.Now = at(1000)
-			require.Equal(t, c.want, lines(NewStory(c.facts)))
+			c.history.Now = at(1000)
+			require.Equal(t, c.want, lines(newStory(c.history)))
 		})
 	}
 }
 
-// What an open row waits for now, in the order in which a claim decides.
+// What an open row waits for now, in the order in which a claim checks it.
 func TestStoryNow(t *testing.T) {
 	t.Parallel()
 	for want, change := range map[string]func(*db.ToldRename){
@@ -213,22 +213,22 @@ func TestStoryNow(t *testing.T) {
 			r.RefusedIn = ptr("process 7 on web-1")
 		},
 		"its call is in flight": func(r *db.ToldRename) { r.Status, r.LeaseUntil = "sending", ptr(at(1001)) },
-		"its process ended during the call: a worker takes it over":                      func(r *db.ToldRename) { r.Status, r.LeaseUntil = "sending", ptr(at(999)) },
-		"waits: its batch is paused: most fail; `relabel batch resume 3` lets it go on":  func(r *db.ToldRename) { r.BatchStatus, r.BatchReason = "paused", ptr("most fail") },
-		"waits: the site is parked: 401":                                                 func(r *db.ToldRename) { r.ParkedReason = ptr("401") },
-		"waits: the site is paused; `relabel site resume --site shop` lets it go on":     func(r *db.ToldRename) { r.SitePaused = true },
-		"waits for its next try in 30 s":                                                 func(r *db.ToldRename) { r.NotBefore = ptr(at(1030)) },
-		"waits: the API fails (502), one call every 5 s finds out when it is well again": func(r *db.ToldRename) { r.BreakerError = ptr("502") },
-		"waits 40 s: the API answered 429 and said for how long":                         func(r *db.ToldRename) { r.LaneUntil = ptr(at(1040)) },
-		"planned: `relabel apply 3` sends it":                                            func(r *db.ToldRename) { r.Planned, r.AcceptedAt = true, nil },
-		"its batch is cancelled: it ends in a moment":                                    func(r *db.ToldRename) { r.BatchStatus = "cancelled" },
+		"its process ended during the call; a worker takes it over":                        func(r *db.ToldRename) { r.Status, r.LeaseUntil = "sending", ptr(at(999)) },
+		"waits: its batch is paused: most fail; `relabel batch resume 3` resumes it":       func(r *db.ToldRename) { r.BatchStatus, r.BatchReason = "paused", ptr("most fail") },
+		"waits: the site is parked: 401":                                                   func(r *db.ToldRename) { r.ParkedReason = ptr("401") },
+		"waits: the site is paused; `relabel site resume --site shop` resumes it":          func(r *db.ToldRename) { r.SitePaused = true },
+		"waits for a retry in 30 s":                                                        func(r *db.ToldRename) { r.NotBefore = ptr(at(1030)) },
+		"waits: the API is failing (502); one call every 5 s tests whether it works again": func(r *db.ToldRename) { r.BreakerError = ptr("502") },
+		"waits 40 s because the API answered 429 and asked us to wait":                     func(r *db.ToldRename) { r.LaneUntil = ptr(at(1040)) },
+		"planned: `relabel apply 3` sends it":                                              func(r *db.ToldRename) { r.Planned, r.AcceptedAt = true, nil },
+		"its batch is cancelled; the row ends in a moment":                                 func(r *db.ToldRename) { r.BatchStatus = "cancelled" },
 	} {
-		got := lines(NewStory(db.History{Renames: []db.ToldRename{told(change)}, Now: at(1000)}))
+		got := lines(newStory(db.History{Renames: []db.ToldRename{row(change)}, Now: at(1000)}))
 		require.Equal(t, "1000 now: "+want, got[len(got)-1])
 	}
 }
 
-// What the statements have written is what the story tells.
+// The story shows what the statements have written.
 func TestReadStory(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)
@@ -236,10 +236,10 @@ func TestReadStory(t *testing.T) {
 	site, err := d.SiteByName(ctx, db.DefaultSite)
 	require.NoError(t, err)
 	load := func(name string) int64 {
-		row := db.SourceRow{Line: 2, AssetID: "a", DisplayName: &name}
+		source := db.SourceRow{Line: 2, AssetID: "a", DisplayName: &name}
 		id, err := d.Load(ctx, db.LoadParams{
 			SiteID: site.ID, Name: name, Source: "test.csv", Priority: 2,
-			Rows:  func(yield func(*db.SourceRow, error) bool) { yield(&row, nil) },
+			Rows:  func(yield func(*db.SourceRow, error) bool) { yield(&source, nil) },
 			Queue: func(context.Context, pgx.Tx) error { return nil },
 		})
 		require.NoError(t, err)
@@ -250,7 +250,7 @@ func TestReadStory(t *testing.T) {
 	require.NoError(t, err)
 	_, err = d.Pool().Exec(ctx, `
 		WITH b AS (UPDATE batch SET started_at = started_at - interval '1 h')
-		UPDATE event SET at = at - interval '1 h'`) // or the wait is too short to tell
+		UPDATE event SET at = at - interval '1 h'`) // or the wait is too short to show
 	require.NoError(t, err)
 	load("new.jpg")
 	_, err = ReadStory(ctx, d, db.StoryParams{AssetID: "b"})

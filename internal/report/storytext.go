@@ -9,11 +9,11 @@ import (
 	"relabel/internal/text"
 )
 
-// quoted is a text from outside as it may be shown: one line, no control
-// characters, and not longer than is read.
+// quoted makes a text from outside safe to show: on one line, without control
+// characters, and cut.
 func quoted(s string) string { return fmt.Sprintf("%q", text.Cut(s, 120)) }
 
-// values is what a row sets, or what a site held.
+// values names what a row sets, or what a site had.
 func values(name, alt *string) string {
 	var parts []string
 	if name != nil {
@@ -50,10 +50,12 @@ func beforeText(r db.ToldRename) string {
 
 func seenText(s db.Seen) string {
 	if s.Gone {
-		return "when relabel looked, the site had no such asset" + inLocale(s.LocaleID)
+		return "when relabel last read the site, it had no such asset" + inLocale(s.LocaleID)
 	}
-	return "when relabel looked last, the site held " + values(&s.DisplayName, &s.AltText) + inLocale(s.LocaleID)
+	return "when relabel last read the site, it had " + values(&s.DisplayName, &s.AltText) + inLocale(s.LocaleID)
 }
+
+const becauseUnknown = "because an earlier call for the asset had no clear outcome and might still take effect"
 
 func stopText(e db.Event) string {
 	why := ""
@@ -62,9 +64,9 @@ func stopText(e db.Event) string {
 	}
 	switch e.Kind {
 	case "lane stopped":
-		return "because the API answered 429 and asked us to wait"
+		return because429
 	case db.CallUnknown:
-		return "because an earlier call for the asset had no clear outcome and might still land"
+		return becauseUnknown
 	case "batch paused":
 		return "because its batch was paused" + why
 	case "site paused":
@@ -72,7 +74,7 @@ func stopText(e db.Event) string {
 	case "site parked":
 		return "because the site was parked" + why
 	case "breaker opened":
-		return "because the API failed and only probes went out" + why
+		return "because the API was failing and only test calls were sent" + why
 	}
 	return e.Kind
 }
@@ -93,18 +95,18 @@ func calledText(r db.ToldRename, a db.Attempt) string {
 	case "failed":
 		return call + said + "; it failed for good"
 	case "retry":
-		return call + said + "; to be tried again" + delayText(a.Delay)
+		return call + said + "; retry due" + delayText(a.Delay)
 	case "rate_limited":
-		return call + said + "; all calls with the token stop, and this one counts as no attempt"
+		return call + said + "; all calls with this token stop, and this call does not count as an attempt"
 	case "parked":
 		return call + said + "; the site is parked"
 	case "interrupted":
-		return call + said + "; interrupted, it counts as no attempt"
+		return call + said + "; interrupted, and does not count as an attempt"
 	}
 	return call + said
 }
 
-// storedText says under which name the asset is now, where relabel knows.
+// storedText says under which name Webflow stored the asset, if relabel knows.
 func storedText(r db.ToldRename) string {
 	switch {
 	case r.AppliedName == nil || r.DisplayName == nil:
@@ -122,7 +124,7 @@ func delayText(d *time.Duration) string {
 	return " after " + took(*d)
 }
 
-// took is a duration that may be below a second.
+// took formats a duration that may be shorter than a second.
 func took(d time.Duration) string {
 	if d < time.Second {
 		return fmt.Sprintf("%d ms", max(d.Round(time.Millisecond), time.Millisecond).Milliseconds())
@@ -135,23 +137,23 @@ func took(d time.Duration) string {
 
 func lostText(n int) string {
 	if n == 1 {
-		return "claimed, and no answer was recorded: its process ended before; the call may have been made"
+		return "a process claimed the row but ended before it recorded an answer; the call may have been made"
 	}
-	return fmt.Sprintf("claimed %d times without a recorded answer: the processes ended before; calls may have been made", n)
+	return fmt.Sprintf("processes claimed the row %d times but ended before they recorded an answer; calls may have been made", n)
 }
 
 func endedText(r db.ToldRename) string {
 	switch r.Status {
 	case "superseded":
-		return "superseded" + byText(r) + ": the newer row counts"
+		return "superseded" + byText(r) + ": the newer row wins"
 	case "unchanged":
-		return "unchanged: the asset had the value already, so no call was made"
+		return "unchanged: the asset already had the value, so no call was made"
 	case "cancelled":
 		switch {
 		case r.CancelledAt != nil && r.Attempts > 0:
-			return "cancelled by itself before it was sent again"
+			return "cancelled individually before it was sent again"
 		case r.CancelledAt != nil:
-			return "cancelled by itself before it was sent"
+			return "cancelled individually before it was sent"
 		}
 		return "cancelled with its batch"
 	case "succeeded":
@@ -173,7 +175,7 @@ func byText(r db.ToldRename) string {
 	return fmt.Sprintf(" by line %d of batch %d, which asks for %s", *r.ByLine, *r.ByBatch, quoted(*r.ByName))
 }
 
-// nowText says what an open row waits for. The order is that of the claim.
+// nowText says what an open row waits for. A claim checks in the same order.
 func nowText(r db.ToldRename, now, unknownUntil time.Time) string {
 	batch := fmt.Sprint(r.Batch)
 	switch {
@@ -182,25 +184,25 @@ func nowText(r db.ToldRename, now, unknownUntil time.Time) string {
 	case r.Status == "sending" && r.LeaseUntil != nil && r.LeaseUntil.After(now):
 		return "its call is in flight"
 	case r.Status == "sending":
-		return "its process ended during the call: a worker takes it over"
+		return "its process ended during the call; a worker takes it over"
 	case r.BatchStatus == "cancelled":
-		return "its batch is cancelled: it ends in a moment"
+		return "its batch is cancelled; the row ends in a moment"
 	case r.BatchStatus == "paused":
-		return "waits: its batch is paused" + reason(r.BatchReason) + "; `relabel batch resume " + batch + "` lets it go on"
+		return "waits: its batch is paused" + reason(r.BatchReason) + "; `relabel batch resume " + batch + "` resumes it"
 	case r.ParkedReason != nil:
 		return "waits: the site is parked: " + text.Line(*r.ParkedReason)
 	case r.SitePaused:
-		return "waits: the site is paused; `relabel site resume" + SiteFlag(r.Site) + "` lets it go on"
+		return "waits: the site is paused; `relabel site resume" + SiteFlag(r.Site) + "` resumes it"
 	case !r.Worked:
 		return "waits: no worker is running; `relabel work --until-done" + SiteFlag(r.Site) + "` sends it"
 	case r.NotBefore != nil && r.NotBefore.After(now):
-		return "waits for its next try in " + text.Span(r.NotBefore.Sub(now))
+		return "waits for a retry in " + text.Span(r.NotBefore.Sub(now))
 	case unknownUntil.After(now):
-		return "waits " + text.Span(unknownUntil.Sub(now)) + ": an earlier call for the asset had no clear outcome and might still land"
+		return "waits " + text.Span(unknownUntil.Sub(now)) + " " + becauseUnknown
 	case r.BreakerError != nil:
-		return "waits: the API fails (" + text.Line(*r.BreakerError) + "), one call every " + text.Span(db.ProbeEvery) + " finds out when it is well again"
+		return "waits: " + failing(text.Line(*r.BreakerError))
 	case r.LaneUntil != nil:
-		return "waits " + text.Span(r.LaneUntil.Sub(now)) + ": the API answered 429 and said for how long"
+		return "waits " + text.Span(r.LaneUntil.Sub(now)) + " " + because429
 	}
 	return "waits for its turn: " + aheadText(r.Ahead) + refusedText(r.RefusedIn)
 }

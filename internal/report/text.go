@@ -1,5 +1,3 @@
-// Package report says how far a batch is, why it waits and when it ends. The
-// command line and the dashboard show what it says, so that they agree.
 package report
 
 import "relabel/internal/text"

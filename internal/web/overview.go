@@ -10,6 +10,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/report"
+	"relabel/internal/text"
 )
 
 const (
@@ -210,7 +211,7 @@ func (f *overviewFigures) needOf(s siteFigures) {
 	case s.RefusedIn != nil:
 		f.need(need{Text: "Site " + s.Name + ": " + report.Refused(*s.RefusedIn)})
 	case s.BreakerOpen:
-		f.need(need{Text: "The API of site " + s.Name + " fails: " + report.Cut(deref(s.BreakerError), 120)})
+		f.need(need{Text: "The API of site " + s.Name + " fails: " + report.Cut(text.Deref(s.BreakerError), 120)})
 	}
 }
 

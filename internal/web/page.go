@@ -12,6 +12,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/report"
+	"relabel/internal/text"
 )
 
 // page is what a template gets: layout.html for the frame, and a file of its own
@@ -42,7 +43,7 @@ type pages map[string]*template.Template
 func readPages(st static) (pages, error) {
 	funcs := template.FuncMap{
 		"static": st.url, "number": number, "plural": plural, "span": report.Span, "cut": report.Cut,
-		"when": when, "zone": func() string { return time.Now().Format("MST") }, "clock": report.Clock, "rate": report.Rate, "window": report.Window, "deref": deref,
+		"when": when, "zone": func() string { return time.Now().Format("MST") }, "clock": report.Clock, "rate": report.Rate, "window": report.Window, "deref": text.Deref,
 		"ticks": ticks, "bar": bar, "gauge": gaugeOf, "px": px, "badge": badgeOf, "list": list, "mb": func(n int64) int64 { return n >> 20 },
 	}
 	layout, err := template.New("layout").Funcs(funcs).ParseFS(files, "templates/layout.html", "templates/parts.html")
@@ -84,13 +85,6 @@ func plural(n any, one, many string) string {
 	}
 	i, _ := n.(int64)
 	return report.Plural(i, one, many)
-}
-
-func deref(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }
 
 // ticks is a text with its commands, which stand between backticks as on the

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"relabel/db"
-	"relabel/internal/report"
 	"relabel/internal/schedule"
+	"relabel/internal/text"
 )
 
 // shownRuns is how much of a schedule's history its page shows.
@@ -28,11 +28,11 @@ func (s scheduleFigures) LastText() string {
 	if s.Last == nil {
 		return "never ran"
 	}
-	text := schedule.RunText(*s.Last)
-	if why := strings.TrimSpace(deref(s.Last.Error) + " " + deref(s.Last.Note)); why != "" {
-		return text + ": " + report.Cut(why, 300)
+	result := schedule.RunText(*s.Last)
+	if why := strings.TrimSpace(text.Deref(s.Last.Error) + " " + text.Deref(s.Last.Note)); why != "" {
+		return result + ": " + text.Cut(why, 300)
 	}
-	return text
+	return result
 }
 
 // needs says what somebody has to look at; the plan that was held back, where
@@ -134,8 +134,8 @@ func (s *Server) changeSchedule(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.act(w, r, db.AuditEntry{Action: name, Subject: "schedule " + one.Name}, "/schedule/"+one.Name, func(ctx context.Context) (done, error) {
-		text, err := act(ctx, one)
-		return done{text: text, rows: -1}, err
+		said, err := act(ctx, one)
+		return done{text: said, rows: -1}, err
 	})
 }
 
@@ -145,7 +145,7 @@ func (s *Server) runSchedule(ctx context.Context, one db.Schedule) (string, erro
 	case err != nil:
 		return "", err
 	case run.Status == "skipped":
-		return "", fmt.Errorf("run %d is skipped: %s", run.Run, deref(run.Note))
+		return "", fmt.Errorf("run %d is skipped: %s", run.Run, text.Deref(run.Note))
 	case run.Note != nil:
 		return fmt.Sprintf("Run %d %s.", run.Run, *run.Note), nil
 	}
