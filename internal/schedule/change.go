@@ -5,20 +5,20 @@ import (
 	"strconv"
 	"strings"
 
-	"relabel/internal/report"
+	"relabel/internal/text"
 )
 
-// MaxChange is how many rows a run may change with nobody looking: a share of the
-// rows, or a number of them.
+// MaxChange is the largest change that a run may apply without a person: a share
+// of the rows, or a number of rows.
 type MaxChange struct {
-	share float64 // in percent
+	share float64 // percent
 	rows  int64
 	isPct bool
 }
 
 // ParseMaxChange reads 20% or 500.
 func ParseMaxChange(text string) (MaxChange, error) {
-	bad := fmt.Errorf("%q is neither a share of the rows, such as 20%%, nor a number of them, such as 500", text)
+	bad := fmt.Errorf("%q is neither a share of the rows, such as 20%%, nor a number of rows, such as 500", text)
 	if pct, ok := strings.CutSuffix(strings.TrimSpace(text), "%"); ok {
 		share, err := strconv.ParseFloat(strings.TrimSpace(pct), 64)
 		if err != nil || !(share >= 0 && share <= 100) {
@@ -33,7 +33,7 @@ func ParseMaxChange(text string) (MaxChange, error) {
 	return MaxChange{rows: rows}, nil
 }
 
-// exceeded tells whether so many changes of so many rows are too many.
+// exceeded reports whether that many changes are too many.
 func (m MaxChange) exceeded(changes, rows int64) bool {
 	if m.isPct {
 		return float64(changes)*100 > m.share*float64(rows)
@@ -41,7 +41,7 @@ func (m MaxChange) exceeded(changes, rows int64) bool {
 	return changes > m.rows
 }
 
-// heldReason says why a plan waits for a person; empty: it does not.
+// heldReason says why a plan must wait for a person; empty if it need not.
 func heldReason(maxChange *string, batch, changes, rows int64) (string, error) {
 	if maxChange == nil {
 		return "", nil
@@ -53,6 +53,6 @@ func heldReason(maxChange *string, batch, changes, rows int64) (string, error) {
 	if !m.exceeded(changes, rows) {
 		return "", nil
 	}
-	return fmt.Sprintf("%s of %s would change, more than --max-change %s: nothing is sent; `relabel apply %d` sends it, the next run replaces it",
-		report.Number(changes), report.Plural(rows, "row", "rows"), *maxChange, batch), nil
+	return fmt.Sprintf("%s of %s would change, more than --max-change %s, so nothing was sent; `relabel apply %d` sends the plan, otherwise the next run replaces it",
+		text.Number(changes), text.Plural(rows, "row", "rows"), *maxChange, batch), nil
 }

@@ -21,33 +21,34 @@ import (
 )
 
 const (
-	// notifyTimeout is for one try, all of it.
+	// notifyTimeout bounds one try as a whole.
 	notifyTimeout = 10 * time.Second
 
 	// notifyEvery is how often a process looks for notices that are due.
 	notifyEvery = 5 * time.Second
 
-	// notifyDrain is how much of an answer is read, to let the server end in peace.
+	// notifyDrain is how much of an answer is read, so that the server can finish.
 	notifyDrain = 4 << 10
 )
 
-// notifyDelays follow the tries that failed: nine in all, over a day.
+// notifyDelays returns the wait after each failed try. There are nine tries in
+// all, over a day.
 func notifyDelays() []time.Duration {
 	return []time.Duration{
 		10 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour,
 	}
 }
 
-// message is what is posted. Slack and what is like it show the text.
+// message is the JSON that is posted. Slack and similar services show Text.
 type message struct {
 	Text     string          `json:"text"`
-	ID       int64           `json:"id"` // the same at each try
+	ID       int64           `json:"id"` // the same for each try
 	Event    string          `json:"event"`
 	Schedule string          `json:"schedule"`
 	Site     string          `json:"site"`
 	Detail   string          `json:"detail"`
 	At       time.Time       `json:"at"`
-	Run      *db.ScheduleRun `json:"run"` // as it is when it is posted
+	Run      *db.ScheduleRun `json:"run"` // its state at the time of the post
 }
 
 // notify posts notices until ctx ends.
@@ -56,7 +57,7 @@ func (r *Runner) notify(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		if err := r.Notify(ctx); err != nil && ctx.Err() == nil {
-			r.cfg.Logger.Warn("notices wait for the database", "error", err)
+			r.cfg.Logger.Warn("notices can't be sent until the database answers", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -66,14 +67,14 @@ func (r *Runner) notify(ctx context.Context) {
 	}
 }
 
-// Notify tries the notices that are due, each once. Where it can't be written what
-// came of one, that one is tried again in its time.
+// Notify posts each notice that is due once. If its result can't be recorded, the
+// notice is posted again when its next try is due.
 func (r *Runner) Notify(ctx context.Context) error {
-	now, err := trip(ctx, r, r.cfg.Now)
+	now, err := dbCall(ctx, r, r.cfg.Now)
 	if err != nil {
 		return err
 	}
-	list, err := trip(ctx, r, func(ctx context.Context) ([]db.Notice, error) {
+	list, err := dbCall(ctx, r, func(ctx context.Context) ([]db.Notice, error) {
 		return r.cfg.DB.TakeNotices(ctx, db.NoticeParams{SiteIDs: r.ids, Now: now, Delays: notifyDelays()})
 	})
 	if err != nil {
@@ -88,27 +89,27 @@ func (r *Runner) Notify(ctx context.Context) error {
 	return errs
 }
 
-// recordNotice writes down what came of a try.
+// recordNotice records the result of a try.
 func (r *Runner) recordNotice(ctx context.Context, n db.Notice, posted error) error {
 	if posted != nil && ctx.Err() != nil {
-		return posted // stopped: it is tried again in its time
+		return posted // the process stops: the notice is posted again when its next try is due
 	}
 	level := slog.LevelWarn
-	if n.URL == "" { // somebody has taken it away
+	if n.URL == "" { // somebody removed --notify
 		level = slog.LevelInfo
 	}
 	if posted != nil {
-		r.cfg.Logger.Log(ctx, level, "a notice was not taken", "schedule", n.Schedule, "event", n.Event, "try", n.Tries, "error", posted)
+		r.cfg.Logger.Log(ctx, level, "a notice could not be delivered", "schedule", n.Schedule, "event", n.Event, "try", n.Tries, "error", posted)
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.cfg.tripTime)
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.dbTimeout)
 	defer cancel()
 	if posted != nil {
-		return r.cfg.DB.NoticeFailed(ctx, n.ID, told(posted), n.URL == "")
+		return r.cfg.DB.NoticeFailed(ctx, n.ID, CleanLine(posted.Error()), n.URL == "")
 	}
 	return r.cfg.DB.NoticeSent(ctx, n.ID)
 }
 
-// post sends one notice. Any 2xx takes it; a redirect does not.
+// post posts one notice. Any 2xx answer accepts it; a redirect is a failure.
 func (r *Runner) post(ctx context.Context, n db.Notice, now time.Time) error {
 	allow := r.allowed(NotifyAllowPrivate)
 	if n.URL == "" {
@@ -118,7 +119,7 @@ func (r *Runner) post(ctx context.Context, n db.Notice, now time.Time) error {
 		return err
 	}
 	m := messageOf(n)
-	run, err := trip(ctx, r, func(ctx context.Context) (db.ScheduleRun, error) { return r.cfg.DB.ScheduleRun(ctx, n.RunID) })
+	run, err := dbCall(ctx, r, func(ctx context.Context) (db.ScheduleRun, error) { return r.cfg.DB.ScheduleRun(ctx, n.RunID) })
 	if err == nil {
 		m.Run = &run
 	}
@@ -128,7 +129,7 @@ func (r *Runner) post(ctx context.Context, n db.Notice, now time.Time) error {
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, n.URL, bytes.NewReader(body))
 	if err != nil {
-		return errors.New("this is no URL")
+		return errNoURL
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "relabel")
@@ -139,18 +140,18 @@ func (r *Runner) post(ctx context.Context, n db.Notice, now time.Time) error {
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	resp, err := client.Do(req)
 	if err != nil {
-		return reached(err)
+		return withoutURL(err)
 	}
-	defer resp.Body.Close()                                            //nolint:errcheck // only read from
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, notifyDrain)) // what it says is not of interest
+	defer resp.Body.Close() //nolint:errcheck // only read from
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, notifyDrain))
 	if resp.StatusCode/100 != 2 {
 		return fmt.Errorf("the answer was %s", resp.Status)
 	}
 	return nil
 }
 
-// sign proves who posted what, and when: HMAC-SHA256 over the time, a dot and the
-// body.
+// sign lets the receiver check who posted what, and when: HMAC-SHA256 over the
+// time, a dot and the body.
 func sign(h http.Header, secret string, now time.Time, body []byte) {
 	at := strconv.FormatInt(now.Unix(), 10)
 	mac := hmac.New(sha256.New, []byte(secret))
@@ -162,12 +163,12 @@ func sign(h http.Header, secret string, now time.Time, body []byte) {
 
 func messageOf(n db.Notice) message {
 	is := map[string]string{
-		"failed": "failed", "trouble": "ended, but not every row succeeded", "recovered": "is well again", "held": "is held back",
+		"failed": "failed", "trouble": "ended, but not every row succeeded", "recovered": "works again", "held": "is held back",
 		"parked": "waits: the site is parked", "missed": "was missed",
 	}[n.Event]
 	text := fmt.Sprintf("relabel: %s (site %s) %s: %s", n.Schedule, n.Site, is, n.Detail)
 	return message{
-		// What Slack reads as markup must not come from a source or an API.
+		// A source or an API must not be able to send Slack markup.
 		Text: strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(text),
 		ID:   n.ID, Event: n.Event, Schedule: n.Schedule, Site: n.Site, Detail: n.Detail, At: n.CreatedAt,
 	}

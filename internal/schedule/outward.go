@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// Environment variables that let a worker reach addresses of its own network.
+// Environment variables of the worker: the first two let it reach private
+// addresses, the third signs its notices.
 const (
 	SourceAllowPrivate = "RELABEL_SOURCE_ALLOW_PRIVATE"
 	NotifyAllowPrivate = "RELABEL_NOTIFY_ALLOW_PRIVATE"
@@ -24,8 +25,15 @@ const (
 	maxRedirects = 5
 )
 
-// ParseURL checks an address that workers will reach: https, without a password
-// in it; http where private addresses are allowed.
+var (
+	// errPrivate is the refusal of an address that is not public.
+	errPrivate = errors.New("the address is in a private network")
+
+	errNoURL = errors.New("this is no URL")
+)
+
+// ParseURL checks an address that workers will call. It must be https and hold no
+// user or password; http is accepted if private addresses are allowed.
 func ParseURL(text string, allowPrivate bool) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
@@ -39,11 +47,11 @@ func ParseURL(text string, allowPrivate bool) (*url.URL, error) {
 	return u, nil
 }
 
-// IsURL tells a URL from a path. A URL of another kind, or one that can't be read,
-// is no path either: it would be stored with all that is in it.
+// IsURL tells a URL from a path. A URL that ParseURL refuses is not a path either:
+// it would be stored with any secret in it.
 func IsURL(text string) bool { return strings.Contains(text, "://") }
 
-// ShownURL is a URL without what may be secret in it.
+// ShownURL is a URL without the parts that may be secret: user, query, fragment.
 func ShownURL(text string) string {
 	u, err := url.Parse(text)
 	if err != nil {
@@ -53,7 +61,7 @@ func ShownURL(text string) string {
 	return shown.String()
 }
 
-// ShownHost is where a URL leads; the path of a web hook is its secret.
+// ShownHost is the host of a URL. The path of a web hook is a secret.
 func ShownHost(text string) string {
 	u, err := url.Parse(text)
 	if err != nil {
@@ -62,13 +70,10 @@ func ShownHost(text string) string {
 	return u.Scheme + "://" + u.Host + "/…"
 }
 
-// errPrivate says that an address is refused.
-var errPrivate = errors.New("the address is in a private network")
-
 // newClient makes a client that reaches public addresses only, unless private
-// ones are allowed. What counts is the address after the name is resolved, at the
-// moment of the connection. Proxies of the environment are not used: behind one
-// the address could not be told.
+// ones are allowed. It checks the resolved address at the moment of the
+// connection, so a name cannot change in between. It ignores the environment's
+// proxies: behind one the address would be unknown.
 func newClient(allowPrivate bool, timeout time.Duration) *http.Client {
 	dialer := &net.Dialer{Timeout: dialTimeout}
 	if !allowPrivate {
@@ -84,23 +89,23 @@ func newClient(allowPrivate bool, timeout time.Duration) *http.Client {
 		Timeout: timeout,
 		Transport: &http.Transport{
 			DialContext: dialer.DialContext, TLSHandshakeTimeout: dialTimeout, ResponseHeaderTimeout: timeout,
-			DisableCompression: true, // intake knows gzip, and its bounds
-			DisableKeepAlives:  true, // the next call is a night away
+			DisableCompression: true, // intake unpacks gzip, with a limit
+			DisableKeepAlives:  true, // the next call is hours away
 		},
 		CheckRedirect: func(req *http.Request, via []*http.Request) error {
 			if len(via) > maxRedirects {
 				return fmt.Errorf("more than %d redirects", maxRedirects)
 			}
 			if _, err := ParseURL(req.URL.String(), allowPrivate); err != nil {
-				return fmt.Errorf("a redirect is refused: %w", err)
+				return fmt.Errorf("a redirect was refused: %w", err)
 			}
 			return nil
 		},
 	}
 }
 
-// isPublic tells addresses of the Internet from those of a machine, a network or
-// a protocol (the registries of special addresses at IANA).
+// isPublic reports whether an address is on the public Internet: it is in none of
+// IANA's registries of special addresses.
 func isPublic(ip netip.Addr) bool {
 	ip = ip.Unmap()
 	if !ip.IsGlobalUnicast() || ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() {
@@ -117,9 +122,9 @@ func isPublic(ip netip.Addr) bool {
 	return true
 }
 
-// reached says why an address was not reached, without the address: its path or
-// query may be a secret.
-func reached(err error) error {
+// withoutURL removes the URL from an error of the HTTP client: its path or query
+// may be a secret.
+func withoutURL(err error) error {
 	if errors.Is(err, errPrivate) {
 		return errPrivate
 	}

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// secretKey is a setting of a connection that is a secret: password and
-// sslpassword, what other drivers call them, and oauth_client_secret. passfile is
-// a path.
+// secretKey matches the connection settings that hold a secret: password,
+// sslpassword, other drivers' names for them, and oauth_client_secret. It does not
+// match passfile, which is a path.
 const secretKey = `(?i)(password|passwd|pwd|secret)`
 
 var (
@@ -17,10 +17,10 @@ var (
 	emptyValue    = regexp.MustCompile(`^(''(\s|$)|$)`)
 )
 
-// HoldsPassword tells whether the address of a PostgreSQL, a URL or settings
-// such as host=h user=u, holds a password. It judges the text, which is what
-// would be stored, and not what a driver makes of it: that is decoded. In doubt it
-// holds one.
+// HoldsPassword reports whether a PostgreSQL address (a URL, or settings such as
+// host=h user=u) holds a password. It checks the text itself and not what a driver
+// decodes from it, because the text is what would be stored. In doubt the answer
+// is yes.
 func HoldsPassword(text string) bool {
 	if strings.Contains(text, "://") {
 		return urlHoldsPassword(text)
@@ -36,7 +36,7 @@ func HoldsPassword(text string) bool {
 func urlHoldsPassword(text string) bool {
 	u, err := url.Parse(text)
 	if err != nil || !strings.HasPrefix(u.Scheme, "postgres") {
-		return true // nobody knows what is in it
+		return true // in doubt
 	}
 	if password, _ := u.User.Password(); password != "" || strings.Contains(u.User.Username(), ":") {
 		return true

@@ -22,19 +22,19 @@ import (
 )
 
 const (
-	// priority of a run's batch: below what people load by hand.
+	// priority of a run's batch: below that of batches loaded by hand.
 	priority = 3
 
-	// shownProblems of a source go into the reason of a failed run.
+	// shownProblems is how many problems of a source a failed run's reason lists.
 	shownProblems = 3
 
-	// maxPause is how long ago a reading may have begun that a run goes on with;
-	// longer, and it reads the site from the beginning.
+	// maxPause is the oldest interrupted reading that a run continues. Beyond it, the
+	// run reads the site from the beginning.
 	maxPause = 12 * time.Hour
 )
 
-// run is one run at work. Each of its steps is done once, or again with the same
-// end: what is done stands in its row.
+// run is one run in progress. Its row records the steps that are done; a step that
+// is repeated after a crash has the same result.
 type run struct {
 	*Runner
 	db.RunWork
@@ -43,8 +43,8 @@ type run struct {
 	site     jobs.SiteConfig
 }
 
-// steps does what is left of a run: load, compare, hold back or apply. Its end
-// comes with its batch's, in a turn.
+// steps does the remaining steps of a run: load, compare, then hold back or apply.
+// A turn ends the run when its batch has ended.
 func (n *run) steps(ctx context.Context) error {
 	if n.BatchID == nil {
 		if err := n.load(ctx); err != nil {
@@ -66,8 +66,8 @@ func (n *run) steps(ctx context.Context) error {
 	return n.apply(ctx)
 }
 
-// load makes a planned batch of the source; the run knows it by the same
-// transaction.
+// load makes a planned batch of the source, and records it with the run in the
+// same transaction.
 func (n *run) load(ctx context.Context) error {
 	src, done, err := n.source(ctx, n.schedule)
 	if err != nil {
@@ -89,7 +89,7 @@ func (n *run) load(ctx context.Context) error {
 			reads++
 			return n.primary(ctx, assets)
 		},
-		Notice: func(text string) { notes = append(notes, Told(text)) },
+		Notice: func(text string) { notes = append(notes, CleanLine(text)) },
 		Opened: func(info intake.Info) { columns = info.Columns },
 		Problem: func(p intake.Problem) {
 			if len(problems) < shownProblems {
@@ -98,7 +98,7 @@ func (n *run) load(ctx context.Context) error {
 		},
 		Stored: func(ctx context.Context, tx pgx.Tx, res load.Result) error {
 			if all && slices.Contains(columns, "expected_name") {
-				return errors.New("the source says which names it expects (expected_name), which --mode all does not heed: use --mode changed")
+				return errors.New("the source has the column expected_name, which --mode all ignores: use --mode changed")
 			}
 			n.BatchID = &res.BatchID
 			n.Reads += reads
@@ -118,7 +118,7 @@ func leftOut(rows int64) []string {
 	return []string{report.Plural(rows, "row", "rows") + " of other locales left out"}
 }
 
-// batchName is the schedule's and the moment it was due, by its own clock.
+// batchName is the schedule's name and the time it was due, in its time zone.
 func (n *run) batchName() string {
 	zone, err := ParseZone(n.schedule.TimeZone)
 	if err != nil {
@@ -139,7 +139,7 @@ func (n *run) locales(ctx context.Context) (intake.LocaleResolver, error) {
 	defer reader.Close()
 	locales, err := load.ReadLocales(ctx, n.cfg.DB, reader)
 	if e := (*webflow.Error)(nil); errors.As(err, &e) && e.Kind == webflow.KindForbidden {
-		return nil, fmt.Errorf("%w: the token needs the scope sites:read to look up locales by their tags; the column locale_id, and no --locales, needs no looking up", err)
+		return nil, fmt.Errorf("%w: the token needs the scope sites:read to look up locales by their tags; or use the column locale_id and no --locales", err)
 	}
 	if err != nil {
 		return nil, err
@@ -156,9 +156,8 @@ func (n *run) primary(ctx context.Context, assets []string) (string, error) {
 	return load.ReadPrimary(ctx, n.cfg.DB, reader, assets)
 }
 
-// outdated tells that the comparison, or the reading that was cut short, is too
-// old to go on from: the machine was off in the middle of the run. The reading
-// then begins again.
+// outdated reports whether the comparison is too old to apply, because the machine
+// was off in the middle of the run. The site is then read from the beginning.
 func (n *run) outdated(ctx context.Context) (bool, error) {
 	if n.schedule.Mode == "all" {
 		return false, nil
@@ -168,7 +167,7 @@ func (n *run) outdated(ctx context.Context) (bool, error) {
 	}
 	st, err := n.cfg.DB.PlanState(ctx, *n.BatchID)
 	if err != nil {
-		if errors.Is(err, db.ErrNotPlanned) { // a person was quicker
+		if errors.Is(err, db.ErrNotPlanned) { // a person applied or discarded it first
 			return false, nil
 		}
 		return false, err
@@ -180,8 +179,8 @@ func (n *run) outdated(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// compare reads what the site holds and leaves in the plan what differs; held
-// tells that a person must look first.
+// compare compares the plan with the site and keeps the rows that differ. If held,
+// a person must apply the plan.
 func (n *run) compare(ctx context.Context) (held bool, err error) {
 	note := ""
 	if n.schedule.Mode != "all" {
@@ -207,9 +206,9 @@ func (n *run) compare(ctx context.Context) (held bool, err error) {
 }
 
 // recordOnly is the note of a run that could not read the site.
-const recordOnly = "the token may not read assets (403): compared with relabel's own record of what it sent; what others changed is not seen"
+const recordOnly = "the token may not read assets (403): compared with relabel's own record of what it sent, which does not show what others changed"
 
-// look reads the site's state, from where an earlier try was, and compares.
+// look reads the site, continuing an earlier try if it can, and compares.
 func (n *run) look(ctx context.Context) (note string, err error) {
 	pass, err := n.resume(ctx)
 	if err != nil {
@@ -234,10 +233,10 @@ func (n *run) look(ctx context.Context) (note string, err error) {
 	return "", err
 }
 
-// resume is how far an earlier try has read, where that is worth going on with.
+// resume returns how far an earlier try has read; nil to read from the beginning.
 func (n *run) resume(ctx context.Context) (*plan.Pass, error) {
 	if n.Pass == nil {
-		return nil, nil //nolint:nilnil // there is nothing to go on with
+		return nil, nil //nolint:nilnil // there was no earlier try
 	}
 	var pass plan.Pass
 	if err := json.Unmarshal([]byte(*n.Pass), &pass); err != nil {
@@ -263,8 +262,8 @@ func (n *run) checkpoint(ctx context.Context, pass plan.Pass) error {
 	return err
 }
 
-// apply makes the plan an ordinary batch; the run follows it by the same
-// transaction.
+// apply makes the plan an ordinary batch, and records that with the run in the
+// same transaction.
 func (n *run) apply(ctx context.Context) error {
 	err := n.cfg.DB.Apply(ctx, db.ApplyParams{
 		BatchID: *n.BatchID, Run: &n.RunWork,

@@ -374,30 +374,30 @@ func TestReadingIsTriedAgain(t *testing.T) {
 	require.Equal(t, "ok", b.schedule().State, "nobody had to hear of it")
 }
 
-func TestFate(t *testing.T) {
+func TestActionAfter(t *testing.T) {
 	t.Parallel()
 	answer := func(k webflow.Kind) error { return fmt.Errorf("error reading: %w", &webflow.Error{Kind: k}) }
 	for name, c := range map[string]struct {
 		err      error
 		stopped  bool
 		failures int
-		want     fate
+		want     failureAction
 	}{
-		"lost":                  {err: fmt.Errorf("x: %w", db.ErrRunLost), want: forget},
-		"stopped":               {err: context.Canceled, stopped: true, want: release},
-		"stopped at a call":     {err: answer(webflow.KindUnknown), stopped: true, want: release},
+		"lost":                  {err: fmt.Errorf("x: %w", db.ErrRunLost), want: leaveRun},
+		"stopped":               {err: context.Canceled, stopped: true, want: releaseRun},
+		"stopped at a call":     {err: answer(webflow.KindUnknown), stopped: true, want: releaseRun},
 		"401":                   {err: answer(webflow.KindUnauthorized), want: parkSite},
-		"403":                   {err: answer(webflow.KindForbidden), want: fail},
-		"404":                   {err: answer(webflow.KindNotFound), want: fail},
-		"500":                   {err: answer(webflow.KindUnavailable), want: retry},
-		"500, the fifth":        {err: answer(webflow.KindUnavailable), failures: 4, want: retry},
-		"500, the sixth":        {err: answer(webflow.KindUnavailable), failures: 5, want: fail},
-		"no connection":         {err: answer(webflow.KindNotSent), want: retry},
-		"429 again and again":   {err: answer(webflow.KindRateLimited), want: retry},
-		"the database restarts": {err: &pgconn.PgError{Code: "57P01"}, want: retry},
-		"the source":            {err: errors.New("no such file"), want: fail},
+		"403":                   {err: answer(webflow.KindForbidden), want: failRun},
+		"404":                   {err: answer(webflow.KindNotFound), want: failRun},
+		"500":                   {err: answer(webflow.KindUnavailable), want: retryRun},
+		"500, the fifth":        {err: answer(webflow.KindUnavailable), failures: 4, want: retryRun},
+		"500, the sixth":        {err: answer(webflow.KindUnavailable), failures: 5, want: failRun},
+		"no connection":         {err: answer(webflow.KindNotSent), want: retryRun},
+		"429 again and again":   {err: answer(webflow.KindRateLimited), want: retryRun},
+		"the database restarts": {err: &pgconn.PgError{Code: "57P01"}, want: retryRun},
+		"the source":            {err: errors.New("no such file"), want: failRun},
 	} {
-		require.Equal(t, c.want, fateOf(c.err, c.stopped, c.failures), name)
+		require.Equal(t, c.want, actionAfter(c.err, c.stopped, c.failures), name)
 	}
 	var waits []string
 	for n := range maxFailures {

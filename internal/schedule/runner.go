@@ -1,9 +1,22 @@
-// Package schedule owns schedules: when they are due, the steps of a run, and
-// telling somebody what has become of one.
+// Package schedule owns schedules: a source that a site follows by itself, at the
+// times of a cron expression.
 //
-// Schedules and runs are rows. A turn in every worker process starts what is due,
-// gives jobs to runs that have none, and ends runs whose batch has ended; River's
-// periodic jobs, which live in one process's memory, are not used.
+//   - Times (times.go) turns a cron expression and a time zone into moments, with
+//     fixed rules for clock changes.
+//   - Runner starts and works the runs. Every worker process has one: New, Attach
+//     it to the pool, Start, and Stop before the pool stops.
+//   - A turn (turn.go), taken every few seconds for each site, starts the schedules
+//     that are due, gives jobs to open runs without one, and ends the runs whose
+//     batch has ended.
+//   - A run (worker.go, run.go) loads the source as a plan, compares it with the
+//     site, and applies it, unless too much would change (change.go). failure.go
+//     decides what happens after an error.
+//   - notify.go posts notices about runs; outward.go guards all calls to the
+//     addresses that a schedule names.
+//
+// Schedules, runs and notices are rows in the database, so each run is started
+// exactly once and any process can continue it. River's periodic jobs would not do:
+// they live in the memory of one process.
 package schedule
 
 import (
@@ -23,11 +36,11 @@ import (
 	"relabel/jobs"
 )
 
-// runsAtOnce is how many runs of a site a process works at: they read in turn
-// anyway, by the site's limit.
+// runsAtOnce is how many runs of a site a process works at the same time. More
+// would gain nothing: they share the site's rate limit.
 const runsAtOnce = 4
 
-// Config of a Runner.
+// Config configures a Runner.
 type Config struct {
 	DB          *db.DB
 	Sites       []jobs.SiteConfig
@@ -35,32 +48,32 @@ type Config struct {
 	LookupEnv   func(string) (string, bool)
 	Logger      *slog.Logger
 
-	// Now is the clock that schedules go by; nil: the database's.
+	// Now is the clock of the schedules; nil: the database's.
 	Now func(context.Context) (time.Time, error)
 
 	maxSource     int64
 	sourceTimeout time.Duration
-	tripTime      time.Duration
+	dbTimeout     time.Duration
 }
 
-// Runner runs the schedules of the sites that a process works.
+// Runner runs the schedules of the sites that a process works on.
 type Runner struct {
 	cfg     Config
 	sites   map[int]jobs.SiteConfig
 	ids     []int
 	turns   []*siteTurns
 	client  *jobs.Client
-	process string // its id
+	process string // the process's id
 
 	mu      sync.Mutex
-	working map[int64]bool // runs
+	working map[int64]bool // by run
 
-	stopping context.Context //nolint:containedctx // ends the runs under way, each beside its job's context
+	stopping context.Context //nolint:containedctx // ends all runs in progress, beside each job's own context
 	stop     context.CancelFunc
 	loops    conc.WaitGroup
 }
 
-// New makes a Runner. Attach it to a pool before that starts.
+// New makes a Runner. Attach it to a pool before the pool starts.
 func New(cfg Config) *Runner {
 	if cfg.Now == nil {
 		cfg.Now = cfg.DB.Now
@@ -68,11 +81,11 @@ func New(cfg Config) *Runner {
 	if cfg.maxSource == 0 {
 		cfg.maxSource, cfg.sourceTimeout = maxSource, sourceTimeout
 	}
-	if cfg.tripTime == 0 {
-		cfg.tripTime = tripTime
+	if cfg.dbTimeout == 0 {
+		cfg.dbTimeout = dbTimeout
 	}
 	r := &Runner{cfg: cfg, sites: map[int]jobs.SiteConfig{}, working: map[int64]bool{}}
-	atOnce, tidies := make(places, sitesAtOnce), make(places, tidyAtOnce)
+	atOnce, tidies := make(semaphore, sitesAtOnce), make(semaphore, tidyAtOnce)
 	for _, s := range cfg.Sites {
 		r.sites[s.Site.ID] = s
 		r.ids = append(r.ids, s.Site.ID)
@@ -82,7 +95,7 @@ func New(cfg Config) *Runner {
 	return r
 }
 
-// tokens are those of the sites, by fingerprint.
+// tokens returns the fingerprint of each site's token.
 func (r *Runner) tokens() map[int]string {
 	tokens := map[int]string{}
 	for id, s := range r.sites {
@@ -91,11 +104,12 @@ func (r *Runner) tokens() map[int]string {
 	return tokens
 }
 
-// Queue is the name of the River queue for a site's runs: apart from the
-// renames', which wait for grants in all of their workers.
+// Queue is the name of the River queue for a site's runs. They have their own,
+// because the workers of the renames' queue may all be waiting for the rate limit.
 func Queue(site string) string { return "sync-" + site }
 
-// Queues are those that this process works, for the pool; a nil Runner works none.
+// Queues returns the queues that this process works and their workers, for the
+// pool. A nil Runner has none.
 func (r *Runner) Queues() map[string]int {
 	if r == nil {
 		return nil
@@ -107,8 +121,8 @@ func (r *Runner) Queues() map[string]int {
 	return queues
 }
 
-// Kinds registers the worker, for the pool. A nil Runner's is known and never
-// works.
+// Kinds registers the worker with the pool. A nil Runner registers one that is
+// never given a job.
 func (r *Runner) Kinds(workers *river.Workers) error {
 	if err := river.AddWorkerSafely(workers, &syncWorker{runner: r}); err != nil {
 		return fmt.Errorf("error registering the locale_sync worker: %w", err)
@@ -116,14 +130,14 @@ func (r *Runner) Kinds(workers *river.Workers) error {
 	return nil
 }
 
-// Attach makes the runner part of a pool, before that starts.
+// Attach connects the runner to a pool, before the pool starts.
 func (r *Runner) Attach(pool *jobs.Pool) {
 	if r != nil {
 		r.client, r.process = pool.Client(), pool.ProcessID()
 	}
 }
 
-// Start begins to take turns, once the pool has started.
+// Start begins to take turns. The pool must have started.
 func (r *Runner) Start(ctx context.Context) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	context.AfterFunc(r.stopping, cancel)
@@ -134,14 +148,14 @@ func (r *Runner) Start(ctx context.Context) {
 	r.loops.Go(func() { r.notify(ctx) })
 }
 
-// Stop ends the turns, and leaves runs under way to go on elsewhere. It comes
-// before the pool's.
+// Stop ends the turns and releases the runs in progress, so that another process
+// continues them. Call it before the pool's Stop.
 func (r *Runner) Stop() {
 	r.stop()
 	r.loops.Wait()
 }
 
-// insert gives runs their jobs, within tx.
+// insert gives runs their jobs, in the transaction.
 func (r *Runner) insert(ctx context.Context, tx pgx.Tx, runs []db.QueueRun) error {
 	if len(runs) == 0 {
 		return nil
@@ -163,7 +177,7 @@ func (r *Runner) insert(ctx context.Context, tx pgx.Tx, runs []db.QueueRun) erro
 	return db.MakeDue(ctx, tx, ids)
 }
 
-// begin notes that this process works at a run; false: it does already.
+// begin marks a run as worked by this process; false if it is already.
 func (r *Runner) begin(run int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -180,7 +194,7 @@ func (r *Runner) end(run int64) {
 	delete(r.working, run)
 }
 
-func (r *Runner) list() []int64 {
+func (r *Runner) workingRuns() []int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Collect(maps.Keys(r.working))

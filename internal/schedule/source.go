@@ -15,18 +15,20 @@ import (
 )
 
 const (
-	// maxSource is the most of a CSV that is read from a URL: 5,000,000 rows of a
-	// hundred bytes, and as much again.
+	// maxSource is the largest CSV that is read from a URL: twice 5,000,000 rows of
+	// a hundred bytes.
 	maxSource = 1 << 30
 
-	// sourceTimeout is for the whole of it: the load's transaction is open as long.
+	// sourceTimeout bounds the whole download: the load's transaction stays open
+	// meanwhile.
 	sourceTimeout = 15 * time.Minute
 
-	// DefaultSourceEnv is the variable with the URL of the database to read from.
+	// DefaultSourceEnv names the variable with the URL of the database to read from.
 	DefaultSourceEnv = "RELABEL_SOURCE_URL"
 )
 
-// source opens what a schedule reads its rows from. Close it.
+// source opens a schedule's source. The caller must call the returned function
+// when it has read the source.
 func (r *Runner) source(ctx context.Context, s db.Schedule) (load.Source, func(), error) {
 	src := load.Source{SQL: text.Deref(s.Query), SQLFile: text.Deref(s.QueryFile), Map: text.Deref(s.ColumnMap)}
 	switch {
@@ -45,14 +47,13 @@ func (r *Runner) source(ctx context.Context, s db.Schedule) (load.Source, func()
 		name := text.Deref(s.SourceEnv)
 		src.URL, _ = r.cfg.LookupEnv(name)
 		if src.URL == "" {
-			return src, nil, fmt.Errorf("the variable %s, which should hold the URL of the database to read from, is not set where `relabel work` runs", name)
+			return src, nil, fmt.Errorf("set the variable %s to the URL of the database to read from, where `relabel work` runs", name)
 		}
 	}
 	return src, func() {}, nil
 }
 
-// fetch begins to read a CSV; its end comes with an error when it is too long or
-// takes too long.
+// fetch begins to download a CSV. Reading fails if it is too large or takes too long.
 func (r *Runner) fetch(ctx context.Context, url string) (io.ReadCloser, error) {
 	allow := r.allowed(SourceAllowPrivate)
 	if _, err := ParseURL(url, allow); err != nil {
@@ -60,19 +61,19 @@ func (r *Runner) fetch(ctx context.Context, url string) (io.ReadCloser, error) {
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
-		return nil, errors.New("this is no URL")
+		return nil, errNoURL
 	}
 	req.Header.Set("Accept", "text/csv, */*;q=0.5")
 	resp, err := newClient(allow, r.cfg.sourceTimeout).Do(req)
 	if err != nil {
-		err = reached(err)
+		err = withoutURL(err)
 		if errors.Is(err, errPrivate) {
-			err = fmt.Errorf("%w: %s=1, where `relabel work` runs, allows that", err, SourceAllowPrivate)
+			err = fmt.Errorf("%w; to allow that, set %s=1 where `relabel work` runs", err, SourceAllowPrivate)
 		}
 		return nil, err
 	}
 	if err := checkAnswer(resp); err != nil {
-		_ = resp.Body.Close() // nothing is wanted of it
+		_ = resp.Body.Close() // it was not read
 		return nil, err
 	}
 	return &boundedBody{ReadCloser: resp.Body, left: r.cfg.maxSource, limit: r.cfg.maxSource}, nil
@@ -88,8 +89,8 @@ func checkAnswer(resp *http.Response) error {
 	return nil
 }
 
-// boundedBody fails where there is more than the limit; what is cut off must not
-// be taken for the end.
+// boundedBody fails beyond the limit: a source that was cut off must not pass for
+// a whole one.
 type boundedBody struct {
 	io.ReadCloser
 	left, limit int64
@@ -104,8 +105,8 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return n, errors.New("the answer broke off before its end")
 	case err != nil && !errors.Is(err, io.EOF):
-		// As text: it must not pass for a broken connection to the database.
-		return n, errors.New("the answer broke off: " + reached(err).Error())
+		// Only its text: errors.Is must not see a broken database connection.
+		return n, errors.New("the answer broke off: " + withoutURL(err).Error())
 	}
 	return n, err
 }

@@ -3,12 +3,13 @@ package schedule
 import (
 	"fmt"
 	"strings"
+	"unicode"
 
 	"relabel/db"
-	"relabel/internal/report"
+	"relabel/internal/text"
 )
 
-// ShownSource is where a schedule's rows come from, without what may be secret.
+// ShownSource is where a schedule's rows come from, without possible secrets.
 func ShownSource(s db.Schedule) string {
 	switch {
 	case s.CSV != nil && IsURL(*s.CSV):
@@ -18,28 +19,47 @@ func ShownSource(s db.Schedule) string {
 	case s.QueryFile != nil:
 		return *s.QueryFile
 	}
-	if s.Query != nil {
-		return *s.Query
-	}
-	return ""
+	return text.Deref(s.Query)
 }
 
-// RunText says in few words what came of a run.
+// RunText summarises the result of a run in a few words.
 func RunText(r db.ScheduleRun) string {
 	switch r.Status {
 	case "missed":
-		return fmt.Sprintf("missed (%s)", report.Plural(int64(r.Missed), "run", "runs"))
+		return fmt.Sprintf("missed (%s)", text.Plural(int64(r.Missed), "run", "runs"))
 	case "done", "sending", "cancelled":
-		parts := []string{fmt.Sprintf("%s of %s different", report.Number(r.Different), report.Plural(r.LookedAt, "row", "rows")), report.Number(r.Renamed) + " renamed"}
+		parts := []string{fmt.Sprintf("%s of %s different", text.Number(r.Different), text.Plural(r.LookedAt, "row", "rows")), text.Number(r.Renamed) + " renamed"}
 		for _, c := range []struct {
 			n    int64
 			name string
 		}{{r.Failed, "failed"}, {r.Conflicts, "conflict"}, {r.Invalid, "invalid"}} {
 			if c.n > 0 {
-				parts = append(parts, report.Number(c.n)+" "+c.name)
+				parts = append(parts, text.Number(c.n)+" "+c.name)
 			}
 		}
 		return r.Status + ": " + strings.Join(parts, ", ")
 	}
 	return r.Status
+}
+
+// maxLine bounds a stored reason or note, in bytes.
+const maxLine = 1000
+
+// CleanLine makes a text safe to store and to post: on one line, without invisible
+// characters, and not endless.
+func CleanLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r): // control characters, and those that reverse the direction of text
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+	s = text.OneLine(s)
+	if len(s) > maxLine {
+		s = strings.ToValidUTF8(s[:maxLine], "") + "…"
+	}
+	return s
 }

@@ -9,14 +9,15 @@ import (
 	"relabel/db"
 )
 
-// tidyAll tidies up after the runs of a site until ctx ends. It is apart from the
-// turns, as it may take long: a plan of millions of rows, or as many rows to thin.
+// tidyAll tidies up after the runs of a site until ctx ends: it discards replaced
+// plans and thins earlier runs. It has a loop of its own because millions of rows
+// would hold up the turns.
 func (t *siteTurns) tidyAll(ctx context.Context) {
 	tick := time.NewTicker(turnEvery)
 	defer tick.Stop()
 	for {
 		if err := t.tidy(ctx); err != nil && ctx.Err() == nil {
-			t.runner.cfg.Logger.Warn("earlier runs are not tidied up yet", "site", t.site.Site.Name, "error", err)
+			t.runner.cfg.Logger.Warn("earlier runs could not be tidied up; relabel tries again", "site", t.site.Site.Name, "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -26,7 +27,7 @@ func (t *siteTurns) tidyAll(ctx context.Context) {
 	}
 }
 
-// tidy goes on piece by piece, each a short transaction, until nothing is left.
+// tidy works in short transactions until nothing is left.
 func (t *siteTurns) tidy(ctx context.Context) error {
 	var at db.Thinning
 	for more := true; more; {
@@ -39,17 +40,17 @@ func (t *siteTurns) tidy(ctx context.Context) error {
 }
 
 func (t *siteTurns) tidyPiece(ctx context.Context, at db.Thinning) (next db.Thinning, more bool, err error) {
-	leave, err := t.tidies.take(ctx)
+	release, err := t.tidies.acquire(ctx)
 	if err != nil {
 		return at, false, err
 	}
-	defer leave()
-	ctx, cancel := context.WithTimeout(ctx, t.runner.cfg.tripTime)
+	defer release()
+	ctx, cancel := context.WithTimeout(ctx, t.runner.cfg.dbTimeout)
 	defer cancel()
 	return t.runner.cfg.DB.TidyRuns(ctx, t.site.Site.ID, at)
 }
 
-// Tidy does once what the loops beside the turns do.
+// Tidy tidies up each site once, as the loops do again and again.
 func (r *Runner) Tidy(ctx context.Context) error {
 	all := pool.New().WithErrors()
 	for _, t := range r.turns {

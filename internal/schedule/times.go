@@ -13,18 +13,18 @@ import (
 
 // Times are the moments of a cron expression in a time zone.
 //
-// The expression speaks of a wall clock. Where that is put forward, a moment that
-// it leaves out happens once, right after the change; where it is put back, one
+// An expression names times of a wall clock. When the clock is put forward, a time
+// that it skips happens once, right after the change. When it is put back, a time
 // that it shows twice happens once, the first time. An expression for every hour
-// goes by real hours instead, so that none is left out or late.
+// follows real hours instead, so that no hour is skipped or late.
 type Times struct {
-	wall  cron.Schedule // in a clock that is never changed
-	real  cron.Schedule // in the zone; nil: wall decides
-	every time.Duration // instead of both: @every
+	wall  cron.Schedule // on a clock that never changes
+	real  cron.Schedule // in the zone; nil: use wall
+	every time.Duration // for @every, instead of both
 	zone  *time.Location
 }
 
-// fields of a cron expression, and their parsers' bounds in words.
+// fields returns the fields of a cron expression and their bounds in words.
 func fields() []struct{ name, bounds string } {
 	return []struct{ name, bounds string }{
 		{"minute", "0 to 59"},
@@ -42,21 +42,21 @@ const (
 	maxEvery = 366 * 24 * time.Hour
 )
 
-// ErrExpression says that a cron expression or a zone can't be read.
+// ErrExpression is the error for a wrong cron expression or time zone.
 var ErrExpression = errors.New("wrong expression")
 
 func wrong(format string, args ...any) error {
 	return fmt.Errorf(format+"%w", append(args, silent{ErrExpression})...)
 }
 
-// silent is an error that is there for errors.Is alone.
+// silent is an error without a text, for errors.Is only.
 type silent struct{ error }
 
 func (silent) Error() string   { return "" }
 func (s silent) Unwrap() error { return s.error }
 
-// ParseTimes reads a cron expression and the name of a zone. Its errors name the
-// field that is wrong.
+// ParseTimes reads a cron expression and the name of a time zone. Its errors name
+// the wrong field.
 func ParseTimes(expression, zone string) (*Times, error) {
 	loc, err := ParseZone(zone)
 	if err != nil {
@@ -97,8 +97,8 @@ func parser() cron.Parser {
 	return cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
 }
 
-// ParseZone finds a time zone: a name such as Europe/Berlin, UTC, or Local for
-// this machine's.
+// ParseZone finds a time zone by its name: Europe/Berlin, UTC, or Local for this
+// machine's.
 func ParseZone(name string) (*time.Location, error) {
 	loc, err := time.LoadLocation(name)
 	if err != nil || name == "" {
@@ -107,7 +107,7 @@ func ParseZone(name string) (*time.Location, error) {
 	return loc, nil
 }
 
-// expand writes @daily and its like as five fields.
+// expand rewrites @daily and similar names as five fields.
 func expand(expression string) (string, error) {
 	if !strings.HasPrefix(expression, "@") || strings.HasPrefix(expression, "@every ") {
 		return expression, nil
@@ -131,7 +131,7 @@ func parseEvery(text string) (time.Duration, error) {
 	return d, nil
 }
 
-// checkFields parses each field by itself, to say which one is wrong.
+// checkFields parses each field alone, to name the wrong one.
 func checkFields(parts []string) error {
 	for i, f := range fields() {
 		alone := []string{"*", "*", "*", "*", "*"}
@@ -147,7 +147,7 @@ var everyHourPattern = regexp.MustCompile(`^(\*|\?|\*/1|0-23|0-23/1)$`)
 
 func everyHour(field string) bool { return everyHourPattern.MatchString(field) }
 
-// Next is the first moment after t; zero when there is none.
+// Next returns the first moment after a time; zero if there is none.
 func (t *Times) Next(after time.Time) time.Time {
 	switch {
 	case t.every > 0:
@@ -167,7 +167,7 @@ func (t *Times) Next(after time.Time) time.Time {
 	}
 }
 
-// NextN are the first n moments after t.
+// NextN returns the first n moments after a time.
 func (t *Times) NextN(after time.Time, n int) []time.Time {
 	var list []time.Time
 	for range n {
@@ -179,15 +179,15 @@ func (t *Times) NextN(after time.Time, n int) []time.Time {
 	return list
 }
 
-// wallOf is what a wall clock shows, as if it stood in a place that never
-// changes it.
+// wallOf returns what the wall clock shows at t, as a time in UTC, which never
+// changes its clocks.
 func wallOf(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
 }
 
-// momentOf is when a wall clock in the zone shows that for the first time; for
-// what it never shows, the moment of the change that leaves it out. It never goes
-// back when clock goes on.
+// momentOf returns when the zone's wall clock first shows that time. For a time
+// that it skips, it returns the moment of the clock change. A later clock never
+// gives an earlier moment.
 func momentOf(clock time.Time, zone *time.Location) time.Time {
 	_, before := clock.Add(-24 * time.Hour).In(zone).Zone()
 	_, after := clock.Add(24 * time.Hour).In(zone).Zone()
@@ -202,12 +202,11 @@ func momentOf(clock time.Time, zone *time.Location) time.Time {
 	return change
 }
 
-// maxCounted bounds the count of what was missed; beyond it the number is no
-// news.
+// maxCounted bounds the count of missed moments. Nobody needs a larger number.
 const maxCounted = 10_000
 
-// latest is the last moment up to now, of those that begin with first; n counts
-// them, up to maxCounted.
+// latest returns the last moment up to now, counted from first. n is their number,
+// at most maxCounted.
 func (t *Times) latest(first, now time.Time) (last time.Time, n int) {
 	if t.every > 0 {
 		steps := now.Sub(first) / t.every
@@ -223,7 +222,8 @@ func (t *Times) latest(first, now time.Time) (last time.Time, n int) {
 	return last, n
 }
 
-// lastBefore looks back from now in growing steps, as far as otherwise.
+// lastBefore finds the last moment up to now. It looks back in growing steps, as
+// far as otherwise, which it returns if there is none.
 func (t *Times) lastBefore(otherwise, now time.Time) time.Time {
 	for back := time.Hour; ; back *= 24 {
 		from := now.Add(-back)

@@ -14,59 +14,58 @@ import (
 )
 
 const (
-	// turnEvery bounds how late a run is started, ended or recovered; a turn is a
+	// turnEvery bounds how late a run is started, ended or recovered. A turn costs a
 	// few look-ups.
 	turnEvery = 5 * time.Second
 
-	// turnBusy is how soon the end of a run's batch is noticed.
+	// turnBusy is how soon a turn notices that a run's batch has ended.
 	turnBusy = time.Second
 
-	// turnAtOnce keeps a turn that another process is just taking from being asked
-	// for without end.
+	// turnAtOnce is the shortest wait between turns. Without it, a process would spin
+	// while another one starts the schedule that is due.
 	turnAtOnce = 250 * time.Millisecond
 
-	// sitesAtOnce is how many sites take their turns side by side: less than half of
+	// sitesAtOnce is how many sites take a turn at the same time: less than half of
 	// the process's connections.
 	sitesAtOnce = 4
 
-	// tidyAtOnce is how many sites are tidied up side by side.
+	// tidyAtOnce is how many sites are tidied up at the same time.
 	tidyAtOnce = 2
 
-	// tripTime bounds one trip to the database, which takes milliseconds: after that
-	// the connection is dead, though nobody said so, or a process that stands still
-	// has what is wanted.
-	tripTime = 10 * time.Second
+	// dbTimeout bounds one call to the database, which takes milliseconds. After
+	// that the connection is dead without an error, or a stopped process holds the
+	// lock.
+	dbTimeout = 10 * time.Second
 
-	// onTime is how late a run may start without being made up for.
+	// onTime is how late a run may start and still count as on time.
 	onTime = time.Minute
 )
 
-// siteTurns are the turns of one site. Each site has a loop of its own, so that
-// what can't be done for one is no other one's matter.
+// siteTurns takes the turns of one site. Each site has its own loop, so that a
+// problem with one site does not hold up the others.
 type siteTurns struct {
 	runner *Runner
 	site   jobs.SiteConfig
 	wake   chan struct{}
-	atOnce places // of the sites that take a turn
-	tidies places // of those that are tidied up
+	atOnce semaphore // shared by all sites: turns
+	tidies semaphore // shared by all sites: tidying up
 }
 
-// places bound how many sites do something at once: all sites share them.
-type places chan struct{}
+// semaphore bounds how many sites do something at the same time.
+type semaphore chan struct{}
 
-// take waits for a place, and tells how to leave it.
-func (p places) take(ctx context.Context) (leave func(), err error) {
+func (s semaphore) acquire(ctx context.Context) (release func(), err error) {
 	select {
-	case p <- struct{}{}:
-		return func() { <-p }, nil
+	case s <- struct{}{}:
+		return func() { <-s }, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-// trip makes one trip to the database, with a bound.
-func trip[T any](ctx context.Context, r *Runner, do func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.cfg.tripTime)
+// dbCall makes one bounded call to the database.
+func dbCall[T any](ctx context.Context, r *Runner, do func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.dbTimeout)
 	defer cancel()
 	return do(ctx)
 }
@@ -74,7 +73,7 @@ func trip[T any](ctx context.Context, r *Runner, do func(context.Context) (T, er
 // takeAll takes turns until ctx ends.
 func (t *siteTurns) takeAll(ctx context.Context) {
 	for ctx.Err() == nil {
-		wait, _ := t.take(ctx) // it has logged what went wrong
+		wait, _ := t.take(ctx) // take has logged the error
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
@@ -85,8 +84,8 @@ func (t *siteTurns) takeAll(ctx context.Context) {
 	}
 }
 
-// soon asks for turns: something has become of a run.
-func (r *Runner) soon() {
+// wakeTurns starts the next turns at once, because a run has changed.
+func (r *Runner) wakeTurns() {
 	for _, t := range r.turns {
 		select {
 		case t.wake <- struct{}{}:
@@ -95,7 +94,7 @@ func (r *Runner) soon() {
 	}
 }
 
-// Turn takes one turn for each site; it tells how long the next may wait.
+// Turn takes one turn for each site. It returns how long the next turn may wait.
 func (r *Runner) Turn(ctx context.Context) (time.Duration, error) {
 	waits := pool.NewWithResults[time.Duration]().WithErrors().WithCollectErrored()
 	for _, t := range r.turns {
@@ -109,41 +108,42 @@ func (r *Runner) Turn(ctx context.Context) (time.Duration, error) {
 	return least, err
 }
 
-// take starts what is due and brings runs on; it tells how long the next turn may
-// wait. What goes wrong is logged with the site's name.
+// take takes a turn, logs its error with the site's name, and returns how long
+// the next turn may wait.
 func (t *siteTurns) take(ctx context.Context) (time.Duration, error) {
-	leave, err := t.atOnce.take(ctx)
+	release, err := t.atOnce.acquire(ctx)
 	if err != nil {
 		return turnEvery, err
 	}
-	defer leave()
+	defer release()
 	wait, err := t.turn(ctx)
 	if err == nil {
 		return wait, nil
 	}
 	if ctx.Err() == nil {
-		t.runner.cfg.Logger.Warn("not all of a site's schedules could go on", "site", t.site.Site.Name, "error", err)
+		t.runner.cfg.Logger.Warn("some schedules of a site could not continue", "site", t.site.Site.Name, "error", err)
 	}
 	return turnEvery, fmt.Errorf("error at a turn of site %s: %w", t.site.Site.Name, err)
 }
 
+// turn starts the schedules that are due, then moves the open runs on.
 func (t *siteTurns) turn(ctx context.Context) (time.Duration, error) {
 	r, d := t.runner, t.runner.cfg.DB
-	now, err := trip(ctx, r, r.cfg.Now)
+	now, err := dbCall(ctx, r, r.cfg.Now)
 	if err != nil {
 		return 0, err
 	}
 	startErr := t.startDue(ctx, now)
-	busy, err := trip(ctx, r, func(ctx context.Context) (bool, error) {
+	busy, err := dbCall(ctx, r, func(ctx context.Context) (bool, error) {
 		return d.TendRuns(ctx, db.TendParams{
-			SiteID: t.site.Site.ID, Now: now, ProcessID: r.process, Working: r.list(), Stale: jobs.DefaultTimes().Stale,
+			SiteID: t.site.Site.ID, Now: now, ProcessID: r.process, Working: r.workingRuns(), Stale: jobs.DefaultTimes().Stale,
 			Kind: SyncArgs{}.Kind(), JobQueue: Queue(t.site.Site.Name), Queue: r.insert,
 		})
 	})
 	if err := errors.Join(startErr, err); err != nil {
 		return 0, err
 	}
-	next, err := trip(ctx, r, func(ctx context.Context) (*time.Time, error) { return d.NextDue(ctx, t.site.Site.ID) })
+	next, err := dbCall(ctx, r, func(ctx context.Context) (*time.Time, error) { return d.NextDue(ctx, t.site.Site.ID) })
 	most := turnEvery
 	if busy {
 		most = turnBusy
@@ -154,15 +154,15 @@ func (t *siteTurns) turn(ctx context.Context) (time.Duration, error) {
 	return min(max(next.Sub(now), turnAtOnce), most), nil
 }
 
-// startDue starts the schedules that are due, each once: one that can't be started
-// is left until the next turn.
+// startDue starts each schedule that is due once. A schedule that fails to start
+// waits for the next turn.
 func (t *siteTurns) startDue(ctx context.Context, now time.Time) (errs error) {
 	var skip []int
 	for {
-		s, err := trip(ctx, t.runner, func(ctx context.Context) (db.Schedule, error) {
+		s, err := dbCall(ctx, t.runner, func(ctx context.Context) (db.Schedule, error) {
 			return t.runner.cfg.DB.StartDue(ctx, db.StartDueParams{
 				SiteID: t.site.Site.ID, Skip: skip, Now: now, Queue: t.runner.insert,
-				Judge: func(s db.Schedule, due time.Time) (db.Occurrence, error) { return t.runner.judge(s, due, now) },
+				Judge: func(s db.Schedule, due time.Time) (db.Occurrence, error) { return t.runner.occurrence(s, due, now) },
 			})
 		})
 		if s.ID == 0 {
@@ -175,21 +175,21 @@ func (t *siteTurns) startDue(ctx context.Context, now time.Time) (errs error) {
 	}
 }
 
-func (r *Runner) judge(s db.Schedule, due, now time.Time) (o db.Occurrence, err error) {
+func (r *Runner) occurrence(s db.Schedule, due, now time.Time) (o db.Occurrence, err error) {
 	times, err := ParseTimes(s.Cron, s.TimeZone)
-	if err != nil { // a zone that this machine's binary does not know
-		r.cfg.Logger.Error("the schedule can't go on; `relabel schedule edit` changes its times", "schedule", s.Name, "error", err)
+	if err != nil { // the time zone is unknown on this machine
+		r.cfg.Logger.Error("the times of a schedule can't be read; `relabel schedule edit` changes them", "schedule", s.Name, "error", err)
 		return db.Occurrence{Missed: 1, MissedFrom: due}, nil
 	}
-	if p := panics.Try(func() { o = judge(times, s.CatchUp, due, now) }); p != nil {
+	if p := panics.Try(func() { o = occurrence(times, s.CatchUp, due, now) }); p != nil {
 		return o, p.AsError()
 	}
 	return o, nil
 }
 
-// judge decides what becomes of a schedule that has been due since a moment: its
-// last moment is run, if that is not too long ago, and all before it were missed.
-func judge(times *Times, catchUp time.Duration, due, now time.Time) db.Occurrence {
+// occurrence decides what to do about a schedule that has been due since a
+// moment. Its last moment runs if it is not too late; all earlier ones are missed.
+func occurrence(times *Times, catchUp time.Duration, due, now time.Time) db.Occurrence {
 	last, n := times.latest(due, now)
 	next := times.Next(now)
 	if times.every > 0 {

@@ -14,9 +14,9 @@ import (
 	"relabel/db"
 )
 
-// shortTrip is how long these tests let a turn wait for a lock that never comes:
+// shortTimeout is how long these tests let a turn wait for a lock that never comes:
 // long for what need not wait.
-const shortTrip = 3 * time.Second
+const shortTimeout = 3 * time.Second
 
 // textLog is a log that a test reads.
 type textLog struct {
@@ -42,7 +42,7 @@ func (b *testBundle) impatient() (*Runner, *textLog) {
 	b.t.Helper()
 	log := &textLog{}
 	return b.anotherWith(func(c *Config) {
-		c.tripTime, c.Logger = shortTrip, slog.New(slog.NewTextHandler(log, nil))
+		c.dbTimeout, c.Logger = shortTimeout, slog.New(slog.NewTextHandler(log, nil))
 	}), log
 }
 
