@@ -14,7 +14,7 @@ func (a *app) schedulePauseCommand() *cobra.Command {
 	var note string
 	cmd := a.onSchedule("pause", "Start no more runs until it is resumed", func(ctx context.Context, s *session, sched db.Schedule) error {
 		err := a.auditedSchedule(ctx, s, "pause", sched.Name, func(ctx context.Context) error {
-			_, err := s.PauseSchedule(ctx, sched.ID, schedule.Told(note))
+			_, err := s.PauseSchedule(ctx, sched.ID, schedule.CleanLine(note))
 			return err
 		})
 		if err != nil {
