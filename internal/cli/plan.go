@@ -14,6 +14,7 @@ import (
 	"relabel/internal/load"
 	"relabel/internal/plan"
 	"relabel/internal/report"
+	"relabel/internal/text"
 	"relabel/internal/webflow"
 	"relabel/jobs"
 )
@@ -144,8 +145,8 @@ func nextOfPlan(p plan.Summary) string {
 
 func (a *app) printPlan(ctx context.Context, s *session, p plan.Summary) error {
 	w := a.Out
-	fmt.Fprintf(w, "Plan %d %q for site %s: %s would change\n", p.Batch, p.Name, p.Site, report.Plural(p.Change, "row", "rows"))
-	fmt.Fprintf(w, "  %s: %s\n", report.Plural(p.Rows, "row", "rows"), planCounts(p))
+	fmt.Fprintf(w, "Plan %d %q for site %s: %s would change\n", p.Batch, p.Name, p.Site, text.Plural(p.Change, "row", "rows"))
+	fmt.Fprintf(w, "  %s: %s\n", text.Plural(p.Rows, "row", "rows"), planCounts(p))
 	fmt.Fprintf(w, "  read %s\n", readWay(deref(p.ReadBy), p.Reads))
 	printChanges(w, p.Changes, p.Change)
 	v, err := s.view(ctx, p.Batch)
@@ -153,10 +154,10 @@ func (a *app) printPlan(ctx context.Context, s *session, p plan.Summary) error {
 		return err
 	}
 	if p.Change > 0 {
-		text := report.Plural(p.Calls, "call", "calls")
+		text := text.Plural(p.Calls, "call", "calls")
 		if p.EndsAt != nil {
-			text += fmt.Sprintf(": applied now they end %s (in %s), at %s calls in %s", report.Clock(*p.EndsAt, v.Now),
-				report.Span(p.EndsAt.Sub(v.Now)), report.Number(int64(v.Lane.Limit)), report.Span(v.Lane.Window))
+			text += fmt.Sprintf(": applied now they end %s (in %s), at %s calls in %s", text.Clock(*p.EndsAt, v.Now),
+				text.Span(p.EndsAt.Sub(v.Now)), text.Number(int64(v.Lane.Limit)), text.Span(v.Lane.Window))
 		}
 		fmt.Fprintln(w, "  "+text)
 	}
@@ -180,14 +181,14 @@ func planCounts(p plan.Summary) string {
 		{p.Superseded, "named again by a later row"},
 	} {
 		if c.n > 0 {
-			parts = append(parts, report.Number(c.n)+" "+c.name)
+			parts = append(parts, text.Number(c.n)+" "+c.name)
 		}
 	}
 	return strings.Join(parts, ", ")
 }
 
 func readWay(by string, reads int64) string {
-	calls := report.Plural(reads, "call", "calls")
+	calls := text.Plural(reads, "call", "calls")
 	switch by {
 	case "list":
 		return fmt.Sprintf("the site's assets by the page: %s", calls)
@@ -207,7 +208,7 @@ func printChanges(w io.Writer, changes []db.Change, all int64) {
 		fmt.Fprintf(w, "    line %d, %s: %s\n", c.Line, target(c.AssetID, c.LocaleID), changeText(c))
 	}
 	if more := all - int64(len(changes)); more > 0 && len(changes) > 0 {
-		fmt.Fprintf(w, "    and %s\n", report.Plural(more, "more row", "more rows"))
+		fmt.Fprintf(w, "    and %s\n", text.Plural(more, "more row", "more rows"))
 	}
 }
 
@@ -228,33 +229,33 @@ func changeText(c db.Change) string {
 		parts = append(parts, "alt text "+oldNew(c.BeforeAlt, c.AltText))
 	}
 	if len(parts) == 0 {
-		return fmt.Sprintf("%q again", report.Cut(deref(c.DisplayName), maxShownName))
+		return fmt.Sprintf("%q again", text.Cut(deref(c.DisplayName), maxShownName))
 	}
 	return strings.Join(parts, ", ")
 }
 
 func oldNew(before, after *string) string {
 	if before == nil {
-		return fmt.Sprintf("%q", report.Cut(*after, maxShownName))
+		return fmt.Sprintf("%q", text.Cut(*after, maxShownName))
 	}
-	return fmt.Sprintf("%q → %q", report.Cut(*before, maxShownName), report.Cut(*after, maxShownName))
+	return fmt.Sprintf("%q → %q", text.Cut(*before, maxShownName), text.Cut(*after, maxShownName))
 }
 
 func planWarnings(p plan.Summary) []string {
 	var out []string
 	if p.Conflict > 0 {
 		out = append(out, fmt.Sprintf("%s would be left alone; `relabel apply %d --take-over` sends all the same",
-			report.Plural(p.Conflict, "row in conflict", "rows in conflict"), p.Batch))
+			text.Plural(p.Conflict, "row in conflict", "rows in conflict"), p.Batch))
 	}
 	if p.LosesExtension > 0 {
-		out = append(out, report.Plural(p.LosesExtension, "name loses its extension", "names lose their extension"))
+		out = append(out, text.Plural(p.LosesExtension, "name loses its extension", "names lose their extension"))
 	}
 	if p.Localized > 0 {
-		out = append(out, report.Plural(p.Localized, "row names an asset", "rows name assets")+
+		out = append(out, text.Plural(p.Localized, "row names an asset", "rows name assets")+
 			" in a secondary locale; Webflow may keep one display name for all locales")
 	}
 	if p.LocaleConflicts > 0 {
-		out = append(out, report.Plural(p.LocaleConflicts, "asset gets", "assets get")+
+		out = append(out, text.Plural(p.LocaleConflicts, "asset gets", "assets get")+
 			" different names in different locales; if Webflow keeps one for all, the last call wins")
 	}
 	return out
@@ -292,7 +293,7 @@ func (a *app) applyPlan(ctx context.Context, s *session, id int64, takeOver bool
 	}
 	if st.Stale(plan.MaxAge) || takeOver {
 		if !takeOver {
-			a.note("the plan is older than %s: reading the site again", report.Span(plan.MaxAge))
+			a.note("the plan is older than %s: reading the site again", text.Span(plan.MaxAge))
 		}
 		if err := a.compare(ctx, s, st.Site, id, takeOver); err != nil {
 			return readError(fmt.Errorf("nothing was applied: %w", err))

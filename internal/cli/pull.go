@@ -14,6 +14,7 @@ import (
 	"relabel/internal/load"
 	"relabel/internal/plan"
 	"relabel/internal/report"
+	"relabel/internal/text"
 )
 
 type pullParams struct {
@@ -90,7 +91,7 @@ func (a *app) pull(ctx context.Context, s *session, p pullParams) error {
 	if a.json {
 		return a.result.print(out)
 	}
-	a.note("%s written to %s; edit them, then: relabel plan %s%s", report.Plural(out.Rows, "row", "rows"), p.file, p.file, report.SiteFlag(out.Site))
+	a.note("%s written to %s; edit them, then: relabel plan %s%s", text.Plural(out.Rows, "row", "rows"), p.file, p.file, report.SiteFlag(out.Site))
 	return nil
 }
 

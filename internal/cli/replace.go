@@ -11,6 +11,7 @@ import (
 	"relabel/db"
 	"relabel/internal/intake"
 	"relabel/internal/report"
+	"relabel/internal/text"
 )
 
 // replaceFlags say whose place a source takes.
@@ -157,11 +158,11 @@ func replacementText(d db.Replacement) string {
 		{d.Again, "sent already or ended, and sent again with the new value"},
 	} {
 		if c.n > 0 {
-			parts = append(parts, report.Number(c.n)+" "+c.text)
+			parts = append(parts, text.Number(c.n)+" "+c.text)
 		}
 	}
 	if d.InFlight > 0 {
-		parts = append(parts, report.Plural(d.InFlight, "call is", "calls are")+" in flight and will end as they may")
+		parts = append(parts, text.Plural(d.InFlight, "call is", "calls are")+" in flight and will end as they may")
 	}
 	if len(parts) == 0 {
 		return "nothing would change"

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/db"
-	"relabel/internal/report"
+	"relabel/internal/text"
 )
 
 func (a *app) batchRetryCommand() *cobra.Command {
@@ -67,11 +67,11 @@ func (a *app) batchRetry(ctx context.Context, s *session, p db.RetryParams, opti
 
 // printRetried says what came of a retry.
 func (a *app) printRetried(got db.Retried) {
-	fmt.Fprintf(a.Out, "%s will be sent again\n", report.Plural(got.Pending, "row", "rows"))
+	fmt.Fprintf(a.Out, "%s will be sent again\n", text.Plural(got.Pending, "row", "rows"))
 	if got.Superseded > 0 {
-		fmt.Fprintf(a.Out, "%s not: a newer rename of the same asset came since\n", report.Plural(got.Superseded, "row is", "rows are"))
+		fmt.Fprintf(a.Out, "%s not: a newer rename of the same asset came since\n", text.Plural(got.Superseded, "row is", "rows are"))
 	}
 	if got.LeftOut > 0 {
-		fmt.Fprintf(a.Out, "%s left as before: the batch was cancelled meanwhile\n", report.Plural(got.LeftOut, "row was", "rows were"))
+		fmt.Fprintf(a.Out, "%s left as before: the batch was cancelled meanwhile\n", text.Plural(got.LeftOut, "row was", "rows were"))
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"relabel/internal/intake"
 	"relabel/internal/load"
 	"relabel/internal/rehearsal"
-	"relabel/internal/report"
 	"relabel/internal/terminal"
+	"relabel/internal/text"
 	"relabel/jobs"
 )
 
@@ -207,7 +207,7 @@ func (p *problemList) add(pr intake.Problem) {
 
 func (p *problemList) end() {
 	if p.n > shownProblems && !p.app.json {
-		fmt.Fprintf(p.app.Err, "and %s; --json lists all\n", report.Plural(p.n-shownProblems, "more problem", "more problems"))
+		fmt.Fprintf(p.app.Err, "and %s; --json lists all\n", text.Plural(p.n-shownProblems, "more problem", "more problems"))
 	}
 }
 
@@ -223,7 +223,7 @@ func problemText(pr intake.Problem) string {
 }
 
 func (a *app) auditedLoad(ctx context.Context, s *session, p load.Params) (res load.Result, err error) {
-	d := db.AuditEntry{Action: "load", Subject: "site " + p.Site.Name, Detail: report.Cut(cmp.Or(p.Name, p.Source.Name()), 200)}
+	d := db.AuditEntry{Action: "load", Subject: "site " + p.Site.Name, Detail: text.Cut(cmp.Or(p.Name, p.Source.Name()), 200)}
 	if p.Planned {
 		d.Action = "plan"
 	}

@@ -11,7 +11,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/plan"
-	"relabel/internal/report"
+	"relabel/internal/text"
 )
 
 // undoable are the statuses of rows whose call may have been made.
@@ -115,10 +115,10 @@ func (a *app) makeUndo(ctx context.Context, s *session, site db.Site, of db.Batc
 	}
 	if of.Left() > 0 {
 		a.note("%s of batch %d may still be sent; `relabel batch cancel %d` ends that",
-			report.Plural(of.Left(), "row", "rows"), of.Batch, of.Batch)
+			text.Plural(of.Left(), "row", "rows"), of.Batch, of.Batch)
 	}
 	if undone.NoBefore > 0 {
-		a.note("%s of batch %d can't be put back: nobody read what they were before", report.Plural(undone.NoBefore, "row", "rows"), of.Batch)
+		a.note("%s of batch %d can't be put back: nobody read what they were before", text.Plural(undone.NoBefore, "row", "rows"), of.Batch)
 	}
 	if err := a.compare(ctx, s, site, undone.BatchID, false); err != nil {
 		return plan.Summary{}, a.dropPlan(ctx, s, undone.BatchID, err)
@@ -164,7 +164,7 @@ func (a *app) agree(ctx context.Context, made plan.Summary, yes bool) error {
 	if yes || made.Change == 0 {
 		return nil
 	}
-	ok, err := a.confirm(ctx, fmt.Sprintf("Send %s now?", report.Plural(made.Calls, "call", "calls")))
+	ok, err := a.confirm(ctx, fmt.Sprintf("Send %s now?", text.Plural(made.Calls, "call", "calls")))
 	if err == nil && !ok {
 		err = exitErr{exitError, "not sent"}
 	}

@@ -13,6 +13,7 @@ import (
 	"relabel/db"
 	"relabel/internal/plan"
 	"relabel/internal/report"
+	"relabel/internal/text"
 )
 
 // shownFindings is how many rows of each kind a verification shows.
@@ -114,7 +115,7 @@ func (a *app) verify(ctx context.Context, s *session, arg string, p verifyParams
 	}
 	if v.Changed+v.Gone > 0 {
 		return exitErr{exitTrouble, fmt.Sprintf("%s not hold any more what batch %d sent",
-			report.Plural(v.Changed+v.Gone, "asset does", "assets do"), id)}
+			text.Plural(v.Changed+v.Gone, "asset does", "assets do"), id)}
 	}
 	return nil
 }
@@ -159,7 +160,7 @@ func (a *app) reportVerified(ctx context.Context, s *session, v verified, p veri
 		if err != nil {
 			return err
 		}
-		a.note("%s written to %s", report.Plural(n, "row", "rows"), p.file)
+		a.note("%s written to %s", text.Plural(n, "row", "rows"), p.file)
 	}
 	if a.json {
 		return a.result.print(v)
@@ -173,7 +174,7 @@ func printVerified(w io.Writer, v verified, written bool) {
 		fmt.Fprintf(w, "Batch %d %q on site %s: no row of it has succeeded, so there is nothing to verify\n", v.Batch, v.Name, v.Site)
 		return
 	}
-	fmt.Fprintf(w, "Batch %d %q on site %s: of %s that succeeded\n", v.Batch, v.Name, v.Site, report.Plural(v.Rows, "row", "rows"))
+	fmt.Fprintf(w, "Batch %d %q on site %s: of %s that succeeded\n", v.Batch, v.Name, v.Site, text.Plural(v.Rows, "row", "rows"))
 	for _, c := range []struct {
 		n    int64
 		text string
@@ -185,7 +186,7 @@ func printVerified(w io.Writer, v verified, written bool) {
 		{v.Gone, "gone"},
 	} {
 		if c.n > 0 {
-			fmt.Fprintf(w, "  %s %s\n", report.Number(c.n), c.text)
+			fmt.Fprintf(w, "  %s %s\n", text.Number(c.n), c.text)
 		}
 	}
 	fmt.Fprintf(w, "  read %s\n", readWay(v.ReadBy, v.Reads))
@@ -200,7 +201,7 @@ func printVerified(w io.Writer, v verified, written bool) {
 func findingText(f db.Finding) string {
 	switch f.Found {
 	case "gone":
-		return fmt.Sprintf("gone; it was to be %q", report.Cut(deref(f.DisplayName), maxShownName))
+		return fmt.Sprintf("gone; it was to be %q", text.Cut(deref(f.DisplayName), maxShownName))
 	case "renamed":
 		return fmt.Sprintf("batch %d made it %s", *f.ByBatch, findingChange(f))
 	}

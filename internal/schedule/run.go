@@ -16,7 +16,7 @@ import (
 	"relabel/internal/intake"
 	"relabel/internal/load"
 	"relabel/internal/plan"
-	"relabel/internal/report"
+	"relabel/internal/text"
 	"relabel/internal/webflow"
 	"relabel/jobs"
 )
@@ -115,7 +115,7 @@ func leftOut(rows int64) []string {
 	if rows == 0 {
 		return nil
 	}
-	return []string{report.Plural(rows, "row", "rows") + " of other locales left out"}
+	return []string{text.Plural(rows, "row", "rows") + " of other locales left out"}
 }
 
 // batchName is the schedule's name and the time it was due, in its time zone.

@@ -8,6 +8,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/report"
+	"relabel/internal/text"
 )
 
 // done is what came of an action.
@@ -118,12 +119,12 @@ func (s *Server) retryRows(ctx context.Context, r *http.Request, b db.BatchStatu
 	if err != nil {
 		return out, err
 	}
-	out.text = report.Plural(got.Pending, "row", "rows") + " will be sent again."
+	out.text = text.Plural(got.Pending, "row", "rows") + " will be sent again."
 	if got.Superseded > 0 {
-		out.text += " " + report.Plural(got.Superseded, "row is", "rows are") + " not: a newer rename of the same asset came since."
+		out.text += " " + text.Plural(got.Superseded, "row is", "rows are") + " not: a newer rename of the same asset came since."
 	}
 	if got.LeftOut > 0 {
-		out.text += " " + report.Plural(got.LeftOut, "row was", "rows were") + " left as before: the batch was cancelled meanwhile."
+		out.text += " " + text.Plural(got.LeftOut, "row was", "rows were") + " left as before: the batch was cancelled meanwhile."
 	}
 	return out, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/report"
+	"relabel/internal/text"
 )
 
 // assetData is one asset's story, or the form that asks for one.
@@ -32,7 +33,7 @@ func (s *Server) assetPage(w http.ResponseWriter, r *http.Request) {
 	}
 	status, title := http.StatusOK, "Asset"
 	if d.ID != "" {
-		title = "Asset " + report.Cut(d.ID, 30)
+		title = "Asset " + text.Cut(d.ID, 30)
 		story, err := report.ReadStory(r.Context(), s.cfg.DB, db.StoryParams{Site: d.Site, AssetID: d.ID})
 		switch {
 		case errors.Is(err, db.ErrNoRename), errors.Is(err, db.ErrNoSite):

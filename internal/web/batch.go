@@ -9,6 +9,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/report"
+	"relabel/internal/text"
 )
 
 // slowEvery is how often figures are read that cost more than a look at one
@@ -61,7 +62,7 @@ func (s *Server) batchFigures(ctx context.Context, id int64) (page, error) {
 	if f.slowFigures, err = s.slow(ctx, b); err != nil {
 		return page{}, err
 	}
-	f.Say = fmt.Sprintf("%s of %s rows done, %s failed. %s", report.Number(b.Done()), report.Number(b.Total), report.Number(b.Failed), b.Ends())
+	f.Say = fmt.Sprintf("%s of %s rows done, %s failed. %s", text.Number(b.Done()), text.Number(b.Total), text.Number(b.Failed), b.Ends())
 	return page{
 		Title: fmt.Sprintf("Batch %d", id), Nav: "batches", Topic: fmt.Sprintf("batch/%d", id), Figures: f,
 	}, nil

@@ -9,6 +9,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/report"
+	"relabel/internal/text"
 )
 
 const (
@@ -54,7 +55,7 @@ func (c chart) Title() string {
 	if c.Step == time.Minute {
 		return "Calls a minute"
 	}
-	return "Calls in steps of " + report.Span(c.Step)
+	return "Calls in steps of " + text.Span(c.Step)
 }
 
 // chart reads the last hour of a batch, or a short run in finer steps.
@@ -83,7 +84,7 @@ func (s *Server) chart(ctx context.Context, b report.Batch) (chart, error) {
 // draw lays bars out: every step has its place, those without calls too.
 func draw(bars []db.Bar, from, to time.Time, step time.Duration, now time.Time) chart {
 	steps := max(int(to.Sub(from)/step)+1, 10) // or a single bar would be as wide as the page
-	c := chart{Step: step, Left: chartLeft, From: report.Clock(from, now), To: report.Clock(from.Add(time.Duration(steps)*step), now)}
+	c := chart{Step: step, Left: chartLeft, From: text.Clock(from, now), To: text.Clock(from.Add(time.Duration(steps)*step), now)}
 	most := int64(1)
 	for _, b := range bars {
 		most = max(most, b.Calls)
@@ -92,7 +93,7 @@ func draw(bars []db.Bar, from, to time.Time, step time.Duration, now time.Time) 
 	wide := float64(chartWidth-chartLeft) / float64(steps)
 	for _, b := range bars {
 		i := float64(b.At.Sub(from) / step)
-		d := drawnBar{Bar: b, Label: report.Clock(b.At, now), X: chartLeft + i*wide + wide*0.1, W: wide * 0.8}
+		d := drawnBar{Bar: b, Label: text.Clock(b.At, now), X: chartLeft + i*wide + wide*0.1, W: wide * 0.8}
 		y := float64(chartHigh)
 		for _, part := range []struct {
 			n  int64
@@ -106,7 +107,7 @@ func draw(bars []db.Bar, from, to time.Time, step time.Duration, now time.Time) 
 		c.Calls, c.OK, c.Wait, c.Bad = c.Calls+b.Calls, c.OK+b.Succeeded, c.Wait+b.RateLimited, c.Bad+b.Failed
 	}
 	for _, part := range []float64{0.5, 1} {
-		c.Lines = append(c.Lines, line{Y: chartHigh * (1 - part), Label: report.Number(int64(float64(c.Scale) * part))})
+		c.Lines = append(c.Lines, line{Y: chartHigh * (1 - part), Label: text.Number(int64(float64(c.Scale) * part))})
 	}
 	return c
 }

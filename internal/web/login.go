@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"relabel/internal/intake"
-	"relabel/internal/report"
+	"relabel/internal/text"
 )
 
 // loginForm is what the login page shows.
@@ -59,7 +59,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	from := s.client(r)
 	if wait := s.limiter.begin(from); wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
-		form.Problem = fmt.Sprintf("Too many attempts: try again in %s.", report.Span(max(wait, time.Second)))
+		form.Problem = fmt.Sprintf("Too many attempts: try again in %s.", text.Span(max(wait, time.Second)))
 		s.renderLogin(w, r, http.StatusTooManyRequests, form)
 		return
 	}
@@ -89,7 +89,7 @@ func (s *Server) checkPassword(given string) (Role, bool) {
 // enter begins a session.
 func (s *Server) enter(w http.ResponseWriter, r *http.Request, name string, role Role) {
 	who := s.client(r)
-	if name = strings.TrimSpace(report.Cut(intake.Clean(name), 40)); name != "" {
+	if name = strings.TrimSpace(text.Cut(intake.Clean(name), 40)); name != "" {
 		who = name + " at " + who
 	}
 	s.setCookie(w, s.sessions.begin(who, role), int(sessionLife.Seconds()))

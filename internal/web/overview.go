@@ -177,7 +177,7 @@ func (f *overviewFigures) newest(b report.Batch) {
 	case b.Status == "planned" && f.scheduled(b.Batch): // the schedule says what is to be done
 	case b.Status == "planned":
 		f.need(need{
-			Text: fmt.Sprintf("Batch %d, %s, is a plan of %s: look at it, then apply or discard it", b.Batch, report.Cut(b.Name, 60), report.Plural(b.Total, "row", "rows")),
+			Text: fmt.Sprintf("Batch %d, %s, is a plan of %s: look at it, then apply or discard it", b.Batch, text.Cut(b.Name, 60), text.Plural(b.Total, "row", "rows")),
 			Link: batchPath(b.Batch),
 		})
 	case b.FinishedAt == nil:
@@ -185,7 +185,7 @@ func (f *overviewFigures) newest(b report.Batch) {
 		f.Ended = append(f.Ended, b)
 	}
 	if b.FinishedAt != nil && b.Status == "done" && bad > 0 && f.Now.Sub(*b.FinishedAt) < troubleShown {
-		f.need(need{Text: fmt.Sprintf("%s of batch %d did not succeed", report.Plural(bad, "row", "rows"), b.Batch), Link: batchPath(b.Batch)})
+		f.need(need{Text: fmt.Sprintf("%s of batch %d did not succeed", text.Plural(bad, "row", "rows"), b.Batch), Link: batchPath(b.Batch)})
 	}
 }
 
@@ -207,11 +207,11 @@ func (f *overviewFigures) needOf(s siteFigures) {
 		f.need(need{Text: "Site " + s.Name + " is paused", Do: "Resume " + s.Name, Action: act})
 	case s.idle():
 		f.need(need{Text: fmt.Sprintf("Site %s: %s, and no worker is running: start `relabel work%s`",
-			s.Name, report.Plural(s.Work.Open, "row waits", "rows wait"), report.SiteFlag(s.Name))})
+			s.Name, text.Plural(s.Work.Open, "row waits", "rows wait"), report.SiteFlag(s.Name))})
 	case s.RefusedIn != nil:
 		f.need(need{Text: "Site " + s.Name + ": " + report.Refused(*s.RefusedIn)})
 	case s.BreakerOpen:
-		f.need(need{Text: "The API of site " + s.Name + " fails: " + report.Cut(text.Deref(s.BreakerError), 120)})
+		f.need(need{Text: "The API of site " + s.Name + " fails: " + text.Cut(text.Deref(s.BreakerError), 120)})
 	}
 }
 
@@ -224,7 +224,7 @@ func (f *overviewFigures) say() string {
 	}
 	var parts []string
 	for _, b := range f.Running[:min(len(f.Running), 3)] {
-		parts = append(parts, fmt.Sprintf("Batch %d: %s of %s rows done.", b.Batch, report.Number(b.Done()), report.Number(b.Total)))
+		parts = append(parts, fmt.Sprintf("Batch %d: %s of %s rows done.", b.Batch, text.Number(b.Done()), text.Number(b.Total)))
 	}
 	return strings.Join(parts, " ")
 }

@@ -42,8 +42,8 @@ type pages map[string]*template.Template
 
 func readPages(st static) (pages, error) {
 	funcs := template.FuncMap{
-		"static": st.url, "number": number, "plural": plural, "span": report.Span, "cut": report.Cut,
-		"when": when, "zone": func() string { return time.Now().Format("MST") }, "clock": report.Clock, "rate": report.Rate, "window": report.Window, "deref": text.Deref,
+		"static": st.url, "number": number, "plural": plural, "span": text.Span, "cut": text.Cut,
+		"when": when, "zone": func() string { return time.Now().Format("MST") }, "clock": text.Clock, "rate": report.Rate, "window": report.Window, "deref": text.Deref,
 		"ticks": ticks, "bar": bar, "gauge": gaugeOf, "px": px, "badge": badgeOf, "list": list, "mb": func(n int64) int64 { return n >> 20 },
 	}
 	layout, err := template.New("layout").Funcs(funcs).ParseFS(files, "templates/layout.html", "templates/parts.html")
@@ -68,12 +68,12 @@ func readPages(st static) (pages, error) {
 func number(n any) string {
 	switch n := n.(type) {
 	case int:
-		return report.Number(int64(n))
+		return text.Number(int64(n))
 	case int64:
-		return report.Number(n)
+		return text.Number(n)
 	case *int64:
 		if n != nil {
-			return report.Number(*n)
+			return text.Number(*n)
 		}
 	}
 	return ""
@@ -84,7 +84,7 @@ func plural(n any, one, many string) string {
 		n = int64(i)
 	}
 	i, _ := n.(int64)
-	return report.Plural(i, one, many)
+	return text.Plural(i, one, many)
 }
 
 // ticks is a text with its commands, which stand between backticks as on the
@@ -137,7 +137,7 @@ func when(t, now any) template.HTML {
 		return "–"
 	}
 	return template.HTML(fmt.Sprintf(`<time datetime=%q title=%q>%s</time>`, //nolint:gosec // made of numbers
-		at.UTC().Format(time.RFC3339), at.Local().Format("Mon 2 Jan 2006 15:04:05 MST"), report.Clock(at, base)))
+		at.UTC().Format(time.RFC3339), at.Local().Format("Mon 2 Jan 2006 15:04:05 MST"), text.Clock(at, base)))
 }
 
 // render answers with a page.

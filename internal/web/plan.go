@@ -9,7 +9,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/plan"
-	"relabel/internal/report"
+	"relabel/internal/text"
 	"relabel/jobs"
 )
 
@@ -52,16 +52,16 @@ func (s *Server) planData(r *http.Request, id int64) (*planData, error) {
 // looksOf is what often is a mistake in the source.
 func looksOf(p plan.Summary) (out []string) {
 	if p.LosesExtension > 0 {
-		out = append(out, report.Plural(p.LosesExtension, "name loses its file extension", "names lose their file extension"))
+		out = append(out, text.Plural(p.LosesExtension, "name loses its file extension", "names lose their file extension"))
 	}
 	if p.Localized > 0 {
-		out = append(out, report.Plural(p.Localized, "name is", "names are")+" for a secondary locale; whether Webflow keeps a display name for each locale is not documented")
+		out = append(out, text.Plural(p.Localized, "name is", "names are")+" for a secondary locale; whether Webflow keeps a display name for each locale is not documented")
 	}
 	if p.LocaleConflicts > 0 {
-		out = append(out, report.Plural(p.LocaleConflicts, "asset gets", "assets get")+" different names in different locales; if Webflow keeps one for all, the last call wins")
+		out = append(out, text.Plural(p.LocaleConflicts, "asset gets", "assets get")+" different names in different locales; if Webflow keeps one for all, the last call wins")
 	}
 	if p.Unknown > 0 {
-		out = append(out, report.Plural(p.Unknown, "row names an asset", "rows name assets")+" that the site does not have")
+		out = append(out, text.Plural(p.Unknown, "row names an asset", "rows name assets")+" that the site does not have")
 	}
 	return out
 }
@@ -168,7 +168,7 @@ func (s *Server) undoBatch(ctx context.Context, _ *http.Request, b db.BatchStatu
 	}
 	out := done{text: "This plan puts back what was before.", rows: undone.Rows, next: batchPath(undone.BatchID)}
 	if undone.NoBefore > 0 {
-		out.text += " " + report.Plural(undone.NoBefore, "row", "rows") + " can't be put back: nobody read what they were before."
+		out.text += " " + text.Plural(undone.NoBefore, "row", "rows") + " can't be put back: nobody read what they were before."
 	}
 	s.compare(site, undone.BatchID, false, nil)
 	return out, nil

@@ -15,7 +15,7 @@ import (
 	"relabel/db"
 	"relabel/internal/intake"
 	"relabel/internal/load"
-	"relabel/internal/report"
+	"relabel/internal/text"
 )
 
 const (
@@ -98,7 +98,7 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request) {
 func uploadProblem(err error) string {
 	if e := (*http.MaxBytesError)(nil); errors.As(err, &e) {
 		return fmt.Sprintf("The file is larger than %s MB: load it with `relabel plan FILE`, or start the dashboard with a larger --max-upload.",
-			report.Number(e.Limit>>20))
+			text.Number(e.Limit>>20))
 	}
 	// The command line's words name an option.
 	return strings.Replace(err.Error(), "load the others with --skip-invalid", "tick “Load the good rows”", 1)
@@ -151,7 +151,7 @@ func (s *Server) loadUpload(r *http.Request, f *uploadForm, file *multipart.Part
 		return 0, err
 	}
 	name := intake.Clean(path.Base(strings.ReplaceAll(file.FileName(), `\`, "/")))
-	entry := db.AuditEntry{Who: current(r).who, Via: "dashboard", Action: "upload", Subject: "site " + site.Name, Detail: report.Cut(name, 200)}
+	entry := db.AuditEntry{Who: current(r).who, Via: "dashboard", Action: "upload", Subject: "site " + site.Name, Detail: text.Cut(name, 200)}
 	err = s.cfg.DB.Audit(r.Context(), entry, func(ctx context.Context) (int64, error) {
 		res, err := load.Load(ctx, load.Params{
 			DB: s.cfg.DB, Client: s.cfg.Client, Site: site, Source: load.Source{Input: file, InputName: name},
