@@ -154,15 +154,15 @@ func (a *app) printPlan(ctx context.Context, s *session, p plan.Summary) error {
 		return err
 	}
 	if p.Change > 0 {
-		text := text.Plural(p.Calls, "call", "calls")
+		calls := text.Plural(p.Calls, "call", "calls")
 		if p.EndsAt != nil {
-			text += fmt.Sprintf(": applied now they end %s (in %s), at %s calls in %s", text.Clock(*p.EndsAt, v.Now),
+			calls += fmt.Sprintf(": applied now they end %s (in %s), at %s calls in %s", text.Clock(*p.EndsAt, v.Now),
 				text.Span(p.EndsAt.Sub(v.Now)), text.Number(int64(v.Lane.Limit)), text.Span(v.Lane.Window))
 		}
-		fmt.Fprintln(w, "  "+text)
+		fmt.Fprintln(w, "  "+calls)
 	}
-	for _, text := range planWarnings(p) {
-		fmt.Fprintln(w, "  look: "+text)
+	for _, warning := range planWarnings(p) {
+		fmt.Fprintln(w, "  look: "+warning)
 	}
 	return printTroubles(ctx, w, s, v)
 }
