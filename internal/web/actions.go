@@ -11,24 +11,24 @@ import (
 	"relabel/internal/text"
 )
 
-// done is what came of an action.
+// done is the result of an action.
 type done struct {
-	text string // for the person
-	rows int64  // that it touched; -1: that is not counted
-	next string // the page that shows it; empty: the one that asked
+	text string // shown to the person
+	rows int64  // rows changed; -1: not counted
+	next string // the page to show; empty: the page with the button
 }
 
-// actionOn does something to a batch.
+// actionOn is an action on a batch.
 type actionOn func(ctx context.Context, r *http.Request, b db.BatchStatus) (done, error)
 
 func nothingDone() done { return done{rows: -1} }
 
-// batchActions are what a batch's page can do.
+// batchActions returns the actions of a batch's page.
 func (s *Server) batchActions() map[string]actionOn {
 	return map[string]actionOn{
-		"pause":   s.setStatus("paused", "Paused: no new calls begin."),
-		"resume":  s.setStatus("active", "It goes on."),
-		"cancel":  s.setStatus("cancelled", "Cancelled: what was not sent never will be."),
+		"pause":   s.setStatus("paused", "Paused: no new calls are made."),
+		"resume":  s.setStatus("active", "Resumed."),
+		"cancel":  s.setStatus("cancelled", "Cancelled: rows that were not sent will never be sent."),
 		"retry":   s.retryRows,
 		"apply":   s.applyPlan,
 		"undo":    s.undoBatch,
@@ -50,7 +50,7 @@ func (s *Server) changeBatch(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := r.ParseForm(); err != nil {
-		s.fail(w, r, http.StatusBadRequest, "This form can't be read.")
+		s.fail(w, r, http.StatusBadRequest, "The form could not be read.")
 		return
 	}
 	b, err := s.cfg.DB.BatchStatus(r.Context(), id)
@@ -63,8 +63,8 @@ func (s *Server) changeBatch(w http.ResponseWriter, r *http.Request) {
 	s.forget(id)
 }
 
-// act runs an action with its row in the audit log, and shows on the next page
-// what came of it.
+// act runs an action, records it in the audit log, and shows its result on the
+// next page.
 func (s *Server) act(w http.ResponseWriter, r *http.Request, d db.AuditEntry, next string, fn func(context.Context) (done, error)) {
 	who := current(r)
 	d.Who, d.Via = who.who, "dashboard"
@@ -121,15 +121,15 @@ func (s *Server) retryRows(ctx context.Context, r *http.Request, b db.BatchStatu
 	}
 	out.text = text.Plural(got.Pending, "row", "rows") + " will be sent again."
 	if got.Superseded > 0 {
-		out.text += " " + text.Plural(got.Superseded, "row is", "rows are") + " not: a newer rename of the same asset came since."
+		out.text += " " + text.Plural(got.Superseded, "row is", "rows are") + " not: the same asset has a newer rename."
 	}
 	if got.LeftOut > 0 {
-		out.text += " " + text.Plural(got.LeftOut, "row was", "rows were") + " left as before: the batch was cancelled meanwhile."
+		out.text += " " + text.Plural(got.LeftOut, "row was", "rows were") + " left unchanged: the batch was cancelled meanwhile."
 	}
 	return out, nil
 }
 
-// changeSite pauses a site, or lets a paused or parked one go on.
+// changeSite pauses a site, or resumes a paused or parked one.
 func (s *Server) changeSite(w http.ResponseWriter, r *http.Request) {
 	name, action := r.PathValue("site"), r.PathValue("action")
 	if action != "pause" && action != "resume" {
@@ -146,14 +146,14 @@ func (s *Server) changeSite(w http.ResponseWriter, r *http.Request) {
 			return nothingDone(), err
 		}
 		if action == "pause" {
-			return done{text: "Site " + site.Name + " is paused: no new calls begin.", rows: -1}, nil
+			return done{text: "Site " + site.Name + " is paused: no new calls are made.", rows: -1}, nil
 		}
 		_, err := s.cfg.DB.UnparkSite(ctx, site.ID)
-		return done{text: "Site " + site.Name + " goes on.", rows: -1}, err
+		return done{text: "Site " + site.Name + " is resumed.", rows: -1}, err
 	})
 }
 
-// results sends a batch's rows as a CSV, as long as it takes.
+// results downloads a batch's rows as a CSV. It has no overall time limit.
 func (s *Server) results(w http.ResponseWriter, r *http.Request) {
 	id, ok := s.batchID(w, r)
 	if !ok {
@@ -180,6 +180,6 @@ func (s *Server) results(w http.ResponseWriter, r *http.Request) {
 		if r.Context().Err() == nil {
 			s.cfg.Logger.Warn("a download of results was cut short", "batch", id, "error", err)
 		}
-		panic(http.ErrAbortHandler) // so that the browser does not take the part for the whole
+		panic(http.ErrAbortHandler) // so that the browser reports an incomplete download
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"relabel/internal/text"
 )
 
-// assetData is one asset's story, or the form that asks for one.
+// assetData is one asset's story, or the form to find one.
 type assetData struct {
 	ID      string
 	Site    string
@@ -37,7 +37,7 @@ func (s *Server) assetPage(w http.ResponseWriter, r *http.Request) {
 		story, err := report.ReadStory(r.Context(), s.cfg.DB, db.StoryParams{Site: d.Site, AssetID: d.ID})
 		switch {
 		case errors.Is(err, db.ErrNoRename), errors.Is(err, db.ErrNoSite):
-			status, d.Problem = http.StatusNotFound, fmt.Sprintf("relabel knows nothing of asset %s on site %s.", d.ID, d.Site)
+			status, d.Problem = http.StatusNotFound, fmt.Sprintf("relabel has no renames of asset %s on site %s.", d.ID, d.Site)
 		case err != nil:
 			s.failed(w, r, err)
 			return

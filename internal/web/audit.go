@@ -9,7 +9,7 @@ import (
 
 const entriesOnPage = 100
 
-// logData is a page of what people did.
+// logData is one page of the audit log.
 type logData struct {
 	AuditEntries []db.AuditEntry
 	Next         string

@@ -13,25 +13,25 @@ import (
 	"time"
 )
 
-// Role is what somebody may do.
+// Role is what a person may do.
 type Role string
 
-// The roles: who may change things may look, too.
+// The roles. RoleChange includes RoleLook.
 const (
 	RoleLook   Role = "look"
 	RoleChange Role = "change"
 )
 
 const (
-	sessionIdle = 12 * time.Hour     // a day at work
-	sessionLife = 7 * 24 * time.Hour // however much it is used
-	maxSessions = 1000               // the one unused for longest makes room
+	sessionIdle = 12 * time.Hour     // one working day
+	sessionLife = 7 * 24 * time.Hour // even if it is used all the time
+	maxSessions = 1000               // beyond it, the session unused for longest ends
 )
 
-// newSecret is 256 bits of chance, as text.
+// newSecret returns 256 random bits as text.
 func newSecret() string {
 	var b [32]byte
-	_, _ = rand.Read(b[:]) // it never fails
+	_, _ = rand.Read(b[:]) // never fails
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
@@ -40,7 +40,7 @@ func same(a, b string) bool {
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
 }
 
-// session is somebody who has logged in.
+// session is a person who has logged in.
 type session struct {
 	who     string // name, if given, and address
 	role    Role
@@ -51,11 +51,11 @@ type session struct {
 	flash []flash
 }
 
-// may tells whether the session's role is enough.
+// may reports whether the session's role is enough.
 func (s *session) may(r Role) bool { return s.role == RoleChange || s.role == r }
 
-// sessions are kept in memory, by the hash of their cookie: a restart logs
-// everybody out.
+// sessions holds all sessions in memory, by the hash of their cookie. A restart
+// logs everybody out.
 type sessions struct {
 	now func() time.Time
 
@@ -67,7 +67,7 @@ func newSessions(now func() time.Time) *sessions {
 	return &sessions{now: now, byKey: map[[32]byte]*session{}}
 }
 
-// begin returns the cookie's value.
+// begin starts a session and returns the cookie's value.
 func (l *sessions) begin(who string, r Role) string {
 	secret, now := newSecret(), l.now()
 	l.mu.Lock()
@@ -112,8 +112,8 @@ func (l *sessions) end(secret string) {
 	delete(l.byKey, sha256.Sum256([]byte(secret)))
 }
 
-// cookieName differs by port, as cookies don't. A browser takes one that begins
-// with __Host- only over https, and sends it to this host alone.
+// cookieName contains the port, because browsers share cookies between ports.
+// Over https the prefix __Host- makes browsers send it to this host only.
 func (s *Server) cookieName() string {
 	if s.cfg.Secure {
 		return "__Host-relabel"
@@ -138,13 +138,13 @@ func (s *Server) sessionOf(r *http.Request) *session {
 
 type sessionKey struct{}
 
-// current is who asks; forRole has put it there.
+// current returns the session of a request, which forRole has stored.
 func current(r *http.Request) *session {
 	s, _ := r.Context().Value(sessionKey{}).(*session)
 	return s
 }
 
-// forRole registers handlers for those who have logged in with a role.
+// forRole registers handlers that require a login with a role.
 func (s *Server) forRole(mux *http.ServeMux, role Role) func(string, func(http.ResponseWriter, *http.Request)) {
 	return func(pattern string, handle func(http.ResponseWriter, *http.Request)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
@@ -153,7 +153,7 @@ func (s *Server) forRole(mux *http.ServeMux, role Role) func(string, func(http.R
 			case who == nil:
 				s.askToLogin(w, r)
 			case !who.may(role):
-				s.fail(w, r, http.StatusForbidden, "You may look, not change: log in with the link or the password that may.")
+				s.fail(w, r, http.StatusForbidden, notAllowed)
 			default:
 				handle(w, r.WithContext(context.WithValue(r.Context(), sessionKey{}, who)))
 			}
@@ -161,7 +161,10 @@ func (s *Server) forRole(mux *http.ServeMux, role Role) func(string, func(http.R
 	}
 }
 
-// askToLogin sends a person to the login page, and back after it.
+// notAllowed answers a read-only session that tries to change something.
+const notAllowed = "Your login is read-only: to change things, log in with the link or password that allows it."
+
+// askToLogin sends a person to the login page, and back afterwards.
 func (s *Server) askToLogin(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet || !strings.Contains(r.Header.Get("Accept"), "text/html") {
 		http.Error(w, "log in first", http.StatusUnauthorized)
@@ -174,7 +177,8 @@ func (s *Server) askToLogin(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
-// localPath lets a next page be one of ours only.
+// localPath returns p if it is a page of ours, and otherwise the first page. It
+// keeps a login link from leading to another site.
 func localPath(p string) string {
 	u, err := url.Parse(p)
 	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(p, "/") ||
@@ -184,7 +188,7 @@ func localPath(p string) string {
 	return p
 }
 
-// links are the secrets of the links that log in once.
+// links holds the secret of each role's login link.
 type links struct {
 	mu     sync.Mutex
 	byRole map[Role]string
@@ -194,7 +198,7 @@ func newLinks() *links {
 	return &links{byRole: map[Role]string{RoleLook: newSecret(), RoleChange: newSecret()}}
 }
 
-// use takes a secret once: its role has another one from then on.
+// use accepts a secret once and replaces it.
 func (l *links) use(secret string) (Role, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -207,7 +211,7 @@ func (l *links) use(secret string) (Role, bool) {
 	return "", false
 }
 
-// Link is the path that logs in with a role, once.
+// Link returns the path that logs in with a role, once.
 func (s *Server) Link(r Role) string {
 	s.links.mu.Lock()
 	defer s.links.mu.Unlock()

@@ -12,32 +12,32 @@ import (
 	"relabel/internal/text"
 )
 
-// slowEvery is how often figures are read that cost more than a look at one
-// row: what failed and why, and the chart.
+// slowEvery is how often the expensive figures are read: the causes of failures
+// and the chart.
 const slowEvery = 5 * time.Second
 
-// planEvery is how often a plan is read as a whole: 3 s for 1,000,000 rows.
+// planEvery is how often a whole plan is read, which takes 3 s for 1,000,000 rows.
 const planEvery = time.Minute
 
-// shownCauses bounds the causes of failures; the results have them all.
+// shownCauses bounds the listed causes of failures; the results hold all errors.
 const shownCauses = 10
 
-// batchFigures are what moves on a batch's page.
+// batchFigures is the live part of a batch's page.
 type batchFigures struct {
 	report.Batch
 	Counts []count
 	slowFigures
-	Reading *reading // of the site, for a plan; nil: none goes on
+	Reading *reading // of the site, for a plan; nil: none
 	Say     string
 }
 
-// slowFigures are those that are read less often.
+// slowFigures are the expensive figures.
 type slowFigures struct {
 	Chart  chart
 	Causes db.Causes
 }
 
-// count is the rows of one status.
+// count is the number of rows in one status.
 type count struct {
 	Status string
 	Rows   int64
@@ -52,7 +52,7 @@ func (s *Server) batchID(w http.ResponseWriter, r *http.Request) (int64, bool) {
 	return id, true
 }
 
-// batchFigures reads what moves.
+// batchFigures reads the live part of a batch's page.
 func (s *Server) batchFigures(ctx context.Context, id int64) (page, error) {
 	b, err := report.ReadBatch(ctx, s.cfg.DB, id)
 	if err != nil {
@@ -82,7 +82,7 @@ func countsOf(b report.Batch) []count {
 	}
 }
 
-// slow reads the dear figures, or takes those of a moment ago.
+// slow reads the expensive figures, or takes recent ones from the cache.
 func (s *Server) slow(ctx context.Context, b report.Batch) (slowFigures, error) {
 	return s.figures.get(b.Batch, b.Status, s.cfg.Now(), func() (f slowFigures, err error) {
 		if f.Causes, err = s.cfg.DB.RowErrors(ctx, db.RowFilter{Batch: b.Batch}, shownCauses); err != nil {
@@ -109,9 +109,9 @@ func (s *Server) batchPage(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, http.StatusOK, "batch", p)
 }
 
-// batchData is what of a batch's page does not move.
+// batchData is the rest of a batch's page.
 type batchData struct {
-	Plan         *planData // nil: the batch is no plan
+	Plan         *planData // nil: the batch is not a plan
 	Rows         rowsData
 	AuditEntries []db.AuditEntry
 }

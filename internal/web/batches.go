@@ -8,7 +8,7 @@ import (
 	"relabel/internal/report"
 )
 
-// listedBatches is how many batches their page lists.
+// listedBatches is how many batches the page lists.
 const listedBatches = 200
 
 type batchesFigures struct {

@@ -14,13 +14,13 @@ import (
 
 const (
 	chartBars  = 60
-	shortRun   = 5 * time.Minute // a run that is shorter is shown in steps of five seconds
+	shortRun   = 5 * time.Minute // shorter runs are shown in steps of five seconds
 	chartWidth = 720
 	chartLeft  = 60 // room for the scale
 	chartHigh  = 140
 )
 
-// chart is calls over time as rectangles, to be drawn as SVG.
+// chart is a bar chart of calls over time, laid out for SVG.
 type chart struct {
 	Step  time.Duration
 	Bars  []drawnBar
@@ -35,7 +35,7 @@ type chart struct {
 	To    string
 }
 
-// drawnBar is one step: succeeded at the bottom, then 429s, then the rest.
+// drawnBar is one step, stacked from the bottom: succeeded, 429s, the rest.
 type drawnBar struct {
 	db.Bar
 	Label         string
@@ -50,7 +50,7 @@ type line struct {
 	Label string
 }
 
-// Title says what one bar stands for.
+// Title names what one bar shows.
 func (c chart) Title() string {
 	if c.Step == time.Minute {
 		return "Calls a minute"
@@ -81,9 +81,9 @@ func (s *Server) chart(ctx context.Context, b report.Batch) (chart, error) {
 	return draw(bars, from, to, step, b.Now), nil
 }
 
-// draw lays bars out: every step has its place, those without calls too.
+// draw lays out the bars. A step without calls keeps its place.
 func draw(bars []db.Bar, from, to time.Time, step time.Duration, now time.Time) chart {
-	steps := max(int(to.Sub(from)/step)+1, 10) // or a single bar would be as wide as the page
+	steps := max(int(to.Sub(from)/step)+1, 10) // at least ten, or a single bar would fill the page
 	c := chart{Step: step, Left: chartLeft, From: text.Clock(from, now), To: text.Clock(from.Add(time.Duration(steps)*step), now)}
 	most := int64(1)
 	for _, b := range bars {
@@ -112,7 +112,8 @@ func draw(bars []db.Bar, from, to time.Time, step time.Duration, now time.Time) 
 	return c
 }
 
-// niceAbove is a round number, even where it is above 1, that is not below n.
+// niceAbove returns the next round number that is at least n. It is even, so that
+// half of it is whole.
 func niceAbove(n int64) int64 {
 	for base := int64(1); ; base *= 10 {
 		for _, m := range []int64{2, 4, 6, 8, 10} {
@@ -123,10 +124,10 @@ func niceAbove(n int64) int64 {
 	}
 }
 
-// px is a length of a drawing.
+// px formats a length in a drawing.
 func px(f float64) string { return strconv.FormatFloat(f, 'f', 2, 64) }
 
-// share is n of total as a percentage, rounded down: 100 is all of it.
+// share returns n of total in percent, rounded down, so that 100 means all.
 func share(n, total int64) int64 {
 	if total <= 0 {
 		return 0
@@ -134,20 +135,20 @@ func share(n, total int64) int64 {
 	return 100 * n / total
 }
 
-// segment is a part of a bar: of a batch's rows, by status.
+// segment is the part of a progress bar that shows one status.
 type segment struct {
 	Status string
 	X, W   float64
 }
 
-// drawnProgress is a batch's rows as one bar, with what it says in words.
+// drawnProgress is a batch's progress bar, with its meaning in words.
 type drawnProgress struct {
 	Segments []segment
 	Percent  int64
 	Label    string
 }
 
-// bar draws how far a batch is.
+// bar draws a batch's progress.
 func bar(b report.Batch) drawnProgress {
 	d := drawnProgress{Percent: share(b.Done(), b.Total)}
 	x := 0.0
@@ -163,7 +164,7 @@ func bar(b report.Batch) drawnProgress {
 	return d
 }
 
-// gauge is how much of a limit is used, as an arc of 100.
+// gauge shows how much of the rate limit is used, as an arc of length 100.
 type gauge struct {
 	Ours, Foreign float64 // lengths; Foreign follows Ours
 	Used          int
@@ -174,13 +175,13 @@ func gaugeOf(l db.LaneState) gauge {
 	if l.Limit == 0 {
 		return gauge{Label: "no limit"}
 	}
-	n := min(l.Used, l.Limit) // a limit that was lowered is below what was used
+	n := min(l.Used, l.Limit) // more was used if the limit was lowered since
 	used := float64(n) / float64(l.Limit) * 100
 	foreign := min(float64(l.Foreign)/float64(l.Limit)*100, used)
 	return gauge{Ours: used - foreign, Foreign: foreign, Used: n, Label: report.Rate(l)}
 }
 
-// badge is a status as a small label: its class and its word.
+// badge is a status label: its CSS class and its word.
 type badge struct{ Class, Word string }
 
 func badgeOf(status string) badge {

@@ -10,33 +10,33 @@ import (
 )
 
 const (
-	// maxBody is for forms and River UI's lists of ids; uploads have a limit of
-	// their own.
+	// maxBody bounds forms and River UI's lists of ids. Uploads have their own limit.
 	maxBody = 256 << 10
 
-	// The pages need nothing from elsewhere, and no script or style in their text.
+	// pagePolicy forbids content from other sites and inline scripts and styles.
 	pagePolicy = "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'"
 
-	// River UI's style sheet holds pictures as data, and its parts set styles
-	// from scripts.
+	// riverPolicy also allows what River UI needs: images in its style sheet, and
+	// styles set by scripts.
 	riverPolicy = pagePolicy + "; img-src 'self' data:; style-src 'self' 'unsafe-inline'"
 )
 
-// guard stands before every handler, River UI's included.
+// guard checks every request before any handler, River UI's included: origin, host
+// name and size.
 func (s *Server) guard(next http.Handler) http.Handler {
 	crossOrigin := http.NewCrossOriginProtection()
 	crossOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.cfg.Logger.Warn("refused a request that another web page made", "from", s.client(r), "path", r.URL.Path)
-		http.Error(w, "this request came from another web page: it was refused", http.StatusForbidden)
+		http.Error(w, "refused: this request came from another web page", http.StatusForbidden)
 	}))
 	next = crossOrigin.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		setHeaders(w.Header(), r.URL.Path)
 		if !s.knownHost(r.Host) {
-			http.Error(w, "relabel does not go by this name; relabel serve --allow-host NAME lets it", http.StatusMisdirectedRequest)
+			http.Error(w, "this host name is not allowed; relabel serve --allow-host NAME allows it", http.StatusMisdirectedRequest)
 			return
 		}
-		if r.URL.Path != uploadPath { // its handler bounds it
+		if r.URL.Path != uploadPath { // upload sets its own limit
 			if r.ContentLength > maxBody {
 				http.Error(w, "this request is too large", http.StatusRequestEntityTooLarge)
 				return
@@ -54,7 +54,7 @@ func setHeaders(h http.Header, path string) {
 	}
 	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY") // for browsers that don't know frame-ancestors
+	h.Set("X-Frame-Options", "DENY") // for browsers without frame-ancestors
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
@@ -62,8 +62,8 @@ func setHeaders(h http.Header, path string) {
 	h.Set("Cache-Control", "no-store")
 }
 
-// knownHost keeps web pages out that let their own name resolve to our address
-// (DNS rebinding): they go by a name, never by an address.
+// knownHost refuses web pages whose own name resolves to our address (DNS
+// rebinding). They always use a name, so an IP address is safe.
 func (s *Server) knownHost(host string) bool {
 	name := host
 	if h, _, err := net.SplitHostPort(host); err == nil {
@@ -76,7 +76,7 @@ func (s *Server) knownHost(host string) bool {
 	return name == "localhost" || slices.ContainsFunc(s.cfg.Hosts, func(h string) bool { return strings.EqualFold(h, name) })
 }
 
-// client is the address that a request came from.
+// client returns the address that a request came from.
 func (s *Server) client(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -85,7 +85,7 @@ func (s *Server) client(r *http.Request) string {
 	if !s.cfg.BehindProxy {
 		return host
 	}
-	// The proxy before us has added the last one; those before it anybody may have written.
+	// Our proxy added the last address; the client may have forged the others.
 	if all := r.Header.Values("X-Forwarded-For"); len(all) > 0 {
 		list := strings.Split(all[len(all)-1], ",")
 		if addr, err := netip.ParseAddr(strings.TrimSpace(list[len(list)-1])); err == nil {
@@ -95,7 +95,8 @@ func (s *Server) client(r *http.Request) string {
 	return host
 }
 
-// isJSON tells a body that no form of another web page can send.
+// isJSON reports whether the body is JSON, which no form of another web page can
+// send.
 func isJSON(r *http.Request) bool {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	return err == nil && kind == "application/json"

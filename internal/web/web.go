@@ -1,9 +1,19 @@
-// Package web owns the dashboard: pages that show what the command line shows,
-// and act on it, for a browser; River UI beside them.
+// Package web owns the dashboard: pages in a browser that show what the command
+// line shows and can do what it does. River UI runs beside them under /river.
 //
-// Pages are rendered here and are right without JavaScript. Whoever looks at one
-// has logged in; what a request may do is decided in guard.go and auth.go, before
-// any page's handler runs.
+//   - Server is the dashboard. New wires it, Serve runs it until its context ends,
+//     and routes lists every page and action with the role that it needs.
+//   - guard (guard.go) checks every request first: host name, origin, size. forRole
+//     (auth.go) then requires a login with a role: RoleLook or RoleChange.
+//   - act (actions.go) runs every action of a person and records it in the audit
+//     log.
+//   - hub (live.go) streams figures that change to open pages: it reads each topic
+//     once a second for all readers. cache (cache.go) holds expensive figures for a
+//     moment.
+//   - background (background.go) owns work that outlives its request, such as
+//     reading a site for a plan.
+//
+// Pages are rendered on the server from templates/ and work without JavaScript.
 package web
 
 import (
@@ -19,34 +29,34 @@ import (
 	"relabel/jobs"
 )
 
-// Config of a Server.
+// Config configures a Server.
 type Config struct {
 	DB      *db.DB
 	Client  *jobs.Client // to queue renames with
 	Version string
 	Logger  *slog.Logger
-	Now     func() time.Time // for sessions and back-off; nil: time.Now
+	Now     func() time.Time // for sessions and login limits; nil: time.Now
 
-	// Without a password people log in by links that work once, see Link.
+	// Without a password, people log in with links that work once: see Link.
 	Password         string
 	ReadOnlyPassword string
-	LinkUsed         func(r Role, from string) // a link is used up: there is a next one; may be nil
+	LinkUsed         func(r Role, from string) // called when a link was used and replaced; may be nil
 
-	Hosts       []string // names the dashboard goes by, besides IP addresses and localhost
-	Secure      bool     // the browser speaks https, to us or to the proxy before us
-	BehindProxy bool     // X-Forwarded-For says who asks
-	Port        string   // of the address, so that the cookies of two dashboards on one host differ
+	Hosts       []string // accepted host names, besides IP addresses and localhost
+	Secure      bool     // browsers use https, to us or to a proxy in front of us
+	BehindProxy bool     // X-Forwarded-For holds the client's address
+	Port        string   // keeps the cookies of two dashboards on one host apart
 
-	MaxUpload int64 // bytes of a CSV
+	MaxUpload int64 // largest CSV, in bytes
 
-	// Site puts together what reading a site takes; its error says why there is
-	// no token.
+	// Site returns the client and lane to read a site with. Its error says why the
+	// token is missing.
 	Site        func(db.Site) (jobs.SiteConfig, error)
-	StandIn     func(site string) bool // sites that nobody loads for; nil: none
+	StandIn     func(site string) bool // reports sites that the upload page leaves out; nil: none
 	CallTimeout time.Duration
 }
 
-// Server is the dashboard. Serve runs it; it is an http.Handler for tests.
+// Server is the dashboard. Serve runs it; tests use it as an http.Handler.
 type Server struct {
 	cfg        Config
 	pages      pages
@@ -58,7 +68,7 @@ type Server struct {
 	background *background
 	figures    *cache[slowFigures]
 	plans      *cache[plan.Summary]
-	long       chan struct{} // uploads and downloads that go on
+	long       chan struct{} // uploads and downloads in progress
 	river      riverUI
 	handler    http.Handler
 }
@@ -69,7 +79,7 @@ func New(cfg Config) (*Server, error) {
 		cfg.Now = time.Now
 	}
 	if cfg.ReadOnlyPassword != "" && cfg.Password == "" {
-		return nil, errors.New("a read-only password needs one that may change things beside it")
+		return nil, errors.New("a read-only password needs a password that may change things, too")
 	}
 	s := &Server{
 		cfg: cfg, hub: newHub(cfg.Logger), sessions: newSessions(cfg.Now),
@@ -93,8 +103,9 @@ func New(cfg Config) (*Server, error) {
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// routes has no order: ServeMux takes the most specific pattern. "open" ones are
-// for everybody, "look" for who has logged in, "change" for who may change things.
+// routes registers every page and action. "open" routes need no login, "look"
+// routes need a login, "change" routes need the role that may change things. Their
+// order does not matter: ServeMux takes the most specific pattern.
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	open, look, change := mux.HandleFunc, s.forRole(mux, RoleLook), s.forRole(mux, RoleChange)
@@ -128,7 +139,7 @@ func (s *Server) routes() http.Handler {
 }
 
 func (s *Server) health(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second) // a check that waits longer is none
+	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second) // health checks must answer fast
 	defer cancel()
 	if _, err := s.cfg.DB.Now(ctx); err != nil {
 		http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
