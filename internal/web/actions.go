@@ -82,9 +82,9 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request, d db.AuditEntry, ne
 		return
 	case err != nil:
 		s.cfg.Logger.Warn("an action of the dashboard failed", "action", d.Action, "subject", d.Subject, "error", err)
-		who.tell(flash{Bad: true, Text: err.Error()})
+		who.addFlash(flash{Bad: true, Text: err.Error()})
 	default:
-		who.tell(flash{Text: out.text})
+		who.addFlash(flash{Text: out.text})
 	}
 	if out.next != "" {
 		next = out.next

@@ -14,27 +14,27 @@ import (
 )
 
 const (
-	// liveEvery is how often the figures that somebody looks at are read: once
-	// for all who look at the same.
+	// liveEvery is how often the figures of open pages are read, once for all readers
+	// of a page.
 	liveEvery = time.Second
 
-	// aliveEvery keeps proxies from closing a stream on which nothing moves.
+	// aliveEvery keeps proxies from closing an idle stream.
 	aliveEvery = 15 * time.Second
 
-	// maxStreams bounds what browsers keep open; those beyond it see figures as of
-	// when they loaded the page.
+	// maxStreams bounds the open streams. Pages beyond it show the figures of when
+	// they were loaded.
 	maxStreams = 500
 
-	// readWithin bounds the reading of a topic: after that the connection is dead, and
-	// the next reading takes another one.
+	// readWithin bounds one reading of a topic. After that the database connection is
+	// dead, and the next reading takes another one.
 	readWithin = 15 * time.Second
 
-	// sendWithin is how long a browser may take to accept figures.
+	// sendWithin bounds how long a browser may take to receive figures.
 	sendWithin = 30 * time.Second
 )
 
-// hub reads and renders the figures of each topic once, and hands them to all
-// who listen.
+// hub reads and renders the figures of each topic once, and sends them to all its
+// subscribers.
 type hub struct {
 	log *slog.Logger
 
@@ -58,8 +58,8 @@ func (t *topic) read(ctx context.Context) ([]byte, error) {
 	return t.render(ctx)
 }
 
-// subscribe gives a channel of a topic's figures: the newest, those in between
-// may be missed. It is closed when the dashboard stops.
+// subscribe returns a channel of a topic's newest figures; a slow reader misses
+// some. The channel is closed when the dashboard stops.
 func (h *hub) subscribe(name string, render func(context.Context) ([]byte, error)) (<-chan []byte, func(), bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -94,7 +94,7 @@ func (h *hub) leave(name string, sub chan []byte) {
 	}
 }
 
-// run reads what is listened to, until ctx ends.
+// run reads the topics that have subscribers, until ctx ends.
 func (h *hub) run(ctx context.Context) {
 	tick := time.NewTicker(liveEvery)
 	defer tick.Stop()
@@ -108,7 +108,7 @@ func (h *hub) run(ctx context.Context) {
 				text, err := t.read(ctx)
 				if err != nil {
 					if ctx.Err() == nil {
-						h.log.Warn("the dashboard's figures wait", "topic", name, "error", err)
+						h.log.Warn("the dashboard's figures could not be read", "topic", name, "error", err)
 					}
 					continue
 				}
@@ -133,7 +133,7 @@ func (h *hub) publish(t *topic, text []byte) {
 	t.last = text
 	for sub := range t.subs {
 		select {
-		case <-sub: // older figures that nobody has taken
+		case <-sub: // drop older figures that were not read
 		default:
 		}
 		sub <- text
@@ -152,8 +152,8 @@ func (h *hub) end() {
 	h.topics = map[string]*topic{}
 }
 
-// live streams the figures of a topic as server-sent events, each a page's
-// "live" part as the page itself has it.
+// live streams a topic as server-sent events. Each event is the "live" part of
+// the page.
 func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("topic")
 	may := current(r).may(RoleChange)
@@ -169,7 +169,7 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 	}
 	defer leave()
 	out := http.NewResponseController(w)
-	_ = out.SetReadDeadline(time.Time{}) // a stream has no end of its own
+	_ = out.SetReadDeadline(time.Time{}) // a stream has no time limit
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // for proxies
 	s.stream(r.Context(), w, out, sub)
@@ -178,7 +178,7 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 func (s *Server) stream(ctx context.Context, w http.ResponseWriter, out *http.ResponseController, sub <-chan []byte) {
 	alive := time.NewTicker(aliveEvery)
 	defer alive.Stop()
-	next := []byte("retry: 3000\n\n") // ms until a browser asks again after a break
+	next := []byte("retry: 3000\n\n") // ms until a browser reconnects
 	for {
 		_ = out.SetWriteDeadline(time.Now().Add(sendWithin))
 		if _, err := w.Write(next); err != nil || out.Flush() != nil {
@@ -209,7 +209,7 @@ func event(text []byte) []byte {
 	return buf.Bytes()
 }
 
-// topic finds what renders a topic's figures.
+// topic returns the function that renders a topic.
 func (s *Server) topic(name string, may bool) (func(context.Context) ([]byte, error), bool) {
 	kind, arg, _ := strings.Cut(name, "/")
 	id, _ := strconv.ParseInt(arg, 10, 64)

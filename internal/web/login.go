@@ -13,32 +13,32 @@ import (
 
 // loginForm is what the login page shows.
 type loginForm struct {
-	Password bool   // whether there is one
-	Next     string // where to go after it
+	Password bool   // the dashboard has a password
+	Next     string // the page to show after the login
 	Problem  string
 	Done     bool
 }
 
-// loginPage takes a link's key, or shows the form. It answers with a page and no
-// redirect: a browser that came from another site's page (a chat, a mail) would
-// follow one without the new cookie.
+// loginPage accepts a link's key, or shows the form. It answers a key with a page
+// instead of a redirect: a browser that came from another site (a chat, a mail)
+// would follow the redirect without the new cookie.
 func (s *Server) loginPage(w http.ResponseWriter, r *http.Request) {
 	key := r.URL.Query().Get("key")
 	form := loginForm{Password: s.cfg.Password != "", Next: localPath(r.URL.Query().Get("next"))}
-	if key == "" || r.Method != http.MethodGet { // HEAD asks whether the page is there
+	if key == "" || r.Method != http.MethodGet { // HEAD must not use up the link
 		s.renderLogin(w, r, http.StatusOK, form)
 		return
 	}
 	if form.Password {
-		form.Problem = "This dashboard has a password; links don't work here."
+		form.Problem = "This dashboard has a password, so login links do not work."
 		s.renderLogin(w, r, http.StatusForbidden, form)
 		return
 	}
-	// Wrong keys are not counted as guesses are: they have 256 bits, and any page
-	// could have a browser ask for some, so that its owner would have to wait.
+	// Wrong keys do not count as wrong guesses. A key has 256 bits, and any web page
+	// could make a browser send wrong ones to lock its owner out.
 	role, ok := s.links.use(key)
 	if !ok {
-		s.refuse(w, r, form, "This link was used before, or is of an earlier start. The newest one stands in the terminal where relabel runs.")
+		s.refuse(w, r, form, "This link was used already, or relabel was restarted. The terminal where relabel runs shows the newest link.")
 		return
 	}
 	s.enter(w, r, "", role)
@@ -49,10 +49,10 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request) {
 	s.renderLogin(w, r, http.StatusOK, form)
 }
 
-// login takes the form with a password.
+// login accepts the form with a password.
 func (s *Server) login(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil { // which is no guess
-		s.fail(w, r, http.StatusBadRequest, "This form can't be read.")
+	if err := r.ParseForm(); err != nil { // not counted as a guess
+		s.fail(w, r, http.StatusBadRequest, "The form could not be read.")
 		return
 	}
 	form := loginForm{Password: s.cfg.Password != "", Next: localPath(r.PostFormValue("next"))}
@@ -65,7 +65,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	}
 	role, ok := s.checkPassword(r.PostFormValue("password"))
 	if !ok {
-		s.refuse(w, r, form, "That is not the password.")
+		s.refuse(w, r, form, "The password is wrong.")
 		return
 	}
 	s.limiter.succeed(from)
@@ -73,7 +73,8 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, form.Next, http.StatusSeeOther)
 }
 
-// checkPassword compares with both, so that its time tells nothing.
+// checkPassword always compares with both passwords, so that its duration reveals
+// nothing.
 func (s *Server) checkPassword(given string) (Role, bool) {
 	change := s.cfg.Password != "" && same(given, s.cfg.Password)
 	look := s.cfg.ReadOnlyPassword != "" && same(given, s.cfg.ReadOnlyPassword)
@@ -86,7 +87,7 @@ func (s *Server) checkPassword(given string) (Role, bool) {
 	return "", false
 }
 
-// enter begins a session.
+// enter starts a session.
 func (s *Server) enter(w http.ResponseWriter, r *http.Request, name string, role Role) {
 	who := s.client(r)
 	if name = strings.TrimSpace(text.Cut(intake.Clean(name), 40)); name != "" {
@@ -96,7 +97,7 @@ func (s *Server) enter(w http.ResponseWriter, r *http.Request, name string, role
 }
 
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, form loginForm, why string) {
-	s.cfg.Logger.Warn("somebody failed to log in to the dashboard", "from", s.client(r))
+	s.cfg.Logger.Warn("a login to the dashboard failed", "from", s.client(r))
 	form.Problem = why
 	s.renderLogin(w, r, http.StatusForbidden, form)
 }

@@ -14,47 +14,46 @@ import (
 )
 
 const (
-	// newestBatches is how many batches an overview looks at: what a person
-	// remembers of.
+	// newestBatches is how many batches the overview considers.
 	newestBatches = 50
 
-	// shownEnded is how many batches that have ended it lists.
+	// shownEnded is how many ended batches it lists.
 	shownEnded = 8
 
-	// troubleShown is how long a batch with failures wants a person.
+	// troubleShown is how long a batch with failures is shown as needing attention.
 	troubleShown = 7 * 24 * time.Hour
 )
 
-// overviewFigures are what moves on the first page.
+// overviewFigures is the live part of the first page.
 type overviewFigures struct {
 	Now       time.Time
 	Sites     []siteFigures
-	Idle      []string // sites that were never worked and have nothing to do
+	Idle      []string // sites without rows that no worker ever worked on
 	Running   []report.Batch
 	Ended     []report.Batch
 	Needs     []need
 	Schedules []scheduleFigures
 	Workers   int
-	Say       string // for who cannot see it
+	Say       string // for screen readers
 }
 
-// siteFigures are a site's limit and what becomes of it.
+// siteFigures are a site's rate limit and how it is used.
 type siteFigures struct {
 	db.Site
 	Work   db.SiteBacklog
 	Lane   db.LaneState
 	Known  bool // there is a lane
-	Worked bool // a process works it
+	Worked bool // a process works on it
 	Users  []db.LaneUser
-	Wait   string // why nothing goes out now
+	Wait   string // why nothing is sent now
 }
 
-// need is something that waits for a person.
+// need is something that a person must do.
 type need struct {
 	Text   string
 	Link   string
-	Do     string // what its button says; empty: it has none
-	Action string // where its form goes
+	Do     string // the text of its button; empty: no button
+	Action string // the address of its form
 }
 
 func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request) {
@@ -129,7 +128,7 @@ func (s *Server) readSites(ctx context.Context, f *overviewFigures, live []db.Pr
 	return nil
 }
 
-// waiting says why a site sends nothing now, or less than it has.
+// waiting says why a site sends nothing now, or must wait for its rate limit.
 func (s siteFigures) waiting() string {
 	site := report.Site{
 		Name: s.Name, Parked: s.ParkedReason, Paused: s.PausedAt != nil, Worked: s.Worked || s.Work.Open == 0, Lane: s.Lane,
@@ -140,17 +139,17 @@ func (s siteFigures) waiting() string {
 	}
 	why := site.Waiting()
 	if why == "" && s.Work.Open > 0 && s.Lane.Limit > 0 && s.Lane.Used >= s.Lane.Limit {
-		return "the limit is used up: each call frees its place " + report.Window(s.Lane.Window) + " after its answer"
+		return "the limit is used up: each call counts until " + report.Window(s.Lane.Window) + " after its answer"
 	}
 	return why
 }
 
-// idle tells that rows wait for a worker, and for nothing else.
+// idle reports whether rows wait for a worker and for nothing else.
 func (s siteFigures) idle() bool {
 	return s.Work.Open > 0 && !s.Worked && s.ParkedReason == nil && s.PausedAt == nil
 }
 
-// sort finds out what is running, what has ended, and what wants a person.
+// sort puts batches under running, ended, or needing a person.
 func (f *overviewFigures) sort(open, newest []report.Batch) {
 	f.Running = open
 	for _, site := range f.Sites {
@@ -174,10 +173,10 @@ func (f *overviewFigures) sort(open, newest []report.Batch) {
 func (f *overviewFigures) newest(b report.Batch) {
 	bad := b.Bad()
 	switch {
-	case b.Status == "planned" && f.scheduled(b.Batch): // the schedule says what is to be done
+	case b.Status == "planned" && f.scheduled(b.Batch): // its schedule is listed already
 	case b.Status == "planned":
 		f.need(need{
-			Text: fmt.Sprintf("Batch %d, %s, is a plan of %s: look at it, then apply or discard it", b.Batch, text.Cut(b.Name, 60), text.Plural(b.Total, "row", "rows")),
+			Text: fmt.Sprintf("Batch %d, %s, is a plan of %s: check it, then apply or discard it", b.Batch, text.Cut(b.Name, 60), text.Plural(b.Total, "row", "rows")),
 			Link: batchPath(b.Batch),
 		})
 	case b.FinishedAt == nil:
@@ -189,7 +188,7 @@ func (f *overviewFigures) newest(b report.Batch) {
 	}
 }
 
-// scheduled tells a plan of a schedule's last run.
+// scheduled reports whether a plan belongs to a schedule's last run.
 func (f *overviewFigures) scheduled(batch int64) bool {
 	return slices.ContainsFunc(f.Schedules, func(s scheduleFigures) bool {
 		return s.Last != nil && s.Last.Batch != nil && *s.Last.Batch == batch
@@ -201,7 +200,7 @@ func (f *overviewFigures) needOf(s siteFigures) {
 	switch {
 	case s.ParkedReason != nil:
 		f.need(need{
-			Text: "Mend the token of site " + s.Name + ", then resume it: " + *s.ParkedReason, Do: "Resume " + s.Name, Action: act,
+			Text: "Site " + s.Name + " is parked. Replace its token, then resume it: " + *s.ParkedReason, Do: "Resume " + s.Name, Action: act,
 		})
 	case s.PausedAt != nil:
 		f.need(need{Text: "Site " + s.Name + " is paused", Do: "Resume " + s.Name, Action: act})
@@ -211,13 +210,13 @@ func (f *overviewFigures) needOf(s siteFigures) {
 	case s.RefusedIn != nil:
 		f.need(need{Text: "Site " + s.Name + ": " + report.Refused(*s.RefusedIn)})
 	case s.BreakerOpen:
-		f.need(need{Text: "The API of site " + s.Name + " fails: " + text.Cut(text.Deref(s.BreakerError), 120)})
+		f.need(need{Text: "The API of site " + s.Name + " is failing: " + text.Cut(text.Deref(s.BreakerError), 120)})
 	}
 }
 
 func (f *overviewFigures) need(n need) { f.Needs = append(f.Needs, n) }
 
-// say is the page in a sentence or two, for a screen reader.
+// say sums up the page for a screen reader.
 func (f *overviewFigures) say() string {
 	if len(f.Running) == 0 {
 		return "Nothing is running."

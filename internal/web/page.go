@@ -15,29 +15,29 @@ import (
 	"relabel/internal/text"
 )
 
-// page is what a template gets: layout.html for the frame, and a file of its own
-// that defines "main" and, where figures move, "live".
+// page is the data of a template. layout.html is the frame; each page's own file
+// defines "main" and, if it has live figures, "live".
 type page struct {
 	Title   string
-	Nav     string // which entry of the menu is meant
+	Nav     string // the current entry of the menu
 	Topic   string // of the live figures; empty: none
-	Figures any    // what "live" shows
-	Data    any    // what else the page shows
+	Figures any    // shown by "live"
+	Data    any    // shown by the rest of the page
 
-	// render fills in:
-	Who     string // empty: nobody has logged in
-	May     bool   // change things
+	// Set by render:
+	Who     string // empty: not logged in
+	May     bool   // may change things
 	Flash   []flash
 	Version string
 }
 
-// flash is what came of an action, shown once on the next page.
+// flash is the result of an action, shown once on the next page.
 type flash struct {
 	Bad  bool
 	Text string
 }
 
-// pages are the templates, by the name of their file.
+// pages holds the templates by file name.
 type pages map[string]*template.Template
 
 func readPages(st static) (pages, error) {
@@ -64,7 +64,7 @@ func readPages(st static) (pages, error) {
 	return out, nil
 }
 
-// number takes whatever a template counts with.
+// number formats any integer that a template may have.
 func number(n any) string {
 	switch n := n.(type) {
 	case int:
@@ -87,11 +87,10 @@ func plural(n any, one, many string) string {
 	return text.Plural(i, one, many)
 }
 
-// ticks is a text with its commands, which stand between backticks as on the
-// command line, set as code.
+// ticks shows the commands in a text, which are between backticks, as code.
 func ticks(s string) template.HTML {
 	parts := strings.Split(s, "`")
-	if len(parts)%2 == 0 { // one is left over
+	if len(parts)%2 == 0 { // an unpaired backtick
 		return template.HTML(template.HTMLEscapeString(s)) //nolint:gosec // escaped
 	}
 	var b strings.Builder
@@ -105,17 +104,17 @@ func ticks(s string) template.HTML {
 	return template.HTML(b.String()) //nolint:gosec // escaped, part by part
 }
 
-// turning are the characters that turn the direction of what stands around them
-// (U+202E and its like), and a page's tags, in which they are left alone.
-var turning = regexp.MustCompile("<[^>]*>|[\u202a-\u202e\u2066-\u2069]")
+// bidi matches the characters that reverse the direction of the text around them
+// (U+202E and others), and HTML tags, inside which they are left alone.
+var bidi = regexp.MustCompile("<[^>]*>|[\u202a-\u202e\u2066-\u2069]")
 
-// shown makes such characters of names and errors seen: a page's own text has
-// none, and a name must not turn the words around it, or pass for another.
+// shown makes those characters visible: a name must not reverse the words around
+// it, or look like another name.
 func shown(html []byte) []byte {
 	if !bytes.ContainsAny(html, "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069") {
 		return html
 	}
-	return turning.ReplaceAllFunc(html, func(m []byte) []byte {
+	return bidi.ReplaceAllFunc(html, func(m []byte) []byte {
 		if m[0] == '<' {
 			return m
 		}
@@ -125,8 +124,8 @@ func shown(html []byte) []byte {
 
 func list(items ...any) []any { return items }
 
-// when is a moment for people, with the whole of it for programs and for who
-// asks. Nothing in it comes from outside.
+// when formats a time for people, with the exact time as a tooltip and for
+// programs. Nothing in it comes from outside.
 func when(t, now any) template.HTML {
 	at, ok := t.(time.Time)
 	if p, isPtr := t.(*time.Time); isPtr && p != nil {
@@ -140,7 +139,7 @@ func when(t, now any) template.HTML {
 		at.UTC().Format(time.RFC3339), at.Local().Format("Mon 2 Jan 2006 15:04:05 MST"), text.Clock(at, base)))
 }
 
-// render answers with a page.
+// render answers a request with a page.
 func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
 	if who := current(r); who != nil {
 		p.Who, p.May = who.who, who.may(RoleChange)
@@ -149,28 +148,28 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name
 	p.Version = s.cfg.Version
 	var buf bytes.Buffer
 	if err := s.pages[name].ExecuteTemplate(&buf, "layout", p); err != nil {
-		s.cfg.Logger.Error("a page could not be made", "page", name, "error", err)
-		http.Error(w, "this page could not be made; relabel's log says why", http.StatusInternalServerError)
+		s.cfg.Logger.Error("a page could not be rendered", "page", name, "error", err)
+		http.Error(w, "this page could not be rendered; relabel's log says why", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write(shown(buf.Bytes())) // who asked may be gone
+	_, _ = w.Write(shown(buf.Bytes())) // the browser may be gone
 }
 
-// fail answers with a page that says what went wrong and what to do.
+// fail answers with a page that explains an error.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, status int, text string) {
 	s.render(w, r, status, "error", page{Title: http.StatusText(status), Data: text})
 }
 
-// failed answers for an error of a page's own work.
+// failed logs an error of a handler and answers with a page that explains it.
 func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
-	case r.Context().Err() != nil: // nobody waits for it any more
+	case r.Context().Err() != nil: // the browser is gone
 	case errors.Is(err, db.ErrNoBatch), errors.Is(err, db.ErrNoSite), errors.Is(err, db.ErrNoSchedule), errors.Is(err, errNotFound):
 		s.fail(w, r, http.StatusNotFound, err.Error())
 	case db.Transient(err):
-		s.cfg.Logger.Warn("a page waits for the database", "path", r.URL.Path, "error", err)
+		s.cfg.Logger.Warn("a page failed because the database does not answer", "path", r.URL.Path, "error", err)
 		s.fail(w, r, http.StatusServiceUnavailable, "The database does not answer. Load the page again in a moment.")
 	default:
 		s.cfg.Logger.Error("a page failed", "path", r.URL.Path, "error", err)
@@ -184,11 +183,11 @@ func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
 	s.fail(w, r, http.StatusNotFound, "There is no such page.")
 }
 
-// tell leaves a text for the session's next page.
-func (s *session) tell(f flash) {
+// addFlash keeps a text for the session's next page.
+func (s *session) addFlash(f flash) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.flash) < 10 { // nobody looks at more
+	if len(s.flash) < 10 { // nobody reads more
 		s.flash = append(s.flash, f)
 	}
 }

@@ -13,24 +13,24 @@ import (
 	"relabel/jobs"
 )
 
-// changesOnPage is how many rows a plan shows as old and new.
+// changesOnPage is how many changes of a plan a page shows.
 const changesOnPage = 50
 
-// planData is what a plan would do.
+// planData is what a plan would change.
 type planData struct {
 	plan.Summary
 	Compared bool
-	Changes  []db.Change // this page of them
+	Changes  []db.Change // one page
 	Next     string
 	First    string
-	Looks    []string // what to look at before it is applied
+	Looks    []string // what to check before applying it
 }
 
 func (s *Server) planData(r *http.Request, id int64) (*planData, error) {
 	ctx := r.Context()
 	sum, err := s.plans.get(id, "planned", s.cfg.Now(), func() (plan.Summary, error) { return plan.Summarise(ctx, s.cfg.DB, id) })
 	if errors.Is(err, db.ErrNotPlanned) { // applied a moment ago
-		return nil, nil //nolint:nilnil // there is none, and that is no error
+		return nil, nil //nolint:nilnil // no longer a plan, which is not an error
 	}
 	if err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func (s *Server) planData(r *http.Request, id int64) (*planData, error) {
 	return d, nil
 }
 
-// looksOf is what often is a mistake in the source.
+// looksOf lists what is often a mistake in the source.
 func looksOf(p plan.Summary) (out []string) {
 	if p.LosesExtension > 0 {
 		out = append(out, text.Plural(p.LosesExtension, "name loses its file extension", "names lose their file extension"))
@@ -66,7 +66,7 @@ func looksOf(p plan.Summary) (out []string) {
 	return out
 }
 
-// reader makes calls that rename nothing, with the site's token. Close it.
+// reader makes read calls with the site's token. The caller must close it.
 func (s *Server) reader(ctx context.Context, site db.Site) (*jobs.Reader, error) {
 	cfg, err := s.cfg.Site(site)
 	if err != nil {
@@ -75,8 +75,9 @@ func (s *Server) reader(ctx context.Context, site db.Site) (*jobs.Reader, error)
 	return jobs.NewReader(ctx, jobs.ReaderConfig{DB: s.cfg.DB, Site: cfg, CallTimeout: s.cfg.CallTimeout, Logger: s.cfg.Logger})
 }
 
-// compare reads the site in the background and compares a plan with it; then
-// does what is to come after that, if anything.
+// compare reads the site in the background, compares a plan with it, and then
+// calls then, unless that is nil. It returns false if the site is already being
+// read for this plan.
 func (s *Server) compare(site db.Site, id int64, takeOver bool, then func(context.Context) error) bool {
 	return s.background.start(id, func(ctx context.Context, progress func(calls, total int)) error {
 		defer s.forget(id)
@@ -93,7 +94,7 @@ func (s *Server) compare(site db.Site, id int64, takeOver bool, then func(contex
 	})
 }
 
-var errReading = errors.New("the site is being read for this plan: wait for the end of that")
+var errReading = errors.New("the site is already being read for this plan: wait until that ends")
 
 func (s *Server) compareAgain(ctx context.Context, _ *http.Request, b db.BatchStatus) (done, error) {
 	st, err := s.cfg.DB.PlanState(ctx, b.Batch)
@@ -106,15 +107,15 @@ func (s *Server) compareAgain(ctx context.Context, _ *http.Request, b db.BatchSt
 	return done{text: "Reading the site.", rows: -1}, nil
 }
 
-// compareWithRecord is for a token that may not read, or none.
+// compareWithRecord is for a site without a token, or with one that may not read.
 func (s *Server) compareWithRecord(_ context.Context, _ *http.Request, b db.BatchStatus) (done, error) {
 	if !s.compareRecord(b.Batch) {
 		return nothingDone(), errReading
 	}
-	return done{text: "Comparing with what relabel itself has sent; the site is not asked.", rows: -1}, nil
+	return done{text: "Comparing with relabel's own record of what it sent; the site is not read.", rows: -1}, nil
 }
 
-// compareRecord goes on after the answer: it looks at each row.
+// compareRecord works in the background, because it looks at each row.
 func (s *Server) compareRecord(id int64) bool {
 	return s.background.start(id, func(ctx context.Context, _ func(calls, total int)) error {
 		defer s.forget(id)
@@ -122,8 +123,8 @@ func (s *Server) compareRecord(id int64) bool {
 	})
 }
 
-// applyPlan queues a plan. An old one is compared with the site again first,
-// which goes on after the answer.
+// applyPlan queues a plan. An old plan is first compared with the site again, in
+// the background.
 func (s *Server) applyPlan(ctx context.Context, r *http.Request, b db.BatchStatus) (done, error) {
 	st, err := s.cfg.DB.PlanState(ctx, b.Batch)
 	if err != nil {
@@ -134,7 +135,7 @@ func (s *Server) applyPlan(ctx context.Context, r *http.Request, b db.BatchStatu
 	}
 	takeOver := r.PostFormValue("take_over") != ""
 	if !st.Stale(plan.MaxAge) && !takeOver {
-		return done{text: "Applied: it is queued for the workers.", rows: b.Pending}, accept(ctx)
+		return done{text: "Applied: its rows are queued for the workers.", rows: b.Pending}, accept(ctx)
 	}
 	d := db.AuditEntry{Who: current(r).who, Via: "dashboard", Action: "apply, after reading the site", Subject: db.BatchSubject(b.Batch)}
 	if !s.compare(st.Site, b.Batch, takeOver, func(ctx context.Context) error {
@@ -142,7 +143,7 @@ func (s *Server) applyPlan(ctx context.Context, r *http.Request, b db.BatchStatu
 	}) {
 		return nothingDone(), errReading
 	}
-	return done{text: "Reading the site again; then it is applied.", rows: -1}, nil
+	return done{text: "Reading the site again; then the plan is applied.", rows: -1}, nil
 }
 
 func (s *Server) discardPlan(ctx context.Context, _ *http.Request, b db.BatchStatus) (done, error) {
@@ -153,10 +154,10 @@ func (s *Server) discardPlan(ctx context.Context, _ *http.Request, b db.BatchSta
 	return done{text: "The plan is discarded.", rows: b.Total}, nil
 }
 
-// undoBatch plans to put back what a batch's rows that succeeded had before.
+// undoBatch makes a plan that restores the values from before a batch.
 func (s *Server) undoBatch(ctx context.Context, _ *http.Request, b db.BatchStatus) (done, error) {
 	if b.Status == "planned" {
-		return nothingDone(), fmt.Errorf("batch %d is a plan: nothing of it was sent", b.Batch)
+		return nothingDone(), fmt.Errorf("batch %d is a plan: none of it was sent", b.Batch)
 	}
 	undone, err := s.cfg.DB.Undo(ctx, db.UndoParams{BatchID: b.Batch})
 	if err != nil {
@@ -166,15 +167,15 @@ func (s *Server) undoBatch(ctx context.Context, _ *http.Request, b db.BatchStatu
 	if err != nil {
 		return nothingDone(), err
 	}
-	out := done{text: "This plan puts back what was before.", rows: undone.Rows, next: batchPath(undone.BatchID)}
+	out := done{text: "This plan restores the values from before.", rows: undone.Rows, next: batchPath(undone.BatchID)}
 	if undone.NoBefore > 0 {
-		out.text += " " + text.Plural(undone.NoBefore, "row", "rows") + " can't be put back: nobody read what they were before."
+		out.text += " " + text.Plural(undone.NoBefore, "row", "rows") + " can't be restored: their earlier values were never read."
 	}
 	s.compare(site, undone.BatchID, false, nil)
 	return out, nil
 }
 
-// forget has the next look at a batch read anew: something was changed.
+// forget drops a batch's cached figures after a change.
 func (s *Server) forget(id int64) {
 	s.figures.forget(id)
 	s.plans.forget(id)

@@ -16,11 +16,11 @@ import (
 	"relabel/db"
 )
 
-// riverPrefix is where River UI is.
+// riverPrefix is the path of River UI.
 const riverPrefix = "/river"
 
-// riverUI is River's own UI. It has no login and checks nothing: all that is
-// done for it by who stands before it.
+// riverUI is River's own UI. It has no authentication of its own; guard and
+// forRole protect it.
 type riverUI struct {
 	handler *riverui.Handler
 	script  string // the address of river.js
@@ -44,14 +44,14 @@ func (u riverUI) start(ctx context.Context) error {
 	return nil
 }
 
-// ServeHTTP puts a script of ours before River UI's own: the latter sends JSON
-// as text/plain, which any other web page could send as well.
+// ServeHTTP adds our script to River UI's pages. Without it, River UI sends JSON
+// as text/plain, which any other web page could send, too.
 func (u riverUI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, riverPrefix+"/api/") || strings.HasPrefix(r.URL.Path, riverPrefix+"/assets/") {
 		u.handler.ServeHTTP(w, r)
 		return
 	}
-	r.Header.Del("Range") // the script goes into whole pages
+	r.Header.Del("Range") // the script needs the whole page
 	out := &recorder{header: w.Header()}
 	u.handler.ServeHTTP(out, r)
 	body := out.body.Bytes()
@@ -60,10 +60,10 @@ func (u riverUI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	w.WriteHeader(max(out.status, http.StatusOK))
-	_, _ = w.Write(body) // who asked may be gone
+	_, _ = w.Write(body) // the browser may be gone
 }
 
-// recorder keeps an answer, so that it can be added to.
+// recorder holds an answer, so that it can be changed before it is sent.
 type recorder struct {
 	header http.Header
 	status int
@@ -79,10 +79,11 @@ func (r *recorder) WriteHeader(status int) { r.status = status }
 // Write implements http.ResponseWriter.
 func (r *recorder) Write(b []byte) (int, error) { return r.body.Write(b) }
 
-// changeRiver passes on a change of jobs or queues, with a row in the audit log.
+// changeRiver passes a change of jobs or queues to River UI, and records it in the
+// audit log.
 func (s *Server) changeRiver(w http.ResponseWriter, r *http.Request) {
 	if !isJSON(r) {
-		http.Error(w, "this takes Content-Type: application/json", http.StatusUnsupportedMediaType)
+		http.Error(w, "Content-Type must be application/json", http.StatusUnsupportedMediaType)
 		return
 	}
 	body, err := io.ReadAll(r.Body)
@@ -98,7 +99,7 @@ func (s *Server) changeRiver(w http.ResponseWriter, r *http.Request) {
 	err = s.cfg.DB.Audit(r.Context(), entry, func(context.Context) (int64, error) {
 		s.river.handler.ServeHTTP(out, r)
 		if out.status >= http.StatusBadRequest {
-			return -1, fmt.Errorf("it was answered with %d", out.status)
+			return -1, fmt.Errorf("answered with %d by River UI", out.status)
 		}
 		return countJobs(body), nil
 	})
@@ -108,7 +109,7 @@ func (s *Server) changeRiver(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.WriteHeader(max(out.status, http.StatusOK))
-	_, _ = w.Write(out.body.Bytes()) // who asked may be gone
+	_, _ = w.Write(out.body.Bytes()) // the browser may be gone
 }
 
 func readIDs(body []byte) ([]json.RawMessage, error) {
@@ -121,7 +122,7 @@ func readIDs(body []byte) ([]json.RawMessage, error) {
 	return in.IDs, nil
 }
 
-// countJobs is how many jobs a request names, or -1 when it names none.
+// countJobs returns how many jobs a request names, or -1 for none.
 func countJobs(body []byte) int64 {
 	ids, err := readIDs(body)
 	if err != nil {
@@ -130,9 +131,9 @@ func countJobs(body []byte) int64 {
 	return int64(len(ids))
 }
 
-// jobIDs names the first jobs of a request.
+// jobIDs lists the first jobs that a request names.
 func jobIDs(body []byte) string {
-	const shown = 20 // enough to know which ones were meant
+	const shown = 20 // enough to recognise the request
 	ids, err := readIDs(body)
 	if err != nil {
 		return ""

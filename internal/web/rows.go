@@ -13,11 +13,11 @@ import (
 const (
 	rowsOnPage = 50
 
-	// countedRows is how many rows a page looks through to say how many match.
+	// countedRows is how many rows a page searches to count the matches.
 	countedRows = 10_000
 )
 
-// rowFilter is what the form above the rows asks for.
+// rowFilter is the filter form above the rows.
 type rowFilter struct {
 	Status string
 	Name   string
@@ -31,10 +31,10 @@ func filterOf(q url.Values) rowFilter {
 	return rowFilter{Status: get("status"), Name: get("name"), Asset: strings.ToLower(get("asset")), Error: get("error"), HTTP: get("http")}
 }
 
-// Set tells whether it asks for anything.
+// Set reports whether any field is filled in.
 func (f rowFilter) Set() bool { return f != rowFilter{} }
 
-// Query is the filter as part of an address.
+// Query returns the filter as a URL query.
 func (f rowFilter) Query() string {
 	q := url.Values{}
 	for name, value := range map[string]string{"status": f.Status, "name": f.Name, "asset": f.Asset, "error": f.Error, "http": f.HTTP} {
@@ -53,24 +53,24 @@ func (f rowFilter) rows(batch int64) (db.RowFilter, error) {
 	if f.HTTP != "" {
 		n, err := strconv.Atoi(f.HTTP)
 		if err != nil {
-			return out, db.FilterError("an HTTP status is a number of three digits")
+			return out, db.FilterError("an HTTP status is a number with three digits")
 		}
 		out.HTTPStatus = n
 	}
 	return out, out.Check()
 }
 
-// rowsData is a page of rows.
+// rowsData is one page of rows.
 type rowsData struct {
 	Filter   rowFilter
 	Statuses []string
 	Problem  string
 	Rows     []db.Row
-	Next     string // the address of the next page
-	First    string // of the first one, when this is another
+	Next     string // URL of the next page
+	First    string // URL of the first page, unless this is it
 	Looked   int64
 	Count    db.RowCount
-	Retry    int64 // of the counted, those that a retry takes; -1: not known
+	Retry    int64 // counted rows that a retry would take; -1: unknown
 }
 
 func (s *Server) rows(ctx context.Context, batch int64, q url.Values) (d rowsData, err error) {

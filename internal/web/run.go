@@ -15,25 +15,25 @@ import (
 
 const (
 	headerTimeout = 10 * time.Second
-	readTimeout   = 30 * time.Second // of a form; uploads are given more as they come
-	writeTimeout  = time.Minute      // of a page; downloads and streams are given more as they go
+	readTimeout   = 30 * time.Second // for forms; uploads extend it as they proceed
+	writeTimeout  = time.Minute      // for pages; downloads and streams extend it as they proceed
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 32 << 10
 
-	// stopTime is what requests in work are given when the dashboard stops.
+	// stopTime is how long requests may take to finish when the dashboard stops.
 	stopTime = 5 * time.Second
 )
 
-// Serve answers on a listener until ctx ends; cert is nil for plain HTTP.
+// Serve answers requests on a listener until ctx ends. cert is nil for plain HTTP.
 func (s *Server) Serve(ctx context.Context, l net.Listener, cert *tls.Certificate) error {
-	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	var run conc.WaitGroup
 	defer run.Wait()
-	defer cancel() // before waiting
-	run.Go(func() { s.hub.run(background) })
-	run.Go(func() { s.background.run(background) })
-	if err := s.river.start(background); err != nil {
+	defer cancel() // runs before Wait
+	run.Go(func() { s.hub.run(running) })
+	run.Go(func() { s.background.run(running) })
+	if err := s.river.start(running); err != nil {
 		return err
 	}
 	server := &http.Server{
@@ -47,7 +47,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, cert *tls.Certificat
 	run.Go(func() {
 		select {
 		case <-ctx.Done():
-		case <-background.Done(): // the server ended by itself
+		case <-running.Done(): // the server stopped with an error
 		}
 		cancel() // streams end, so that Shutdown does not wait for them
 		end, done := context.WithTimeout(context.Background(), stopTime)

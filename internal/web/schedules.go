@@ -12,10 +12,10 @@ import (
 	"relabel/internal/text"
 )
 
-// shownRuns is how much of a schedule's history its page shows.
+// shownRuns is how many runs a schedule's page shows.
 const shownRuns = 50
 
-// scheduleFigures is a schedule with what came of it last.
+// scheduleFigures is a schedule with its last run.
 type scheduleFigures struct {
 	db.Schedule
 	Source string
@@ -23,7 +23,7 @@ type scheduleFigures struct {
 	Now    time.Time
 }
 
-// LastText says what came of its last run, and why.
+// LastText says how the last run ended, and why.
 func (s scheduleFigures) LastText() string {
 	if s.Last == nil {
 		return "never ran"
@@ -35,8 +35,7 @@ func (s scheduleFigures) LastText() string {
 	return result
 }
 
-// needs says what somebody has to look at; the plan that was held back, where
-// there is one.
+// needs says what a person must check. It links to the plan if one is held back.
 func (s scheduleFigures) needs() need {
 	n := need{Text: "Schedule " + s.Name + ": " + s.LastText(), Link: "/schedule/" + s.Name}
 	if s.Last == nil || s.Last.Status != s.State {
@@ -149,12 +148,12 @@ func (s *Server) runSchedule(ctx context.Context, one db.Schedule) (string, erro
 	case run.Note != nil:
 		return fmt.Sprintf("Run %d %s.", run.Run, *run.Note), nil
 	}
-	return fmt.Sprintf("Run %d begins; a worker does it.", run.Run), nil
+	return fmt.Sprintf("Run %d is queued; a worker starts it.", run.Run), nil
 }
 
 func (s *Server) pauseSchedule(ctx context.Context, one db.Schedule) (string, error) {
 	_, err := s.cfg.DB.PauseSchedule(ctx, one.ID, "")
-	return "Paused; what is due meanwhile is left out.", err
+	return "Paused: runs that fall due meanwhile are skipped.", err
 }
 
 func (s *Server) resumeSchedule(ctx context.Context, one db.Schedule) (string, error) {
@@ -171,5 +170,5 @@ func (s *Server) resumeSchedule(ctx context.Context, one db.Schedule) (string, e
 		return "", fmt.Errorf("%q is never due again", one.Cron)
 	}
 	_, err = s.cfg.DB.ResumeSchedule(ctx, one.ID, next)
-	return "It goes on.", err
+	return "Resumed.", err
 }

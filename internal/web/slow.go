@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// stallTime is how long a download or an upload may stand still: it may take as
-// long as it needs, as long as it moves.
+// stallTime is how long an upload or download may make no progress. Its total
+// time is not limited.
 const stallTime = time.Minute
 
-// slowWriter gives each piece of a long answer a time of its own.
+// slowWriter extends the deadline with each piece of a long answer.
 type slowWriter struct {
 	w       io.Writer
 	control *http.ResponseController
@@ -18,11 +18,11 @@ type slowWriter struct {
 
 // Write implements io.Writer.
 func (s *slowWriter) Write(b []byte) (int, error) {
-	_ = s.control.SetWriteDeadline(time.Now().Add(stallTime)) // a test's recorder has none
+	_ = s.control.SetWriteDeadline(time.Now().Add(stallTime)) // a test's recorder has no deadline
 	return s.w.Write(b)
 }
 
-// slowReader does the same for a long request.
+// slowReader extends the deadline with each piece of a long request.
 type slowReader struct {
 	io.ReadCloser
 	control *http.ResponseController

@@ -16,8 +16,8 @@ import (
 //go:embed static templates
 var files embed.FS
 
-// static serves our own style sheet, scripts and icon. Their addresses hold a
-// hash of what is in them, so a browser may keep them for good.
+// static serves our style sheet, scripts and icon. Each URL holds a hash of the
+// content, so browsers may cache it for ever.
 type static struct {
 	content map[string][]byte // by file name
 	hash    map[string]string
@@ -41,7 +41,7 @@ func readStatic() (static, error) {
 	return s, nil
 }
 
-// url is a file's address: /static/app.0123456789ab.css.
+// url returns a file's URL, such as /static/app.0123456789ab.css.
 func (s static) url(name string) string {
 	ext := path.Ext(name)
 	return "/static/" + strings.TrimSuffix(name, ext) + "." + s.hash[name] + ext

@@ -21,15 +21,15 @@ import (
 const (
 	uploadPath = "/upload"
 
-	shownProblems = 50   // of a CSV's rows; the command line lists all
-	maxField      = 1024 // bytes of a field before the file
+	shownProblems = 50   // problems shown of a CSV; the command line lists all
+	maxField      = 1024 // bytes of a form field before the file
 
-	// maxLong is how many uploads and downloads go on at once: each holds a
-	// connection to the database as long as it takes.
+	// maxLong is how many uploads and downloads run at once. Each holds a database
+	// connection for its whole time.
 	maxLong = 3
 )
 
-// uploadForm is what the upload's page shows.
+// uploadForm is the upload page.
 type uploadForm struct {
 	Sites       []db.Site
 	Site, Name  string
@@ -38,7 +38,7 @@ type uploadForm struct {
 	Max         int64
 	Problem     string // why nothing was loaded
 	Problems    []intake.Problem
-	More        int64 // problems that are not shown
+	More        int64 // problems not shown
 }
 
 func (s *Server) uploadPage(w http.ResponseWriter, r *http.Request) {
@@ -56,20 +56,20 @@ func (s *Server) renderUpload(w http.ResponseWriter, r *http.Request, status int
 	s.render(w, r, status, "upload", page{Title: "Load a CSV", Nav: "upload", Data: f})
 }
 
-// busy keeps long requests from taking all connections to the database.
+// busy limits long requests, so that they do not take all database connections.
 func (s *Server) busy(w http.ResponseWriter, r *http.Request) (release func(), ok bool) {
 	select {
 	case s.long <- struct{}{}:
 		return func() { <-s.long }, true
 	default:
 		w.Header().Set("Retry-After", "10")
-		s.fail(w, r, http.StatusServiceUnavailable, "Other uploads or downloads are going on: try again when they have ended.")
+		s.fail(w, r, http.StatusServiceUnavailable, "Too many uploads or downloads are running: try again when one has ended.")
 		return nil, false
 	}
 }
 
-// upload streams a CSV into a plan: nothing is written to a disk, and a file of
-// any length takes the same memory.
+// upload streams a CSV into a plan. It writes no file, and memory does not grow
+// with the size of the CSV.
 func (s *Server) upload(w http.ResponseWriter, r *http.Request) {
 	release, ok := s.busy(w, r)
 	if !ok {
@@ -108,7 +108,7 @@ func uploadProblem(err error) string {
 func readForm(r *http.Request) (f uploadForm, file *multipart.Part, err error) {
 	parts, err := r.MultipartReader()
 	if err != nil {
-		return f, nil, fmt.Errorf("this form can't be read: %w", err)
+		return f, nil, fmt.Errorf("the form could not be read: %w", err)
 	}
 	for {
 		part, err := parts.NextPart()
@@ -158,7 +158,7 @@ func (s *Server) loadUpload(r *http.Request, f *uploadForm, file *multipart.Part
 			Name: f.Name, SkipInvalid: f.SkipInvalid, Force: f.Force, Planned: true,
 			Locales: func(ctx context.Context) (intake.LocaleResolver, error) { return s.locales(ctx, site) },
 			Primary: func(ctx context.Context, assets []string) (string, error) { return s.primary(ctx, site, assets) },
-			Notice:  func(text string) { current(r).tell(flash{Text: "About the file: " + text + "."}) },
+			Notice:  func(text string) { current(r).addFlash(flash{Text: "About the file: " + text + "."}) },
 			Problem: f.addProblem,
 		})
 		if err != nil {
@@ -174,10 +174,11 @@ func (s *Server) loadUpload(r *http.Request, f *uploadForm, file *multipart.Part
 	return id, err
 }
 
-// firstCompare asks the site, or without a token relabel's own record.
+// firstCompare compares a new plan with the site, or without a token with
+// relabel's own record.
 func (s *Server) firstCompare(r *http.Request, site db.Site, id int64) {
 	if _, err := s.cfg.Site(site); err != nil {
-		current(r).tell(flash{Text: "The site was not asked (" + err.Error() + "): the plan goes by what relabel itself has sent."})
+		current(r).addFlash(flash{Text: "The site was not read (" + err.Error() + "): the plan is compared with relabel's own record of what it sent."})
 		s.compareRecord(id)
 		return
 	}

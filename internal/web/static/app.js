@@ -1,13 +1,13 @@
-// What pages do beyond showing themselves: the theme, and figures that move.
-// Without this script they are right all the same, as of when they were loaded.
+// The theme button and the live figures. Without this script the pages still work:
+// they show the figures of when they were loaded.
 (() => {
   "use strict";
   const root = document.documentElement;
 
-  // The theme is set before the page is drawn; none means what the system says.
-  const kept = () => { try { return localStorage.getItem("theme"); } catch { return null; } };
-  const keep = (theme) => { try { localStorage.setItem("theme", theme); } catch { /* for this page only */ } };
-  if (kept() === "dark" || kept() === "light") root.dataset.theme = kept();
+  // Set the theme before the page is drawn. Without a choice, the system decides.
+  const stored = () => { try { return localStorage.getItem("theme"); } catch { return null; } };
+  const store = (theme) => { try { localStorage.setItem("theme", theme); } catch { /* for this page only */ } };
+  if (stored() === "dark" || stored() === "light") root.dataset.theme = stored();
   const isDark = () => root.dataset.theme
     ? root.dataset.theme === "dark"
     : matchMedia("(prefers-color-scheme: dark)").matches;
@@ -21,14 +21,14 @@
     button.hidden = false;
     button.addEventListener("click", () => {
       root.dataset.theme = isDark() ? "light" : "dark";
-      keep(root.dataset.theme);
+      store(root.dataset.theme);
       show();
     });
     show();
   }
 
-  // follow makes a part of the page like its new version. What is the same stays
-  // as it is, so that focus, selection and what was opened are not lost.
+  // follow updates a part of the page to its new version. It leaves equal nodes
+  // alone, so that focus, selection and opened details are not lost.
   function follow(old, now) {
     if (old.nodeType !== now.nodeType || old.nodeName !== now.nodeName || (old.id || "") !== (now.id || "")) {
       old.replaceWith(now);
@@ -65,15 +65,15 @@
     source.onopen = () => { stale.hidden = true; };
     source.onerror = () => {
       stale.textContent = source.readyState === EventSource.CLOSED
-        ? "These figures are old: load this page again."
-        : "The connection is lost, and these figures are old. This page asks for it again."; // by itself
+        ? "These figures are out of date: load this page again."
+        : "The connection is lost and these figures are out of date. This page is reconnecting.";
       stale.hidden = false;
     };
     source.onmessage = (event) => {
       const box = document.createElement("template");
       box.innerHTML = event.data;
       const now = box.content.firstElementChild, old = place.firstElementChild;
-      if (now.dataset.state !== old.dataset.state) { // the rest of the page is another, too
+      if (now.dataset.state !== old.dataset.state) { // the rest of the page has changed, too
         source.close();
         location.reload();
         return;

@@ -1,5 +1,5 @@
 // River UI sends JSON as text/plain, which any other web page could send, too.
-// relabel takes changes only as application/json; this says so for River UI.
+// relabel accepts changes only as application/json, so this sets that header.
 (() => {
   "use strict";
   const send = window.fetch;
@@ -13,7 +13,7 @@
     return send(target, options);
   };
 
-  // River UI fills the window and knows no way back.
+  // River UI fills the window and has no link back.
   addEventListener("DOMContentLoaded", () => {
     const left = innerWidth < 1024 ? ".5rem" : "5.5rem"; // beside its side bar
     const back = document.createElement("a");
