@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// batchArg takes a batch number, or where it is not required none.
+// batchArg takes a batch number, or none if it is not required.
 func batchArg(required bool) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 && !required {

@@ -1,6 +1,14 @@
-// Package cli owns the command line: one file a command, each with its options,
-// their validation and what it runs. Commands print through io.Writers: results
-// on standard output, progress and errors on standard error.
+// Package cli is the command line. Run runs one command and returns its exit code.
+//
+// Each command has a file of its name (rowslist.go is `relabel rows list`), with its
+// flags, their checks and what it runs. A flow is the same for all: the flags are
+// checked before anything is opened, withSession opens the database, and the command
+// prints its result. Files that several commands share are named for what they share:
+// rowfilter.go, scheduleflags.go, siteview.go, session.go, workers.go.
+//
+// Results go to standard output, as text or (--json) as one object. Notes, progress,
+// questions and errors go to standard error. What draws on terminals is in
+// internal/terminal.
 package cli
 
 import (
@@ -29,7 +37,7 @@ const (
 // version is set by the linker for releases (-X relabel/internal/cli.version=1.2.3).
 var version = ""
 
-// Version is this build's.
+// Version is the version of this build.
 func Version() string {
 	if version != "" {
 		return version
@@ -40,7 +48,7 @@ func Version() string {
 	return "dev"
 }
 
-// Params are what a process gives to the command line.
+// Params are what the process gives to the command line.
 type Params struct {
 	Args      []string
 	In        io.Reader
@@ -48,7 +56,7 @@ type Params struct {
 	LookupEnv func(string) (string, bool)
 }
 
-// app is what all commands share.
+// app is shared by all commands.
 type app struct {
 	Params
 	stdout *output          // where Out goes
@@ -62,8 +70,8 @@ type app struct {
 	databaseURL string // --database-url
 }
 
-// exitErr ends a command with a code of its own. An empty text prints nothing:
-// the command has said it already.
+// exitErr ends a command with an exit code. An empty text prints nothing: the command
+// has printed it already.
 type exitErr struct {
 	code int
 	text string
@@ -84,7 +92,7 @@ func Run(ctx context.Context, p Params) int {
 	err := root.ExecuteContext(ctx)
 	a.result.end()
 	if err == nil {
-		err = a.stdout.err // nobody looks at the error of each line
+		err = a.stdout.err // commands don't check the error of each line
 	}
 	code, text := endOf(err)
 	if text != "" {
@@ -100,8 +108,8 @@ func newApp(p Params) *app {
 	return a
 }
 
-// endOf gives the exit code of an error, and its one line. A reader of
-// standard output that has seen enough (| head) is no error.
+// endOf is the exit code and message of an error. If the reader of standard output has
+// closed it (| head), that is no error.
 func endOf(err error) (code int, line string) {
 	switch e := (exitErr{}); {
 	case err == nil, errors.Is(err, errReaderGone):
@@ -111,7 +119,7 @@ func endOf(err error) (code int, line string) {
 	default:
 		code = exitError
 	}
-	if code == exitError && errors.Is(err, context.Canceled) { // by a signal: where it was is of no use
+	if code == exitError && errors.Is(err, context.Canceled) { // by a signal: the place of the interruption does not matter
 		return code, "interrupted"
 	}
 	return code, text.OneLine(err.Error())
@@ -140,7 +148,7 @@ func (a *app) configure() error {
 	return nil
 }
 
-// note tells something on standard error, unless quiet.
+// note prints a line on standard error, unless quiet.
 func (a *app) note(format string, args ...any) {
 	if !a.quiet {
 		fmt.Fprintf(a.Err, format+"\n", args...)

@@ -11,11 +11,11 @@ import (
 	"relabel/internal/terminal"
 )
 
-// confirm asks a question on the terminal; anything but yes is no. Where nobody
-// can answer, it is wrong usage not to have said --yes.
+// confirm asks a question on the terminal; anything but yes means no. Without a
+// terminal, --yes is required.
 func (a *app) confirm(ctx context.Context, question string) (bool, error) {
 	if !terminal.Is(a.In) {
-		return false, usageError("there is no terminal to ask on: say --yes to go on without asking")
+		return false, usageError("there is no terminal to ask on: --yes answers the question")
 	}
 	fmt.Fprintf(a.Err, "%s [y/N] ", question)
 	answer, err := bufio.NewReader(newInput(ctx, a.In)).ReadString('\n')

@@ -15,7 +15,7 @@ import (
 	"relabel/jobs"
 )
 
-// dashboard is one that listens and does not answer yet.
+// dashboard listens but does not answer yet; serve does.
 type dashboard struct {
 	server   *web.Server
 	listener net.Listener
@@ -24,8 +24,8 @@ type dashboard struct {
 	password bool
 }
 
-// newDashboard listens, so that what can go wrong does so now.
-func (a *app) newDashboard(ctx context.Context, d *db.DB, f webFlags) (*dashboard, error) {
+// newDashboard opens the port and reads all files, so that any problem shows at once.
+func (a *app) newDashboard(ctx context.Context, d *db.DB, f serveFlags) (*dashboard, error) {
 	out := &dashboard{password: f.password != ""}
 	if f.tlsCert != "" {
 		cert, err := tls.LoadX509KeyPair(f.tlsCert, f.tlsKey)
@@ -39,7 +39,7 @@ func (a *app) newDashboard(ctx context.Context, d *db.DB, f webFlags) (*dashboar
 		return nil, err
 	}
 	if out.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", f.listen); err != nil {
-		return nil, fmt.Errorf("the dashboard can't answer on %s: %w; --listen takes another address", f.listen, err)
+		return nil, fmt.Errorf("the dashboard can't listen on %s: %w; choose another address with --listen", f.listen, err)
 	}
 	_, port, _ := net.SplitHostPort(out.listener.Addr().String())
 	out.url = dashboardURL(f, port)
@@ -47,7 +47,7 @@ func (a *app) newDashboard(ctx context.Context, d *db.DB, f webFlags) (*dashboar
 		DB: d, Client: client, Version: Version(), Logger: a.log,
 		Password: f.password, ReadOnlyPassword: f.lookPW,
 		LinkUsed: func(r web.Role, from string) {
-			fmt.Fprintf(a.Err, "somebody at %s has logged in to %s; the next link: %s\n", from, r, out.link(r))
+			fmt.Fprintf(a.Err, "a browser at %s has logged in to %s; the next link: %s\n", from, r, out.link(r))
 		},
 		Hosts: f.hosts, Secure: out.cert != nil || f.behindProxy, BehindProxy: f.behindProxy, Port: port,
 		MaxUpload: int64(f.maxUpload) << 20, Site: a.dashboardSite, StandIn: rehearsal.IsStandIn, CallTimeout: a.cfg.CallTimeout,
@@ -59,7 +59,7 @@ func (a *app) newDashboard(ctx context.Context, d *db.DB, f webFlags) (*dashboar
 	return out, nil
 }
 
-// dashboardSite is namedSite for a site that was read already.
+// dashboardSite is namedSite for a site that has been read already.
 func (a *app) dashboardSite(site db.Site) (jobs.SiteConfig, error) {
 	if err := noStandIn(site.Name); err != nil {
 		return jobs.SiteConfig{}, err
@@ -67,8 +67,9 @@ func (a *app) dashboardSite(site db.Site) (jobs.SiteConfig, error) {
 	return a.siteConfig(site)
 }
 
-// dashboardURL is how a person on this machine, or with a name given, gets there.
-func dashboardURL(f webFlags, port string) string {
+// dashboardURL is the address for a browser: by the first --allow-host, else on this
+// machine.
+func dashboardURL(f serveFlags, port string) string {
 	host, _, _ := net.SplitHostPort(f.listen)
 	switch {
 	case len(f.hosts) > 0 && f.behindProxy:
@@ -87,19 +88,19 @@ func dashboardURL(f webFlags, port string) string {
 
 func (d *dashboard) link(r web.Role) string { return d.url + d.server.Link(r) }
 
-// text says where it is and how to get in.
+// text is the address, and the links that log in.
 func (d *dashboard) text() string {
 	if d.password {
 		return "the dashboard is at " + d.url + "\n"
 	}
 	return strings.Join([]string{
-		"the dashboard is at " + d.url + "; each of these links logs in once:",
+		"the dashboard is at " + d.url + "; each of these links logs in one browser:",
 		"  to look and change: " + d.link(web.RoleChange),
 		"  to look:            " + d.link(web.RoleLook), "",
 	}, "\n")
 }
 
-// whereJSON is text for programs.
+// whereJSON is the same for --json.
 type whereJSON struct {
 	URL        string `json:"url"`
 	ChangeLink string `json:"change_link,omitempty"`
@@ -115,16 +116,16 @@ func (d *dashboard) where() whereJSON {
 
 func (d *dashboard) serve(ctx context.Context) error { return d.server.Serve(ctx, d.listener, d.cert) }
 
-// besideConns is what a dashboard beside workers takes of the database: theirs
-// are for them.
-const besideConns = 6
+// dashboardConns is how many connections a dashboard beside workers has. The workers
+// keep their own.
+const dashboardConns = 6
 
-// servingBeside runs fn, and the dashboard as long as fn goes on.
-func (a *app) servingBeside(ctx context.Context, s *session, f webFlags, fn func() error) error {
+// withDashboard runs fn, and the dashboard as long as fn runs.
+func (a *app) withDashboard(ctx context.Context, s *session, f serveFlags, fn func() error) error {
 	if f.listen == "" {
 		return fn()
 	}
-	d, err := db.Open(ctx, db.Config{URL: s.url, MaxConns: besideConns})
+	d, err := db.Open(ctx, db.Config{URL: s.url, MaxConns: dashboardConns})
 	if err != nil {
 		return err
 	}
@@ -140,7 +141,7 @@ func (a *app) servingBeside(ctx context.Context, s *session, f webFlags, fn func
 	defer stop() // before waiting
 	run.Go(func() {
 		if err := dash.serve(ctx); err != nil {
-			a.log.Error("the dashboard has ended", "error", err)
+			a.log.Error("the dashboard has stopped", "error", err)
 		}
 	})
 	return fn()

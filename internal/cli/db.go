@@ -9,21 +9,21 @@ import (
 	"relabel/internal/embedpg"
 )
 
-var errNoPrivate = errors.New("DATABASE_URL is set: there is no private PostgreSQL in use; unset it to see to the private one")
+var errNoPrivate = errors.New("DATABASE_URL is set, so the private PostgreSQL is not in use; unset it first")
 
 func (a *app) dbCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "db",
-		Short: "The private PostgreSQL that runs when no DATABASE_URL is given",
-		Long: `Without a DATABASE_URL relabel runs a PostgreSQL of its own. Commands start it when they
-need it and share it; the last one stops it. Its data stay in RELABEL_STATE_DIR.`,
+		Short: "The private PostgreSQL, used if no DATABASE_URL is given",
+		Long: `Without a DATABASE_URL relabel runs its own PostgreSQL. Commands start it when they need it,
+and share it; the last one stops it. Its data stays in RELABEL_STATE_DIR.`,
 		Args: noCommand,
 		RunE: showHelp,
 	}
 	cmd.AddCommand(
-		a.dbSubcommand("status", "Whether it runs, and where its data are", a.dbStatus),
+		a.dbSubcommand("status", "Show whether it runs, and where its data is", a.dbStatus),
 		a.dbSubcommand("stop", "Stop it, unless another command uses it", a.dbStop),
-		a.dbSubcommand("url", "Print its address, password included, and keep it running until Ctrl-C", a.dbURL),
+		a.dbSubcommand("url", "Print its address with the password, and keep it running until Ctrl-C", a.dbURL),
 		a.psqlCommand(),
 	)
 	return cmd

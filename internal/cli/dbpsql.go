@@ -14,7 +14,7 @@ import (
 
 func (a *app) psqlCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "psql [-- ARGS]", Short: "Open psql on it", ValidArgsFunction: completeNothing,
+		Use: "psql [-- ARGS]", Short: "Connect to it with psql", ValidArgsFunction: completeNothing,
 		Example: "  relabel db psql\n  relabel db psql -- -c 'TABLE relabel.batch'",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.private(cmd.Context(), func(ctx context.Context, cfg embedpg.Config) error {
@@ -24,8 +24,8 @@ func (a *app) psqlCommand() *cobra.Command {
 	}
 }
 
-// psql gets the terminal, and its own Ctrl-C: any number of them must end
-// neither us nor the server.
+// psql has the terminal and handles Ctrl-C itself. Meanwhile Ctrl-C must stop neither
+// relabel nor the server.
 func (a *app) psql(ctx context.Context, cfg embedpg.Config, args []string) error {
 	s, err := embedpg.Open(ctx, cfg)
 	if err != nil {
@@ -42,7 +42,7 @@ func (a *app) psql(ctx context.Context, cfg embedpg.Config, args []string) error
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.In, a.stdout.Writer, a.screen.Raw
 	err = cmd.Run()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		return exitErr{code: exitError} // psql has said why
+		return exitErr{code: exitError} // psql has printed why
 	}
 	return err
 }

@@ -8,8 +8,8 @@ import (
 	"relabel/internal/embedpg"
 )
 
-// dbURL holds the server until the signal: the address is good only while it
-// runs.
+// dbURL keeps the server running until a signal: the address is valid only while the
+// server runs.
 func (a *app) dbURL(ctx context.Context, cfg embedpg.Config) error {
 	s, err := embedpg.Open(ctx, cfg)
 	if err != nil {

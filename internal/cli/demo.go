@@ -19,13 +19,13 @@ import (
 func (a *app) demoCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
-		Short: "See it work on this machine alone: nothing else is needed",
+		Short: "Try it on this machine alone: nothing else is needed",
 		Long: `Runs relabel's main job on this machine alone: starts a private PostgreSQL and a stand-in
 for Webflow's API with a limit and with faults (429, 500, broken connections), renames 500
-assets from a sample CSV (` + demo.File + `), has a schedule put back a name that is
-changed by hand, checks the outcome, and leaves the results in
-` + demo.Results + `. Nothing reaches Webflow, and no token is needed. A DATABASE_URL
-is left alone; --database-url names another database to use.`,
+assets from a sample CSV (` + demo.File + `), lets a schedule restore a name that is
+changed by hand, checks the outcome, and writes the results to
+` + demo.Results + `. Nothing reaches Webflow, and no token is needed. It does not use
+DATABASE_URL; --database-url names another database.`,
 		Args:              noArgs("no arguments"),
 		ValidArgsFunction: completeNothing,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context()) },
@@ -61,7 +61,7 @@ func (a *app) demo(ctx context.Context) error {
 		return err
 	}
 	if otherDatabase {
-		a.note("the demo is in the private PostgreSQL: unset DATABASE_URL to look at its batch")
+		a.note("the demo is in the private PostgreSQL: unset DATABASE_URL to see its batch")
 	}
 	return a.demoEnd(ctx, s, server, v)
 }

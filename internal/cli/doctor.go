@@ -10,22 +10,22 @@ import (
 	"relabel/internal/text"
 )
 
-// maxSkew is the difference of clocks that is worth telling: times on screen
-// are off by it. Nothing is decided by this machine's clock.
+// maxSkew is the difference of clocks that is reported: times on screen are wrong by
+// it. relabel decides nothing by this machine's clock.
 const maxSkew = 2 * time.Second
 
 func (a *app) doctorCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "doctor", Short: "Check what relabel needs: database, schema, clock, token",
-		Long: `Looks at what relabel needs, a line each: the database and its schema, this machine's clock,
-and the token of --site, which is not tried (relabel site check does). Exits with 1 when
-something is wrong.`,
+		Long: `Checks what relabel needs and prints a line for each: the database and its schema, this machine's
+clock, and the token of --site. It does not try the token (relabel site check does). Exits with 1
+if something is wrong.`,
 		Args: noArgs("no arguments"), ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context()) },
 	}
 }
 
-// finding is one line of the doctor's.
+// finding is the result of one check.
 type finding struct {
 	Check string `json:"check"`
 	OK    bool   `json:"ok"`
@@ -65,7 +65,7 @@ func (a *app) examine(ctx context.Context) []finding {
 		return []finding{{"database", false, text.OneLine(err.Error())}}
 	}
 	defer s.Close()
-	where := "DATABASE_URL answers, its schema is current"
+	where := "DATABASE_URL works, its schema is current"
 	if s.server != nil {
 		where = s.server.String() + ", schema current"
 	}
@@ -78,7 +78,7 @@ func examineClock(ctx context.Context, s *session) finding {
 		return finding{"clock", false, text.OneLine(err.Error())}
 	}
 	if skew.Abs() > maxSkew {
-		return finding{"clock", false, fmt.Sprintf("this machine's clock differs from the database's by %s: times on screen are off; set it right",
+		return finding{"clock", false, fmt.Sprintf("this machine's clock differs from the database's by %s: times on screen are wrong; set the clock",
 			skew.Abs().Round(time.Millisecond))}
 	}
 	return finding{"clock", true, fmt.Sprintf("within %s of the database's", maxSkew)}

@@ -5,9 +5,8 @@ import (
 	"io"
 )
 
-// input is standard input that a signal can interrupt. A read of a terminal or
-// a pipe can't be ended from outside, so it goes on in a goroutine of its own,
-// which ends with the process.
+// input is standard input that a signal can interrupt. Nothing can end a blocked read
+// of a terminal or pipe, so a goroutine reads, and may outlive the input.
 type input struct {
 	ctx    context.Context //nolint:containedctx // io.Reader has no place for it
 	chunks chan chunk
@@ -20,7 +19,7 @@ type chunk struct {
 	err  error
 }
 
-// inputChunk is a pipe's content.
+// inputChunk is the capacity of a pipe.
 const inputChunk = 64 << 10
 
 func newInput(ctx context.Context, r io.Reader) *input {

@@ -10,9 +10,9 @@ import (
 	"relabel/internal/intake"
 )
 
-// jsonResult is the one object that a command prints with --json. The problems
-// of a source come first and as they are found, so that a list of any length
-// takes no memory; the fields of what the command reports come after them.
+// jsonResult is the single object that a command prints with --json. The problems of
+// a source are printed first, as they are found, so that a list of any length takes no
+// memory. The fields of the command's result come after them.
 type jsonResult struct {
 	w        io.Writer
 	buf      *bufio.Writer // open while problems are listed
@@ -53,7 +53,7 @@ func (j *jsonResult) print(v any) error {
 	return err
 }
 
-// end closes an object that a command has left open.
+// end closes an object that a command left open.
 func (j *jsonResult) end() {
 	if j.buf == nil {
 		return
@@ -63,7 +63,7 @@ func (j *jsonResult) end() {
 	j.buf = nil
 }
 
-// printJSON writes one object on several lines, as it is.
+// printJSON writes an object on several lines, without HTML escapes.
 func printJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)

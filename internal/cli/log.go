@@ -11,9 +11,9 @@ import (
 	"relabel/internal/webflow"
 )
 
-// newLogger writes text lines to w. Every attribute that is a token, whatever
-// its depth, prints as [redacted]: webflow.Token sees to it as a LogValuer, and
-// secretHandler takes out what got into a text (a proxy may echo a header).
+// newLogger writes text lines to w. Tokens print as [redacted]: as attributes because
+// webflow.Token is a LogValuer, and inside texts because secretHandler replaces them (a
+// proxy may echo a header).
 func newLogger(w io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(&secretHandler{
 		Handler: slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}),
@@ -21,7 +21,7 @@ func newLogger(w io.Writer, level slog.Level) *slog.Logger {
 	})
 }
 
-// tokenList is shared by all handlers derived from one. It holds each token once.
+// tokenList is shared by all handlers derived from one. It has each token once.
 type tokenList struct {
 	mu    sync.RWMutex
 	known []webflow.Token
@@ -85,8 +85,7 @@ func (h *secretHandler) redact(s string) string {
 	return s
 }
 
-// protect makes the log redact a token from now on. Call it before anything
-// runs that logs.
+// protect makes the log redact a token from now on. Call it before the token is used.
 func protect(log *slog.Logger, t webflow.Token) {
 	h, ok := log.Handler().(*secretHandler)
 	if !ok {

@@ -13,16 +13,16 @@ func (a *app) migrateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Bring the database schema up to date, or remove it",
-		Long: `relabel keeps everything in the schema "` + db.Schema + `" of its database. The private PostgreSQL is
-migrated by itself. For a DATABASE_URL run relabel migrate up once, and again after an
-update; several at once are fine.`,
+		Long: `relabel keeps everything in the schema "` + db.Schema + `" of its database. It migrates the private
+PostgreSQL automatically. For a DATABASE_URL run relabel migrate up once, and again after each
+update; it may run several times at once.`,
 		Args: noCommand,
 		RunE: showHelp,
 	}
 	cmd.AddCommand(
 		a.migrateSubcommand("up", "Create or update relabel's schema", (*db.DB).Migrate),
 		a.migrateDownCommand(),
-		a.migrateSubcommand("status", "Which version the database has", nil),
+		a.migrateSubcommand("status", "Show the version of the database", nil),
 	)
 	return cmd
 }
@@ -42,7 +42,7 @@ func (a *app) migrateDownCommand() *cobra.Command {
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if !yes {
-			return usageError("this removes all batches and results: say `relabel migrate down --yes`")
+			return usageError("this removes all batches and results: confirm with `relabel migrate down --yes`")
 		}
 		return run(cmd, args)
 	}

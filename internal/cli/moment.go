@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// moment reads a time as people write it: how long ago, a time of today, a day,
-// or both; local, or as RFC 3339 says. An empty text is no time.
+// moment reads a time as people write it: how long ago, a time of today, a date, or
+// date and time. It is local unless it is RFC 3339 with a zone. An empty text is the
+// zero time.
 func moment(flag, text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil

@@ -18,13 +18,13 @@ func (a *app) resultsCommand() *cobra.Command {
 	var p resultsParams
 	cmd := &cobra.Command{
 		Use:   "results BATCH",
-		Short: "Every row of a batch and what became of it, as CSV or JSON lines",
+		Short: "Every row of a batch and its outcome, as CSV or JSON lines",
 		Long: `Writes the rows of a batch in input order, with the columns
 ` + strings.Join(intake.ResultsColumns(), ", ") + `.
 
-The CSV opens safely in a spreadsheet (a cell that would run as a formula gets a quote before
-it) and loads straight back with enqueue, unchanged; jsonl (also --json) is exact. A file
-named with -o is written whole or not at all.`,
+The CSV is safe to open in a spreadsheet: a cell that would run as a formula gets a leading quote.
+enqueue loads the file back unchanged. jsonl (also --json) has the exact values. A file named
+with -o is written completely or not at all.`,
 		Example: `  relabel results 7 -o results.csv
   relabel results 7 --status failed,conflict --format jsonl
   relabel results 7 --status failed | relabel enqueue -`,
@@ -63,7 +63,7 @@ func (p resultsParams) check() error {
 	}
 	for _, s := range p.statuses {
 		if !slices.Contains(db.Statuses(), s) {
-			return usageError("--status: there is no status %q; there are %s", s, strings.Join(db.Statuses(), ", "))
+			return usageError("--status takes %[2]s, not %[1]q", s, strings.Join(db.Statuses(), ", "))
 		}
 	}
 	return nil

@@ -24,8 +24,8 @@ func (a *app) rootCommand() *cobra.Command {
 		Short: "Rename assets on Webflow sites in bulk",
 		Long: `relabel renames assets on Webflow sites in bulk. Load the rows once: every row ends in
 exactly one known state, the newest name wins, and the API's rate limit is used fully
-and never broken. Interrupt it whenever you like; it goes on where it stopped.`,
-		Example: `  relabel demo                         see it work: nothing else is needed
+but never exceeded. You can interrupt it at any time; it continues where it stopped.`,
+		Example: `  relabel demo                         try it: nothing else is needed
   relabel run names.csv --rehearse     your rows, against a stand-in for the API
   WEBFLOW_TOKEN=... relabel run names.csv`,
 		SilenceErrors: true,
@@ -62,7 +62,7 @@ func (a *app) addCommands(root *cobra.Command) {
 	}{
 		{groupMain, "Rename:", []*cobra.Command{a.demoCommand(), a.runCommand(), a.planCommand(), a.applyCommand(), a.undoCommand(), a.enqueueCommand(), a.workCommand()}},
 		{groupReport, "See what happens:", []*cobra.Command{a.statusCommand(), a.resultsCommand(), a.verifyCommand(), a.pullCommand(), a.rowsCommand(), a.whyCommand(), a.serveCommand()}},
-		{groupSteer, "Steer:", []*cobra.Command{a.batchCommand(), a.scheduleCommand(), a.siteCommand()}},
+		{groupSteer, "Control:", []*cobra.Command{a.batchCommand(), a.scheduleCommand(), a.siteCommand()}},
 		{groupSetUp, "Set up and check:", []*cobra.Command{a.migrateCommand(), a.dbCommand(), a.doctorCommand(), a.versionCommand()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
@@ -85,7 +85,7 @@ func (a *app) addCommands(root *cobra.Command) {
 
 func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
-// flagError is what is wrong with a flag, in one line that says where to look.
+// flagError describes a wrong flag in one line, with a hint to the help.
 func flagError(cmd *cobra.Command, err error) error {
 	text := err.Error()
 	if e := (*pflag.InvalidValueError)(nil); errors.As(err, &e) {
@@ -103,7 +103,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	return usageError("%s; see `%s --help`", text, cmd.CommandPath())
 }
 
-// noCommand refuses a word that is no command, as wrong usage.
+// noCommand refuses an unknown command as wrong usage.
 func noCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -117,8 +117,7 @@ func noCommand(cmd *cobra.Command, args []string) error {
 		strings.TrimSpace(strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name())+" "+args[0]), hint, cmd.CommandPath())
 }
 
-// noArgs is cobra.NoArgs with the exit code of wrong usage; what it takes
-// instead goes into the message.
+// noArgs refuses arguments as wrong usage. what is what the command takes instead.
 func noArgs(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
@@ -128,12 +127,12 @@ func noArgs(what string) cobra.PositionalArgs {
 	}
 }
 
-// completeNothing keeps the shell from offering files where none belong.
+// completeNothing keeps the shell from offering file names.
 func completeNothing(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return nil, cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeCSV offers the files that a SOURCE can be.
+// completeCSV offers files that can be a SOURCE.
 func completeCSV(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp

@@ -12,7 +12,7 @@ import (
 	"relabel/internal/webflow"
 )
 
-// rowFlags choose rows.
+// rowFlags are the flags that choose rows.
 type rowFlags struct {
 	f            db.RowFilter
 	locale       string
@@ -20,7 +20,7 @@ type rowFlags struct {
 	since, until string
 }
 
-// primaryLocale is how the locale without an id is asked for.
+// primaryLocale names the primary locale, which has no id.
 const primaryLocale = "primary"
 
 func (j *rowFlags) add(cmd *cobra.Command, statuses []string) {
@@ -30,20 +30,20 @@ func (j *rowFlags) add(cmd *cobra.Command, statuses []string) {
 	f.StringVar(&j.f.State, "state", "", "rows with a River job in this `STATE`: "+strings.Join(db.JobStates(), ", "))
 	f.StringVar(&j.locale, "locale", "", "rows of this `LOCALE`: a tag such as fr-FR, an id, or "+primaryLocale)
 	f.StringVar(&j.f.AssetID, "asset", "", "rows of this asset's `ID`")
-	f.StringVar(&j.f.Name, "name", "", "rows whose name, wanted or stored, holds this `TEXT`")
-	f.StringVar(&j.f.Error, "error", "", "rows whose error holds this `TEXT`")
-	f.IntVar(&j.f.HTTPStatus, "http", 0, "rows whose last answer had this `STATUS`, such as 404")
+	f.StringVar(&j.f.Name, "name", "", "rows whose wanted or stored name contains this `TEXT`")
+	f.StringVar(&j.f.Error, "error", "", "rows whose error contains this `TEXT`")
+	f.IntVar(&j.f.HTTPStatus, "http", 0, "rows whose last response had this `STATUS`, such as 404")
 	f.IntVar(&j.f.MinAttempts, "min-attempts", 0, "rows sent at least `N` times")
 	f.IntVar(&j.maxAttempts, "max-attempts", 0, "rows sent at most `N` times; 0: never")
-	f.StringVar(&j.since, "since", "", "rows that ended then or later: a `TIME` such as 2h, 3d, 14:30, 2026-11-23 or 2026-11-23T14:30")
-	f.StringVar(&j.until, "until", "", "rows that ended before that `TIME`")
+	f.StringVar(&j.since, "since", "", "rows that ended at this `TIME` or later: 2h, 3d, 14:30, 2026-11-23 or 2026-11-23T14:30")
+	f.StringVar(&j.until, "until", "", "rows that ended before this `TIME`")
 	for flag, values := range map[string][]string{"status": statuses, "state": db.JobStates()} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	}
 }
 
-// check reads the flags, before anything is opened. Times that are so long ago
-// are seen from now.
+// check makes a filter of the flags before the database is opened. A time such as 2h
+// means two hours before now.
 func (j *rowFlags) check(cmd *cobra.Command, a *app, statuses []string, now time.Time) (f db.RowFilter, err error) {
 	changed := cmd.Flags().Changed
 	f = j.f
@@ -63,7 +63,7 @@ func (j *rowFlags) check(cmd *cobra.Command, a *app, statuses []string, now time
 	}
 	for _, s := range f.Statuses {
 		if !slices.Contains(statuses, s) {
-			return f, usageError("--status: not %q here, but %s", s, strings.Join(statuses, ", "))
+			return f, usageError("--status takes %[2]s, not %[1]q", s, strings.Join(statuses, ", "))
 		}
 	}
 	if changed("asset") {
@@ -77,27 +77,27 @@ func (j *rowFlags) check(cmd *cobra.Command, a *app, statuses []string, now time
 	if f.Until, err = moment("until", j.until, now); err != nil {
 		return f, err
 	}
-	return f, usage(f.Check())
+	return f, filterUsage(f.Check())
 }
 
-// usage turns a filter's error into wrong usage.
-func usage(err error) error {
+// filterUsage makes an impossible filter wrong usage (exit code 2).
+func filterUsage(err error) error {
 	if e, ok := errors.AsType[db.FilterError](err); ok {
 		return usageError("%s", e)
 	}
 	return err
 }
 
-// assetID takes an asset's id as it may be copied.
+// assetID reads an asset's id. Spaces around it and capital letters are allowed.
 func assetID(s string) (string, error) {
 	id := strings.ToLower(strings.TrimSpace(s))
 	if len(id) != 24 || strings.Trim(id, "0123456789abcdef") != "" {
-		return "", usageError("%q is no asset id: those have 24 hexadecimal digits", s)
+		return "", usageError("%q is not an asset id: an id has 24 hexadecimal digits", s)
 	}
 	return id, nil
 }
 
-// localeOf takes a locale's id as it may be copied, or else its tag.
+// localeOf reads a locale: its id, its tag, or primary.
 func localeOf(s string) (id *string, tag string, err error) {
 	text := strings.ToLower(strings.TrimSpace(s))
 	switch {

@@ -98,7 +98,7 @@ func TestJobsShowAndWhy(t *testing.T) {
 // Both actions ask, and do nothing unless they are told to.
 func TestJobsRetryAndCancel(t *testing.T) {
 	b := setupJobs(t)
-	b.run("rows", "retry").fails(exitUsage, "there is no terminal to ask on: say --yes")
+	b.run("rows", "retry").fails(exitUsage, "there is no terminal to ask on: --yes answers the question")
 	require.Contains(t, b.answer("n\n", "rows", "retry", "--http", "404"), "Send 2 rows (failed, conflict, cancelled) again? [y/N]")
 	require.EqualValues(t, 2, b.status("1")["failed"])
 
@@ -131,9 +131,9 @@ func TestJobsUsage(t *testing.T) {
 	for args, want := range map[string]string{
 		"rows lisst":                                  `there is no command "rows lisst"; did you mean "list"?`,
 		"rows list 7":                                 "takes no arguments, but options",
-		"rows list --status gone":                     `--status: not "gone" here, but pending, `,
+		"rows list --status gone":                     `--status takes pending, sending, succeeded, failed, superseded, unchanged, conflict, cancelled, invalid, not "gone"`,
 		"rows list --state gone":                      `there is no job state "gone"`,
-		"rows list --asset 12":                        `"12" is no asset id: those have 24 hexadecimal digits`,
+		"rows list --asset 12":                        `"12" is not an asset id: an id has 24 hexadecimal digits`,
 		"rows list --locale=":                         "--locale takes a tag such as fr-FR, a locale's id, or primary",
 		"why 9f4a7f85b42ea4c6374f11ca --locale=":      "--locale takes a tag",
 		"rows list --http 4":                          "an HTTP status has three digits, not 4",
@@ -142,14 +142,14 @@ func TestJobsUsage(t *testing.T) {
 		"rows list --min-attempts 3 --max-attempts 2": "no row has so few attempts",
 		"rows list --sort name":                       "--sort is newest, oldest or ended",
 		"rows list --limit 0":                         "--limit is 1 to 5,000, not 0",
-		"rows list --csv --json":                      "--csv and --json can't both be had",
+		"rows list --csv --json":                      "--csv and --json: give one of them",
 		"rows list --batch 0":                         "--batch takes a batch's number",
-		"rows retry --status pending":                 `--status: not "pending" here, but failed, conflict, cancelled`,
-		"rows cancel --status failed":                 `--status: not "failed" here, but pending, sending`,
+		"rows retry --status pending":                 `--status takes failed, conflict, cancelled, superseded, not "pending"`,
+		"rows cancel --status failed":                 `--status takes pending, sending, not "failed"`,
 		"rows show":                                   "takes one row's number",
 		"rows show x":                                 `"x" is not a row's number`,
-		"why":                                         "takes one asset's id",
-		"why 7":                                       `"7" is no asset id`,
+		"why":                                         "takes one asset id",
+		"why 7":                                       `"7" is not an asset id`,
 	} {
 		t.Run(args, func(t *testing.T) {
 			b := *b
@@ -165,8 +165,8 @@ func TestPartly(t *testing.T) {
 	canceled := fmt.Errorf("error retrying rows: %w", context.Canceled)
 	for want, err := range map[string]error{
 		"interrupted": new(app).partly(canceled, 0),
-		"interrupted after 2,000 rows; the same command goes on with the rest":    new(app).partly(canceled, 2000),
-		"stopped after 2,000 rows; the same command goes on with the rest: broke": new(app).partly(errors.New("broke"), 2000),
+		"interrupted after 2,000 rows; the same command continues with the rest":    new(app).partly(canceled, 2000),
+		"stopped after 2,000 rows; the same command continues with the rest: broke": new(app).partly(errors.New("broke"), 2000),
 	} {
 		code, text := endOf(err)
 		require.Equal(t, exitError, code)

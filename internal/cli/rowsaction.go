@@ -13,7 +13,7 @@ import (
 	"relabel/internal/text"
 )
 
-// rowsAction is a command that changes all rows that match.
+// rowsAction describes a command that changes all rows that match a filter.
 type rowsAction struct {
 	use, short, long, example string
 	question                  string
@@ -27,7 +27,7 @@ func (a *app) rowsAction(p rowsAction) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use: p.use, Short: p.short, Example: p.example,
-		Long: p.long + "\n\nIt counts the rows and asks first; without a terminal say --yes.",
+		Long: p.long + "\n\nIt counts the rows and asks first. Without a terminal, --yes is required.",
 		Args: noArgs("no arguments, but options"), ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := j.check(cmd, a, p.statuses, time.Now())
@@ -35,11 +35,11 @@ func (a *app) rowsAction(p rowsAction) *cobra.Command {
 				return err
 			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
-				chosen, _ := p.choose(f) // the statuses are among those it takes
+				chosen, _ := p.choose(f) // check has refused other statuses
 				if ok, err := a.confirmRows(ctx, s, chosen, p.question, yes); err != nil || !ok {
-					return usage(err)
+					return filterUsage(err)
 				}
-				return usage(p.do(ctx, s, f, db.AuditEntry{Action: p.use, Subject: subjectOf(f), Detail: optionsOf(cmd)}))
+				return filterUsage(p.do(ctx, s, f, db.AuditEntry{Action: p.use, Subject: subjectOf(f), Detail: optionsOf(cmd)}))
 			})
 		},
 	}
@@ -48,7 +48,7 @@ func (a *app) rowsAction(p rowsAction) *cobra.Command {
 	return cmd
 }
 
-// subjectOf is what a filter is about.
+// subjectOf is what the audit log names as changed.
 func subjectOf(f db.RowFilter) string {
 	if f.Batch != 0 {
 		return db.BatchSubject(f.Batch)
@@ -56,37 +56,37 @@ func subjectOf(f db.RowFilter) string {
 	return "rows"
 }
 
-// toldEvery is after how many rows a long action says how far it is.
-const toldEvery = 100_000
+// noteEvery is after how many rows a long action prints how far it is.
+const noteEvery = 100_000
 
-// counter tells of rows done, now and then.
+// counter makes a function that prints the number of rows done now and then.
 func (a *app) counter(done string) func(n int64) {
-	told := int64(0)
+	noted := int64(0)
 	return func(n int64) {
-		if n/toldEvery > told {
-			told = n / toldEvery
+		if n/noteEvery > noted {
+			noted = n / noteEvery
 			a.note("%s %s so far", text.Plural(n, "row", "rows"), done)
 		}
 	}
 }
 
-// partly says how far an action came that did not come to its end.
+// partly adds how many rows an action changed before its error.
 func (a *app) partly(err error, rows int64) error {
 	if rows == 0 {
 		return err
 	}
 	done := text.Plural(rows, "row", "rows")
 	if errors.Is(err, context.Canceled) {
-		return exitErr{exitError, "interrupted after " + done + "; the same command goes on with the rest"}
+		return exitErr{exitError, "interrupted after " + done + "; the same command continues with the rest"}
 	}
-	return fmt.Errorf("stopped after %s; the same command goes on with the rest: %w", done, err)
+	return fmt.Errorf("stopped after %s; the same command continues with the rest: %w", done, err)
 }
 
-// slowCount is from how many rows on a count takes so long (up to seconds) that
-// people should see first what there is at least.
+// slowCount is the number of rows above which a full count takes seconds. Then a
+// first, partial count is printed at once.
 const slowCount = 50_000
 
-// confirmRows counts what would change, and asks.
+// confirmRows counts the rows that would change, and asks.
 func (a *app) confirmRows(ctx context.Context, s *session, f db.RowFilter, question string, yes bool) (bool, error) {
 	if yes {
 		return true, nil
@@ -100,7 +100,7 @@ func (a *app) confirmRows(ctx context.Context, s *session, f db.RowFilter, quest
 		return false, err
 	}
 	if st.Rows == 0 {
-		return true, nil // and it says that there was none
+		return true, nil // the action prints that it changed none
 	}
 	rows := fmt.Sprintf("%s (%s)", text.Plural(st.Rows, "row", "rows"), strings.Join(f.Statuses, ", "))
 	ok, err := a.confirm(ctx, fmt.Sprintf(question, rows))

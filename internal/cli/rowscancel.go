@@ -12,9 +12,9 @@ import (
 
 func (a *app) rowsCancelCommand() *cobra.Command {
 	return a.rowsAction(rowsAction{
-		use: "cancel", short: "End all rows that match and are not sent yet", statuses: db.Cancellable(),
-		long: `Ends all rows that match and are pending. One whose call is in flight ends with its answer, and
-is not tried again. What was sent stays sent. Rows of a plan are left alone: discard that.`,
+		use: "cancel", short: "Cancel all rows that match and are not sent yet", statuses: db.Cancellable(),
+		long: `Cancels all pending rows that match. A row whose call is in flight ends with the response to that
+call, and is not retried. What was sent stays sent. Rows of a plan are not changed: cancel the plan.`,
 		example: "  relabel rows cancel --batch 7 --name 'draft'\n  relabel rows cancel --asset 9f4a7f85b42ea4c6374f11ca --yes",
 		choose:  db.RowFilter.ForCancel, question: "Cancel %s?", do: a.rowsCancel,
 	})
@@ -35,7 +35,7 @@ func (a *app) rowsCancel(ctx context.Context, s *session, f db.RowFilter, d db.A
 	}
 	fmt.Fprintf(a.Out, "%s cancelled\n", text.Plural(got.Cancelled, "row is", "rows are"))
 	if got.Sending > 0 {
-		fmt.Fprintf(a.Out, "%s in flight: the answer is the last word, and they are not tried again\n",
+		fmt.Fprintf(a.Out, "%s in flight: those rows end with the response, and are not retried\n",
 			text.Plural(got.Sending, "call is", "calls are"))
 	}
 	return nil

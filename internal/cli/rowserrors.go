@@ -20,9 +20,8 @@ func (a *app) rowsErrorsCommand() *cobra.Command {
 		Use:   "errors",
 		Short: "Failures by cause, with their counts and an example of each",
 		Long: `Groups the failed, conflicting and invalid rows (or those of --status that have an error) by
-cause, the most frequent first. It looks through the newest 30,000 of them, so that it comes
-at once, and says so where there are more; --all looks through all, which takes about two
-seconds for a million.`,
+cause, the most frequent first. To be fast it searches the newest 30,000 of them, and says so
+if there are more. --all searches all of them: about two seconds for a million.`,
 		Example: "  relabel rows errors --batch 7\n  relabel rows errors --since 1h\n  relabel rows errors --all",
 		Args:    noArgs("no arguments, but options"), ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -41,7 +40,7 @@ seconds for a million.`,
 	r.add(cmd, db.Statuses())
 	cmd.Flags().IntVar(&l.limit, "limit", 20, "at most `N` causes")
 	cmd.Flags().BoolVar(&l.csv, "csv", false, "print CSV")
-	cmd.Flags().BoolVar(&l.all, "all", false, "look through all rows, not only the newest 30,000")
+	cmd.Flags().BoolVar(&l.all, "all", false, "search all rows, not only the newest 30,000")
 	return cmd
 }
 
@@ -53,7 +52,7 @@ func (a *app) rowsErrors(ctx context.Context, s *session, f db.RowFilter, l list
 	got, err := find(ctx, f, l.limit)
 	switch {
 	case err != nil:
-		return usage(err)
+		return filterUsage(err)
 	case a.json:
 		return a.result.print(got)
 	case l.csv:
@@ -66,7 +65,7 @@ func (a *app) rowsErrors(ctx context.Context, s *session, f db.RowFilter, l list
 	}
 	switch {
 	case !got.Complete && len(got.Causes) == 0:
-		a.note("no error matches among the newest %s; --all looks through all", text.Plural(got.Looked, "row", "rows"))
+		a.note("no error matches among the newest %s; --all searches all", text.Plural(got.Looked, "row", "rows"))
 	case !got.Complete:
 		a.note("these are of the newest %s; --all counts all", text.Plural(got.Looked, "row", "rows"))
 	case len(got.Causes) == 0:

@@ -14,14 +14,14 @@ import (
 	"relabel/internal/text"
 )
 
-// maxListed is the longest page that comes within 150 ms.
+// maxListed is the longest page that can be read within 150 ms.
 const maxListed = 5_000
 
 type listFlags struct {
 	sort, cursor string
 	limit        int
 	csv          bool
-	all          bool // look through all rows, however long it takes
+	all          bool // search all rows, however long it takes
 }
 
 func (a *app) rowsListCommand() *cobra.Command {
@@ -30,11 +30,11 @@ func (a *app) rowsListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "Rows by filter, a page at a time, with their River jobs' state",
-		Long: `Lists the rows that match all that is asked for, of all sites unless --site is given.
+		Long: `Lists the rows that match all given filters, of all sites unless --site is given.
 
-A page looks through 50,000 rows at most, so that it comes at once however large the table
-is. Where a filter finds little, a page may hold few rows, or none, and say how far it has
-looked; --cursor goes on from there.`,
+A page searches at most 50,000 rows, so that it is fast in a table of any size. If few rows
+match, a page may have few rows or none. It then prints how far it searched, and --cursor
+continues from there.`,
 		Example: `  relabel rows list --batch 7 --status failed
   relabel rows list --http 404 --since 2h --csv
   relabel rows list --name 'autumn' --status pending --sort oldest`,
@@ -54,9 +54,9 @@ looked; --cursor goes on from there.`,
 	}
 	r.add(cmd, db.Statuses())
 	flags := cmd.Flags()
-	flags.StringVar(&l.sort, "sort", "", "`ORDER`: newest, oldest, or ended: the last ended first, without open rows\n(default: ended where only ended rows match, else newest)")
+	flags.StringVar(&l.sort, "sort", "", "`ORDER`: newest, oldest, or ended (the last to end first; only rows that have ended)\n(default: ended if the filter matches only ended rows, else newest)")
 	flags.IntVar(&l.limit, "limit", 50, "at most `N` rows")
-	flags.StringVar(&l.cursor, "cursor", "", "go on from this `PLACE`, which the page before has named")
+	flags.StringVar(&l.cursor, "cursor", "", "continue from this `PLACE`, which the page before printed")
 	flags.BoolVar(&l.csv, "csv", false, "print CSV, with all columns")
 	_ = cmd.RegisterFlagCompletionFunc("sort", cobra.FixedCompletions(db.RowSorts(), cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	return cmd
@@ -69,7 +69,7 @@ func (l listFlags) check(json bool) error {
 	case l.limit < 1 || l.limit > maxListed:
 		return usageError("--limit is 1 to %s, not %d", text.Number(maxListed), l.limit)
 	case l.csv && json:
-		return usageError("--csv and --json can't both be had")
+		return usageError("--csv and --json: give one of them")
 	}
 	return nil
 }
@@ -78,7 +78,7 @@ func (a *app) rowsList(ctx context.Context, s *session, f db.RowFilter, l listFl
 	page, err := s.Rows(ctx, db.RowQuery{RowFilter: f, Sort: db.RowSort(l.sort), Cursor: l.cursor, Limit: l.limit})
 	switch {
 	case err != nil:
-		return usage(err)
+		return filterUsage(err)
 	case a.json:
 		return a.result.print(page)
 	case l.csv:
@@ -90,7 +90,7 @@ func (a *app) rowsList(ctx context.Context, s *session, f db.RowFilter, l listFl
 	return err
 }
 
-// pageNote says what the page does not show.
+// pageNote prints how many rows match and how to get the next page.
 func (a *app) pageNote(p db.RowPage) {
 	n := int64(len(p.Rows))
 	shown := text.Plural(n, "row", "rows")
@@ -106,13 +106,12 @@ func (a *app) pageNote(p db.RowPage) {
 	case p.Full:
 		a.note("%s; the next page: --cursor %s", shown, p.Next)
 	default:
-		a.note("looked through %s of %s, %s; look on: --cursor %s",
+		a.note("searched %s of %s, %s; to continue: --cursor %s",
 			text.Number(p.Looked), text.Plural(p.Of, "row", "rows"), shown, p.Next)
 	}
 }
 
-// rowTable has columns by how much they are missed: on a narrow terminal the
-// last ones are left out.
+// rowTable is a page as a table. A narrow terminal shows the most important columns.
 func rowTable(rows []db.Row) terminal.Table {
 	t := terminal.Table{Columns: []terminal.Column{
 		{Name: "ID", Need: 1, Right: true},
@@ -141,7 +140,7 @@ func rowTable(rows []db.Row) terminal.Table {
 	return t
 }
 
-// rowText is the error of a row that has one, else its name.
+// rowText is the error of a row, if it has one, else its name.
 func rowText(r db.Row) string {
 	switch {
 	case r.Error != nil && r.Status != "succeeded":

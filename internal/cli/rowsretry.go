@@ -11,10 +11,11 @@ import (
 func (a *app) rowsRetryCommand() *cobra.Command {
 	return a.rowsAction(rowsAction{
 		use: "retry", short: "Send all failed, conflicting and cancelled rows that match again", statuses: db.MayRetry(),
-		long: `Makes all rows that match pending again, with all their attempts. A row whose asset has got a
-newer name since becomes superseded instead: a late retry never overwrites it. Superseded rows
-are sent again only with --status superseded, where the newer one was cancelled unsent. Rows that the
-API refused as they are (400, 404) will be refused again: see relabel results.`,
+		long: `Makes all rows that match pending again, with a full number of attempts. If an asset has a newer
+name by now, its row becomes superseded instead: a late retry never overwrites a newer name.
+Superseded rows are sent again only with --status superseded, and only if the newer row was
+cancelled before it was sent. Rows that the API rejected (400, 404) will be rejected again: see
+relabel results.`,
 		example: "  relabel rows retry --batch 7 --http 500\n  relabel rows retry --error 'timed out' --since 1d --yes",
 		choose:  db.RowFilter.ForRetry, question: "Send %s again?", do: a.rowsRetry,
 	})

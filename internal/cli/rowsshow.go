@@ -13,7 +13,7 @@ import (
 func (a *app) rowsShowCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "show ID",
-		Short:   "One row: every attempt, wait and error, and its River job",
+		Short:   "Show one row: every attempt, wait and error, and its River job",
 		Example: "  relabel rows show 1234",
 		Args:    renameNumber, ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -20,9 +20,9 @@ func (a *app) runCommand() *cobra.Command {
 
 ` + sourceHelp + `
 
-The first Ctrl-C (SIGINT or SIGTERM) makes no new calls, lets those in flight end, and
-leaves the rest in the database: relabel work --until-done goes on. A second one stops
-at once; what was in flight then is looked at again within a minute of the next start.
+At the first Ctrl-C (SIGINT or SIGTERM) it makes no new calls, waits for those in flight,
+and leaves the rest in the database: relabel work --until-done continues. At the second it
+stops at once; within a minute of the next start, workers check what was in flight again.
 
 Exit codes: 0 all rows done, 1 error or interrupted, 3 done but some rows did not
 succeed, 4 the site is parked (the API refused the token).`,
@@ -61,9 +61,9 @@ func (p *runParams) check() error {
 		return err
 	}
 	if p.rehearse && (p.plan || p.src.snapshot) {
-		return usageError("--rehearse has no site to read: leave out --plan and --snapshot")
+		return usageError("--rehearse has no site to read: omit --plan and --snapshot")
 	}
-	p.src.force = p.src.force || p.rehearse // an earlier rehearsal is no record of the site
+	p.src.force = p.src.force || p.rehearse // an earlier rehearsal's record says nothing of the site
 	p.src.blind = p.rehearse
 	return p.work.check()
 }
@@ -88,8 +88,8 @@ func (a *app) run(ctx context.Context, p runParams) error {
 	return batchEnd(v)
 }
 
-// loadAndWork loads first: a source that is refused starts no workers. A
-// signal is no error here: the view tells what is left.
+// loadAndWork loads before it starts workers, so that an invalid source starts none. A
+// signal is no error here: the batch that it returns shows what is left.
 func (a *app) loadAndWork(ctx context.Context, s *session, site jobs.SiteConfig, p runParams) (report.Batch, error) {
 	id, err := a.loadToRun(ctx, s, site.Site, p)
 	if err != nil {
@@ -108,7 +108,7 @@ func (a *app) loadAndWork(ctx context.Context, s *session, site jobs.SiteConfig,
 		return report.Batch{}, followErr
 	}
 	ctx = context.WithoutCancel(ctx)
-	if rehearsal.IsStandIn(site.Site.Name) { // a signal came: nobody can go on with what is left
+	if rehearsal.IsStandIn(site.Site.Name) { // after a signal nobody can continue: the stand-in ends with us
 		if err := s.Abandon(ctx, site.Site.ID, "the stand-in is gone"); err != nil {
 			return report.Batch{}, err
 		}

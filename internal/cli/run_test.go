@@ -183,7 +183,7 @@ func TestRunPausedForFailing(t *testing.T) {
 	b := setup(t, standin.Config{}) // no asset is there
 	b.file("names.csv", names(400))
 	r := b.run("run", "names.csv").exits(exitError)
-	require.Regexp(t, "^batch 1 is paused, [0-9]+ rows left: .*; `relabel batch resume 1` lets it go on$", r.errorLine())
+	require.Regexp(t, "^batch 1 is paused, [0-9]+ rows left: .*; `relabel batch resume 1` resumes it$", r.errorLine())
 	require.Contains(t, r.stdout, "next: relabel batch resume 1, then relabel work --until-done")
 	b.run("work", "--until-done").fails(exitError, "in batches that were paused for failing")
 	b.ok("batch", "resume", "1")

@@ -11,14 +11,14 @@ import (
 func (a *app) scheduleCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "schedule",
-		Short: "Have a site follow a source by itself, every night",
-		Long: `A schedule reads a source when it is due, compares it with what the site holds, and sends
-what differs, as a batch of its own behind what people load by hand. relabel work runs the
-schedules of its sites: keep one running. Whatever is due runs exactly once, however many of
-them there are, and a run that is killed goes on where it was.
+		Short: "Make a site follow a source automatically, such as every night",
+		Long: `When a schedule is due, it reads its source, compares it with the site, and sends what differs,
+as a batch of its own after the batches that people load. relabel work runs the schedules of its
+sites: keep one running. Each run starts exactly once, however many workers there are. If its
+process dies, another resumes it.
 
-With --notify somebody is told when what comes of it changes: failed, recovered, held, parked,
-missed, trouble (some rows did not succeed).`,
+With --notify it sends a notice when its state changes: failed, recovered, held, parked, missed,
+trouble (some rows did not succeed).`,
 		Example: `  relabel schedule add nightly names.csv --cron "0 2 * * *" --tz Europe/Berlin
   relabel schedule list
   relabel schedule history nightly --json`,
@@ -36,12 +36,12 @@ missed, trouble (some rows did not succeed).`,
 // scheduleArg takes the name of a schedule.
 func scheduleArg(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return usageError("`%s` takes one NAME, of a schedule; see `%s --help`", cmd.CommandPath(), cmd.CommandPath())
+		return usageError("`%s` takes the NAME of one schedule; see `%s --help`", cmd.CommandPath(), cmd.CommandPath())
 	}
 	return nil
 }
 
-// onSchedule is a command that takes one schedule.
+// onSchedule makes a command that takes the name of one schedule.
 func (a *app) onSchedule(use, short string, run func(context.Context, *session, db.Schedule) error) *cobra.Command {
 	return &cobra.Command{
 		Use: use + " NAME", Short: short, Args: scheduleArg, ValidArgsFunction: completeNothing,
@@ -57,7 +57,7 @@ func (a *app) onSchedule(use, short string, run func(context.Context, *session, 
 	}
 }
 
-// auditedSchedule changes a schedule, with its row in the log.
+// auditedSchedule changes a schedule and records that in the audit log.
 func (a *app) auditedSchedule(ctx context.Context, s *session, action, schedule string, act func(context.Context) error) error {
 	return a.audited(ctx, s, db.AuditEntry{Action: action, Subject: "schedule " + schedule}, func(ctx context.Context) (int64, error) {
 		return -1, act(ctx)

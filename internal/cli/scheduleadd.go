@@ -36,7 +36,7 @@ func (a *app) scheduleAddCommand() *cobra.Command {
 				return usageError("a schedule's name is 1 to 30 lower-case letters, digits, - and _, beginning with a letter or digit, not %q", sched.Name)
 			}
 			if f.cron == "" {
-				return usageError("--cron says when: --cron \"0 2 * * *\" for two in the night, or --cron @daily")
+				return usageError("--cron is missing: --cron \"0 2 * * *\" means two at night, --cron @daily midnight")
 			}
 			if err := f.set(a, cmd.Flags(), &sched, true); err != nil {
 				return err
@@ -69,15 +69,15 @@ func (a *app) scheduleAdd(ctx context.Context, s *session, sched db.Schedule) er
 	return a.printSchedule(ctx, s, sched.Name, "schedule "+sched.Name+" is added")
 }
 
-// noteMissingFile tells of a path that can't be read: it may be there only where
-// `relabel work` runs.
+// noteMissingFile warns of a path that can't be read here. It may exist only on the
+// machine of `relabel work`.
 func (a *app) noteMissingFile(s db.Schedule) {
 	for _, path := range []*string{s.CSV, s.QueryFile} {
 		if path == nil || schedule.IsURL(*path) {
 			continue
 		}
 		if _, err := os.Stat(*path); err != nil {
-			a.note("%s can't be read here now: it must be there where `relabel work` runs, at each run", *path)
+			a.note("%s can't be read here now: at each run it must exist on the machine of `relabel work`", *path)
 		}
 	}
 }

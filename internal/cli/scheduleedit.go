@@ -12,8 +12,8 @@ func (a *app) scheduleEditCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "edit NAME [SOURCE]",
 		Short: "Change its settings",
-		Long: `Changes the settings that are given; an empty value takes one away (--max-change '').
-A run that is under way goes on as it began.
+		Long: `Changes the settings that are given; an empty value removes one (--max-change '').
+A run that has begun keeps its old settings.
 
 ` + scheduleSourceHelp,
 		Example:           "  relabel schedule edit nightly --cron '30 3 * * *'\n  relabel schedule edit nightly /data/names-2027.csv",
@@ -45,7 +45,7 @@ func (a *app) scheduleEdit(ctx context.Context, s *session, name string, f *sche
 	if err := f.set(a, fs, &sched, false); err != nil {
 		return err
 	}
-	if fs.Changed("cron") || fs.Changed("tz") { // else what is due stays due
+	if fs.Changed("cron") || fs.Changed("tz") { // else a run that is due stays due
 		next, err := nextTimes(ctx, s, sched, 1)
 		if err != nil {
 			return err

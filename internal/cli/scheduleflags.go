@@ -18,7 +18,7 @@ import (
 	"relabel/internal/text"
 )
 
-// scheduleFlags are the settings of a schedule.
+// scheduleFlags are the settings of a schedule, as flags.
 type scheduleFlags struct {
 	source string // a path or a URL
 
@@ -29,24 +29,24 @@ type scheduleFlags struct {
 
 func (f *scheduleFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.cron, "cron", "", "`WHEN`: minute hour day-of-month month day-of-week, or @hourly, @daily, @weekly, @monthly, @yearly, \"@every 10m\"")
-	fs.StringVar(&f.zone, "tz", "UTC", "the time `ZONE` that --cron is meant in, such as Europe/Berlin")
-	fs.StringVar(&f.locales, "locales", "", "only the rows of these `LOCALES`, with commas between: fr-FR,es-MX (default: all rows)")
+	fs.StringVar(&f.zone, "tz", "UTC", "the time `ZONE` of --cron, such as Europe/Berlin")
+	fs.StringVar(&f.locales, "locales", "", "only the rows of these `LOCALES`, separated by commas: fr-FR,es-MX (default: all rows)")
 	fs.StringVar(&f.mode, "mode", "changed", "changed: send what differs from the site; all: send every row")
-	fs.StringVar(&f.overlap, "overlap", "skip", "while an earlier run is under way: skip this one, queue it, or cancel the earlier one")
-	fs.StringVar(&f.catchUp, "catch-up", "12h", "how late a run may start when no worker was there at its time, as a `DURATION`; 0: never")
-	fs.StringVar(&f.maxChange, "max-change", "", "send nothing when more rows than this would change: a share (20%) or a number; the plan waits for relabel apply")
-	fs.StringVar(&f.notify, "notify", "", "an https `URL` to tell when what comes of runs changes, such as a Slack web hook")
+	fs.StringVar(&f.overlap, "overlap", "skip", "if an earlier run is not finished: skip this run, queue it, or cancel the earlier one")
+	fs.StringVar(&f.catchUp, "catch-up", "12h", "how late a run may start if no worker ran at its time, as a `DURATION`; 0: never late")
+	fs.StringVar(&f.maxChange, "max-change", "", "send nothing if more rows than this would change: a share (20%) or a number; the plan then waits for relabel apply")
+	fs.StringVar(&f.notify, "notify", "", "an https `URL` that gets a notice when the state changes, such as a Slack web hook")
 	fs.StringVar(&f.sql, "sql", "", "read the rows of this `SELECT`")
-	fs.StringVar(&f.sqlFile, "sql-file", "", "read the rows of the SELECT in this `FILE`, as it is at each run")
-	fs.StringVar(&f.sourceEnv, "source-env", schedule.DefaultSourceEnv, "`NAME` of the variable that holds the URL of the PostgreSQL to read from, where relabel work runs")
-	fs.StringVar(&f.sourceURL, "source-url", "", "that `URL` itself; not one with a password, as it is stored")
+	fs.StringVar(&f.sqlFile, "sql-file", "", "read the rows of the SELECT in this `FILE`, read again at each run")
+	fs.StringVar(&f.sourceEnv, "source-env", schedule.DefaultSourceEnv, "`NAME` of the environment variable of relabel work that holds the URL of the PostgreSQL to read from")
+	fs.StringVar(&f.sourceURL, "source-url", "", "that `URL` itself; it is stored, so it must not contain a password")
 	fs.StringVar(&f.mapping, "map", "", "`COLUMNS` under other names: \"asset_id=Asset ID,display_name=New name\"")
-	fs.BoolVar(&f.skipInvalid, "skip-invalid", false, "send the good rows even if others are refused")
+	fs.BoolVar(&f.skipInvalid, "skip-invalid", false, "send the valid rows even if others are invalid")
 }
 
-const scheduleSourceHelp = `SOURCE is the path of a CSV file or an https URL of one, read anew at each run where relabel
-work runs (a Google sheet: File, Share, Publish to web, CSV); or --sql with the URL of a
-PostgreSQL in RELABEL_SOURCE_URL. Its columns are those of relabel run.`
+const scheduleSourceHelp = `SOURCE is the path or https URL of a CSV file (a Google sheet: File, Share, Publish to web,
+CSV), or --sql with the URL of a PostgreSQL in RELABEL_SOURCE_URL. relabel work reads it at each
+run, on its own machine. The columns are those of relabel run.`
 
 var scheduleName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,29}$`)
 
@@ -59,8 +59,8 @@ func (f *scheduleFlags) forms() (n int) {
 	return n
 }
 
-// set takes what is given into a schedule, or with all the defaults too, and
-// checks the whole.
+// set copies the given flags into a schedule (if all is true, also the defaults), and
+// checks the result.
 func (f *scheduleFlags) set(a *app, fs *pflag.FlagSet, s *db.Schedule, all bool) error {
 	for _, one := range []struct {
 		flag string
@@ -105,7 +105,7 @@ func splitList(text string) []string {
 	return list
 }
 
-// setSource makes paths absolute, and keeps passwords out of the table.
+// setSource makes paths absolute, and keeps passwords out of the database.
 func (f *scheduleFlags) setSource(a *app, fs *pflag.FlagSet, s *db.Schedule) error {
 	if f.forms() > 0 {
 		s.CSV, s.Query, s.QueryFile = text.NilIfEmpty(f.source), text.NilIfEmpty(f.sql), text.NilIfEmpty(f.sqlFile)
@@ -146,11 +146,11 @@ func (f *scheduleFlags) setSource(a *app, fs *pflag.FlagSet, s *db.Schedule) err
 }
 
 func (f *scheduleFlags) setSourceURL(s *db.Schedule) error {
-	if _, err := pgx.ParseConfig(f.sourceURL); err != nil { // its text may quote the password
-		return usageError("--source-url can't be read: it should look like postgres://USER@HOST:PORT/DATABASE")
+	if _, err := pgx.ParseConfig(f.sourceURL); err != nil { // the error may quote the password
+		return usageError("--source-url is not valid: it should look like postgres://USER@HOST:PORT/DATABASE")
 	}
 	if schedule.HoldsPassword(f.sourceURL) {
-		return usageError("--source-url holds a password, and would be stored: put it into a variable where relabel work runs, and name that with --source-env (default %s)", schedule.DefaultSourceEnv)
+		return usageError("--source-url would be stored with its password: put it into an environment variable of relabel work, and name that with --source-env (default %s)", schedule.DefaultSourceEnv)
 	}
 	s.SourceURL = &f.sourceURL
 	return nil
@@ -161,7 +161,7 @@ func (a *app) allowed(variable string) bool {
 	return v == "1" || v == "true"
 }
 
-// checkSchedule says what of the settings is wrong, before anything is stored.
+// checkSchedule refuses wrong settings before anything is stored.
 func checkSchedule(a *app, s *db.Schedule) error {
 	if _, err := schedule.ParseTimes(s.Cron, s.TimeZone); err != nil {
 		return usageError("--cron, --tz: %s", err)
@@ -172,7 +172,7 @@ func checkSchedule(a *app, s *db.Schedule) error {
 	case s.Overlap != "skip" && s.Overlap != "queue" && s.Overlap != "cancel":
 		return usageError("--overlap is skip, queue or cancel, not %q", s.Overlap)
 	case s.Mode == "all" && s.MaxChange != nil:
-		return usageError("--mode all sends every row, so --max-change would hold back each run: give one of them")
+		return usageError("--mode all sends every row, so --max-change would stop each run: give one of them")
 	}
 	if s.MaxChange != nil {
 		if _, err := schedule.ParseMaxChange(*s.MaxChange); err != nil {
@@ -192,7 +192,7 @@ func checkSchedule(a *app, s *db.Schedule) error {
 	return nil
 }
 
-// nextTimes are the next times of a schedule, by the database's clock.
+// nextTimes are the next times of a schedule by the database's clock.
 func nextTimes(ctx context.Context, s *session, sched db.Schedule, n int) ([]time.Time, error) {
 	times, err := schedule.ParseTimes(sched.Cron, sched.TimeZone)
 	if err != nil {
@@ -204,7 +204,7 @@ func nextTimes(ctx context.Context, s *session, sched db.Schedule, n int) ([]tim
 	}
 	list := times.NextN(now, n)
 	if len(list) == 0 {
-		return nil, errors.New("this is never due")
+		return nil, errors.New("this schedule is never due")
 	}
 	return list, nil
 }

@@ -15,7 +15,7 @@ import (
 
 func (a *app) scheduleHistoryCommand() *cobra.Command {
 	var limit int
-	cmd := a.onSchedule("history", "Its runs, the newest first, and who was told", func(ctx context.Context, s *session, sched db.Schedule) error {
+	cmd := a.onSchedule("history", "Show its runs, the newest first; with --json also its notices", func(ctx context.Context, s *session, sched db.Schedule) error {
 		if limit < 1 {
 			return usageError("--limit is 1 or more, not %d", limit)
 		}
@@ -41,7 +41,7 @@ func (a *app) scheduleHistoryCommand() *cobra.Command {
 	return cmd
 }
 
-// runView is a run with what follows from it.
+// runView is a run with derived values.
 type runView struct {
 	db.ScheduleRun
 	CallsUsed int64   `json:"calls"`

@@ -10,7 +10,7 @@ import (
 
 func (a *app) scheduleListCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "All schedules: when they are due next, in this machine's time, and what came of them",
+		Use: "list", Short: "List all schedules, their next times (in this machine's zone) and their last runs",
 		Args: noArgs("no arguments"), ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.withSession(cmd.Context(), a.scheduleList) },
 	}

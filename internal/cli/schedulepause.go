@@ -20,8 +20,8 @@ func (a *app) schedulePauseCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.printSchedule(ctx, s, sched.Name, fmt.Sprintf("%s is paused; what is due meanwhile is left out", sched.Name))
+		return a.printSchedule(ctx, s, sched.Name, fmt.Sprintf("%s is paused; runs that are due meanwhile are skipped", sched.Name))
 	})
-	cmd.Flags().StringVar(&note, "note", "", "`TEXT` that says why, for others")
+	cmd.Flags().StringVar(&note, "note", "", "`TEXT` that says why, for other people")
 	return cmd
 }

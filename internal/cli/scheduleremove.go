@@ -20,7 +20,8 @@ func (a *app) scheduleRemoveCommand() *cobra.Command {
 		a.note("%s is removed", sched.Name)
 		return nil
 	})
-	cmd.Long = `Removes a schedule and the history of its runs. The batches of its runs stay, and what is
-being sent goes on (relabel batch cancel ends that); plans that wait to be applied are discarded.`
+	cmd.Long = `Removes a schedule and the history of its runs. The batches of its runs stay, and rows that are
+queued are still sent (relabel batch cancel ends that). Plans that wait for relabel apply are
+discarded.`
 	return cmd
 }

@@ -10,7 +10,7 @@ import (
 )
 
 func (a *app) scheduleResumeCommand() *cobra.Command {
-	return a.onSchedule("resume", "Go on with a paused schedule, from its next time on", func(ctx context.Context, s *session, sched db.Schedule) error {
+	return a.onSchedule("resume", "Resume a paused schedule, from its next time on", func(ctx context.Context, s *session, sched db.Schedule) error {
 		next, err := nextTimes(ctx, s, sched, 1)
 		if err != nil {
 			return err
@@ -22,6 +22,6 @@ func (a *app) scheduleResumeCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.printSchedule(ctx, s, sched.Name, fmt.Sprintf("%s goes on", sched.Name))
+		return a.printSchedule(ctx, s, sched.Name, fmt.Sprintf("%s is resumed", sched.Name))
 	})
 }

@@ -13,8 +13,7 @@ import (
 
 func (a *app) scheduleRunCommand() *cobra.Command {
 	cmd := a.onSchedule("run", "Run it now", a.scheduleRun)
-	cmd.Long = `Starts a run now, whatever the time; when it is due next stays as it is. The work is done by
-a running relabel work.`
+	cmd.Long = `Starts a run now; its regular times stay the same. A running relabel work does the work.`
 	return cmd
 }
 
@@ -38,6 +37,6 @@ func (a *app) scheduleRun(ctx context.Context, s *session, sched db.Schedule) er
 		state = text.Deref(run.Note)
 	}
 	fmt.Fprintf(a.Out, "run %d of %s %s\n", run.Run, sched.Name, state)
-	a.note("a running `relabel work%s` does it; `relabel schedule show %s` tells how far it is", report.SiteFlag(sched.Site), sched.Name)
+	a.note("a running `relabel work%s` does it; `relabel schedule show %s` shows its progress", report.SiteFlag(sched.Site), sched.Name)
 	return nil
 }

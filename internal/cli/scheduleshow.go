@@ -15,7 +15,7 @@ import (
 )
 
 func (a *app) scheduleShowCommand() *cobra.Command {
-	return a.onSchedule("show", "Its settings, when it is due, and its last runs", func(ctx context.Context, s *session, sched db.Schedule) error {
+	return a.onSchedule("show", "Show its settings, next times and last runs", func(ctx context.Context, s *session, sched db.Schedule) error {
 		v, err := s.scheduleView(ctx, sched)
 		if err != nil {
 			return err
@@ -60,7 +60,7 @@ func printScheduleView(w io.Writer, v scheduleView) {
 	line("most changes", text.Deref(v.MaxChange))
 	line("overlap", v.Overlap)
 	line("catch up", "within "+text.Span(time.Duration(v.CatchUp*float64(time.Second))))
-	line("tells", text.Deref(v.Notify))
+	line("notifies", text.Deref(v.Notify))
 	if v.PausedAt != nil {
 		line("paused", text.Clock(*v.PausedAt, v.now))
 	}

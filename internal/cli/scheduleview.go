@@ -12,11 +12,11 @@ import (
 	"relabel/internal/text"
 )
 
-// shownTimes is how many of the next times are told.
+// shownTimes is how many of the next times are shown.
 const shownTimes = 3
 
-// scheduleView is a schedule as it is shown. What may be secret of the notify URL
-// is left out.
+// scheduleView is a schedule as commands print it. Of the notify URL it has only the
+// host, because the rest may be secret.
 type scheduleView struct {
 	Name        string          `json:"name"`
 	Site        string          `json:"site"`
@@ -102,7 +102,7 @@ func lastText(v scheduleView) string {
 	return text.Clock(v.Last.DueAt, v.now) + ": " + schedule.RunText(*v.Last)
 }
 
-// printSchedule ends a command that changed a schedule.
+// printSchedule prints a schedule after a command has changed it.
 func (a *app) printSchedule(ctx context.Context, s *session, name, done string) error {
 	sched, err := s.ScheduleByName(ctx, name)
 	if err != nil {

@@ -8,24 +8,23 @@ import (
 )
 
 func (a *app) serveCommand() *cobra.Command {
-	var f webFlags
+	var f serveFlags
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "The dashboard: see and steer everything in a browser",
-		Long: `Shows in a browser what status, jobs, why and schedule show, and steers it; it sends nothing to
-Webflow but what reading for a plan takes, so a worker (relabel work) has to run somewhere.
-work --serve ADDR does both in one process.
+		Short: "Run the dashboard: see and control everything in a browser",
+		Long: `Shows in a browser what status, rows, why and schedule show, and lets you control it. It renames
+nothing itself, so a worker (relabel work) must run somewhere. work --serve ADDR does both in one
+process.
 
-It prints a link that logs in once; whoever has used it stays logged in on that browser until
-relabel ends. Another one is for people who may look and not change. With --password-file there is
-a password instead.
+It prints two links, one for people who may change things and one for people who may only look. Each
+link logs in one browser, until relabel ends. With --password-file there is a password instead.
 
-Beyond this machine (--listen 0.0.0.0:8443) it wants a password, and TLS: its own (--tls-cert,
---tls-key) or that of a proxy before it (--behind-proxy, which must set X-Forwarded-For).
---allow-host says by which names it goes; IP addresses and localhost always do.
+To serve other machines (--listen 0.0.0.0:8443) it requires a password and TLS: its own (--tls-cert,
+--tls-key) or that of a proxy in front (--behind-proxy; the proxy must set X-Forwarded-For).
+--allow-host lists its host names; IP addresses and localhost are always allowed.
 
-It needs no token for looking. A plan is compared with the site by the token, or without one with
-relabel's own record.`,
+Looking needs no token. A plan is compared with the site if there is a token, else with relabel's own
+record.`,
 		Example: `  relabel serve
   relabel serve --listen 0.0.0.0:8443 --password-file secret --tls-cert cert.pem --tls-key key.pem --allow-host relabel.example.com
   relabel work --site all --serve 127.0.0.1:8080`,
@@ -40,12 +39,12 @@ relabel's own record.`,
 			})
 		},
 	}
-	cmd.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8080", "`ADDRESS` and port to answer on; port 0 takes a free one")
+	cmd.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8080", "`ADDRESS` and port to listen on; port 0 means any free port")
 	f.register(cmd)
 	return cmd
 }
 
-func (a *app) serve(ctx context.Context, s *session, f webFlags) error {
+func (a *app) serve(ctx context.Context, s *session, f serveFlags) error {
 	d, err := a.newDashboard(ctx, s.DB, f)
 	if err != nil {
 		return err

@@ -35,11 +35,11 @@ func TestServeRefuses(t *testing.T) {
 	b.file("other", "battery staple\n")
 	b.file("short", "1234567\n")
 	for args, part := range map[string]string{
-		"serve --listen 0.0.0.0:0":                                      "can be reached from other machines",
-		"serve --listen :0":                                             "can be reached from other machines",
-		"serve --listen [::]:0 --password-file secret":                  "can be reached from other machines",
-		"serve --listen example.com:0 --tls-cert c --tls-key k":         "can be reached from other machines",
-		"serve --listen 192.0.2.1:0 --behind-proxy":                     "can be reached from other machines",
+		"serve --listen 0.0.0.0:0":                                      "other machines can reach ",
+		"serve --listen :0":                                             "other machines can reach ",
+		"serve --listen [::]:0 --password-file secret":                  "other machines can reach ",
+		"serve --listen example.com:0 --tls-cert c --tls-key k":         "other machines can reach ",
+		"serve --listen 192.0.2.1:0 --behind-proxy":                     "other machines can reach ",
 		"serve --listen 127.0.0.1":                                      "is not an address",
 		"serve --tls-cert c":                                            "go together",
 		"serve --read-only-password-file other":                         "needs --password-file",
@@ -47,7 +47,7 @@ func TestServeRefuses(t *testing.T) {
 		"serve --max-upload 0":                                          "1 MB or more",
 		"serve x":                                                       "no arguments",
 		"work --password-file secret":                                   "say with --serve",
-		"work --serve 0.0.0.0:0":                                        "can be reached from other machines",
+		"work --serve 0.0.0.0:0":                                        "other machines can reach ",
 		"work --serve 127.0.0.1:0 --allow-host a --read-only-password-file other":          "needs --password-file",
 		"serve --listen 0.0.0.0:0 --password-file secret --behind-proxy --allow-host= x y": "no arguments",
 	} {
@@ -246,5 +246,5 @@ func TestServeAddressTaken(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close() //nolint:errcheck // nothing is lost with it
-	b.run("serve", "--listen", l.Addr().String()).fails(exitError, "can't answer on", "--listen takes another address")
+	b.run("serve", "--listen", l.Addr().String()).fails(exitError, "can't listen on", "choose another address with --listen")
 }

@@ -13,12 +13,13 @@ import (
 const (
 	defaultMaxUpload = 200 // MB: about 3,000,000 rows
 
-	// minPassword is in letters: with the back-off it takes years to guess.
+	// minPassword is the least length in characters. Because failed logins are slowed
+	// down, guessing one takes years.
 	minPassword = 8
 )
 
-// webFlags are the options of commands that run the dashboard.
-type webFlags struct {
+// serveFlags are the flags of commands that run the dashboard.
+type serveFlags struct {
 	listen           string // empty: no dashboard
 	passwordFile     string
 	readOnlyFile     string
@@ -29,62 +30,61 @@ type webFlags struct {
 	password, lookPW string
 }
 
-func (f *webFlags) register(cmd *cobra.Command) {
+func (f *serveFlags) register(cmd *cobra.Command) {
 	fs := cmd.Flags()
-	fs.StringVar(&f.passwordFile, "password-file", "", "`FILE` with the password of the dashboard, instead of links that log in once")
-	fs.StringVar(&f.readOnlyFile, "read-only-password-file", "", "`FILE` with a password for who may look and not change")
-	fs.StringVar(&f.tlsCert, "tls-cert", "", "`FILE` with the certificate, to speak https")
-	fs.StringVar(&f.tlsKey, "tls-key", "", "`FILE` with its key")
-	fs.BoolVar(&f.behindProxy, "behind-proxy", false, "a proxy of yours stands before it, speaks https and sets X-Forwarded-For")
-	fs.StringSliceVar(&f.hosts, "allow-host", nil, "a `NAME` that the dashboard goes by; IP addresses and localhost always do")
-	fs.IntVar(&f.maxUpload, "max-upload", defaultMaxUpload, "the largest CSV that it takes, in `MB`")
+	fs.StringVar(&f.passwordFile, "password-file", "", "`FILE` with the password of the dashboard; it replaces the login links")
+	fs.StringVar(&f.readOnlyFile, "read-only-password-file", "", "`FILE` with a second password, for people who may look but not change")
+	fs.StringVar(&f.tlsCert, "tls-cert", "", "`FILE` with the certificate for https")
+	fs.StringVar(&f.tlsKey, "tls-key", "", "`FILE` with the key of the certificate")
+	fs.BoolVar(&f.behindProxy, "behind-proxy", false, "your own proxy serves it: the proxy speaks https and sets X-Forwarded-For")
+	fs.StringSliceVar(&f.hosts, "allow-host", nil, "a host `NAME` of the dashboard; IP addresses and localhost are always allowed")
+	fs.IntVar(&f.maxUpload, "max-upload", defaultMaxUpload, "the largest CSV that can be uploaded, in `MB`")
 }
 
-// registerBeside is register for a command that does something else in the first
-// place.
-func (f *webFlags) registerBeside(cmd *cobra.Command) {
+// registerForWork adds the flags of a dashboard beside workers.
+func (f *serveFlags) registerForWork(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.listen, "serve", "", "run the dashboard too, on this `ADDRESS` and port; see relabel serve --help")
 	f.register(cmd)
 }
 
-// checkBeside is check where there may be no dashboard.
-func (f *webFlags) checkBeside() error {
+// checkForWork is check, and no dashboard is fine too.
+func (f *serveFlags) checkForWork() error {
 	if f.listen != "" {
 		return f.check()
 	}
 	if f.passwordFile+f.readOnlyFile+f.tlsCert+f.tlsKey != "" || f.behindProxy || len(f.hosts) > 0 {
-		return usageError("these are options of the dashboard: say with --serve where it answers")
+		return usageError("these options are for the dashboard: --serve starts it")
 	}
 	return nil
 }
 
-// check refuses what would let strangers in.
-func (f *webFlags) check() error {
+// check refuses settings that would let strangers in.
+func (f *serveFlags) check() error {
 	host, _, err := net.SplitHostPort(f.listen)
 	switch {
 	case err != nil:
-		return usageError("%q is not an address to answer on: write it as 127.0.0.1:8080", f.listen)
+		return usageError("%q is not an address and port: write it like 127.0.0.1:8080", f.listen)
 	case (f.tlsCert == "") != (f.tlsKey == ""):
 		return usageError("--tls-cert and --tls-key go together")
 	case f.readOnlyFile != "" && f.passwordFile == "":
-		return usageError("--read-only-password-file needs --password-file beside it")
+		return usageError("--read-only-password-file needs --password-file too")
 	case f.maxUpload < 1:
 		return usageError("--max-upload is 1 MB or more, not %d", f.maxUpload)
 	}
 	if !isLoopback(host) && (f.passwordFile == "" || f.tlsCert == "" && !f.behindProxy) {
-		return usageError("%s can be reached from other machines: that takes --password-file, and --tls-cert with --tls-key or --behind-proxy", f.listen)
+		return usageError("other machines can reach %s: that requires --password-file, and --tls-cert with --tls-key or --behind-proxy", f.listen)
 	}
 	if f.password, err = readPassword(f.passwordFile); err == nil {
 		f.lookPW, err = readPassword(f.readOnlyFile)
 	}
 	if err == nil && f.password != "" && f.password == f.lookPW {
-		err = usageError("the two passwords are the same: nobody would get in as reader")
+		err = usageError("the two passwords are the same: nobody could log in as a reader")
 	}
 	return err
 }
 
-// isLoopback tells an address that only this machine can reach. No name but
-// localhost counts: who resolves it says where it leads.
+// isLoopback reports whether only this machine can reach the address. Of names only
+// localhost counts, because any other may resolve to anything.
 func isLoopback(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && addr.IsLoopback()
@@ -100,7 +100,7 @@ func readPassword(path string) (string, error) {
 	}
 	password := strings.TrimRight(string(text), "\r\n")
 	if len([]rune(password)) < minPassword {
-		return "", fmt.Errorf("the password in %s is shorter than %d letters: choose a longer one", path, minPassword)
+		return "", fmt.Errorf("the password in %s is shorter than %d characters: choose a longer one", path, minPassword)
 	}
 	return password, nil
 }

@@ -10,19 +10,19 @@ import (
 	"relabel/internal/report"
 )
 
-// closeTime is what closing the private server may take: a fast shutdown with
+// closeTime is the longest time for closing the private server: a fast shutdown with
 // its checkpoint.
 const closeTime = 20 * time.Second
 
-// session is a command's database, and the private server when that is it.
+// session is a command's database connection, and the private server if that is used.
 type session struct {
 	*db.DB
 	url    string
 	server *embedpg.Server
 }
 
-// open connects to DATABASE_URL, or starts or joins the private server, whose
-// schema it keeps up to date by itself.
+// open connects to DATABASE_URL, or starts or joins the private server and migrates
+// its schema.
 func (a *app) open(ctx context.Context) (*session, error) {
 	if a.cfg.DatabaseURL != "" {
 		return a.openNamed(ctx)
@@ -76,8 +76,8 @@ func (a *app) openPrivate(ctx context.Context) (*session, error) {
 	return &session{DB: d, url: server.URL(), server: server}, nil
 }
 
-// Close closes the pool, and leaves the private server: the last one out stops
-// it.
+// Close closes the pool and leaves the private server. The last command to leave stops
+// the server.
 func (s *session) Close() {
 	s.DB.Close()
 	if s.server != nil {

@@ -69,7 +69,7 @@ func TestRunInterrupted(t *testing.T) {
 	b.calls(60)
 	p.signal(syscall.SIGINT)
 	r := p.wait().exits(exitError)
-	require.Contains(t, r.errorLine(), "rows of batch 1 left; `relabel work --until-done` goes on")
+	require.Contains(t, r.errorLine(), "rows of batch 1 left; `relabel work --until-done` continues")
 	require.Contains(t, r.stdout, "next: relabel work --until-done")
 	require.Less(t, b.api.Calls(), 200)
 	b.with("WEBFLOW_RATE_LIMIT", "none").ok("work", "--until-done")

@@ -11,20 +11,20 @@ import (
 func (a *app) siteCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "site",
-		Short: "Sites: where each token is found, its limit, whether it is parked",
-		Long: `A site is a Webflow site and the token it is reached with, which is named (an environment
-variable or a file) and never stored. The site "default" exists from the start and uses
-WEBFLOW_TOKEN. Sites that share a token share its rate limit.
+		Short: "Sites: where each token is, its limit, whether it is parked",
+		Long: `A site is a Webflow site and its API token. The token is in an environment variable or a file,
+and is never stored. The site "default" exists from the start and uses WEBFLOW_TOKEN. Sites that
+share a token share its rate limit.
 
-A site is parked when the API refuses its token (401 or 403): its rows wait. Mend the token,
-then: relabel site resume.`,
+If the API refuses a site's token (401 or 403), the site is parked: its rows wait. Replace the
+token, then: relabel site resume.`,
 		Args: noCommand,
 		RunE: showHelp,
 	}
 	cmd.AddCommand(
-		a.siteSubcommand("list", "All sites", "no arguments", a.siteList),
+		a.siteSubcommand("list", "List all sites", "no arguments", a.siteList),
 		a.siteSetCommand(), a.siteCheckCommand(), a.sitePauseCommand(),
-		a.siteSubcommand("resume", "Go on with a parked or paused site", "no arguments; --site names the site", a.siteResume),
+		a.siteSubcommand("resume", "Resume a parked or paused site", "no arguments; --site names the site", a.siteResume),
 	)
 	return cmd
 }
@@ -36,7 +36,7 @@ func (a *app) siteSubcommand(use, short, args string, run func(context.Context, 
 	}
 }
 
-// auditedSite changes the site that --site names, with its row in the log.
+// auditedSite changes the site of --site and records that in the audit log.
 func (a *app) auditedSite(ctx context.Context, s *session, action string, act func(context.Context) error) error {
 	return a.audited(ctx, s, db.AuditEntry{Action: action, Subject: "site " + a.site}, func(ctx context.Context) (int64, error) {
 		return -1, act(ctx)

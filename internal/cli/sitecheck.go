@@ -13,8 +13,8 @@ import (
 	"relabel/jobs"
 )
 
-// noAsset is an id that no asset has: asking for it tells whether the token is
-// taken, where nothing better is known to ask for.
+// noAsset is an id that no asset has. A read of it shows whether the API accepts the
+// token, even if no real id is known.
 const noAsset = "000000000000000000000000"
 
 func (a *app) siteCheckCommand() *cobra.Command {
@@ -50,13 +50,13 @@ func (a *app) siteCheck(ctx context.Context, s *session) error {
 	}
 	fmt.Fprintln(a.Out, verdict)
 	if cfg.Site.ParkedAt != nil {
-		a.note("the site is parked; `relabel site resume%s` goes on", report.SiteFlag(cfg.Site.Name))
+		a.note("the site is parked; `relabel site resume%s` resumes it", report.SiteFlag(cfg.Site.Name))
 	}
 	return nil
 }
 
-// readSomething asks for the site when its id is known, else for an asset that
-// does not exist: a token that is taken is told 404.
+// readSomething reads the site if its id is known, else an asset that does not exist:
+// with a valid token the API answers 404.
 func readSomething(ctx context.Context, cfg jobs.SiteConfig) (webflow.GetSiteResult, error) {
 	if id := cfg.Site.WebflowSiteID; id != nil {
 		return cfg.Client.GetSite(ctx, *id)
@@ -65,20 +65,20 @@ func readSomething(ctx context.Context, cfg jobs.SiteConfig) (webflow.GetSiteRes
 	return webflow.GetSiteResult{Meta: res.Meta}, err
 }
 
-// checkVerdict tells what the answer to a read says of the token.
+// checkVerdict is what the response to a read says about the token.
 func checkVerdict(site string, err error) (string, error) {
 	var e *webflow.Error
 	switch {
 	case err == nil:
-		return fmt.Sprintf("site %s: the API takes the token", site), nil
+		return fmt.Sprintf("site %s: the API accepts the token", site), nil
 	case !errors.As(err, &e):
 		return "", err
 	}
 	switch e.Kind {
 	case webflow.KindNotFound:
-		return fmt.Sprintf("site %s: the API takes the token", site), nil
+		return fmt.Sprintf("site %s: the API accepts the token", site), nil
 	case webflow.KindForbidden:
-		return fmt.Sprintf("site %s: the API knows the token, which may not read (403); whether it may rename shows with the first call", site), nil
+		return fmt.Sprintf("site %s: the API accepts the token, but it may not read (403); the first call will show whether it may rename", site), nil
 	case webflow.KindUnauthorized:
 		return "", exitErr{exitParked, fmt.Sprintf("site %s: the API refuses the token (401): make a new one in the site's settings, with the scope assets:write", site)}
 	}

@@ -22,8 +22,7 @@ func (a *app) namedSite(ctx context.Context, s *session, name string) (jobs.Site
 	return a.siteConfig(site)
 }
 
-// reader makes calls that rename nothing, with the site's token and through its
-// lane. Close it.
+// reader makes read calls with the site's token, within its rate limit. Close it.
 func (a *app) reader(ctx context.Context, d *db.DB, site db.Site) (*jobs.Reader, error) {
 	cfg, err := a.siteConfig(site)
 	if err != nil {
@@ -32,8 +31,8 @@ func (a *app) reader(ctx context.Context, d *db.DB, site db.Site) (*jobs.Reader,
 	return jobs.NewReader(ctx, jobs.ReaderConfig{DB: d, Site: cfg, CallTimeout: a.cfg.CallTimeout, Logger: a.log})
 }
 
-// siteConfig puts together what working a site takes: its row, its token, and
-// the environment for what the row leaves open.
+// siteConfig is what workers need of a site: its settings and token, with the
+// environment's defaults for settings that are not set.
 func (a *app) siteConfig(site db.Site) (jobs.SiteConfig, error) {
 	none := jobs.SiteConfig{}
 	token, err := a.cfg.Token(config.TokenSource{Env: deref(site.TokenEnv), File: deref(site.TokenFile)})

@@ -25,5 +25,5 @@ func (a *app) sitePause(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	return a.printSite(ctx, s, fmt.Sprintf("site %s is paused; `relabel site resume%s` goes on", a.site, report.SiteFlag(a.site)))
+	return a.printSite(ctx, s, fmt.Sprintf("site %s is paused; `relabel site resume%s` resumes it", a.site, report.SiteFlag(a.site)))
 }

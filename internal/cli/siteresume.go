@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// siteResume lets a site go on, whether it was parked or paused.
+// siteResume resumes a site, whether it was parked or paused.
 func (a *app) siteResume(ctx context.Context, s *session) error {
 	site, err := s.SiteByName(ctx, a.site)
 	if err != nil {
@@ -21,7 +21,7 @@ func (a *app) siteResume(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	text := fmt.Sprintf("site %s goes on", a.site)
+	text := fmt.Sprintf("site %s is resumed", a.site)
 	if !wasParked && !wasPaused {
 		text = fmt.Sprintf("site %s was neither parked nor paused", a.site)
 	}

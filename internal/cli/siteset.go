@@ -14,7 +14,7 @@ import (
 	"relabel/internal/webflow"
 )
 
-// siteSettings are the options of `site set`; only those given change.
+// siteSettings are the flags of `site set`. Only given ones change something.
 type siteSettings struct {
 	siteID, tokenEnv, tokenFile, apiURL, rate, localeIn string
 }
@@ -24,8 +24,8 @@ func (a *app) siteSetCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "set",
 		Short: "Create a site or change its settings",
-		Long: `Creates the site that --site names, or changes the settings that are given; an empty value
-takes a setting back to its default. The token itself is stored nowhere: say where it is found.`,
+		Long: `Creates the site of --site, or changes the settings that are given. An empty value restores the
+default. The token itself is never stored: name the variable or file that holds it.`,
 		Example: `  relabel site set --site shop --token-env SHOP_WEBFLOW_TOKEN --rate 120/1m
   relabel site set --site-id 65a1f2c3d4e5f60718293a4b`,
 		Args:              noArgs("no arguments; --site names the site"),
@@ -48,12 +48,12 @@ takes a setting back to its default. The token itself is stored nowhere: say whe
 	f.StringVar(&o.tokenFile, "token-file", "", "`FILE` that holds the token")
 	f.StringVar(&o.apiURL, "api-url", "", "`URL` of the API (default $WEBFLOW_API_URL, else "+webflow.DefaultBaseURL+")")
 	f.StringVar(&o.rate, "rate", "", "`LIMIT`: CALLS/WINDOW such as 120/1m, none, or learn (default $WEBFLOW_RATE_LIMIT, else learn)")
-	f.StringVar(&o.localeIn, "locale-in", "", "`WHERE` the locale goes: both, body or query (default both)")
+	f.StringVar(&o.localeIn, "locale-in", "", "`WHERE` a call has the locale: both, body or query (default both)")
 	return cmd
 }
 
 var (
-	// River's queues are called site-NAME: this is what it takes.
+	// Part of the name of a River queue, site-NAME, which allows only this.
 	sitePattern = regexp.MustCompile(`^[a-z0-9]+([_-][a-z0-9]+)*$`)
 
 	envPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
@@ -70,7 +70,7 @@ func checkSiteName(name string) error {
 	case !sitePattern.MatchString(name), len(name) > maxSiteName:
 		return usageError("--site: a site's name is lower-case letters and digits, with single - or _ between them, not %q", name)
 	case name == "all":
-		return usageError("--site: all stands for all sites: choose another name")
+		return usageError("--site: all means all sites: choose another name")
 	}
 	return noStandIn(name)
 }
@@ -92,7 +92,7 @@ func (o siteSettings) check() error {
 	return checkAPIURL(o.apiURL)
 }
 
-// checkAPIURL asks the client, which knows what it takes.
+// checkAPIURL lets the client check the address.
 func checkAPIURL(url string) error {
 	token, err := webflow.NewToken("only-to-check-the-address")
 	if err == nil {

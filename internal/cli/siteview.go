@@ -9,7 +9,7 @@ import (
 	"relabel/internal/text"
 )
 
-// siteView is a site as it is shown.
+// siteView is a site as commands print it.
 type siteView struct {
 	Name          string     `json:"name"`
 	WebflowSiteID *string    `json:"webflow_site_id"`
@@ -59,8 +59,8 @@ func (s *session) siteView(ctx context.Context, site db.Site) (siteView, error) 
 	return v, nil
 }
 
-// printSite ends a command that changed a site: with --json the site, else a
-// line that says what happened.
+// printSite ends a command that changed a site. It prints the site (with --json) or
+// what happened.
 func (a *app) printSite(ctx context.Context, s *session, text string) error {
 	if !a.json {
 		a.note("%s", text)

@@ -13,10 +13,10 @@ func (a *app) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [BATCH]",
 		Short: "Counts, rate, 429s, estimated end",
-		Long: `Without a BATCH lists the newest batches, of --site alone when it is given. With a BATCH
-shows its rows by status, its calls, what it waits for and when it ends; --watch goes on until
-the batch has ended (Ctrl-C ends the watching, not the batch). Without a BATCH --watch shows all
-batches that run.`,
+		Long: `Without BATCH it lists the newest batches, of all sites unless --site is given. With BATCH it shows
+the batch's rows by status, its calls, what it waits for and when it ends. --watch continues until
+the batch has ended; Ctrl-C stops watching, not the batch. Without BATCH, --watch shows all running
+batches.`,
 		Example:           "  relabel status\n  relabel status --watch\n  relabel status 7 --watch\n  relabel status 7 --json",
 		Args:              batchArg(false),
 		ValidArgsFunction: completeNothing,
@@ -36,7 +36,7 @@ batches that run.`,
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&watch, "watch", false, "go on showing, until the batch ends")
+	cmd.Flags().BoolVar(&watch, "watch", false, "keep showing progress until the batch ends")
 	return cmd
 }
 
@@ -59,7 +59,7 @@ func (a *app) status(ctx context.Context, s *session, arg string, watch bool) er
 	return printTroubles(ctx, a.Out, s, v)
 }
 
-// watch follows to the batch's end; a signal ends the watching, not the batch.
+// watch follows a batch to its end. A signal stops the watching, not the batch.
 func (a *app) watch(ctx context.Context, s *session, id int64) error {
 	err := a.follow(ctx, s, id, func(report.Batch) bool { return false })
 	if err != nil && ctx.Err() == nil {

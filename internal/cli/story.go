@@ -32,12 +32,12 @@ func (a *app) story(ctx context.Context, s *session, p db.StoryParams) error {
 	return nil
 }
 
-// printRow tells how one row stands.
+// printRow prints the state of one row.
 func (a *app) printRow(j db.Row) {
 	fmt.Fprintf(a.Out, "  row %d: line %d of batch %d %q, %s after %s\n", j.ID, j.Line, j.Batch, j.BatchName, j.Status,
 		text.Plural(int64(j.Attempts), "call", "calls"))
 	if j.FinishedAt == nil {
-		state := "none that waits or runs: the feed gives it one when it is due"
+		state := "none waits or runs; the row gets one when it is due"
 		if j.JobState != nil {
 			state = *j.JobState
 		}
@@ -45,17 +45,17 @@ func (a *app) printRow(j db.Row) {
 	}
 }
 
-// printRows counts an asset's rows, and tells how the last one stands.
+// printRows prints the number of an asset's rows, and the state of the last one.
 func (a *app) printRows(st report.Story) {
 	last := st.Rows[len(st.Rows)-1]
 	fmt.Fprintf(a.Out, "  %s; the last loaded is %s: line %d of batch %d\n",
 		text.Plural(int64(len(st.Rows)), "row", "rows"), last.Status, last.Line, last.Batch)
 	if st.More {
-		fmt.Fprintf(a.Out, "  older ones are left out: relabel rows list --asset %s\n", st.AssetID)
+		fmt.Fprintf(a.Out, "  older ones are not shown: relabel rows list --asset %s\n", st.AssetID)
 	}
 }
 
-// printEvent breaks a long line, and keeps the column of times free.
+// printEvent wraps a long line beside the column of times.
 func (a *app) printEvent(e report.StoryEvent, named bool) {
 	head := e.At.Local().Format("2006-01-02 15:04:05") + "  "
 	if named {
@@ -73,7 +73,7 @@ func (a *app) printEvent(e report.StoryEvent, named bool) {
 	}
 }
 
-// eventRow is the batch and line, where an event is one row's.
+// eventRow is the batch and line of an event about one row, else empty.
 func eventRow(e report.StoryEvent) string {
 	if e.RenameID == 0 {
 		return ""

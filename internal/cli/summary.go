@@ -11,11 +11,11 @@ import (
 	"relabel/internal/text"
 )
 
-// shownCauses bounds the errors of a summary; `results` has them all.
+// shownCauses is how many causes a summary shows; `results` has all errors.
 const shownCauses = 10
 
-// summarise prints how a batch went, its errors by cause, and what to type
-// next; with --json the batch's status object.
+// summarise prints the outcome of a batch, its errors by cause, and the next commands;
+// with --json the batch's status object.
 func (a *app) summarise(ctx context.Context, s *session, id int64) (report.Batch, error) {
 	v, err := s.view(ctx, id)
 	if err != nil {
@@ -88,7 +88,7 @@ func printTroubles(ctx context.Context, w io.Writer, s *session, v report.Batch)
 	return nil
 }
 
-// nextCommands is what a person most likely wants to type now.
+// nextCommands are the commands that a person most likely needs now.
 func nextCommands(v report.Batch) []string {
 	var out []string
 	switch {
@@ -117,8 +117,7 @@ func nextCommands(v report.Batch) []string {
 	return out
 }
 
-// batchEnd turns a batch's end into the exit code of the contract, with one
-// line that says what to do.
+// batchEnd is the error and exit code for the way a batch ended, with advice.
 func batchEnd(v report.Batch) error {
 	left := fmt.Sprintf("%s of batch %d", text.Plural(v.Left(), "row", "rows"), v.Batch)
 	bad := v.Failed + v.Invalid + v.Conflict + v.Cancelled
@@ -126,13 +125,13 @@ func batchEnd(v report.Batch) error {
 	case v.Left() > 0 && v.ParkedReason != nil:
 		return exitErr{exitParked, fmt.Sprintf("site %s is parked, %s left: %s", v.Site, left, *v.ParkedReason)}
 	case v.Left() > 0 && v.BreakerError != nil:
-		return exitErr{exitParked, fmt.Sprintf("the API of site %s fails, %s left: %s; `relabel work --until-done%s` goes on",
+		return exitErr{exitParked, fmt.Sprintf("the API of site %s fails, %s left: %s; `relabel work --until-done%s` continues",
 			v.Site, left, *v.BreakerError, report.SiteFlag(v.Site))}
 	case v.Left() > 0 && v.Held():
-		return exitErr{exitError, fmt.Sprintf("batch %d is paused, %s left: %s; `relabel batch resume %d` lets it go on",
+		return exitErr{exitError, fmt.Sprintf("batch %d is paused, %s left: %s; `relabel batch resume %d` resumes it",
 			v.Batch, text.Plural(v.Left(), "row", "rows"), *v.StatusReason, v.Batch)}
 	case v.Left() > 0:
-		return exitErr{exitError, fmt.Sprintf("stopped with %s left; `relabel work --until-done%s` goes on", left, report.SiteFlag(v.Site))}
+		return exitErr{exitError, fmt.Sprintf("stopped with %s left; `relabel work --until-done%s` continues", left, report.SiteFlag(v.Site))}
 	case bad > 0:
 		return exitErr{exitTrouble, fmt.Sprintf("%s of batch %d did not succeed", text.Plural(bad, "row", "rows"), v.Batch)}
 	}

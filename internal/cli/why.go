@@ -12,14 +12,14 @@ func (a *app) whyCommand() *cobra.Command {
 	var locale string
 	cmd := &cobra.Command{
 		Use:   "why ASSET_ID",
-		Short: "Everything that happened to one asset, in the order of time",
-		Long: `Tells one asset's story: which file and line asked for what, what it waited for and how long,
-each call with its answer, the value before, what superseded it, and what it waits for now; on
-all sites unless --site is given.`,
+		Short: "Everything that happened to one asset, in order of time",
+		Long: `Shows the history of one asset: which file and line asked for which name, each wait and its
+reason, each call and its response, the value before, what superseded it, and what it waits for
+now. It covers all sites unless --site is given.`,
 		Example: "  relabel why 9f4a7f85b42ea4c6374f11ca",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usageError("`%s` takes one asset's id", cmd.CommandPath())
+				return usageError("`%s` takes one asset id", cmd.CommandPath())
 			}
 			_, err := assetID(args[0])
 			return err
@@ -39,7 +39,7 @@ all sites unless --site is given.`,
 					return err
 				}
 			}
-			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error { return usage(a.story(ctx, s, p)) })
+			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error { return filterUsage(a.story(ctx, s, p)) })
 		},
 	}
 	cmd.Flags().StringVar(&locale, "locale", "", "only this `LOCALE`: a tag such as fr-FR, an id, or "+primaryLocale)

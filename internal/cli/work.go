@@ -14,21 +14,22 @@ import (
 
 func (a *app) workCommand() *cobra.Command {
 	var f workFlags
-	var serve webFlags
+	var serve serveFlags
 	var untilDone bool
 	cmd := &cobra.Command{
 		Use:   "work",
 		Short: "Send what is queued, until stopped",
-		Long: `Sends what is queued for a site and runs its schedules, until a signal comes, or with
---until-done until nothing is left to send; schedules that are due by then are run too. --site takes several sites (a,b) or all; each needs its token. Any number
-of processes may work at once, on any number of machines: together they keep the limit.
+		Long: `Sends what is queued for a site and runs its schedules. It stops at a signal, or with --until-done
+when nothing is left to send; schedules that are due by then run too. --site takes several sites
+(a,b) or all; each needs its token. Any number of processes may work at the same time, on any
+number of machines: together they keep the limit.
 
-The first SIGINT or SIGTERM makes no new calls, lets those in flight end, and exits with 0.
-A second one stops at once; what was in flight then is looked at again within a minute.
+At the first SIGINT or SIGTERM it makes no new calls, waits for those in flight, and exits with 0.
+At the second it stops at once; workers check what was in flight again within a minute.
 
-Exit codes: 0 stopped or nothing left, 1 error, or a batch was paused because too many of its
-rows failed alike; with --until-done also 3 some rows did not succeed (those that somebody
-cancelled don't count), 4 all that is left waits for a parked site (the API refused its token).`,
+Exit codes: 0 stopped or nothing left; 1 error, or a batch was paused because too many of its rows
+failed for the same reason. With --until-done also 3: some rows did not succeed (cancelled rows
+don't count), and 4: all that is left waits for a parked site (the API refused its token).`,
 		Example: `  relabel work
   relabel work --until-done --site shop,blog
   relabel work --site all
@@ -39,16 +40,16 @@ cancelled don't count), 4 all that is left waits for a parked site (the API refu
 			if err := f.check(); err != nil {
 				return err
 			}
-			if err := serve.checkBeside(); err != nil {
+			if err := serve.checkForWork(); err != nil {
 				return err
 			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
-				return a.servingBeside(ctx, s, serve, func() error { return a.work(ctx, s, f, untilDone) })
+				return a.withDashboard(ctx, s, serve, func() error { return a.work(ctx, s, f, untilDone) })
 			})
 		},
 	}
 	f.register(cmd)
-	serve.registerBeside(cmd)
+	serve.registerForWork(cmd)
 	cmd.Flags().BoolVar(&untilDone, "until-done", false, "end when nothing is left to send")
 	return cmd
 }
@@ -66,15 +67,15 @@ func (a *app) work(ctx context.Context, s *session, f workFlags, untilDone bool)
 	if err != nil {
 		return err
 	}
-	w := newWatch(s, sites, since, a.cfg.CallTimeout+flightMargin)
+	w := newWorkWatch(s, sites, since, a.cfg.CallTimeout+flightMargin)
 	a.note("working on %s; Ctrl-C stops", w.label)
 	var turnErr error
-	if untilDone { // what is due now belongs to what is to be done
+	if untilDone { // runs that are due now are part of the work
 		if _, turnErr = working.schedules.Turn(ctx); ctx.Err() != nil {
 			turnErr = nil
 		}
 	}
-	watchErr := a.watchWork(ctx, w, untilDone) // one site's trouble is no other one's
+	watchErr := a.watchWork(ctx, w, untilDone) // goes on with the other sites if one has trouble
 	if err := cmp.Or(working.stop(), watchErr, turnErr); err != nil {
 		return err
 	}

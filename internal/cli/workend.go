@@ -9,8 +9,8 @@ import (
 	"relabel/internal/text"
 )
 
-// workEnd reports, and gives the exit code of the contract.
-func (a *app) workEnd(ctx context.Context, w *watch, signalled bool) error {
+// workEnd prints the outcome, and returns the error for the exit code.
+func (a *app) workEnd(ctx context.Context, w *workWatch, signalled bool) error {
 	load, err := w.workload(ctx)
 	if err != nil {
 		return err
@@ -60,7 +60,7 @@ type workedJSON struct {
 	Parked      []string `json:"parked"`
 }
 
-func (a *app) printWorked(w *watch, load workload, at db.SiteProgress) error {
+func (a *app) printWorked(w *workWatch, load workload, at db.SiteProgress) error {
 	if !a.json {
 		line := fmt.Sprintf("stopped; %s left to send", text.Plural(load.open, "row is", "rows are"))
 		if load.flying > 0 {

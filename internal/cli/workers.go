@@ -10,10 +10,10 @@ import (
 	"relabel/jobs"
 )
 
-// maxConcurrency is above any limit that Webflow has: 120 a minute.
+// maxConcurrency is far above Webflow's highest limit, 120 calls a minute.
 const maxConcurrency = 1000
 
-// workFlags are the options of commands that work.
+// workFlags are the flags of commands that run workers.
 type workFlags struct {
 	concurrency int
 	limits      jobs.Limits
@@ -24,9 +24,9 @@ func (f *workFlags) register(cmd *cobra.Command) {
 		"at most `N` calls in flight, for each site and process")
 	limits := jobs.DefaultLimits()
 	cmd.Flags().IntVar(&f.limits.Breaker, "breaker", limits.Breaker,
-		"after `N` transient failures in a row only one call every 5 s goes out, until one succeeds; 0: never")
+		"after `N` transient failures in a row make only one call every 5 s, until one succeeds; 0: never")
 	cmd.Flags().Float64Var(&f.limits.SameFailure, "same-failure", limits.SameFailure,
-		"pause a batch when this `SHARE` of its last 200 rows failed for one cause; 0: never")
+		"pause a batch if this `SHARE` of its last 200 rows failed for the same cause; 0: never")
 }
 
 func (f *workFlags) check() error {
@@ -39,12 +39,12 @@ func (f *workFlags) check() error {
 	return nil
 }
 
-// startPool starts workers that send what is queued, and nothing by a schedule.
+// startPool starts workers that send what is queued, but run no schedules.
 func (a *app) startPool(ctx context.Context, s *session, sites []jobs.SiteConfig, f workFlags) (*jobs.Pool, error) {
 	return a.startPoolWith(ctx, s, sites, f, nil)
 }
 
-// startWork starts workers that run the sites' schedules too.
+// startWork starts workers that also run the sites' schedules.
 func (a *app) startWork(ctx context.Context, s *session, sites []jobs.SiteConfig, f workFlags) (*workers, error) {
 	runner := schedule.New(schedule.Config{
 		DB: s.DB, Sites: sites, CallTimeout: a.cfg.CallTimeout, LookupEnv: a.LookupEnv, Logger: a.log,
@@ -73,7 +73,7 @@ func (a *app) startPoolWith(ctx context.Context, s *session, sites []jobs.SiteCo
 	return pool, nil
 }
 
-// workers are a pool and the schedules that it runs.
+// workers are a pool and the runner of its schedules.
 type workers struct {
 	pool      *jobs.Pool
 	schedules *schedule.Runner
@@ -84,8 +84,8 @@ func (w *workers) stop() error {
 	return stopPool(w.pool)
 }
 
-// stopPool lets calls in flight end: each has its own deadline, so this does
-// too. A second signal ends the process at once.
+// stopPool waits for the calls in flight. Each has its own deadline, so the wait
+// ends. A second signal ends the process at once.
 func stopPool(pool *jobs.Pool) error {
 	if err := pool.Stop(context.Background()); err != nil {
 		return fmt.Errorf("error stopping the workers: %w", err)

@@ -5,17 +5,17 @@ import (
 	"fmt"
 )
 
-// workload is what all the watched sites have to do, together.
+// workload is the work left for all watched sites together.
 type workload struct {
 	open, paused int64
-	ending       int64    // rows of cancelled batches that have not ended yet
-	flying       int64    // of all these, those whose call is in flight
-	runs         int64    // of schedules, that are to be brought on
-	parked       int64    // of open and runs, those of parked sites
+	ending       int64    // rows of cancelled batches that have not ended
+	flying       int64    // rows whose call is in flight
+	runs         int64    // runs of schedules that are not finished
+	parked       int64    // of open and runs, how many belong to parked sites
 	reasons      []string // why sites are parked
 }
 
-func (w *watch) workload(ctx context.Context) (all workload, err error) {
+func (w *workWatch) workload(ctx context.Context) (all workload, err error) {
 	for _, site := range w.sites {
 		one, err := w.s.SiteBacklog(ctx, site.ID)
 		if err != nil {
@@ -40,7 +40,7 @@ func (w *watch) workload(ctx context.Context) (all workload, err error) {
 
 func (w workload) done() bool { return w.open+w.runs+w.ending == 0 }
 
-// stuck tells that nothing can be sent until a person has done something.
+// stuck reports that nothing can be sent before a person acts.
 func (w workload) stuck() bool {
 	return w.open+w.runs > 0 && w.ending == 0 && w.open+w.runs == w.parked
 }

@@ -12,8 +12,8 @@ import (
 	"relabel/jobs"
 )
 
-// watch follows what sites have to do.
-type watch struct {
+// workWatch follows the work for some sites.
+type workWatch struct {
 	s     *session
 	sites []db.Site
 	ids   []int
@@ -21,12 +21,12 @@ type watch struct {
 	since time.Time
 	meter rateMeter
 
-	flight time.Duration // the longest that a call in flight may take
-	idle   time.Time     // since when nothing is left but calls in flight
+	flight time.Duration // the longest time that a call in flight may take
+	idle   time.Time     // since when only calls in flight are left
 }
 
-func newWatch(s *session, sites []jobs.SiteConfig, since time.Time, flight time.Duration) *watch {
-	w := &watch{s: s, since: since, flight: flight}
+func newWorkWatch(s *session, sites []jobs.SiteConfig, since time.Time, flight time.Duration) *workWatch {
+	w := &workWatch{s: s, since: since, flight: flight}
 	var names []string
 	for _, c := range sites {
 		w.sites, w.ids = append(w.sites, c.Site), append(w.ids, c.Site.ID)
@@ -39,14 +39,14 @@ func newWatch(s *session, sites []jobs.SiteConfig, since time.Time, flight time.
 	return w
 }
 
-// flightMargin is what a claim's lease allows beyond its call.
+// flightMargin is how much longer a claim's lease is than its call.
 const flightMargin = 15 * time.Second
 
-// over tells that nothing is left to wait for. Of a batch that is paused, or a site
-// that is parked, calls of other processes may be in flight: their outcome counts,
-// and is there before their leases end. A killed process's rows stay in flight, as
-// far as anybody knows, until somebody may claim them again.
-func (w *watch) over(load workload, now time.Time) bool {
+// over reports whether nothing is left to wait for. Other processes may still have
+// calls in flight for a paused batch or a parked site. Their outcome counts, so over
+// waits for it, until their leases have ended. The rows of a killed process look in
+// flight until then.
+func (w *workWatch) over(load workload, now time.Time) bool {
 	switch {
 	case !load.done() && !load.stuck():
 		w.idle = time.Time{}
@@ -59,12 +59,12 @@ func (w *watch) over(load workload, now time.Time) bool {
 	return now.Sub(w.idle) > w.flight
 }
 
-// watchWork shows progress until the end: a signal, or with untilDone nothing
-// left that can be sent. A database that is away for a moment is waited for.
-func (a *app) watchWork(ctx context.Context, w *watch, untilDone bool) error {
+// watchWork shows progress until a signal, or with untilDone until nothing is left
+// that can be sent. It waits while the database is away for a moment.
+func (a *app) watchWork(ctx context.Context, w *workWatch, untilDone bool) error {
 	view := a.newView()
 	defer view.Close()
-	told := 0
+	noted := 0
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
@@ -84,15 +84,15 @@ func (a *app) watchWork(ctx context.Context, w *watch, untilDone bool) error {
 		case untilDone && w.over(load, time.Now()):
 			return nil
 		}
-		for ; told < len(load.reasons); told++ { // once
-			a.note("%s", load.reasons[told])
+		for ; noted < len(load.reasons); noted++ { // once each
+			a.note("%s", load.reasons[noted])
 		}
-		told = len(load.reasons)
+		noted = len(load.reasons)
 	}
 }
 
-// next reads and shows how far it is.
-func (w *watch) next(ctx context.Context, view terminal.View) (workload, error) {
+// next reads and shows the progress.
+func (w *workWatch) next(ctx context.Context, view terminal.View) (workload, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
 	load, err := w.workload(ctx)
@@ -102,7 +102,7 @@ func (w *watch) next(ctx context.Context, view terminal.View) (workload, error) 
 	return load, err
 }
 
-func (w *watch) show(ctx context.Context, view terminal.View) error {
+func (w *workWatch) show(ctx context.Context, view terminal.View) error {
 	at, err := w.s.SiteProgress(ctx, w.ids, w.since)
 	if err != nil {
 		return err
