@@ -46,7 +46,7 @@ func TestServeRefuses(t *testing.T) {
 		"serve --password-file secret --read-only-password-file secret": "the same",
 		"serve --max-upload 0":                                          "1 MB or more",
 		"serve x":                                                       "no arguments",
-		"work --password-file secret":                                   "say with --serve",
+		"work --password-file secret":                                   "--serve starts it",
 		"work --serve 0.0.0.0:0":                                        "other machines can reach ",
 		"work --serve 127.0.0.1:0 --allow-host a --read-only-password-file other":          "needs --password-file",
 		"serve --listen 0.0.0.0:0 --password-file secret --behind-proxy --allow-host= x y": "no arguments",

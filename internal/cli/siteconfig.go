@@ -6,6 +6,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/config"
+	"relabel/internal/text"
 	"relabel/internal/webflow"
 	"relabel/jobs"
 )
@@ -35,7 +36,7 @@ func (a *app) reader(ctx context.Context, d *db.DB, site db.Site) (*jobs.Reader,
 // environment's defaults for settings that are not set.
 func (a *app) siteConfig(site db.Site) (jobs.SiteConfig, error) {
 	none := jobs.SiteConfig{}
-	token, err := a.cfg.Token(config.TokenSource{Env: deref(site.TokenEnv), File: deref(site.TokenFile)})
+	token, err := a.cfg.Token(config.TokenSource{Env: text.Deref(site.TokenEnv), File: text.Deref(site.TokenFile)})
 	if err != nil {
 		return none, fmt.Errorf("site %s: %w", site.Name, err)
 	}
@@ -55,7 +56,7 @@ func (a *app) siteWith(site db.Site, token webflow.Token, rate config.Rate) (job
 		baseURL = *site.APIURL
 	}
 	client, err := webflow.NewClient(webflow.Config{
-		BaseURL: baseURL, Token: token, LocaleIn: webflow.LocaleIn(deref(site.LocaleIn)),
+		BaseURL: baseURL, Token: token, LocaleIn: webflow.LocaleIn(text.Deref(site.LocaleIn)),
 		Timeout: a.cfg.CallTimeout, Version: Version(),
 	})
 	if err != nil {
