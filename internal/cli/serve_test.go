@@ -53,7 +53,7 @@ func TestServeRefuses(t *testing.T) {
 	} {
 		b.run(strings.Fields(args)...).fails(exitUsage, part)
 	}
-	b.run("serve", "--password-file", "short").fails(exitError, "shorter than 8 letters")
+	b.run("serve", "--password-file", "short").fails(exitError, "shorter than 8 characters")
 	b.run("serve", "--password-file", "missing").fails(exitError, "can't be read")
 	b.run("serve", "--tls-cert", "secret", "--tls-key", "secret").fails(exitError, "certificate can't be used")
 }
