@@ -147,7 +147,7 @@ func (a *app) printPlan(ctx context.Context, s *session, p plan.Summary) error {
 	w := a.Out
 	fmt.Fprintf(w, "Plan %d %q for site %s: %s would change\n", p.Batch, p.Name, p.Site, text.Plural(p.Change, "row", "rows"))
 	fmt.Fprintf(w, "  %s: %s\n", text.Plural(p.Rows, "row", "rows"), planCounts(p))
-	fmt.Fprintf(w, "  read %s\n", readWay(deref(p.ReadBy), p.Reads))
+	fmt.Fprintf(w, "  read %s\n", readWay(text.Deref(p.ReadBy), p.Reads))
 	printChanges(w, p.Changes, p.Change)
 	v, err := s.view(ctx, p.Batch)
 	if err != nil {
@@ -222,14 +222,14 @@ func target(assetID, localeID string) string {
 
 func changeText(c db.Change) string {
 	var parts []string
-	if c.DisplayName != nil && deref(c.DisplayName) != deref(c.BeforeName) {
+	if c.DisplayName != nil && text.Deref(c.DisplayName) != text.Deref(c.BeforeName) {
 		parts = append(parts, oldNew(c.BeforeName, c.DisplayName))
 	}
-	if c.AltText != nil && deref(c.AltText) != deref(c.BeforeAlt) {
+	if c.AltText != nil && text.Deref(c.AltText) != text.Deref(c.BeforeAlt) {
 		parts = append(parts, "alt text "+oldNew(c.BeforeAlt, c.AltText))
 	}
 	if len(parts) == 0 {
-		return fmt.Sprintf("%q again", text.Cut(deref(c.DisplayName), maxShownName))
+		return fmt.Sprintf("%q again", text.Cut(text.Deref(c.DisplayName), maxShownName))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -95,13 +95,6 @@ func closeServer(s *embedpg.Server) error {
 	return s.Close(ctx)
 }
 
-func deref(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}
-
 func (a *app) withSession(ctx context.Context, fn func(context.Context, *session) error) error {
 	s, err := a.open(ctx)
 	if err != nil {

@@ -201,7 +201,7 @@ func printVerified(w io.Writer, v verified, written bool) {
 func findingText(f db.Finding) string {
 	switch f.Found {
 	case "gone":
-		return fmt.Sprintf("gone; it was to be %q", text.Cut(deref(f.DisplayName), maxShownName))
+		return fmt.Sprintf("gone; it was to be %q", text.Cut(text.Deref(f.DisplayName), maxShownName))
 	case "renamed":
 		return fmt.Sprintf("batch %d made it %s", *f.ByBatch, findingChange(f))
 	}
@@ -211,10 +211,10 @@ func findingText(f db.Finding) string {
 // findingChange is what was asked for → what is.
 func findingChange(f db.Finding) string {
 	var parts []string
-	if f.DisplayName != nil && *f.DisplayName != deref(f.FoundName) {
+	if f.DisplayName != nil && *f.DisplayName != text.Deref(f.FoundName) {
 		parts = append(parts, oldNew(f.DisplayName, f.FoundName))
 	}
-	if f.AltText != nil && *f.AltText != deref(f.FoundAltText) {
+	if f.AltText != nil && *f.AltText != text.Deref(f.FoundAltText) {
 		parts = append(parts, "alt text "+oldNew(f.AltText, f.FoundAltText))
 	}
 	return strings.Join(parts, ", ")
