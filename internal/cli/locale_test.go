@@ -28,7 +28,7 @@ func inLocale(locale, name string) string {
 // The primary locale by its own id is the target that it is without one: the newer
 // name wins, whatever way either is written. Webflow is asked once.
 func TestPrimaryLocaleIsOneTarget(t *testing.T) {
-	for name, siteID := range map[string]string{"the site is set": standin.SiteID, "an asset tells the site": ""} {
+	for name, siteID := range map[string]string{"the site is set": standin.SiteID, "an asset names the site": ""} {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t, standin.Config{Assets: 2})
 			reads := 2

@@ -40,7 +40,7 @@ takes off again. A file named with -o is written whole or not at all.`,
 		ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if a.json && (p.file == "" || p.file == "-") {
-				return usageError("--json tells of the file that was written: give -o FILE")
+				return usageError("--json reports the file that was written: give -o FILE")
 			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
 				return a.pull(ctx, s, p)
@@ -52,7 +52,7 @@ takes off again. A file named with -o is written whole or not at all.`,
 	return cmd
 }
 
-// pulled is what a pull with --json tells.
+// pulled is what a pull with --json prints.
 type pulled struct {
 	Site    string   `json:"site"`
 	File    string   `json:"file"`

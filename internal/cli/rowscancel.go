@@ -21,10 +21,10 @@ call, and is not retried. What was sent stays sent. Rows of a plan are not chang
 }
 
 func (a *app) rowsCancel(ctx context.Context, s *session, f db.RowFilter, d db.AuditEntry) error {
-	tell := a.counter("cancelled")
+	progress := a.counter("cancelled")
 	var got db.Cancelled
 	err := a.audited(ctx, s, d, func(ctx context.Context) (_ int64, err error) {
-		got, err = s.CancelRows(ctx, f, func(c db.Cancelled) { tell(c.Cancelled + c.Sending) })
+		got, err = s.CancelRows(ctx, f, func(c db.Cancelled) { progress(c.Cancelled + c.Sending) })
 		return got.Cancelled + got.Sending, err
 	})
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,18 +23,7 @@ cause, the most frequent first. To be fast it searches the newest 30,000 of them
 if there are more. --all searches all of them: about two seconds for a million.`,
 		Example: "  relabel rows errors --batch 7\n  relabel rows errors --since 1h\n  relabel rows errors --all",
 		Args:    noArgs("no arguments, but options"), ValidArgsFunction: completeNothing,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			f, err := r.check(cmd, a, db.Statuses(), time.Now())
-			if err == nil {
-				err = l.check(a.json)
-			}
-			if err != nil {
-				return err
-			}
-			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
-				return a.rowsErrors(ctx, s, f, l)
-			})
-		},
+		RunE: a.showRows(&r, &l, a.rowsErrors),
 	}
 	r.add(cmd, db.Statuses())
 	cmd.Flags().IntVar(&l.limit, "limit", 20, "at most `N` causes")

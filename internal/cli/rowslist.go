@@ -39,18 +39,7 @@ continues from there.`,
   relabel rows list --http 404 --since 2h --csv
   relabel rows list --name 'autumn' --status pending --sort oldest`,
 		Args: noArgs("no arguments, but options"), ValidArgsFunction: completeNothing,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			f, err := r.check(cmd, a, db.Statuses(), time.Now())
-			if err == nil {
-				err = l.check(a.json)
-			}
-			if err != nil {
-				return err
-			}
-			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
-				return a.rowsList(ctx, s, f, l)
-			})
-		},
+		RunE: a.showRows(&r, &l, a.rowsList),
 	}
 	r.add(cmd, db.Statuses())
 	flags := cmd.Flags()
@@ -60,6 +49,22 @@ continues from there.`,
 	flags.BoolVar(&l.csv, "csv", false, "print CSV, with all columns")
 	_ = cmd.RegisterFlagCompletionFunc("sort", cobra.FixedCompletions(db.RowSorts(), cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	return cmd
+}
+
+// showRows runs a command that shows the rows of a filter in some way.
+func (a *app) showRows(
+	r *rowFlags, l *listFlags, show func(context.Context, *session, db.RowFilter, listFlags) error,
+) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, _ []string) error {
+		f, err := r.check(cmd, a, db.Statuses(), time.Now())
+		if err == nil {
+			err = l.check(a.json)
+		}
+		if err != nil {
+			return err
+		}
+		return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error { return show(ctx, s, f, *l) })
+	}
 }
 
 func (l listFlags) check(json bool) error {

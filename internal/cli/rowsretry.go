@@ -22,10 +22,10 @@ relabel results.`,
 }
 
 func (a *app) rowsRetry(ctx context.Context, s *session, f db.RowFilter, d db.AuditEntry) error {
-	tell := a.counter("looked at")
+	progress := a.counter("looked at")
 	var got db.Retried
 	err := a.audited(ctx, s, d, func(ctx context.Context) (_ int64, err error) {
-		got, err = s.RetryRows(ctx, f, func(r db.Retried) { tell(r.Pending + r.Superseded) })
+		got, err = s.RetryRows(ctx, f, func(r db.Retried) { progress(r.Pending + r.Superseded) })
 		return got.Pending + got.Superseded, err
 	})
 	if err != nil {
