@@ -163,7 +163,7 @@ func (w *renameWorker) send(ctx context.Context, site *siteRun, g throttle.Grant
 	if err := w.finish(ctx, site, &f, meta.SentAt, answered); err != nil {
 		return err
 	}
-	observeLimit(site.lane, meta)
+	ObserveLimit(site.lane, meta)
 	w.afterFinish(ctx, site, c, f)
 	return nil
 }

@@ -116,13 +116,14 @@ func endOf(err error) (code int, line string) {
 		return exitOK, ""
 	case errors.As(err, &e):
 		code = e.code
+		line = err.Error()
 	default:
-		code = exitError
+		code, line = explain(err)
 	}
-	if code == exitError && errors.Is(err, context.Canceled) { // by a signal: the place of the interruption does not matter
-		return code, "interrupted"
+	if code == exitError && errors.Is(err, context.Canceled) && !strings.HasPrefix(line, "interrupted") {
+		return code, "interrupted" // by a signal: the place of the interruption does not matter
 	}
-	return code, text.OneLine(err.Error())
+	return code, text.OneLine(line)
 }
 
 func (a *app) configure() error {

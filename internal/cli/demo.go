@@ -8,11 +8,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/internal/demo"
-	"relabel/internal/load"
 	"relabel/internal/rehearsal"
 	"relabel/internal/report"
 	"relabel/internal/standin"
 	"relabel/internal/text"
+	"relabel/internal/usecase"
 	"relabel/jobs"
 )
 
@@ -70,7 +70,7 @@ func (a *app) demo(ctx context.Context) error {
 func (a *app) demoWork(ctx context.Context, s *session, server *standin.Server, site jobs.SiteConfig) (report.Batch, error) {
 	work := workFlags{jobs.DefaultConcurrency, jobs.DefaultLimits()}
 	v, err := a.loadAndWork(ctx, s, site, runParams{
-		src:  sourceFlags{path: demo.File, priority: load.DefaultPriority, force: true},
+		src:  sourceFlags{path: demo.File, priority: usecase.DefaultPriority, force: true},
 		work: work,
 	})
 	if err != nil || ctx.Err() != nil || v.Left()+v.Cancelled > 0 {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"relabel/db"
 )
 
 func (a *app) enqueueCommand() *cobra.Command {
@@ -71,4 +73,17 @@ func (a *app) enqueue(ctx context.Context, s *session, src sourceFlags) error {
 		return err
 	}
 	return a.result.print(v)
+}
+
+// loadQueued loads a source and queues it.
+func (a *app) loadQueued(ctx context.Context, s *session, site db.Site, src sourceFlags) (int64, error) {
+	l, err := a.newLoading(ctx, site, src)
+	if err != nil {
+		return 0, err
+	}
+	reading, done := a.reading()
+	id, err := a.use(s).Enqueue(ctx, actor(), l.LoadParams, src.snapshot, reading)
+	done()
+	l.end()
+	return id, err
 }

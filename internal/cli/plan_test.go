@@ -139,7 +139,7 @@ func TestExpectedName(t *testing.T) {
 		[]string{standin.AssetID(2), "new.jpg", ""},
 	))
 	r := b.run("run", "names.csv").exits(exitTrouble)
-	require.Contains(t, r.stderr, "expected_name is heeded: reading the site first")
+	require.Contains(t, r.stderr, "(expected_name): reading the site first")
 	require.Contains(t, r.stdout, `the name is not as expected: it is "asset-000002.jpg", not "another.jpg"`)
 	require.Equal(t, 2, b.patches())
 	require.Equal(t, "asset-000002.jpg", b.api.Name(standin.AssetID(1), ""))
@@ -174,7 +174,7 @@ func TestPlanTrouble(t *testing.T) {
 	b.run("enqueue", "names.csv", "--snapshot").fails(exitParked, "401")
 	b.api.SetToken(testToken, standin.TokenValid)
 	b.ok("site", "set", "--site-id", "0000000000000000dead0000")
-	b.run("plan", "names.csv").fails(exitError, "no such site at Webflow with the id 0000000000000000dead0000", "`relabel site set --site-id ID` sets it")
+	b.run("plan", "names.csv").fails(exitError, "Webflow has no site with the id 0000000000000000dead0000", "`relabel site set --site-id ID` sets it")
 	b.run("plan", "none.csv").fails(exitError, "none.csv")
 	for _, id := range []string{"1", "2", "3", "4"} {
 		require.Equal(t, "cancelled", b.status(id)["status"])
@@ -324,7 +324,7 @@ func TestPull(t *testing.T) {
 		require.Equal(t, []any{750., 10., []any{"", standin.FrenchLocale, standin.GermanLocale}}, []any{v["rows"], v["reads"].(float64) + 1, v["locales"]})
 		require.Equal(t, 0., b.ok("plan", "all.csv", "--json", "--quiet").json()["calls"])
 		require.Equal(t, b.ok("pull", "--locales", "fr-FR").stdout, b.ok("pull", "--locales", "fr,fr-FR").stdout)
-		b.run("pull", "--locales", "es-MX").fails(exitError, "--locales es-MX", "en, fr-FR, de-DE")
+		b.run("pull", "--locales", "es-MX").fails(exitError, "locale es-MX", "en, fr-FR, de-DE")
 		lines := strings.Count(b.ok("rows", "list", "--locale", "FR-fr", "--batch", "2", "--csv").stdout, standin.FrenchLocale)
 		require.Positive(t, lines, "tags that were read are kept")
 		require.Equal(t, lines, strings.Count(b.ok("rows", "list", "--locale", standin.FrenchLocale, "--batch", "2", "--csv").stdout, standin.FrenchLocale))
@@ -354,7 +354,7 @@ func TestPull(t *testing.T) {
 
 func TestPullTrouble(t *testing.T) {
 	b := setup(t, standin.Config{Assets: 3})
-	b.run("pull").fails(exitError, "nobody has said which one it is", "`relabel site set --site-id ID`")
+	b.run("pull").fails(exitError, "the Webflow id of site default is not set", "`relabel site set --site-id ID`")
 	b.run("pull", "--json").fails(exitUsage, "-o FILE")
 	b.run("pull", "--locales", "all").fails(exitError, "`relabel site set --site-id ID`")
 	b.ok("site", "set", "--site-id", standin.SiteID)

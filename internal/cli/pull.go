@@ -2,17 +2,11 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"iter"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"relabel/db"
-	"relabel/internal/load"
-	"relabel/internal/plan"
 	"relabel/internal/report"
 	"relabel/internal/text"
 )
@@ -62,74 +56,31 @@ type pulled struct {
 }
 
 func (a *app) pull(ctx context.Context, s *session, p pullParams) error {
-	site, err := a.namedSite(ctx, s, a.site)
+	if err := noStandIn(a.site); err != nil {
+		return err
+	}
+	site, err := s.SiteByName(ctx, a.site)
 	if err != nil {
 		return err
 	}
-	out := pulled{Site: site.Site.Name, File: p.file}
-	var looked plan.Looked
-	err = a.look(ctx, s, site.Site, func(planner *plan.Planner) (err error) {
-		if out.Locales, err = pulledLocales(ctx, planner, p.locales); err == nil {
-			looked, err = planner.LookAtSite(ctx, out.Locales)
-		}
-		return err
-	})
+	reading, done := a.reading()
+	got, err := a.use(s).Pull(ctx, site, p.locales, reading)
+	done()
 	if err != nil {
-		return readError(err)
+		return err
 	}
-	out.Reads = looked.Reads
-	write := func(w io.Writer) (int64, error) {
-		return report.WriteStates(w, s.statesOf(ctx, site.Site.ID, out.Locales, looked))
-	}
+	write := func(w io.Writer) (int64, error) { return report.WriteStates(w, got.States) }
 	if p.file == "" || p.file == "-" {
 		_, err := write(a.Out)
 		return err
 	}
-	if out.Rows, err = writeFile(p.file, write); err != nil {
+	rows, err := writeFile(p.file, write)
+	if err != nil {
 		return err
 	}
 	if a.json {
-		return a.result.print(out)
+		return a.result.print(pulled{Site: site.Name, File: p.file, Rows: rows, Locales: got.Locales, Reads: got.Reads})
 	}
-	a.note("%s written to %s; edit them, then: relabel plan %s%s", text.Plural(out.Rows, "row", "rows"), p.file, p.file, report.SiteFlag(out.Site))
+	a.note("%s written to %s; edit them, then: relabel plan %s%s", text.Plural(rows, "row", "rows"), p.file, p.file, report.SiteFlag(site.Name))
 	return nil
-}
-
-// pulledLocales finds out the ids of the locales wanted: one call, unless it is
-// the primary one alone.
-func pulledLocales(ctx context.Context, p *plan.Planner, wanted []string) ([]string, error) {
-	if len(wanted) == 0 {
-		return []string{""}, nil
-	}
-	locales, err := load.ReadLocales(ctx, p.DB, p.Reader)
-	if err != nil {
-		return nil, err
-	}
-	if slices.Equal(wanted, []string{"all"}) {
-		return locales.All(), nil
-	}
-	var ids []string
-	for _, w := range wanted {
-		id, err := locales.Resolve(w)
-		if err != nil {
-			return nil, fmt.Errorf("--locales %s: %w", w, err)
-		}
-		if !slices.Contains(ids, id) {
-			ids = append(ids, id)
-		}
-	}
-	return ids, nil
-}
-
-// statesOf streams one locale after the other.
-func (s *session) statesOf(ctx context.Context, siteID int, locales []string, looked plan.Looked) iter.Seq2[db.AssetState, error] {
-	return func(yield func(db.AssetState, error) bool) {
-		for _, locale := range locales {
-			for state, err := range s.States(ctx, siteID, locale, looked.Since) {
-				if !yield(state, err) || err != nil {
-					return
-				}
-			}
-		}
-	}
 }

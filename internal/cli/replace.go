@@ -3,15 +3,14 @@ package cli
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"relabel/db"
-	"relabel/internal/intake"
 	"relabel/internal/report"
 	"relabel/internal/text"
+	"relabel/internal/usecase"
 )
 
 // replaceFlags say whose place a source takes.
@@ -48,86 +47,48 @@ type replaced struct {
 // replace loads a source as a plan, shows how it differs from an open batch, and
 // puts it in its place.
 func (a *app) replace(ctx context.Context, s *session, src sourceFlags, r replaceFlags) error {
-	site, err := a.siteOfReplaced(ctx, s, r)
+	plan, err := a.planReplacement(ctx, s, src, r)
 	if err != nil {
 		return err
 	}
-	id, diff, err := a.planReplacement(ctx, s, site, src, r.batch)
-	if err != nil {
+	if err := a.agreeToReplace(ctx, r, plan.Replacement); err != nil {
+		a.use(s).DropReplacement(ctx, plan)
 		return err
 	}
-	if err := a.agreeToReplace(ctx, r, diff); err != nil {
-		return a.dropReplacement(ctx, s, id, err)
-	}
-	if err := a.accept(ctx, s, site, id, r.batch); err != nil {
-		return planError(err)
-	}
-	if err := s.EndCancelled(ctx, site.ID); err != nil {
+	if err := a.use(s).Replace(ctx, actor(), plan, r.batch); err != nil {
 		return err
 	}
 	if !a.json {
-		fmt.Fprintln(a.Out, id)
+		fmt.Fprintln(a.Out, plan.BatchID)
 		return nil
 	}
-	v, err := s.view(ctx, id)
+	v, err := s.view(ctx, plan.BatchID)
 	if err != nil {
 		return err
 	}
-	return a.result.print(replaced{Batch: v, Replaces: r.batch, Replacement: diff})
+	return a.result.print(replaced{Batch: v, Replaces: r.batch, Replacement: plan.Replacement})
 }
 
-// siteOfReplaced is the old batch's site; it must have something left to
-// replace.
-func (a *app) siteOfReplaced(ctx context.Context, s *session, r replaceFlags) (db.Site, error) {
-	old, err := s.BatchStatus(ctx, r.batch)
+func (a *app) planReplacement(ctx context.Context, s *session, src sourceFlags, r replaceFlags) (usecase.Replacement, error) {
+	site, err := a.use(s).Replaceable(ctx, r.batch)
 	if err != nil {
-		return db.Site{}, err
+		return usecase.Replacement{}, err
 	}
-	switch {
-	case r.siteGiven && old.Site != a.site:
-		return db.Site{}, usageError("batch %d is of site %s, not of %s: leave out --site", r.batch, old.Site, a.site)
-	case old.Status == "planned":
-		return db.Site{}, fmt.Errorf("batch %d is a plan: `relabel batch cancel %d` drops it, and `relabel plan SOURCE` makes a new one", r.batch, r.batch)
-	case old.Status != "active" && old.Status != "paused":
-		return db.Site{}, fmt.Errorf("batch %d is %s, with nothing left to replace: enqueue the new rows without --replace", r.batch, old.Status)
+	if r.siteGiven && site.Name != a.site {
+		return usecase.Replacement{}, usageError("batch %d is of site %s, not of %s: leave out --site", r.batch, site.Name, a.site)
 	}
-	if err := noStandIn(old.Site); err != nil {
-		return db.Site{}, err
+	if err := noStandIn(site.Name); err != nil {
+		return usecase.Replacement{}, err
 	}
-	return s.SiteByName(ctx, old.Site)
-}
-
-// planReplacement stores the new rows and compares them with what relabel itself
-// has sent; where the values before are wanted, or a name expected, with the site.
-func (a *app) planReplacement(ctx context.Context, s *session, site db.Site, src sourceFlags, old int64) (int64, db.Replacement, error) {
-	src.planned = true
-	byRecord := !src.snapshot
-	res, err := a.load(ctx, s, site, src, func(info intake.Info) {
-		byRecord = byRecord && !slices.Contains(info.Columns, "expected_name")
-	})
+	l, err := a.newLoading(ctx, site, src)
 	if err != nil {
-		return 0, db.Replacement{}, err
+		return usecase.Replacement{}, err
 	}
-	if byRecord {
-		err = s.CompareWithRecord(ctx, res.BatchID)
-	} else {
-		err = a.compare(ctx, s, site, res.BatchID, false)
-	}
-	var diff db.Replacement
-	if err == nil {
-		diff, err = s.Replacement(ctx, res.BatchID, old)
-	}
-	if err != nil {
-		return 0, diff, a.dropReplacement(ctx, s, res.BatchID, err)
-	}
-	return res.BatchID, diff, nil
-}
-
-func (a *app) dropReplacement(ctx context.Context, s *session, id int64, why error) error {
-	if err := s.Discard(context.WithoutCancel(ctx), id); err != nil {
-		a.log.Warn("the plan is left behind", "batch", id, "error", err)
-	}
-	return readError(why)
+	reading, done := a.reading()
+	plan, err := a.use(s).PlanReplacement(ctx, actor(), l.LoadParams, r.batch, src.snapshot, reading)
+	done()
+	l.end()
+	return plan, err
 }
 
 func (a *app) agreeToReplace(ctx context.Context, r replaceFlags, diff db.Replacement) error {
@@ -148,7 +109,7 @@ func replacementText(d db.Replacement) string {
 	var parts []string
 	for _, c := range []struct {
 		n    int64
-		text string
+		what string
 	}{
 		{d.Kept, "kept"},
 		{d.Replaced, "replaced by other values"},
@@ -158,7 +119,7 @@ func replacementText(d db.Replacement) string {
 		{d.Again, "sent already or ended, and sent again with the new value"},
 	} {
 		if c.n > 0 {
-			parts = append(parts, text.Number(c.n)+" "+c.text)
+			parts = append(parts, text.Number(c.n)+" "+c.what)
 		}
 	}
 	if d.InFlight > 0 {

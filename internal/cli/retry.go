@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/db"
-	"relabel/internal/text"
+	"relabel/internal/report"
 )
 
 func (a *app) batchRetryCommand() *cobra.Command {
@@ -44,15 +44,7 @@ cancelled before it sent theirs.`,
 }
 
 func (a *app) batchRetry(ctx context.Context, s *session, p db.RetryParams, options string) error {
-	if _, err := s.BatchStatus(ctx, p.BatchID); err != nil {
-		return err
-	}
-	var got db.Retried
-	d := db.AuditEntry{Action: "retry", Subject: db.BatchSubject(p.BatchID), Detail: options}
-	err := a.audited(ctx, s, d, func(ctx context.Context) (_ int64, err error) {
-		got, err = s.RetryBatch(ctx, p)
-		return got.Pending + got.Superseded, err
-	})
+	got, err := a.use(s).RetryBatch(ctx, actor(), p, options)
 	if err != nil {
 		return err
 	}
@@ -67,11 +59,7 @@ func (a *app) batchRetry(ctx context.Context, s *session, p db.RetryParams, opti
 
 // printRetried says what came of a retry.
 func (a *app) printRetried(got db.Retried) {
-	fmt.Fprintf(a.Out, "%s will be sent again\n", text.Plural(got.Pending, "row", "rows"))
-	if got.Superseded > 0 {
-		fmt.Fprintf(a.Out, "%s not: a newer rename of the same asset came since\n", text.Plural(got.Superseded, "row is", "rows are"))
-	}
-	if got.LeftOut > 0 {
-		fmt.Fprintf(a.Out, "%s left as before: the batch was cancelled meanwhile\n", text.Plural(got.LeftOut, "row was", "rows were"))
+	for _, line := range report.Retried(got) {
+		fmt.Fprintln(a.Out, line)
 	}
 }

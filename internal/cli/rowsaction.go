@@ -19,7 +19,7 @@ type rowsAction struct {
 	question                  string
 	statuses                  []string
 	choose                    func(db.RowFilter) (db.RowFilter, bool)
-	do                        func(context.Context, *session, db.RowFilter, db.AuditEntry) error
+	do                        func(context.Context, *session, db.RowFilter, string) error
 }
 
 func (a *app) rowsAction(p rowsAction) *cobra.Command {
@@ -39,21 +39,13 @@ func (a *app) rowsAction(p rowsAction) *cobra.Command {
 				if ok, err := a.confirmRows(ctx, s, chosen, p.question, yes); err != nil || !ok {
 					return filterUsage(err)
 				}
-				return filterUsage(p.do(ctx, s, f, db.AuditEntry{Action: p.use, Subject: subjectOf(f), Detail: optionsOf(cmd)}))
+				return filterUsage(p.do(ctx, s, f, optionsOf(cmd)))
 			})
 		},
 	}
 	j.add(cmd, p.statuses)
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "don't ask")
 	return cmd
-}
-
-// subjectOf is what the audit log names as changed.
-func subjectOf(f db.RowFilter) string {
-	if f.Batch != 0 {
-		return db.BatchSubject(f.Batch)
-	}
-	return "rows"
 }
 
 // noteEvery is after how many rows a long action prints how far it is.

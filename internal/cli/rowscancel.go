@@ -20,13 +20,9 @@ call, and is not retried. What was sent stays sent. Rows of a plan are not chang
 	})
 }
 
-func (a *app) rowsCancel(ctx context.Context, s *session, f db.RowFilter, d db.AuditEntry) error {
+func (a *app) rowsCancel(ctx context.Context, s *session, f db.RowFilter, options string) error {
 	progress := a.counter("cancelled")
-	var got db.Cancelled
-	err := a.audited(ctx, s, d, func(ctx context.Context) (_ int64, err error) {
-		got, err = s.CancelRows(ctx, f, func(c db.Cancelled) { progress(c.Cancelled + c.Sending) })
-		return got.Cancelled + got.Sending, err
-	})
+	got, err := a.use(s).CancelRows(ctx, actor(), f, options, func(c db.Cancelled) { progress(c.Cancelled + c.Sending) })
 	if err != nil {
 		return a.partly(err, got.Cancelled+got.Sending)
 	}

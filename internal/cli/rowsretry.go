@@ -21,13 +21,9 @@ relabel results.`,
 	})
 }
 
-func (a *app) rowsRetry(ctx context.Context, s *session, f db.RowFilter, d db.AuditEntry) error {
+func (a *app) rowsRetry(ctx context.Context, s *session, f db.RowFilter, options string) error {
 	progress := a.counter("looked at")
-	var got db.Retried
-	err := a.audited(ctx, s, d, func(ctx context.Context) (_ int64, err error) {
-		got, err = s.RetryRows(ctx, f, func(r db.Retried) { progress(r.Pending + r.Superseded) })
-		return got.Pending + got.Superseded, err
-	})
+	got, err := a.use(s).RetryRows(ctx, actor(), f, options, func(r db.Retried) { progress(r.Pending + r.Superseded) })
 	if err != nil {
 		return a.partly(err, got.Pending+got.Superseded)
 	}

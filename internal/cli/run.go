@@ -6,8 +6,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"relabel/db"
 	"relabel/internal/rehearsal"
 	"relabel/internal/report"
+	"relabel/internal/usecase"
 	"relabel/jobs"
 )
 
@@ -64,7 +66,6 @@ func (p *runParams) check() error {
 		return usageError("--rehearse has no site to read: omit --plan and --snapshot")
 	}
 	p.src.force = p.src.force || p.rehearse // an earlier rehearsal's record says nothing of the site
-	p.src.blind = p.rehearse
 	return p.work.check()
 }
 
@@ -114,4 +115,25 @@ func (a *app) loadAndWork(ctx context.Context, s *session, site jobs.SiteConfig,
 		}
 	}
 	return a.summarise(ctx, s, id)
+}
+
+// loadToRun loads a source and queues it; with --plan it shows first what would
+// change, and asks.
+func (a *app) loadToRun(ctx context.Context, s *session, site db.Site, p runParams) (int64, error) {
+	if !p.plan {
+		return a.loadQueued(ctx, s, site, p.src)
+	}
+	made, err := a.makePlan(ctx, s, site, p.src)
+	if err != nil {
+		return 0, err
+	}
+	if !a.json {
+		if err := a.printPlan(ctx, s, made.Summary); err != nil {
+			return 0, err
+		}
+	}
+	if err := a.agree(ctx, made.Summary, p.yes); err != nil {
+		return 0, err
+	}
+	return made.Batch, a.use(s).Apply(ctx, actor(), usecase.ApplyParams{BatchID: made.Batch, AsShown: true})
 }

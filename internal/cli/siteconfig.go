@@ -23,15 +23,6 @@ func (a *app) namedSite(ctx context.Context, s *session, name string) (jobs.Site
 	return a.siteConfig(site)
 }
 
-// reader makes read calls with the site's token, within its rate limit. Close it.
-func (a *app) reader(ctx context.Context, d *db.DB, site db.Site) (*jobs.Reader, error) {
-	cfg, err := a.siteConfig(site)
-	if err != nil {
-		return nil, err
-	}
-	return jobs.NewReader(ctx, jobs.ReaderConfig{DB: d, Site: cfg, CallTimeout: a.cfg.CallTimeout, Logger: a.log})
-}
-
 // siteConfig is what workers need of a site: its settings and token, with the
 // environment's defaults for settings that are not set.
 func (a *app) siteConfig(site db.Site) (jobs.SiteConfig, error) {

@@ -18,11 +18,7 @@ func (a *app) sitePause(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	err = a.auditedSite(ctx, s, "pause", func(ctx context.Context) error {
-		_, err := s.PauseSite(ctx, site.ID, true)
-		return err
-	})
-	if err != nil {
+	if err := a.use(s).PauseSite(ctx, actor(), site); err != nil {
 		return err
 	}
 	return a.printSite(ctx, s, fmt.Sprintf("site %s is paused; `relabel site resume%s` resumes it", a.site, report.SiteFlag(a.site)))

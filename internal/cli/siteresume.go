@@ -11,18 +11,12 @@ func (a *app) siteResume(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	var wasParked, wasPaused bool
-	err = a.auditedSite(ctx, s, "resume", func(ctx context.Context) (err error) {
-		if wasParked, err = s.UnparkSite(ctx, site.ID); err == nil {
-			wasPaused, err = s.PauseSite(ctx, site.ID, false)
-		}
-		return err
-	})
+	changed, err := a.use(s).ResumeSite(ctx, actor(), site)
 	if err != nil {
 		return err
 	}
 	text := fmt.Sprintf("site %s is resumed", a.site)
-	if !wasParked && !wasPaused {
+	if !changed {
 		text = fmt.Sprintf("site %s was neither parked nor paused", a.site)
 	}
 	return a.printSite(ctx, s, text)

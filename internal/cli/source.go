@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -11,11 +9,10 @@ import (
 
 	"relabel/db"
 	"relabel/internal/intake"
-	"relabel/internal/load"
 	"relabel/internal/rehearsal"
 	"relabel/internal/terminal"
 	"relabel/internal/text"
-	"relabel/jobs"
+	"relabel/internal/usecase"
 )
 
 const (
@@ -44,15 +41,13 @@ type sourceFlags struct {
 	skipInvalid bool
 	force       bool
 	snapshot    bool
-	planned     bool // by the command, not by a flag
-	blind       bool // likewise
 	mapping     string
 }
 
 func (f *sourceFlags) register(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	fs.StringVar(&f.name, "name", "", "`NAME` of the batch (default: the file's)")
-	fs.IntVar(&f.priority, "priority", load.DefaultPriority, "`N`: 1 (first) to 4 (last)")
+	fs.IntVar(&f.priority, "priority", usecase.DefaultPriority, "`N`: 1 (first) to 4 (last)")
 	fs.BoolVar(&f.skipInvalid, "skip-invalid", false, "load the good rows, keep the refused ones in the batch as invalid")
 	fs.BoolVar(&f.force, "force", false, "send also rows whose target has the value already, by relabel's own record")
 	fs.StringVar(&f.sql, "sql", "", "read the rows of this `SELECT`")
@@ -90,8 +85,8 @@ func (f *sourceFlags) check() error {
 }
 
 // source puts together where the rows come from.
-func (f *sourceFlags) source(ctx context.Context, a *app) (load.Source, error) {
-	src := load.Source{Path: f.path, SQL: f.sql, SQLFile: f.sqlFile, URL: f.sourceURL, Map: f.mapping}
+func (f *sourceFlags) source(ctx context.Context, a *app) (usecase.Source, error) {
+	src := usecase.Source{Path: f.path, SQL: f.sql, SQLFile: f.sqlFile, URL: f.sourceURL, Map: f.mapping}
 	if src.URL == "" {
 		src.URL = a.cfg.SourceURL
 	}
@@ -107,83 +102,48 @@ func (f *sourceFlags) source(ctx context.Context, a *app) (load.Source, error) {
 	return src, nil
 }
 
-// load makes a batch of a source. What it says of rows goes to standard error,
-// or with --json to standard output.
-func (a *app) load(ctx context.Context, s *session, site db.Site, f sourceFlags, opened func(intake.Info)) (load.Result, error) {
+// loading is a source that is being loaded. What it says of rows goes to standard
+// error, or with --json to standard output.
+type loading struct {
+	usecase.LoadParams
+	app      *app
+	columns  []string
+	problems problemList
+	warnings int
+}
+
+func (a *app) newLoading(ctx context.Context, site db.Site, f sourceFlags) (*loading, error) {
 	src, err := f.source(ctx, a)
 	if err != nil {
-		return load.Result{}, err
+		return nil, err
 	}
-	client, err := jobs.NewInsertClient(s.DB, a.log)
-	if err != nil {
-		return load.Result{}, err
+	l := &loading{app: a, columns: []string{}, problems: problemList{app: a}}
+	l.LoadParams = usecase.LoadParams{
+		Site: site, Source: src,
+		Name: f.name, Priority: f.priority, SkipInvalid: f.skipInvalid, Force: f.force, Rehearsal: rehearsal.IsStandIn(site.Name),
+		Opened: l.opened, Problem: l.problems.add, Warning: l.warning, Notice: a.notice,
 	}
-	problems, warnings := &problemList{app: a}, 0
-	res, err := a.auditedLoad(ctx, s, load.Params{
-		DB: s.DB, Client: client, Site: site, Source: src,
-		Name: f.name, Priority: f.priority, SkipInvalid: f.skipInvalid, Force: f.force, Planned: f.planned, Blind: f.blind,
-		Locales: func(ctx context.Context) (intake.LocaleResolver, error) { return a.locales(ctx, s.DB, site) },
-		Primary: a.primaryOf(s.DB, site),
-		Opened: func(info intake.Info) {
-			a.noticeIgnored(info)
-			opened(info)
-		},
-		Problem: problems.add,
-		Notice:  func(text string) { a.note("%s", text) },
-		Warning: func(w intake.Problem) {
-			if warnings++; warnings <= shownWarnings && !a.json {
-				a.note("line %d, %s: %s", w.Line, w.Column, w.Message)
-			}
-		},
-	})
-	problems.end()
-	if warnings > shownWarnings {
-		a.note("and %d more notices", warnings-shownWarnings)
-	}
-	switch {
-	case errors.Is(err, context.Canceled):
-		return res, exitErr{exitError, "interrupted: nothing was loaded"}
-	case errors.Is(err, load.ErrMap):
-		return res, usageError("%s", err)
-	}
-	return res, err
+	return l, nil
 }
 
-func (a *app) noticeIgnored(info intake.Info) {
+func (l *loading) opened(info intake.Info) {
+	l.columns = info.Columns
 	if len(info.Ignored) > 0 && !info.Exported {
-		a.note("columns not used: %s", strings.Join(info.Ignored, ", "))
+		l.app.note("columns not used: %s", strings.Join(info.Ignored, ", "))
 	}
 }
 
-// locales finds out what the site's locales are: one call, when a source asks.
-func (a *app) locales(ctx context.Context, d *db.DB, site db.Site) (intake.LocaleResolver, error) {
-	if rehearsal.IsStandIn(site.Name) {
-		return load.InventedLocale, nil
+func (l *loading) warning(w intake.Problem) {
+	if l.warnings++; l.warnings <= shownWarnings && !l.app.json {
+		l.app.note("line %d, %s: %s", w.Line, w.Column, w.Message)
 	}
-	reader, err := a.reader(ctx, d, site)
-	if err != nil {
-		return nil, err
-	}
-	defer reader.Close()
-	locales, err := load.ReadLocales(ctx, d, reader)
-	if err != nil {
-		return nil, err
-	}
-	return locales.Resolve, nil
 }
 
-// primaryOf finds out which locale is the primary one; a rehearsal asks nobody.
-func (a *app) primaryOf(d *db.DB, site db.Site) func(context.Context, []string) (string, error) {
-	if rehearsal.IsStandIn(site.Name) {
-		return nil
-	}
-	return func(ctx context.Context, assets []string) (string, error) {
-		reader, err := a.reader(ctx, d, site)
-		if err != nil {
-			return "", err
-		}
-		defer reader.Close()
-		return load.ReadPrimary(ctx, d, reader, assets)
+// end says how much more there was to say.
+func (l *loading) end() {
+	l.problems.end()
+	if l.warnings > shownWarnings {
+		l.app.note("and %d more notices", l.warnings-shownWarnings)
 	}
 }
 
@@ -220,19 +180,4 @@ func problemText(pr intake.Problem) string {
 		where += fmt.Sprintf(" %q", pr.Value)
 	}
 	return where + ": " + pr.Message
-}
-
-func (a *app) auditedLoad(ctx context.Context, s *session, p load.Params) (res load.Result, err error) {
-	d := db.AuditEntry{Action: "load", Subject: "site " + p.Site.Name, Detail: text.Cut(cmp.Or(p.Name, p.Source.Name()), 200)}
-	if p.Planned {
-		d.Action = "plan"
-	}
-	err = a.audited(ctx, s, d, func(ctx context.Context) (int64, error) {
-		if res, err = load.Load(ctx, p); err != nil {
-			return -1, err
-		}
-		b, err := s.BatchStatus(ctx, res.BatchID)
-		return b.Total, err
-	})
-	return res, err
 }

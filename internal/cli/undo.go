@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/db"
-	"relabel/internal/plan"
 	"relabel/internal/text"
+	"relabel/internal/usecase"
 )
 
 // undoable are the statuses of rows whose call may have been made.
@@ -69,19 +68,21 @@ func (a *app) undo(ctx context.Context, s *session, arg string, p undoParams) er
 	if err != nil {
 		return err
 	}
-	st, err := s.BatchStatus(ctx, params.BatchID)
+	reading, done := a.reading()
+	undone, err := a.use(s).Undo(ctx, actor(), params, reading)
+	done()
+	if undone.Left > 0 {
+		a.note("%s of batch %d may still be sent; `relabel batch cancel %d` ends that",
+			text.Plural(undone.Left, "row", "rows"), params.BatchID, params.BatchID)
+	}
+	if undone.NoBefore > 0 {
+		a.note("%s of batch %d can't be put back: nobody read what they were before",
+			text.Plural(undone.NoBefore, "row", "rows"), params.BatchID)
+	}
 	if err != nil {
 		return err
 	}
-	site, err := a.namedSite(ctx, s, st.Site)
-	if err != nil {
-		return err
-	}
-	made, err := a.makeUndo(ctx, s, site.Site, st, params)
-	if err != nil {
-		return err
-	}
-	return a.offer(ctx, s, site.Site, made, p)
+	return a.offer(ctx, s, undone.Summary, p)
 }
 
 func (a *app) undoOf(ctx context.Context, s *session, arg string, p undoParams) (out db.UndoParams, err error) {
@@ -100,44 +101,8 @@ func (a *app) undoOf(ctx context.Context, s *session, arg string, p undoParams) 
 	return out, err
 }
 
-// makeUndo stores the values before as a plan and compares it with the site.
-func (a *app) makeUndo(ctx context.Context, s *session, site db.Site, of db.BatchStatus, p db.UndoParams) (plan.Summary, error) {
-	if of.Status == "planned" {
-		return plan.Summary{}, fmt.Errorf("batch %d is a plan: nothing of it was sent, and `relabel batch cancel %d` drops it", of.Batch, of.Batch)
-	}
-	var undone db.Undone
-	err := a.audited(ctx, s, db.AuditEntry{Action: "undo", Subject: db.BatchSubject(of.Batch)}, func(ctx context.Context) (_ int64, err error) {
-		undone, err = s.Undo(ctx, p)
-		return undone.Rows, err
-	})
-	if err != nil {
-		return plan.Summary{}, undoError(err)
-	}
-	if of.Left() > 0 {
-		a.note("%s of batch %d may still be sent; `relabel batch cancel %d` ends that",
-			text.Plural(of.Left(), "row", "rows"), of.Batch, of.Batch)
-	}
-	if undone.NoBefore > 0 {
-		a.note("%s of batch %d can't be put back: nobody read what they were before", text.Plural(undone.NoBefore, "row", "rows"), of.Batch)
-	}
-	if err := a.compare(ctx, s, site, undone.BatchID, false); err != nil {
-		return plan.Summary{}, a.dropPlan(ctx, s, undone.BatchID, err)
-	}
-	return plan.Summarise(ctx, s.DB, undone.BatchID)
-}
-
-func undoError(err error) error {
-	switch {
-	case errors.Is(err, db.ErrNoBefore):
-		return fmt.Errorf("%w; the next time `relabel plan`, `run --plan` or --snapshot keeps them", err)
-	case errors.Is(err, db.ErrNothingSent):
-		return fmt.Errorf("%w; --status, --since and --until choose rows", err)
-	}
-	return err
-}
-
 // offer shows a plan, and queues it when that is asked for.
-func (a *app) offer(ctx context.Context, s *session, site db.Site, made plan.Summary, p undoParams) error {
+func (a *app) offer(ctx context.Context, s *session, made usecase.Summary, p undoParams) error {
 	if !a.json {
 		if err := a.printPlan(ctx, s, made); err != nil {
 			return err
@@ -147,8 +112,8 @@ func (a *app) offer(ctx context.Context, s *session, site db.Site, made plan.Sum
 		if err := a.agree(ctx, made, p.yes); err != nil {
 			return err
 		}
-		if err := a.accept(ctx, s, site, made.Batch, 0); err != nil {
-			return planError(err)
+		if err := a.use(s).Apply(ctx, actor(), usecase.ApplyParams{BatchID: made.Batch, AsShown: true}); err != nil {
+			return err
 		}
 		made.Status = "active"
 	}
@@ -160,7 +125,7 @@ func (a *app) offer(ctx context.Context, s *session, site db.Site, made plan.Sum
 }
 
 // agree asks whether to send a plan.
-func (a *app) agree(ctx context.Context, made plan.Summary, yes bool) error {
+func (a *app) agree(ctx context.Context, made usecase.Summary, yes bool) error {
 	if yes || made.Change == 0 {
 		return nil
 	}

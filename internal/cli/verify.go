@@ -6,18 +6,14 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"relabel/db"
-	"relabel/internal/plan"
 	"relabel/internal/report"
 	"relabel/internal/text"
+	"relabel/internal/usecase"
 )
-
-// shownFindings is how many rows of each kind a verification shows.
-const shownFindings = 5
 
 type verifyParams struct {
 	file  string
@@ -62,52 +58,15 @@ back with run. The exit code is 3 when something is changed or gone.`,
 	return cmd
 }
 
-// verified is what a verification found.
-type verified struct {
-	Batch      int64        `json:"batch"`
-	Name       string       `json:"name"`
-	Site       string       `json:"site"`
-	Rows       int64        `json:"rows"` // those that succeeded
-	Asked      int64        `json:"asked"`
-	Normalised int64        `json:"normalised"`
-	Renamed    int64        `json:"renamed"`
-	Changed    int64        `json:"changed"`
-	Gone       int64        `json:"gone"`
-	ReadBy     string       `json:"read_by"`
-	Reads      int64        `json:"reads"`
-	ReadAt     time.Time    `json:"read_at"`
-	Examples   []db.Finding `json:"examples"` // the first ones of each kind but asked
-}
-
 func (a *app) verify(ctx context.Context, s *session, arg string, p verifyParams) error {
 	id, err := batchNumber(arg)
 	if err != nil {
 		return err
 	}
-	st, err := s.BatchStatus(ctx, id)
+	reading, done := a.reading()
+	v, err := a.use(s).Verify(ctx, id, reading)
+	done()
 	if err != nil {
-		return err
-	}
-	if st.Status == "planned" {
-		return fmt.Errorf("batch %d is a plan: nothing of it was sent; `relabel apply %d` sends it", id, id)
-	}
-	site, err := a.namedSite(ctx, s, st.Site)
-	if err != nil {
-		return err
-	}
-	var looked plan.Looked
-	err = a.look(ctx, s, site.Site, func(p *plan.Planner) (err error) {
-		looked, err = p.Look(ctx, id)
-		return err
-	})
-	if err != nil {
-		return readError(err)
-	}
-	v := verified{
-		Batch: id, Name: st.Name, Site: st.Site, ReadBy: looked.By, Reads: looked.Reads, ReadAt: looked.Since,
-		Examples: []db.Finding{},
-	}
-	if err := v.read(ctx, s.DB); err != nil {
 		return err
 	}
 	if err := a.reportVerified(ctx, s, v, p); err != nil {
@@ -120,34 +79,7 @@ func (a *app) verify(ctx context.Context, s *session, arg string, p verifyParams
 	return nil
 }
 
-// read counts, and gathers examples of what is not as asked.
-func (v *verified) read(ctx context.Context, d *db.DB) error {
-	counts, err := d.CountFound(ctx, v.Batch, v.ReadAt)
-	if err != nil {
-		return err
-	}
-	by := map[string]*int64{
-		"asked": &v.Asked, "normalised": &v.Normalised, "renamed": &v.Renamed, "changed": &v.Changed, "gone": &v.Gone,
-	}
-	for _, c := range counts {
-		*by[c.Found] = c.Rows
-		v.Rows += c.Rows
-	}
-	for _, kind := range []string{"changed", "gone", "normalised", "renamed"} {
-		if *by[kind] == 0 {
-			continue
-		}
-		for f, err := range d.Findings(ctx, v.Batch, v.ReadAt, []string{kind}, shownFindings) {
-			if err != nil {
-				return err
-			}
-			v.Examples = append(v.Examples, f)
-		}
-	}
-	return nil
-}
-
-func (a *app) reportVerified(ctx context.Context, s *session, v verified, p verifyParams) error {
+func (a *app) reportVerified(ctx context.Context, s *session, v usecase.Verified, p verifyParams) error {
 	write := func(w io.Writer) (int64, error) {
 		return report.WriteFindings(w, s.Findings(ctx, v.Batch, v.ReadAt, p.found, 0))
 	}
@@ -169,7 +101,7 @@ func (a *app) reportVerified(ctx context.Context, s *session, v verified, p veri
 	return nil
 }
 
-func printVerified(w io.Writer, v verified, written bool) {
+func printVerified(w io.Writer, v usecase.Verified, written bool) {
 	if v.Rows == 0 {
 		fmt.Fprintf(w, "Batch %d %q on site %s: no row of it has succeeded, so there is nothing to verify\n", v.Batch, v.Name, v.Site)
 		return
@@ -177,7 +109,7 @@ func printVerified(w io.Writer, v verified, written bool) {
 	fmt.Fprintf(w, "Batch %d %q on site %s: of %s that succeeded\n", v.Batch, v.Name, v.Site, text.Plural(v.Rows, "row", "rows"))
 	for _, c := range []struct {
 		n    int64
-		text string
+		what string
 	}{
 		{v.Asked, "as asked"},
 		{v.Normalised, "normalised by Webflow"},
@@ -186,7 +118,7 @@ func printVerified(w io.Writer, v verified, written bool) {
 		{v.Gone, "gone"},
 	} {
 		if c.n > 0 {
-			fmt.Fprintf(w, "  %s %s\n", text.Number(c.n), c.text)
+			fmt.Fprintf(w, "  %s %s\n", text.Number(c.n), c.what)
 		}
 	}
 	fmt.Fprintf(w, "  read %s\n", readWay(v.ReadBy, v.Reads))

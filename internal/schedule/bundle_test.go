@@ -20,8 +20,8 @@ import (
 
 	"relabel/db"
 	"relabel/internal/dbtest"
-	"relabel/internal/plan"
 	"relabel/internal/standin"
+	"relabel/internal/usecase"
 	"relabel/internal/webflow"
 	"relabel/jobs"
 )
@@ -278,9 +278,8 @@ func (b *testBundle) exec(sql string, args ...any) {
 // apply does what `relabel apply` does.
 func (b *testBundle) apply(batch int64) error {
 	b.t.Helper()
-	client, err := jobs.NewInsertClient(b.DB, slog.New(slog.DiscardHandler))
-	require.NoError(b.t, err)
-	return plan.Accept(b.t.Context(), plan.AcceptParams{DB: b.DB, Client: client, Site: b.site, BatchID: batch})
+	u := &usecase.Service{DB: b.DB, Logger: slog.New(slog.DiscardHandler)}
+	return u.Apply(b.t.Context(), usecase.Actor{}, usecase.ApplyParams{BatchID: batch, AsShown: true})
 }
 
 // events are what somebody is to be told, the oldest first.

@@ -64,7 +64,7 @@ func temporary(k webflow.Kind) bool {
 func (n *run) recordFailure(ctx context.Context, stopped bool, now time.Time, err error) error {
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	reason := CleanLine(err.Error())
+	reason := CleanLine(err.Error() + advice(err))
 	switch actionAfter(err, stopped, n.Failures) {
 	case leaveRun:
 		return nil

@@ -14,10 +14,9 @@ import (
 	"relabel/db"
 	"relabel/internal/failpoint"
 	"relabel/internal/intake"
-	"relabel/internal/load"
-	"relabel/internal/plan"
+	"relabel/internal/siteread"
 	"relabel/internal/text"
-	"relabel/internal/webflow"
+	"relabel/internal/usecase"
 	"relabel/jobs"
 )
 
@@ -76,39 +75,39 @@ func (n *run) load(ctx context.Context) error {
 	defer done()
 	all := n.schedule.Mode == "all"
 	var problems, columns, notes []string
-	var reads int64
-	_, err = load.Load(ctx, load.Params{
-		DB: n.cfg.DB, Client: n.client, Site: n.site.Site, Source: src,
+	_, err = n.use().Load(ctx, usecase.Actor{}, usecase.LoadParams{
+		Site: n.site.Site, Source: src,
 		Name: n.batchName(), Priority: priority, SkipInvalid: n.schedule.SkipInvalid, Force: all, Planned: true,
-		Only: n.schedule.Locales,
-		Locales: func(ctx context.Context) (intake.LocaleResolver, error) {
-			reads++
-			return n.locales(ctx)
-		},
-		Primary: func(ctx context.Context, assets []string) (string, error) {
-			reads++
-			return n.primary(ctx, assets)
-		},
-		Notice: func(text string) { notes = append(notes, CleanLine(text)) },
+		Only:   n.schedule.Locales,
+		Notice: func(err error) { notes = append(notes, CleanLine(err.Error()+advice(err))) },
 		Opened: func(info intake.Info) { columns = info.Columns },
 		Problem: func(p intake.Problem) {
 			if len(problems) < shownProblems {
 				problems = append(problems, fmt.Sprintf("line %d: %s", p.Line, p.Message))
 			}
 		},
-		Stored: func(ctx context.Context, tx pgx.Tx, res load.Result) error {
+		Stored: func(ctx context.Context, tx pgx.Tx, res usecase.Loaded) error {
 			if all && slices.Contains(columns, "expected_name") {
 				return errors.New("the source has the column expected_name, which --mode all ignores: use --mode changed")
 			}
 			n.BatchID = &res.BatchID
-			n.Reads += reads
-			return db.RunLoaded(ctx, tx, n.RunWork, res.BatchID, reads, strings.Join(append(notes, leftOut(res.LeftOut)...), "; "))
+			n.Reads += res.Reads
+			return db.RunLoaded(ctx, tx, n.RunWork, res.BatchID, res.Reads, strings.Join(append(notes, leftOut(res.LeftOut)...), "; "))
 		},
 	})
-	if errors.Is(err, load.ErrRefused) {
-		return fmt.Errorf("%w (%s)", err, strings.Join(problems, "; "))
+	if refused := (*usecase.RefusedError)(nil); errors.As(err, &refused) {
+		return &refusedError{RefusedError: refused, problems: problems}
 	}
 	return err
+}
+
+// use gives a run the use cases. They are not recorded in the audit log: a run has
+// its own record.
+func (n *run) use() *usecase.Service {
+	return &usecase.Service{
+		DB: n.cfg.DB, Client: n.client, CallTimeout: n.cfg.CallTimeout, Worked: true, Logger: n.cfg.Logger,
+		Site: func(db.Site) (jobs.SiteConfig, error) { return n.site, nil },
+	}
 }
 
 func leftOut(rows int64) []string {
@@ -127,35 +126,6 @@ func (n *run) batchName() string {
 	return n.schedule.Name + " " + n.DueAt.In(zone).Format("2006-01-02 15:04")
 }
 
-func (n *run) reader(ctx context.Context) (*jobs.Reader, error) {
-	return jobs.NewReader(ctx, jobs.ReaderConfig{DB: n.cfg.DB, Site: n.site, CallTimeout: n.cfg.CallTimeout, Worked: true, Logger: n.cfg.Logger})
-}
-
-func (n *run) locales(ctx context.Context) (intake.LocaleResolver, error) {
-	reader, err := n.reader(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer reader.Close()
-	locales, err := load.ReadLocales(ctx, n.cfg.DB, reader)
-	if e := (*webflow.Error)(nil); errors.As(err, &e) && e.Kind == webflow.KindForbidden {
-		return nil, fmt.Errorf("%w: the token needs the scope sites:read to look up locales by their tags; or use the column locale_id and no --locales", err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return locales.Resolve, nil
-}
-
-func (n *run) primary(ctx context.Context, assets []string) (string, error) {
-	reader, err := n.reader(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer reader.Close()
-	return load.ReadPrimary(ctx, n.cfg.DB, reader, assets)
-}
-
 // outdated reports whether the comparison is too old to apply, because the machine
 // was off in the middle of the run. The site is then read from the beginning.
 func (n *run) outdated(ctx context.Context) (bool, error) {
@@ -165,18 +135,15 @@ func (n *run) outdated(ctx context.Context) (bool, error) {
 	if n.ComparedAt == nil {
 		return false, nil
 	}
-	st, err := n.cfg.DB.PlanState(ctx, *n.BatchID)
-	if err != nil {
-		if errors.Is(err, db.ErrNotPlanned) { // a person applied or discarded it first
-			return false, nil
-		}
+	fresh, err := n.use().Fresh(ctx, *n.BatchID, false)
+	if errors.Is(err, db.ErrNotPlanned) { // a person was quicker
+		return false, nil
+	}
+	if err != nil || fresh {
 		return false, err
 	}
-	if st.Stale(plan.MaxAge) {
-		n.Pass = nil
-		return true, nil
-	}
-	return false, nil
+	n.Pass = nil
+	return true, nil
 }
 
 // compare compares the plan with the site and keeps the rows that differ. If held,
@@ -214,19 +181,13 @@ func (n *run) look(ctx context.Context) (note string, err error) {
 	if err != nil {
 		return "", err
 	}
-	reader, err := n.reader(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer reader.Close()
 	before := n.Reads
-	planner := plan.Planner{
-		DB: n.cfg.DB, Reader: reader, Resume: pass,
+	err = n.use().Compare(ctx, *n.BatchID, usecase.CompareParams{Params: siteread.Params{
+		Resume:     pass,
 		Progress:   func(calls, _ int) { n.Reads = before + int64(calls) },
 		Checkpoint: n.checkpoint,
-	}
-	err = planner.Compare(ctx, *n.BatchID, false)
-	if errors.Is(err, plan.ErrMayNotRead) {
+	}})
+	if errors.Is(err, siteread.ErrMayNotRead) {
 		n.Reads++
 		return recordOnly, n.cfg.DB.CompareWithRecord(ctx, *n.BatchID)
 	}
@@ -234,11 +195,11 @@ func (n *run) look(ctx context.Context) (note string, err error) {
 }
 
 // resume returns how far an earlier try has read; nil to read from the beginning.
-func (n *run) resume(ctx context.Context) (*plan.Pass, error) {
+func (n *run) resume(ctx context.Context) (*siteread.Pass, error) {
 	if n.Pass == nil {
 		return nil, nil //nolint:nilnil // there was no earlier try
 	}
-	var pass plan.Pass
+	var pass siteread.Pass
 	if err := json.Unmarshal([]byte(*n.Pass), &pass); err != nil {
 		return nil, fmt.Errorf("error reading how far the site was read: %w", err)
 	}
@@ -252,7 +213,7 @@ func (n *run) resume(ctx context.Context) (*plan.Pass, error) {
 	return &pass, nil
 }
 
-func (n *run) checkpoint(ctx context.Context, pass plan.Pass) error {
+func (n *run) checkpoint(ctx context.Context, pass siteread.Pass) error {
 	text, err := json.Marshal(pass)
 	if err != nil {
 		return fmt.Errorf("error writing how far the site is read: %w", err)
@@ -265,17 +226,7 @@ func (n *run) checkpoint(ctx context.Context, pass plan.Pass) error {
 // apply makes the plan an ordinary batch, and records that with the run in the
 // same transaction.
 func (n *run) apply(ctx context.Context) error {
-	err := n.cfg.DB.Apply(ctx, db.ApplyParams{
-		BatchID: *n.BatchID, Run: &n.RunWork,
-		Queue: func(ctx context.Context, tx pgx.Tx) error {
-			if err := db.RunApplied(ctx, tx, n.RunWork); err != nil {
-				return err
-			}
-			failpoint.Hit("run-applying")
-			_, err := jobs.Feed(ctx, tx, n.client, n.site.Site, jobs.DefaultWindow)
-			return err
-		},
-	})
+	err := n.use().Apply(ctx, usecase.Actor{}, usecase.ApplyParams{BatchID: *n.BatchID, Run: &n.RunWork})
 	if errors.Is(err, db.ErrNotPlanned) { // somebody applied or discarded it by hand: follow it
 		err = pgx.BeginFunc(ctx, n.cfg.DB.Pool(), func(tx pgx.Tx) error { return db.RunApplied(ctx, tx, n.RunWork) })
 	}

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"relabel/db"
-	"relabel/internal/load"
 	"relabel/internal/text"
+	"relabel/internal/usecase"
 )
 
 const (
@@ -27,10 +27,9 @@ const (
 	DefaultSourceEnv = "RELABEL_SOURCE_URL"
 )
 
-// source opens a schedule's source. The caller must call the returned function
-// when it has read the source.
-func (r *Runner) source(ctx context.Context, s db.Schedule) (load.Source, func(), error) {
-	src := load.Source{SQL: text.Deref(s.Query), SQLFile: text.Deref(s.QueryFile), Map: text.Deref(s.ColumnMap)}
+// source opens what a schedule reads its rows from. Close it.
+func (r *Runner) source(ctx context.Context, s db.Schedule) (usecase.Source, func(), error) {
+	src := usecase.Source{SQL: text.Deref(s.Query), SQLFile: text.Deref(s.QueryFile), Map: text.Deref(s.ColumnMap)}
 	switch {
 	case s.CSV != nil && IsURL(*s.CSV):
 		body, err := r.fetch(ctx, *s.CSV)

@@ -4,31 +4,29 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"relabel/db"
 	"relabel/internal/report"
-	"relabel/internal/text"
+	"relabel/internal/usecase"
 )
 
 // done is the result of an action.
 type done struct {
 	text string // shown to the person
-	rows int64  // rows changed; -1: not counted
 	next string // the page to show; empty: the page with the button
 }
 
-// actionOn is an action on a batch.
-type actionOn func(ctx context.Context, r *http.Request, b db.BatchStatus) (done, error)
-
-func nothingDone() done { return done{rows: -1} }
+// actionOn does something to a batch.
+type actionOn func(ctx context.Context, by usecase.Actor, r *http.Request, b db.BatchStatus) (done, error)
 
 // batchActions returns the actions of a batch's page.
 func (s *Server) batchActions() map[string]actionOn {
 	return map[string]actionOn{
-		"pause":   s.setStatus("paused", "Paused: no new calls are made."),
-		"resume":  s.setStatus("active", "Resumed."),
-		"cancel":  s.setStatus("cancelled", "Cancelled: rows that were not sent will never be sent."),
+		"pause":   changeTo(s.use.Pause, "Paused: no new calls are made."),
+		"resume":  changeTo(s.use.Resume, "Resumed."),
+		"cancel":  s.cancelBatch,
 		"retry":   s.retryRows,
 		"apply":   s.applyPlan,
 		"undo":    s.undoBatch,
@@ -58,33 +56,27 @@ func (s *Server) changeBatch(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	s.act(w, r, db.AuditEntry{Action: name, Subject: db.BatchSubject(id), Detail: filterOf(r.PostForm).Query()}, batchPath(id),
-		func(ctx context.Context) (done, error) { return act(ctx, r, b) })
+	s.act(w, r, name+" "+db.BatchSubject(id), batchPath(id),
+		func(ctx context.Context, by usecase.Actor) (done, error) { return act(ctx, by, r, b) })
 	s.forget(id)
 }
 
-// act runs an action, records it in the audit log, and shows its result on the
-// next page.
-func (s *Server) act(w http.ResponseWriter, r *http.Request, d db.AuditEntry, next string, fn func(context.Context) (done, error)) {
-	who := current(r)
-	d.Who, d.Via = who.who, "dashboard"
+// act runs an action, which records itself in the audit log, and shows its result on
+// the next page. what names it in relabel's log.
+func (s *Server) act(w http.ResponseWriter, r *http.Request, what, next string, fn func(context.Context, usecase.Actor) (done, error)) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // millions of rows take minutes
 	ctx, cancel := s.background.with(r.Context())
 	defer cancel()
-	var out done
-	err := s.cfg.DB.Audit(ctx, d, func(ctx context.Context) (_ int64, err error) {
-		out, err = fn(ctx)
-		return out.rows, err
-	})
+	out, err := fn(ctx, actor(r))
 	switch {
 	case db.Transient(err):
 		s.failed(w, r, err)
 		return
 	case err != nil:
-		s.cfg.Logger.Warn("an action of the dashboard failed", "action", d.Action, "subject", d.Subject, "error", err)
-		who.addFlash(flash{Bad: true, Text: err.Error()})
+		s.cfg.Logger.Warn("an action of the dashboard failed", "action", what, "error", err)
+		current(r).addFlash(flash{Bad: true, Text: problem(err)})
 	default:
-		who.addFlash(flash{Text: out.text})
+		current(r).addFlash(flash{Text: out.text})
 	}
 	if out.next != "" {
 		next = out.next
@@ -92,41 +84,35 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request, d db.AuditEntry, ne
 	http.Redirect(w, r, next, http.StatusSeeOther)
 }
 
-func (s *Server) setStatus(status, text string) actionOn {
-	return func(ctx context.Context, _ *http.Request, b db.BatchStatus) (done, error) {
-		if err := s.cfg.DB.ChangeBatch(ctx, b.Batch, status); err != nil {
-			return nothingDone(), err
-		}
-		out := done{text: text, rows: b.Left()}
-		if status != "cancelled" {
-			return out, nil
-		}
-		stranded, err := s.cfg.DB.Stranded(ctx, b.Batch)
-		for _, o := range stranded {
-			out.text += " " + report.Stranded(o) + "."
-		}
-		return out, err
+// actor is who sent a request.
+func actor(r *http.Request) usecase.Actor {
+	return usecase.Actor{Name: current(r).who, Via: usecase.ViaDashboard}
+}
+
+func changeTo(change func(context.Context, usecase.Actor, int64) error, text string) actionOn {
+	return func(ctx context.Context, by usecase.Actor, _ *http.Request, b db.BatchStatus) (done, error) {
+		return done{text: text}, change(ctx, by, b.Batch)
 	}
 }
 
-func (s *Server) retryRows(ctx context.Context, r *http.Request, b db.BatchStatus) (done, error) {
-	filter, err := filterOf(r.PostForm).rows(b.Batch)
+func (s *Server) cancelBatch(ctx context.Context, by usecase.Actor, _ *http.Request, b db.BatchStatus) (done, error) {
+	out := done{text: "Cancelled: rows that were not sent will never be sent."}
+	stranded, err := s.use.Cancel(ctx, by, b.Batch)
+	for _, o := range stranded {
+		out.text += " " + report.Stranded(o) + "."
+	}
+	return out, err
+}
+
+func (s *Server) retryRows(ctx context.Context, by usecase.Actor, r *http.Request, b db.BatchStatus) (done, error) {
+	choice := filterOf(r.PostForm)
+	filter, err := choice.rows(b.Batch)
 	if err != nil {
-		return nothingDone(), err
+		return done{}, s.use.Record(ctx, by, db.AuditEntry{Action: "retry", Subject: db.BatchSubject(b.Batch), Detail: choice.Query()},
+			func(context.Context) (int64, error) { return -1, err })
 	}
-	got, err := s.cfg.DB.RetryRows(ctx, filter, nil)
-	out := done{rows: got.Pending + got.Superseded}
-	if err != nil {
-		return out, err
-	}
-	out.text = text.Plural(got.Pending, "row", "rows") + " will be sent again."
-	if got.Superseded > 0 {
-		out.text += " " + text.Plural(got.Superseded, "row is", "rows are") + " not: the same asset has a newer rename."
-	}
-	if got.LeftOut > 0 {
-		out.text += " " + text.Plural(got.LeftOut, "row was", "rows were") + " left unchanged: the batch was cancelled meanwhile."
-	}
-	return out, nil
+	got, err := s.use.RetryRows(ctx, by, filter, choice.Query(), nil)
+	return done{text: strings.Join(report.Retried(got), ". ") + "."}, err
 }
 
 // changeSite pauses a site, or resumes a paused or parked one.
@@ -141,15 +127,12 @@ func (s *Server) changeSite(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	s.act(w, r, db.AuditEntry{Action: action, Subject: "site " + site.Name}, "/", func(ctx context.Context) (done, error) {
-		if _, err := s.cfg.DB.PauseSite(ctx, site.ID, action == "pause"); err != nil {
-			return nothingDone(), err
-		}
+	s.act(w, r, action+" site "+site.Name, "/", func(ctx context.Context, by usecase.Actor) (done, error) {
 		if action == "pause" {
-			return done{text: "Site " + site.Name + " is paused: no new calls are made.", rows: -1}, nil
+			return done{text: "Site " + site.Name + " is paused: no new calls begin."}, s.use.PauseSite(ctx, by, site)
 		}
-		_, err := s.cfg.DB.UnparkSite(ctx, site.ID)
-		return done{text: "Site " + site.Name + " is resumed.", rows: -1}, err
+		_, err := s.use.ResumeSite(ctx, by, site)
+		return done{text: "Site " + site.Name + " goes on."}, err
 	})
 }
 

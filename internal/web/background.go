@@ -94,6 +94,6 @@ func (b *background) end(batch int64, err error) {
 	defer b.mu.Unlock()
 	delete(b.readings, batch)
 	if err != nil && b.ctx.Err() == nil {
-		b.readings[batch] = reading{Problem: err.Error()}
+		b.readings[batch] = reading{Problem: problem(err)}
 	}
 }

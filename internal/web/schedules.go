@@ -10,6 +10,7 @@ import (
 	"relabel/db"
 	"relabel/internal/schedule"
 	"relabel/internal/text"
+	"relabel/internal/usecase"
 )
 
 // shownRuns is how many runs a schedule's page shows.
@@ -132,9 +133,12 @@ func (s *Server) changeSchedule(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	s.act(w, r, db.AuditEntry{Action: name, Subject: "schedule " + one.Name}, "/schedule/"+one.Name, func(ctx context.Context) (done, error) {
-		said, err := act(ctx, one)
-		return done{text: said, rows: -1}, err
+	s.act(w, r, name+" schedule "+one.Name, "/schedule/"+one.Name, func(ctx context.Context, by usecase.Actor) (out done, err error) {
+		err = s.use.Record(ctx, by, db.AuditEntry{Action: name, Subject: "schedule " + one.Name}, func(ctx context.Context) (int64, error) {
+			out.text, err = act(ctx, one)
+			return -1, err
+		})
+		return out, err
 	})
 }
 

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,8 +13,8 @@ import (
 
 	"relabel/db"
 	"relabel/internal/intake"
-	"relabel/internal/load"
 	"relabel/internal/text"
+	"relabel/internal/usecase"
 )
 
 const (
@@ -100,8 +99,7 @@ func uploadProblem(err error) string {
 		return fmt.Sprintf("The file is larger than %s MB: load it with `relabel plan FILE`, or start the dashboard with a larger --max-upload.",
 			text.Number(e.Limit>>20))
 	}
-	// The command line's words name an option.
-	return strings.Replace(err.Error(), "load the others with --skip-invalid", "tick “Load the good rows”", 1)
+	return problem(err)
 }
 
 // readForm reads the fields before the file, which comes last.
@@ -151,38 +149,27 @@ func (s *Server) loadUpload(r *http.Request, f *uploadForm, file *multipart.Part
 		return 0, err
 	}
 	name := intake.Clean(path.Base(strings.ReplaceAll(file.FileName(), `\`, "/")))
-	entry := db.AuditEntry{Who: current(r).who, Via: "dashboard", Action: "upload", Subject: "site " + site.Name, Detail: text.Cut(name, 200)}
-	err = s.cfg.DB.Audit(r.Context(), entry, func(ctx context.Context) (int64, error) {
-		res, err := load.Load(ctx, load.Params{
-			DB: s.cfg.DB, Client: s.cfg.Client, Site: site, Source: load.Source{Input: file, InputName: name},
-			Name: f.Name, SkipInvalid: f.SkipInvalid, Force: f.Force, Planned: true,
-			Locales: func(ctx context.Context) (intake.LocaleResolver, error) { return s.locales(ctx, site) },
-			Primary: func(ctx context.Context, assets []string) (string, error) { return s.primary(ctx, site, assets) },
-			Notice:  func(text string) { current(r).addFlash(flash{Text: "About the file: " + text + "."}) },
-			Problem: f.addProblem,
-		})
-		if err != nil {
-			return -1, err
-		}
-		id = res.BatchID
-		b, err := s.cfg.DB.BatchStatus(ctx, id)
-		return b.Total, err
+	res, err := s.use.Load(r.Context(), actor(r), usecase.LoadParams{
+		Site: site, Source: usecase.Source{Input: file, InputName: name},
+		Name: f.Name, SkipInvalid: f.SkipInvalid, Force: f.Force, Planned: true,
+		Notice:  func(err error) { current(r).addFlash(flash{Text: "About the file: " + problem(err) + "."}) },
+		Problem: f.addProblem,
 	})
 	if err == nil {
-		s.firstCompare(r, site, id)
+		s.firstCompare(r, site, res.BatchID)
 	}
-	return id, err
+	return res.BatchID, err
 }
 
 // firstCompare compares a new plan with the site, or without a token with
 // relabel's own record.
 func (s *Server) firstCompare(r *http.Request, site db.Site, id int64) {
-	if _, err := s.cfg.Site(site); err != nil {
+	if _, err := s.use.Site(site); err != nil {
 		current(r).addFlash(flash{Text: "The site was not read (" + err.Error() + "): the plan is compared with relabel's own record of what it sent."})
 		s.compareRecord(id)
 		return
 	}
-	s.compare(site, id, false, nil)
+	s.compare(id)
 }
 
 func (f *uploadForm) addProblem(p intake.Problem) {
@@ -191,26 +178,4 @@ func (f *uploadForm) addProblem(p intake.Problem) {
 	} else {
 		f.More++
 	}
-}
-
-func (s *Server) primary(ctx context.Context, site db.Site, assets []string) (string, error) {
-	reader, err := s.reader(ctx, site)
-	if err != nil {
-		return "", err
-	}
-	defer reader.Close()
-	return load.ReadPrimary(ctx, s.cfg.DB, reader, assets)
-}
-
-func (s *Server) locales(ctx context.Context, site db.Site) (intake.LocaleResolver, error) {
-	reader, err := s.reader(ctx, site)
-	if err != nil {
-		return nil, fmt.Errorf("the column locale needs the site's locales: %w", err)
-	}
-	defer reader.Close()
-	locales, err := load.ReadLocales(ctx, s.cfg.DB, reader)
-	if err != nil {
-		return nil, err
-	}
-	return locales.Resolve, nil
 }

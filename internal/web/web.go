@@ -25,14 +25,14 @@ import (
 	"time"
 
 	"relabel/db"
-	"relabel/internal/plan"
+	"relabel/internal/usecase"
 	"relabel/jobs"
 )
 
 // Config configures a Server.
 type Config struct {
 	DB      *db.DB
-	Client  *jobs.Client // to queue renames with
+	Client  *jobs.Client // inserts jobs, and River UI's
 	Version string
 	Logger  *slog.Logger
 	Now     func() time.Time // for sessions and login limits; nil: time.Now
@@ -59,6 +59,7 @@ type Config struct {
 // Server is the dashboard. Serve runs it; tests use it as an http.Handler.
 type Server struct {
 	cfg        Config
+	use        *usecase.Service
 	pages      pages
 	static     static
 	hub        *hub
@@ -67,7 +68,7 @@ type Server struct {
 	links      *links
 	background *background
 	figures    *cache[slowFigures]
-	plans      *cache[plan.Summary]
+	plans      *cache[usecase.Summary]
 	long       chan struct{} // uploads and downloads in progress
 	river      riverUI
 	handler    http.Handler
@@ -82,9 +83,10 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.New("a read-only password needs a password that may change things, too")
 	}
 	s := &Server{
-		cfg: cfg, hub: newHub(cfg.Logger), sessions: newSessions(cfg.Now),
+		cfg: cfg, use: &usecase.Service{DB: cfg.DB, Client: cfg.Client, Site: cfg.Site, CallTimeout: cfg.CallTimeout, Logger: cfg.Logger},
+		hub: newHub(cfg.Logger), sessions: newSessions(cfg.Now),
 		limiter: newLoginLimiter(cfg.Now), links: newLinks(), background: newBackground(),
-		figures: newCache[slowFigures](slowEvery), plans: newCache[plan.Summary](planEvery), long: make(chan struct{}, maxLong),
+		figures: newCache[slowFigures](slowEvery), plans: newCache[usecase.Summary](planEvery), long: make(chan struct{}, maxLong),
 	}
 	var err error
 	if s.static, err = readStatic(); err != nil {

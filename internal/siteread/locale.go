@@ -1,17 +1,13 @@
-package load
+package siteread
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 
 	"relabel/db"
-	"relabel/internal/intake"
-	"relabel/internal/report"
 	"relabel/internal/webflow"
-	"relabel/jobs"
 )
 
 // Locales are a site's locales, by whatever a cell may call them.
@@ -21,36 +17,55 @@ type Locales struct {
 	all []db.SiteLocale   // the primary one first
 }
 
-// ReadLocales asks for the site's locales: one Get Site call through the
-// throttle. Their tags are kept.
-func ReadLocales(ctx context.Context, d *db.DB, reader *jobs.Reader) (*Locales, error) {
-	site := reader.Site()
-	if site.WebflowSiteID == nil {
-		return nil, fmt.Errorf("the site's locales are asked for by its id: say which site it is with `relabel site set%s --site-id ID`, or give locale_id instead of locale",
-			report.SiteFlag(site.Name))
+// Locales reads the site's locales with one call, and saves their tags.
+func (r *Reader) Locales(ctx context.Context) (*Locales, error) {
+	id := r.site().WebflowSiteID
+	if id == nil {
+		return nil, &LocalesError{Site: r.site().Name, Err: &NoSiteError{Site: r.site().Name}}
 	}
-	return readLocales(ctx, d, reader, *site.WebflowSiteID)
+	return r.localesOf(ctx, *id)
 }
 
-func readLocales(ctx context.Context, d *db.DB, reader *jobs.Reader, siteID string) (*Locales, error) {
-	site := reader.Site()
-	answer, err := reader.GetSite(ctx, siteID)
+func (r *Reader) localesOf(ctx context.Context, siteID string) (*Locales, error) {
+	answer, err := r.getSite(ctx, siteID)
 	if err != nil {
-		return nil, fmt.Errorf("error reading the locales of site %s: %w", site.Name, err)
+		return nil, &LocalesError{Site: r.site().Name, Err: err}
 	}
 	locales := newLocales(answer)
-	return locales, d.KeepLocales(ctx, site.ID, locales.all)
+	return locales, r.cfg.DB.KeepLocales(ctx, r.site().ID, locales.all)
 }
 
-// InventedLocale makes up an id for any locale: a rehearsal does not ask Webflow
-// which ones the site has.
-func InventedLocale(cell string) (string, error) {
-	cell = strings.ToLower(strings.TrimSpace(cell))
-	if webflow.IsObjectID(cell) {
-		return cell, nil
+// PrimaryLocale reads Webflow's id of the primary locale, and saves the locales. If
+// the site's id is not set, it is taken from one of the assets. The answer is empty
+// for a site without locales.
+func (r *Reader) PrimaryLocale(ctx context.Context, assets []string) (id string, err error) {
+	siteID := ""
+	if known := r.site().WebflowSiteID; known != nil {
+		siteID = *known
+	} else if siteID, err = r.siteOf(ctx, assets); err != nil {
+		return "", err
 	}
-	sum := sha256.Sum256([]byte(cell))
-	return hex.EncodeToString(sum[:12]), nil
+	locales, err := r.localesOf(ctx, siteID)
+	if err != nil {
+		return "", err
+	}
+	return locales.primary(), nil
+}
+
+func (r *Reader) siteOf(ctx context.Context, assets []string) (string, error) {
+	for _, id := range assets {
+		a, err := r.getAsset(ctx, webflow.GetAssetParams{AssetID: id})
+		if e := (*webflow.Error)(nil); errors.As(err, &e) && e.Kind == webflow.KindNotFound {
+			continue
+		}
+		if err != nil {
+			return "", fmt.Errorf("error reading asset %s: %w", id, err)
+		}
+		if webflow.IsObjectID(a.SiteID) {
+			return a.SiteID, nil
+		}
+	}
+	return "", &NoSiteError{Site: r.site().Name}
 }
 
 func newLocales(site webflow.Site) *Locales {
@@ -90,11 +105,6 @@ func (l *Locales) primary() string {
 	return ""
 }
 
-// KeepSite keeps what a site has told of its locales.
-func KeepSite(ctx context.Context, d *db.DB, siteID int, answer webflow.Site) error {
-	return d.KeepLocales(ctx, siteID, newLocales(answer).all)
-}
-
 // All are the ids of all locales; empty for the primary one, which comes first.
 func (l *Locales) All() (ids []string) {
 	for _, one := range l.all {
@@ -103,10 +113,8 @@ func (l *Locales) All() (ids []string) {
 	return ids
 }
 
-var _ intake.LocaleResolver = (*Locales)(nil).Resolve
-
-// Resolve is an intake.LocaleResolver: it answers from memory. The error says
-// what would be right.
+// Resolve returns the id that a cell means. It makes no call, and is an
+// intake.LocaleResolver. The error lists what the site has.
 func (l *Locales) Resolve(cell string) (string, error) {
 	key := strings.ToLower(strings.TrimSpace(cell))
 	if id, ok := l.ids[key]; ok {

@@ -1,10 +1,11 @@
-package plan
+package usecase
 
 import (
 	"context"
 	"time"
 
 	"relabel/db"
+	"relabel/internal/text"
 )
 
 // shownChanges is how many rows a plan shows as old and new.
@@ -38,7 +39,8 @@ type Summary struct {
 }
 
 // Summarise reads what a planned batch would do. It reads the whole batch once.
-func Summarise(ctx context.Context, d *db.DB, batchID int64) (Summary, error) {
+func (s *Service) Summarise(ctx context.Context, batchID int64) (Summary, error) {
+	d := s.DB
 	st, err := d.PlanState(ctx, batchID)
 	if err != nil {
 		return Summary{}, err
@@ -51,17 +53,17 @@ func Summarise(ctx context.Context, d *db.DB, batchID int64) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	s := Summary{
+	out := Summary{
 		Batch: b.Batch, Name: b.Name, Site: b.Site, Source: b.Source, Status: b.Status, Rows: b.Total,
 		Change: b.Pending, Unchanged: b.Unchanged, Unknown: b.Failed, Conflict: b.Conflict, Invalid: b.Invalid,
 		Superseded: b.Superseded, Calls: b.Pending,
 		ReadBy: facts.ReadBy, Reads: facts.Reads, PlannedAt: facts.PlannedAt, Undoes: facts.Undoes,
 		LosesExtension: facts.LosesExtension, Localized: facts.Localized, LocaleConflicts: facts.LocaleConflicts,
 	}
-	if s.Changes, err = d.Changes(ctx, batchID, 0, shownChanges); err != nil {
+	if out.Changes, err = d.Changes(ctx, batchID, 0, shownChanges); err != nil {
 		return Summary{}, err
 	}
-	return s, s.forecast(ctx, d, st.Site, b)
+	return out, out.forecast(ctx, d, st.Site, b)
 }
 
 // forecast says when the plan's calls would be done, if it were applied now.
@@ -82,4 +84,20 @@ func (s *Summary) forecast(ctx context.Context, d *db.DB, site db.Site, b db.Bat
 	at := b.Now.Add(left).Round(time.Second)
 	s.EndsAt = &at
 	return nil
+}
+
+// Warnings are what often is a mistake in the source.
+func (s Summary) Warnings() (out []string) {
+	if s.LosesExtension > 0 {
+		out = append(out, text.Plural(s.LosesExtension, "name loses its extension", "names lose their extension"))
+	}
+	if s.Localized > 0 {
+		out = append(out, text.Plural(s.Localized, "row names an asset", "rows name assets")+
+			" in a secondary locale; Webflow may keep one display name for all locales")
+	}
+	if s.LocaleConflicts > 0 {
+		out = append(out, text.Plural(s.LocaleConflicts, "asset gets", "assets get")+
+			" different names in different locales; if Webflow keeps one for all, the last call wins")
+	}
+	return out
 }

@@ -1,4 +1,4 @@
-package plan_test
+package siteread
 
 import (
 	"context"
@@ -13,7 +13,6 @@ import (
 
 	"relabel/db"
 	"relabel/internal/dbtest"
-	"relabel/internal/plan"
 	"relabel/internal/standin"
 	"relabel/internal/webflow"
 	"relabel/jobs"
@@ -21,19 +20,22 @@ import (
 
 const token = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-// testBundle is a site with its stand-in API, and who reads it.
+// testBundle is a site with its stand-in API, and its reader.
 type testBundle struct {
 	*db.DB
 
 	api     *standin.Server
+	limit   int
 	site    db.Site
-	planner *plan.Planner
-	notices []string
+	reader  *Reader
+	params  Params // of its readings
+	notices []error
 }
 
 type settings struct {
 	api    standin.Config
-	noSite bool // nobody has said which site it is
+	noSite bool // the site's id is not set
+	limit  int  // calls an hour; 0: any number
 }
 
 func setup(t *testing.T, s settings) *testBundle {
@@ -43,7 +45,7 @@ func setup(t *testing.T, s settings) *testBundle {
 	api, err := standin.Start(s.api)
 	require.NoError(t, err)
 	t.Cleanup(api.Close)
-	b := &testBundle{DB: dbtest.New(t), api: api}
+	b := &testBundle{DB: dbtest.New(t), api: api, limit: s.limit}
 	if !s.noSite {
 		id := standin.SiteID
 		require.NoError(t, b.SaveSite(t.Context(), db.Site{Name: db.DefaultSite, WebflowSiteID: &id}))
@@ -52,7 +54,7 @@ func setup(t *testing.T, s settings) *testBundle {
 	return b
 }
 
-// open makes a planner as a process has one.
+// open makes a reader as a process has one.
 func (b *testBundle) open(t *testing.T) {
 	t.Helper()
 	var err error
@@ -62,13 +64,13 @@ func (b *testBundle) open(t *testing.T) {
 	require.NoError(t, err)
 	client, err := webflow.NewClient(webflow.Config{BaseURL: b.api.URL(), Token: secret, Timeout: 10 * time.Second})
 	require.NoError(t, err)
-	reader, err := jobs.NewReader(t.Context(), jobs.ReaderConfig{
+	b.reader, err = New(t.Context(), Config{
 		DB: b.DB, CallTimeout: 10 * time.Second, Logger: slog.New(slog.DiscardHandler),
-		Site: jobs.SiteConfig{Site: b.site, Client: client, Lane: db.LaneSettings{Fingerprint: secret.Fingerprint(), Window: time.Minute, Fixed: true}},
+		Site: jobs.SiteConfig{Site: b.site, Client: client, Lane: db.LaneSettings{Fingerprint: secret.Fingerprint(), Limit: b.limit, Window: time.Hour, Fixed: true}},
 	})
 	require.NoError(t, err)
-	t.Cleanup(reader.Close)
-	b.planner = &plan.Planner{DB: b.DB, Reader: reader, Notice: func(text string) { b.notices = append(b.notices, text) }}
+	t.Cleanup(b.reader.Close)
+	b.params = Params{Notice: func(err error) { b.notices = append(b.notices, err) }}
 }
 
 // plan stores rows that give assets the name "new".
@@ -90,13 +92,23 @@ func (b *testBundle) plan(t *testing.T, locale string, assets ...string) int64 {
 	return id
 }
 
-// compare compares, and tells how many rows would change and how many assets are unknown.
-func (b *testBundle) compare(t *testing.T, id int64) (change, unknown int64) {
+// read reads a plan's targets and compares.
+func (b *testBundle) read(ctx context.Context, id int64) (Reading, error) {
+	reading, err := b.reader.ReadBatch(ctx, id, b.params)
+	if err != nil {
+		return reading, err
+	}
+	return reading, b.Compare(ctx, db.CompareParams{BatchID: id, Since: reading.Since, ReadBy: reading.By, Reads: reading.Calls})
+}
+
+// compare tells also how many rows would change and how many assets are unknown.
+func (b *testBundle) compare(t *testing.T, id int64) (reading Reading, change, unknown int64) {
 	t.Helper()
-	require.NoError(t, b.planner.Compare(t.Context(), id, false))
+	reading, err := b.read(t.Context(), id)
+	require.NoError(t, err)
 	st, err := b.BatchStatus(t.Context(), id)
 	require.NoError(t, err)
-	return st.Pending, st.Failed
+	return reading, st.Pending, st.Failed
 }
 
 // ids are those of n assets, from one on.

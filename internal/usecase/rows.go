@@ -1,4 +1,4 @@
-package load
+package usecase
 
 import (
 	"context"
@@ -11,9 +11,11 @@ import (
 )
 
 type loader struct {
-	Params
+	LoadParams
+	service *Service
 	refused int64
 	leftOut int64
+	reads   int64
 	only    map[string]bool // ids of locales; nil: all
 	primary primaryLocale
 }
@@ -31,7 +33,7 @@ func (l *loader) useLocales(ctx context.Context, rows rowSource) error {
 		return fmt.Errorf("%s has no column locale or locale_id to choose the locales %s by: nothing was loaded",
 			l.Source.Name(), strings.Join(l.Only, ", "))
 	}
-	resolve, err := l.Locales(ctx)
+	resolve, err := l.locales(ctx)
 	if err != nil {
 		return err
 	}
@@ -79,7 +81,7 @@ func (l *loader) rows(ctx context.Context, source rowSource) iter.Seq2[*db.Sourc
 			}
 		}
 		if l.refused > 0 && !l.SkipInvalid {
-			yield(nil, ErrRefused)
+			yield(nil, errRefused)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package load
+package usecase
 
 import (
 	"context"
@@ -39,9 +39,6 @@ func (s Source) Name() string {
 
 func (s Source) baseName() string { return filepath.Base(s.Name()) }
 
-// ErrMap says that the mapping of columns can't be read.
-var ErrMap = errors.New("the mapping is wrong")
-
 // rowSource is a CSV or a query.
 type rowSource interface {
 	Chunks(ctx context.Context) iter.Seq2[[]intake.Row, error]
@@ -51,12 +48,12 @@ type rowSource interface {
 	Close() error
 }
 
-func (p Params) open(ctx context.Context) (rowSource, error) {
+func (p LoadParams) open(ctx context.Context) (rowSource, error) {
 	var mapping map[string]string
 	if p.Source.Map != "" {
 		var err error
 		if mapping, err = intake.ParseMap(p.Source.Map); err != nil {
-			return nil, fmt.Errorf("--map: %w%w", err, silent{ErrMap})
+			return nil, &MapError{Err: err}
 		}
 	}
 	params := intake.CSVParams{Name: p.Source.Name(), Map: mapping}
@@ -69,7 +66,7 @@ func (p Params) open(ctx context.Context) (rowSource, error) {
 	return p.openSQL(ctx, mapping)
 }
 
-func (p Params) openSQL(ctx context.Context, mapping map[string]string) (rowSource, error) {
+func (p LoadParams) openSQL(ctx context.Context, mapping map[string]string) (rowSource, error) {
 	params := intake.SQLParams{URL: p.Source.URL, Query: p.Source.SQL, Map: mapping}
 	if p.Source.SQLFile != "" {
 		text, err := os.ReadFile(p.Source.SQLFile)
@@ -83,7 +80,7 @@ func (p Params) openSQL(ctx context.Context, mapping map[string]string) (rowSour
 		return nil, err
 	}
 	if w := source.Warning(); w != "" {
-		p.Notice(w)
+		p.Notice(errors.New(w))
 	}
 	return source, nil
 }

@@ -1,4 +1,4 @@
-package plan_test
+package siteread
 
 import (
 	"context"
@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
-	"relabel/internal/plan"
 	"relabel/internal/standin"
 	"relabel/internal/webflow"
 )
@@ -43,14 +42,12 @@ func TestCheaperWay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t, settings{api: standin.Config{Assets: tt.site}, noSite: tt.noSite})
 			id := b.plan(t, "", append(unknown(tt.unknown), ids(tt.site-tt.rows, tt.rows)...)...)
-			change, missing := b.compare(t, id)
+			reading, change, missing := b.compare(t, id)
 			require.Equal(t, []int64{int64(tt.rows), int64(tt.unknown)}, []int64{change, missing})
 			pages, assets := b.reads()
 			require.Equal(t, []int{tt.pages, tt.assets}, []int{pages, assets}, "pages and single assets")
-			sum, err := plan.Summarise(t.Context(), b.DB, id)
-			require.NoError(t, err)
-			require.Equal(t, tt.by, *sum.ReadBy)
-			require.EqualValues(t, tt.pages+tt.assets, sum.Reads)
+			require.Equal(t, tt.by, reading.By)
+			require.EqualValues(t, tt.pages+tt.assets, reading.Calls)
 			require.Equal(t, tt.noSite && tt.by == "get", len(b.notices) > 0, "%v", b.notices)
 		})
 	}
@@ -61,13 +58,13 @@ func TestLocales(t *testing.T) {
 	b := setup(t, settings{api: standin.Config{Assets: 10}})
 	b.api.SetName(standin.AssetID(0), standin.FrenchLocale, "new")
 	id := b.plan(t, standin.FrenchLocale, ids(0, 3)...)
-	change, _ := b.compare(t, id)
+	_, change, _ := b.compare(t, id)
 	require.EqualValues(t, 2, change)
-	looked, err := b.planner.LookAtSite(t.Context(), []string{"", standin.FrenchLocale})
+	reading, err := b.reader.ReadSite(t.Context(), []string{"", standin.FrenchLocale}, b.params)
 	require.NoError(t, err)
-	require.EqualValues(t, 2, looked.Reads)
+	require.EqualValues(t, 2, reading.Calls)
 	var names []string
-	for s, err := range b.States(t.Context(), b.site.ID, standin.FrenchLocale, looked.Since) {
+	for s, err := range b.States(t.Context(), b.site.ID, standin.FrenchLocale, reading.Since) {
 		require.NoError(t, err)
 		if s.DisplayName == "new" {
 			names = append(names, s.AssetID)
@@ -89,7 +86,7 @@ func TestReadingUnderFaults(t *testing.T) {
 			b := setup(t, settings{api: standin.Config{Assets: 600}})
 			b.api.FailNext(faults...)
 			b.api.FailAsset(unknown(1)[0], faults...)
-			change, missing := b.compare(t, b.plan(t, "", append(ids(0, 600), unknown(1)...)...))
+			_, change, missing := b.compare(t, b.plan(t, "", append(ids(0, 600), unknown(1)...)...))
 			require.Equal(t, []int64{600, 1}, []int64{change, missing})
 			pages, assets := b.reads()
 			require.GreaterOrEqual(t, pages, 6)
@@ -103,29 +100,31 @@ func TestReadingByChance(t *testing.T) {
 	b := setup(t, settings{api: standin.Config{Assets: 2500, Seed: 7, Chances: []standin.Chance{
 		{P: 0.1, Fault: standin.Status(500)}, {P: 0.05, Fault: standin.ResetInBody()}, {P: 0.03, Fault: standin.CutJSON()},
 	}}})
-	change, missing := b.compare(t, b.plan(t, "", append(ids(0, 2500), unknown(5)...)...))
+	_, change, missing := b.compare(t, b.plan(t, "", append(ids(0, 2500), unknown(5)...)...))
 	require.Equal(t, []int64{2500, 5}, []int64{change, missing})
 }
 
-// A reading that fails changes nothing of the plan, and says what to do.
+// A reading that fails changes nothing of the plan, and says why.
 func TestReadingFails(t *testing.T) {
 	b := setup(t, settings{api: standin.Config{Assets: 300}})
 	id := b.plan(t, "", ids(0, 300)...)
-	fails := func(want error, text string) {
+	fails := func() error {
 		t.Helper()
-		err := b.planner.Compare(t.Context(), id, false)
-		require.ErrorIs(t, err, want)
-		require.ErrorContains(t, err, text)
+		_, readErr := b.read(t.Context(), id)
+		require.Error(t, readErr)
 		st, err := b.BatchStatus(t.Context(), id)
 		require.NoError(t, err)
 		require.Equal(t, []any{"planned", int64(300)}, []any{st.Status, st.Pending})
+		return readErr
 	}
 	b.api.SetToken(token, standin.TokenForbidden)
-	fails(plan.ErrMayNotRead, "assets:read")
-	_, err := b.planner.LookAtSite(t.Context(), []string{""})
-	require.ErrorIs(t, err, plan.ErrMayNotRead)
+	err := fails()
+	require.ErrorIs(t, err, ErrMayNotRead)
+	require.ErrorContains(t, err, "assets:read")
+	_, err = b.reader.ReadSite(t.Context(), []string{""}, b.params)
+	require.ErrorIs(t, err, ErrMayNotRead)
 	b.api.SetToken(token, standin.TokenInvalid)
-	err = b.planner.Compare(t.Context(), id, false)
+	err = fails()
 	e, ok := errors.AsType[*webflow.Error](err)
 	require.True(t, ok && e.Kind == webflow.KindUnauthorized, "%v", err)
 	b.api.SetToken(token, standin.TokenValid)
@@ -133,12 +132,13 @@ func TestReadingFails(t *testing.T) {
 	other := "0000000000000000dead0000"
 	require.NoError(t, b.SaveSite(t.Context(), db.Site{Name: db.DefaultSite, WebflowSiteID: &other}))
 	b.open(t)
-	fails(plan.ErrNoSite, other)
+	wrong, ok := errors.AsType[*NoSiteError](fails())
+	require.True(t, ok)
+	require.Equal(t, NoSiteError{Site: db.DefaultSite, WebflowID: other}, *wrong)
 	require.NoError(t, b.SaveSite(t.Context(), db.Site{Name: db.DefaultSite}))
 	b.open(t)
-	_, err = b.planner.LookAtSite(t.Context(), []string{""})
-	require.ErrorIs(t, err, plan.ErrNoSite)
-	require.ErrorContains(t, err, "`relabel site set --site-id ID`")
+	_, err = b.reader.ReadSite(t.Context(), []string{""}, b.params)
+	require.Equal(t, &NoSiteError{Site: db.DefaultSite}, err)
 }
 
 // An asset that moves to a page that was read already is found all the same.
@@ -155,13 +155,13 @@ func TestShiftingPages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := setup(t, settings{api: standin.Config{Assets: 3000}})
 			id := b.plan(t, "", append(ids(100, 2900), unknown(tt.unknown)...)...)
-			b.planner.Checkpoint = func(context.Context, plan.Pass) error { // between two waves
+			b.params.Checkpoint = func(context.Context, Pass) error { // between two waves
 				for _, a := range ids(0, tt.gone) {
 					b.api.RemoveAsset(a)
 				}
 				return nil
 			}
-			change, missing := b.compare(t, id)
+			_, change, missing := b.compare(t, id)
 			require.Equal(t, []int64{2900, int64(tt.unknown)}, []int64{change, missing})
 			pages, assets := b.reads()
 			require.LessOrEqual(t, pages+assets, tt.readsMax)
@@ -173,7 +173,7 @@ func TestShiftingPages(t *testing.T) {
 func TestShiftingSite(t *testing.T) {
 	b := setup(t, settings{api: standin.Config{Assets: 3000}})
 	once := false
-	b.planner.Checkpoint = func(context.Context, plan.Pass) error {
+	b.params.Checkpoint = func(context.Context, Pass) error {
 		if !once {
 			once = true
 			for _, a := range ids(0, 50) {
@@ -182,10 +182,10 @@ func TestShiftingSite(t *testing.T) {
 		}
 		return nil
 	}
-	looked, err := b.planner.LookAtSite(t.Context(), []string{""})
+	reading, err := b.reader.ReadSite(t.Context(), []string{""}, b.params)
 	require.NoError(t, err)
 	var got []string
-	for s, err := range b.States(t.Context(), b.site.ID, "", looked.Since) {
+	for s, err := range b.States(t.Context(), b.site.ID, "", reading.Since) {
 		require.NoError(t, err)
 		got = append(got, s.AssetID)
 	}
@@ -202,30 +202,32 @@ func TestResume(t *testing.T) {
 	id := b.plan(t, "", ids(0, 4000)...)
 	stop := errors.New("stop")
 	var kept []byte
-	b.planner.Checkpoint = func(_ context.Context, p plan.Pass) (err error) {
+	b.params.Checkpoint = func(_ context.Context, p Pass) (err error) {
 		if kept != nil {
 			return stop
 		}
 		kept, err = json.Marshal(p)
 		return err
 	}
-	require.ErrorIs(t, b.planner.Compare(t.Context(), id, false), stop)
+	_, err := b.read(t.Context(), id)
+	require.ErrorIs(t, err, stop)
 	pages, _ := b.reads()
 	require.Less(t, pages, 40)
 
 	b.open(t)
-	var pass plan.Pass
+	var pass Pass
 	require.NoError(t, json.Unmarshal(kept, &pass))
 	require.NotZero(t, pass.Pages[""])
-	b.planner.Resume = &pass
-	change, missing := b.compare(t, id)
+	b.params.Resume = &pass
+	_, change, missing := b.compare(t, id)
 	require.Equal(t, []int64{4000, 0}, []int64{change, missing})
 	again, _ := b.reads()
 	require.LessOrEqual(t, again, pages+1+40-pass.Pages[""]/100, "the first page, which tells the number of assets, and those not kept")
 
 	b.open(t)
-	b.planner.Resume = &plan.Pass{} // none yet
-	require.NoError(t, b.planner.Compare(t.Context(), id, false))
+	b.params.Resume = &Pass{} // none yet
+	_, err = b.read(t.Context(), id)
+	require.NoError(t, err)
 }
 
 // A canceled reading ends at once.
@@ -233,8 +235,9 @@ func TestInterrupted(t *testing.T) {
 	b := setup(t, settings{api: standin.Config{Assets: 3000}})
 	id := b.plan(t, "", ids(0, 3000)...)
 	ctx, cancel := context.WithCancel(t.Context())
-	b.planner.Checkpoint = func(context.Context, plan.Pass) error { cancel(); return nil }
-	require.ErrorIs(t, b.planner.Compare(ctx, id, false), context.Canceled)
+	b.params.Checkpoint = func(context.Context, Pass) error { cancel(); return nil }
+	_, err := b.read(ctx, id)
+	require.ErrorIs(t, err, context.Canceled)
 }
 
 // What the API says is hostile: texts that PostgreSQL would not take, ids that are none, an endless list.
@@ -248,7 +251,7 @@ func TestHostileAnswers(t *testing.T) {
 		{"id": "` + standin.AssetID(1) + `", "displayName": "new", "lastUpdated": "99999-01-01T00:00:00Z", "size": -5}
 	], "pagination": {"limit": 100, "offset": 0, "total": 2}}`
 	b.api.FailNext(standin.Answer(200, nil, page))
-	change, missing := b.compare(t, id)
+	_, change, missing := b.compare(t, id)
 	require.Equal(t, []int64{1, 0}, []int64{change, missing})
 	changes, err := b.Changes(t.Context(), id, 0, 10)
 	require.NoError(t, err)
@@ -258,7 +261,7 @@ func TestHostileAnswers(t *testing.T) {
 	b.api.FailNext(standin.Repeat(40, standin.Answer(200, nil, endless))...)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	_, err = b.planner.LookAtSite(ctx, []string{""})
+	_, err = b.reader.ReadSite(ctx, []string{""}, b.params)
 	require.NoError(t, err)
 	require.Less(t, b.api.Calls(), 40)
 }
@@ -269,7 +272,10 @@ func TestReadersAtOnce(t *testing.T) {
 	ends := make(chan error)
 	for range 3 {
 		id := b.plan(t, "", ids(0, 1500)...)
-		go func() { ends <- (&plan.Planner{DB: b.DB, Reader: b.planner.Reader}).Compare(t.Context(), id, false) }()
+		go func() {
+			_, err := b.read(t.Context(), id)
+			ends <- err
+		}()
 	}
 	for range 3 {
 		require.NoError(t, <-ends)

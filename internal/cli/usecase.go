@@ -1,0 +1,83 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+
+	"relabel/db"
+	"relabel/internal/report"
+	"relabel/internal/siteread"
+	"relabel/internal/usecase"
+	"relabel/internal/webflow"
+)
+
+// use gives a command the use cases.
+func (a *app) use(s *session) *usecase.Service {
+	return &usecase.Service{DB: s.DB, Site: a.siteConfig, CallTimeout: a.cfg.CallTimeout, Logger: a.log}
+}
+
+// actor is who runs this command, as far as the system knows.
+func actor() usecase.Actor {
+	name := "somebody"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	if host, err := os.Hostname(); err == nil {
+		name += "@" + host
+	}
+	return usecase.Actor{Name: name, Via: usecase.ViaCommandLine}
+}
+
+// audited records a change that is no use case of its own.
+func (a *app) audited(ctx context.Context, s *session, e db.AuditEntry, act func(context.Context) (rows int64, err error)) error {
+	return a.use(s).Record(ctx, actor(), e, act)
+}
+
+// reading shows how far a reading of the site is, until done is called.
+func (a *app) reading() (p siteread.Params, done func()) {
+	progress := a.newReadProgress()
+	return siteread.Params{Progress: progress.show, Notice: a.notice}, func() { progress.Close() }
+}
+
+func (a *app) notice(err error) { a.note("%s", err.Error()+advice(err)) }
+
+// explain gives the exit code and the text of an error of a use case.
+func explain(err error) (code int, line string) {
+	notDone, mapping, read := (*usecase.NotDoneError)(nil), (*usecase.MapError)(nil), (*usecase.ReadError)(nil)
+	api := (*webflow.Error)(nil)
+	switch {
+	case errors.As(err, &notDone) && errors.Is(err, context.Canceled):
+		return exitError, "interrupted: " + notDone.What
+	case errors.As(err, &mapping):
+		return exitUsage, "--map: " + mapping.Err.Error()
+	case errors.As(err, &read) && errors.As(err, &api) && api.Kind == webflow.KindUnauthorized:
+		return exitParked, err.Error() + ": the API refuses the token (401); `relabel site check` tries it"
+	}
+	return exitError, err.Error() + advice(err)
+}
+
+// advice is what a person can do about an error, in the command line's words.
+func advice(err error) string {
+	plan, ended, site := (*usecase.IsPlanError)(nil), (*usecase.EndedError)(nil), (*siteread.NoSiteError)(nil)
+	refused := (*usecase.RefusedError)(nil)
+	switch {
+	case errors.As(err, &refused):
+		return ": mend them, or load the others with --skip-invalid"
+	case errors.As(err, &plan):
+		return fmt.Sprintf("; `relabel apply %d` sends it, `relabel batch cancel %d` drops it", plan.Batch, plan.Batch)
+	case errors.As(err, &ended):
+		return ": enqueue the new rows without --replace"
+	case errors.As(err, &site):
+		return report.SiteIDAdvice(site.Site)
+	case errors.Is(err, db.ErrNotPlanned):
+		return "; `relabel plan SOURCE` makes a plan"
+	case errors.Is(err, db.ErrNoBefore):
+		return "; the next time `relabel plan`, `run --plan` or --snapshot keeps them"
+	case errors.Is(err, db.ErrNothingSent):
+		return "; --status, --since and --until choose rows"
+	}
+	return ""
+}

@@ -1,0 +1,98 @@
+package usecase
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"relabel/db"
+	"relabel/internal/failpoint"
+	"relabel/internal/siteread"
+	"relabel/internal/text"
+)
+
+// maxAge is how old a comparison may be when its plan is applied: an older one is
+// made again first.
+const maxAge = 15 * time.Minute
+
+// ApplyParams say which plan to apply.
+type ApplyParams struct {
+	BatchID  int64
+	TakeOver bool            // send also what somebody changed
+	Reading  siteread.Params // of the site, where the plan is old
+	AsShown  bool            // the actor has just seen the comparison: it is not made again
+	Later    bool            // the actor does not wait for it: the audit log says that the site was read first
+
+	// Run is the run whose plan it is; it follows the batch from the same transaction
+	// on. Its comparison is never made again here.
+	Run *db.RunWork
+}
+
+// errOld is a notice.
+var errOld = errors.New("the plan is older than " + text.Span(maxAge) + ": reading the site again")
+
+// Fresh tells whether a plan can be applied without reading the site again.
+func (s *Service) Fresh(ctx context.Context, batchID int64, takeOver bool) (bool, error) {
+	st, err := s.DB.PlanState(ctx, batchID)
+	return err == nil && !st.Stale(maxAge) && !takeOver, err
+}
+
+// Apply makes a plan an ordinary batch: it gets its place in the site's order and is
+// queued. A plan that is old, or to take over what others changed, is compared with
+// the site again first.
+func (s *Service) Apply(ctx context.Context, by Actor, p ApplyParams) error {
+	st, err := s.DB.PlanState(ctx, p.BatchID)
+	if err != nil {
+		return err
+	}
+	if stale := st.Stale(maxAge); p.Run == nil && !p.AsShown && (stale || p.TakeOver) {
+		if !p.TakeOver {
+			notice(p.Reading, errOld)
+		}
+		if err := s.compare(ctx, st.Site, p.BatchID, CompareParams{TakeOver: p.TakeOver, Params: p.Reading}); err != nil {
+			return &NotDoneError{What: "nothing was applied", Err: err}
+		}
+	}
+	action := "apply"
+	if p.Later {
+		action = "apply, after reading the site"
+	}
+	return s.accept(ctx, by, db.AuditEntry{Action: action}, st.Site, db.ApplyParams{BatchID: p.BatchID, Run: p.Run})
+}
+
+// accept queues a plan as it is.
+func (s *Service) accept(ctx context.Context, by Actor, e db.AuditEntry, site db.Site, p db.ApplyParams) error {
+	e.Subject = db.BatchSubject(p.BatchID)
+	queue := s.queue(site)
+	p.Queue = func(ctx context.Context, tx pgx.Tx) error {
+		if p.Run != nil {
+			if err := db.RunApplied(ctx, tx, *p.Run); err != nil {
+				return err
+			}
+			failpoint.Hit("run-applying")
+		}
+		return queue(ctx, tx)
+	}
+	return s.Record(ctx, by, e, func(ctx context.Context) (int64, error) {
+		b, err := s.DB.BatchStatus(ctx, p.BatchID)
+		if err != nil {
+			return -1, err
+		}
+		return b.Pending, s.DB.Apply(ctx, p)
+	})
+}
+
+// Discard drops a plan.
+func (s *Service) Discard(ctx context.Context, by Actor, batchID int64) error {
+	return s.onBatch(ctx, by, "discard", batchID, func(ctx context.Context, b db.BatchStatus) (int64, error) {
+		return b.Total, s.DB.Discard(ctx, batchID)
+	})
+}
+
+func notice(p siteread.Params, err error) {
+	if p.Notice != nil {
+		p.Notice(err)
+	}
+}

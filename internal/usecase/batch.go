@@ -1,0 +1,82 @@
+package usecase
+
+import (
+	"context"
+
+	"relabel/db"
+)
+
+// Pause sends nothing more of a batch until it is resumed.
+func (s *Service) Pause(ctx context.Context, by Actor, batchID int64) error {
+	return s.change(ctx, by, "pause", batchID, "paused")
+}
+
+// Resume continues a paused batch.
+func (s *Service) Resume(ctx context.Context, by Actor, batchID int64) error {
+	return s.change(ctx, by, "resume", batchID, "active")
+}
+
+// Cancel ends what of a batch was not sent; a plan is discarded. It returns the rows
+// of earlier batches for which now nothing is sent.
+func (s *Service) Cancel(ctx context.Context, by Actor, batchID int64) ([]db.Stranded, error) {
+	b, err := s.DB.BatchStatus(ctx, batchID)
+	if err != nil {
+		return nil, err
+	}
+	if b.Status == "planned" {
+		return nil, s.Discard(ctx, by, batchID)
+	}
+	if err := s.change(ctx, by, "cancel", batchID, "cancelled"); err != nil {
+		return nil, err
+	}
+	return s.DB.Stranded(ctx, batchID)
+}
+
+func (s *Service) change(ctx context.Context, by Actor, action string, batchID int64, status string) error {
+	return s.onBatch(ctx, by, action, batchID, func(ctx context.Context, b db.BatchStatus) (int64, error) {
+		if err := sentBatch(b); err != nil {
+			return -1, err
+		}
+		return b.Left(), s.DB.ChangeBatch(ctx, batchID, status)
+	})
+}
+
+// RetryBatch makes rows of one batch pending again. choice is how the actor chose
+// them, for the audit log.
+func (s *Service) RetryBatch(ctx context.Context, by Actor, p db.RetryParams, choice string) (got db.Retried, err error) {
+	if _, err := s.DB.BatchStatus(ctx, p.BatchID); err != nil {
+		return got, err
+	}
+	e := db.AuditEntry{Action: "retry", Subject: db.BatchSubject(p.BatchID), Detail: choice}
+	err = s.Record(ctx, by, e, func(ctx context.Context) (int64, error) {
+		got, err = s.DB.RetryBatch(ctx, p)
+		return got.Pending + got.Superseded, err
+	})
+	return got, err
+}
+
+// RetryRows makes all rows that match pending again. progress may be nil.
+func (s *Service) RetryRows(ctx context.Context, by Actor, f db.RowFilter, choice string, progress func(db.Retried)) (got db.Retried, err error) {
+	err = s.Record(ctx, by, db.AuditEntry{Action: "retry", Subject: subjectOf(f), Detail: choice}, func(ctx context.Context) (int64, error) {
+		got, err = s.DB.RetryRows(ctx, f, progress)
+		return got.Pending + got.Superseded, err
+	})
+	return got, err
+}
+
+// CancelRows ends all open rows that match. progress may be nil.
+func (s *Service) CancelRows(ctx context.Context, by Actor, f db.RowFilter, choice string, progress func(db.Cancelled)) (got db.Cancelled, err error) {
+	err = s.Record(ctx, by, db.AuditEntry{Action: "cancel", Subject: subjectOf(f), Detail: choice}, func(ctx context.Context) (int64, error) {
+		got, err = s.DB.CancelRows(ctx, f, progress)
+		return got.Cancelled + got.Sending, err
+	})
+	return got, err
+}
+
+// subjectOf is what a filter is about.
+func subjectOf(f db.RowFilter) string {
+	if f.Batch != 0 {
+		return db.BatchSubject(f.Batch)
+	}
+	return "rows"
+}

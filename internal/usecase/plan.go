@@ -1,0 +1,95 @@
+package usecase
+
+import (
+	"context"
+	"errors"
+
+	"relabel/db"
+	"relabel/internal/siteread"
+)
+
+// CompareParams of a comparison with the site.
+type CompareParams struct {
+	TakeOver bool // make no conflict of what somebody changed
+	siteread.Params
+}
+
+// Compare reads the site and gives each row of a planned batch its value before and
+// its status: what stays pending is what the plan will send.
+func (s *Service) Compare(ctx context.Context, batchID int64, p CompareParams) error {
+	st, err := s.DB.PlanState(ctx, batchID)
+	if err != nil {
+		return err
+	}
+	return s.compare(ctx, st.Site, batchID, p)
+}
+
+func (s *Service) compare(ctx context.Context, site db.Site, batchID int64, p CompareParams) error {
+	reading, err := s.readBatch(ctx, site, batchID, p.Params)
+	if err != nil {
+		return err
+	}
+	return s.DB.Compare(ctx, db.CompareParams{
+		BatchID: batchID, Since: reading.Since, ReadBy: reading.By, Reads: reading.Calls, TakeOver: p.TakeOver,
+	})
+}
+
+func (s *Service) readBatch(ctx context.Context, site db.Site, batchID int64, p siteread.Params) (reading siteread.Reading, err error) {
+	err = s.withReader(ctx, site, func(r *siteread.Reader) error {
+		if reading, err = r.ReadBatch(ctx, batchID, p); err != nil {
+			return &ReadError{Err: err}
+		}
+		return nil
+	})
+	return reading, err
+}
+
+// Plan loads a source as a plan, compares it with the site, and returns what it would
+// do. Nothing is sent. A plan that can't be compared is dropped.
+func (s *Service) Plan(ctx context.Context, by Actor, p LoadParams, reading siteread.Params) (Summary, error) {
+	if _, err := s.Site(p.Site); err != nil { // before the source is read
+		return Summary{}, err
+	}
+	p.Planned = true
+	res, err := s.Load(ctx, by, p)
+	if err != nil {
+		return Summary{}, err
+	}
+	return s.comparedPlan(ctx, p.Site, res.BatchID, reading)
+}
+
+// comparedPlan compares a new plan with the site, or drops it.
+func (s *Service) comparedPlan(ctx context.Context, site db.Site, batchID int64, reading siteread.Params) (Summary, error) {
+	if err := s.compare(ctx, site, batchID, CompareParams{Params: reading}); err != nil {
+		return Summary{}, s.drop(ctx, batchID, err)
+	}
+	return s.Summarise(ctx, batchID)
+}
+
+// drop discards a plan that is of no use, and returns why.
+func (s *Service) drop(ctx context.Context, batchID int64, why error) error {
+	if err := s.DB.Discard(context.WithoutCancel(ctx), batchID); err != nil {
+		s.Logger.Warn("the plan is left behind", "batch", batchID, "error", err)
+	}
+	return &NotDoneError{What: "there is no plan", Err: why}
+}
+
+// errExpected is a notice.
+var errExpected = errors.New("the source says which names it expects (expected_name): reading the site first")
+
+// Enqueue loads a source and queues it. With snapshot, or if the source has the
+// column expected_name, the site is read first, and the values before are kept.
+func (s *Service) Enqueue(ctx context.Context, by Actor, p LoadParams, snapshot bool, reading siteread.Params) (batchID int64, err error) {
+	p.Planned = snapshot
+	res, err := s.Load(ctx, by, p)
+	if err != nil || !res.Planned {
+		return res.BatchID, err
+	}
+	if !snapshot {
+		notice(reading, errExpected)
+	}
+	if err := s.compare(ctx, p.Site, res.BatchID, CompareParams{Params: reading}); err != nil {
+		return res.BatchID, s.drop(ctx, res.BatchID, err)
+	}
+	return res.BatchID, s.accept(ctx, by, db.AuditEntry{Action: "apply"}, p.Site, db.ApplyParams{BatchID: res.BatchID})
+}

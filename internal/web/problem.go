@@ -1,0 +1,21 @@
+package web
+
+import (
+	"errors"
+
+	"relabel/internal/report"
+	"relabel/internal/siteread"
+	"relabel/internal/usecase"
+)
+
+// problem is an error as a page shows it, with what can be done about it.
+func problem(err error) string {
+	refused, site := (*usecase.RefusedError)(nil), (*siteread.NoSiteError)(nil)
+	switch {
+	case errors.As(err, &refused):
+		return err.Error() + ": mend them, or tick “Load the good rows”"
+	case errors.As(err, &site):
+		return err.Error() + report.SiteIDAdvice(site.Site)
+	}
+	return err.Error()
+}
