@@ -50,21 +50,13 @@ func (a *app) newDashboard(ctx context.Context, d *db.DB, f serveFlags) (*dashbo
 			fmt.Fprintf(a.Err, "a browser at %s has logged in to %s; the next link: %s\n", from, r, out.link(r))
 		},
 		Hosts: f.hosts, Secure: out.cert != nil || f.behindProxy, BehindProxy: f.behindProxy, Port: port,
-		MaxUpload: int64(f.maxUpload) << 20, Site: a.dashboardSite, StandIn: rehearsal.IsStandIn, CallTimeout: a.cfg.CallTimeout,
+		MaxUpload: int64(f.maxUpload) << 20, Site: a.realSite, StandIn: rehearsal.IsStandIn, CallTimeout: a.cfg.CallTimeout,
 	})
 	if err != nil {
 		_ = out.listener.Close()
 		return nil, err
 	}
 	return out, nil
-}
-
-// dashboardSite is namedSite for a site that has been read already.
-func (a *app) dashboardSite(site db.Site) (jobs.SiteConfig, error) {
-	if err := noStandIn(site.Name); err != nil {
-		return jobs.SiteConfig{}, err
-	}
-	return a.siteConfig(site)
 }
 
 // dashboardURL is the address for a browser: by the first --allow-host, else on this

@@ -23,6 +23,15 @@ func (a *app) namedSite(ctx context.Context, s *session, name string) (jobs.Site
 	return a.siteConfig(site)
 }
 
+// realSite is siteConfig, but refuses the site of a stand-in: a real token must never
+// be used for its rows.
+func (a *app) realSite(site db.Site) (jobs.SiteConfig, error) {
+	if err := noStandIn(site.Name); err != nil {
+		return jobs.SiteConfig{}, err
+	}
+	return a.siteConfig(site)
+}
+
 // siteConfig is what workers need of a site: its settings and token, with the
 // environment's defaults for settings that are not set.
 func (a *app) siteConfig(site db.Site) (jobs.SiteConfig, error) {

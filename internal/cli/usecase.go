@@ -16,7 +16,7 @@ import (
 
 // use gives a command the use cases.
 func (a *app) use(s *session) *usecase.Service {
-	return &usecase.Service{DB: s.DB, Site: a.siteConfig, CallTimeout: a.cfg.CallTimeout, Logger: a.log}
+	return &usecase.Service{DB: s.DB, Site: a.realSite, CallTimeout: a.cfg.CallTimeout, Logger: a.log}
 }
 
 // actor is who runs this command, as far as the system knows.

@@ -7,9 +7,6 @@ import (
 	"maps"
 	"time"
 
-	"github.com/sourcegraph/conc/pool"
-
-	"relabel/db"
 	"relabel/internal/webflow"
 )
 
@@ -21,28 +18,29 @@ const (
 	// wave is how many pages are read between two checkpoints.
 	wave = 16
 
-	// confirmed is how many targets that no page had are asked for one by one: a
+	// confirmed is up to how many targets that no page had are read one by one: a
 	// page may miss an asset when others come and go meanwhile.
 	confirmed = 20
 
 	// maxPasses is how often the pages are read while assets come and go.
 	maxPasses = 3
 
-	// siteTries is how many assets are asked which site they are of, when nobody
-	// has said it: the first ones may be gone.
+	// siteTries is how many assets are read to find the site's id, if it is not set:
+	// the first ones may be gone.
 	siteTries = 20
 
 	// targetChunk is how many targets are looked up at once.
 	targetChunk = 1000
 )
 
-// Pass is one reading of a site: how far it is.
+// Pass is how far a reading of a site is, so that it can be resumed. Runs of
+// schedules store it as JSON.
 type Pass struct {
 	Since time.Time      `json:"since"` // its beginning, by the database's clock
-	Pages map[string]int `json:"pages"` // by locale: so many assets, from the first, are read
+	Pages map[string]int `json:"pages"` // by locale: how many assets, from the first, are read
 
-	// Totals are the assets of the site, by locale, as a page told last: where it
-	// is another one later, assets have come or gone.
+	// Totals are how many assets the site has, by locale, as the last page said. If
+	// the number changes, assets have come or gone.
 	Totals map[string]int `json:"totals"`
 }
 
@@ -90,7 +88,7 @@ func (s *scan) reading() Reading {
 }
 
 // readTargets picks the cheaper way for what is not known yet: all pages of the
-// site, or the targets one by one. The first page tells how many there are.
+// site, or the targets one by one. The first page says how many pages there are.
 func (s *scan) readTargets(ctx context.Context, locale string) error {
 	unread, err := s.unread(ctx, locale)
 	if err == nil && unread > 1 && s.siteID == "" {
@@ -147,118 +145,8 @@ func (s *scan) unread(ctx context.Context, locale string) (int, error) {
 	return int(n), err
 }
 
-// pages reads the pages from offset on. It tells how many assets the site has by
-// now, and whether assets have come or gone since the pass began.
-func (s *scan) pages(ctx context.Context, locale string, offset, total int) (now int, shifted bool, err error) {
-	s.listed = true
-	if before, ok := s.pass.Totals[locale]; ok && offset > webflow.MaxPage {
-		shifted = before != total
-	}
-	first := total
-	s.expect(pagesOf(total - offset))
-	for offset < total {
-		end := min(offset+wave*webflow.MaxPage, pagesOf(total)*webflow.MaxPage)
-		got, err := s.wave(ctx, locale, offset, end)
-		if err != nil {
-			return 0, false, err
-		}
-		if offset, total = end, got.total; got.assets == 0 {
-			offset = total // beyond the last one, whatever the API says of their number
-		}
-		shifted = shifted || total != first
-		if err := s.checkpoint(ctx, locale, offset, total); err != nil {
-			return 0, false, err
-		}
-	}
-	return total, shifted, nil
-}
-
-// page is what came of one, or of several.
-type page struct{ assets, total int }
-
-// wave reads the pages from one offset to another, some at a time.
-func (s *scan) wave(ctx context.Context, locale string, from, to int) (sum page, err error) {
-	pages := make([]page, pagesOf(to-from))
-	p := pool.New().WithContext(ctx).WithMaxGoroutines(atOnce).WithCancelOnError().WithFirstError()
-	for i := range pages {
-		p.Go(func(ctx context.Context) (err error) {
-			pages[i], err = s.page(ctx, locale, from+i*webflow.MaxPage)
-			return err
-		})
-	}
-	if err := p.Wait(); err != nil {
-		return page{}, err
-	}
-	for _, p := range pages {
-		sum = page{sum.assets + p.assets, p.total}
-	}
-	s.counted(len(pages))
-	return sum, nil
-}
-
-func (s *scan) firstPage(ctx context.Context, locale string) (total int, err error) {
-	s.listed = true
-	p, err := s.page(ctx, locale, 0)
-	s.counted(1)
-	return p.total, err
-}
-
-// page reads one page and records it.
-func (s *scan) page(ctx context.Context, locale string, offset int) (page, error) {
-	res, err := s.listAssets(ctx, webflow.ListAssetsParams{SiteID: s.siteID, LocaleID: locale, Offset: offset})
-	if err != nil {
-		return page{}, s.explain("reading the site's assets", err)
-	}
-	states := make([]db.AssetState, 0, len(res.Assets))
-	seen := map[string]bool{}
-	for _, a := range res.Assets {
-		if webflow.IsObjectID(a.ID) && !seen[a.ID] {
-			states = append(states, stateOf(a, locale, s.pass.Since))
-		}
-		seen[a.ID] = true
-	}
-	return page{len(res.Assets), res.Total}, s.cfg.DB.SaveStates(ctx, s.site().ID, states)
-}
-
-// getEach asks for what is still unread, target by target.
-func (s *scan) getEach(ctx context.Context, locale string) error {
-	for after := int64(0); ; {
-		targets, err := s.cfg.DB.UnreadTargets(ctx, s.batchID, locale, s.pass.Since, after, targetChunk)
-		if err != nil || len(targets) == 0 {
-			return err
-		}
-		after, s.gotten = targets[len(targets)-1].RenameID, true
-		s.expect(len(targets))
-		p := pool.New().WithContext(ctx).WithMaxGoroutines(atOnce).WithCancelOnError().WithFirstError()
-		for _, t := range targets {
-			p.Go(func(ctx context.Context) error {
-				_, err := s.get(ctx, t.AssetID, locale)
-				return err
-			})
-		}
-		if err := p.Wait(); err != nil {
-			return err
-		}
-		s.counted(len(targets))
-	}
-}
-
-// get reads one target and records it, also that it is not there.
-func (s *scan) get(ctx context.Context, assetID, locale string) (webflow.Asset, error) {
-	a, err := s.getAsset(ctx, webflow.GetAssetParams{AssetID: assetID, LocaleID: locale})
-	state := stateOf(a, locale, s.pass.Since)
-	var e *webflow.Error
-	switch {
-	case errors.As(err, &e) && e.Kind == webflow.KindNotFound:
-		state = db.AssetState{AssetID: assetID, LocaleID: locale, Gone: true, ReadAt: s.pass.Since}
-	case err != nil:
-		return a, s.explain(fmt.Sprintf("reading asset %s", assetID), err)
-	}
-	return a, s.cfg.DB.SaveStates(ctx, s.site().ID, []db.AssetState{state})
-}
-
-// learnSite finds the site's id, which nobody has set, in one of its assets. It
-// tells how many targets are unread then.
+// learnSite finds the site's id in one of its assets, if it is not set. It returns
+// how many targets are unread then.
 func (s *scan) learnSite(ctx context.Context, locale string) (unread int, err error) {
 	targets, err := s.cfg.DB.UnreadTargets(ctx, s.batchID, locale, s.pass.Since, 0, siteTries)
 	if err != nil {
