@@ -37,7 +37,7 @@ func TestAcceptInChunks(t *testing.T) {
 	old := b.load(t, "a", "b", "c", "d", "e", "f")
 	young := b.loadFirst(t, "a", "b", "c", "d", "e")
 	require.Equal(t, "superseded superseded pending pending pending pending", b.statuses(t, old.batch))
-	require.Equal(t, "active", b.status(t, young.batch).Status)
+	require.Equal(t, db.BatchActive, b.status(t, young.batch).Status)
 
 	require.Equal(t, append(append([]int64{}, old.ids[2:]...), young.ids[:2]...), b.feed(t, 100))
 	require.Equal(t, db.Held, b.claim(t, young.ids[2]).Verdict, "it is not accepted yet")
@@ -75,7 +75,7 @@ func TestAcceptWaitsForCallsInFlight(t *testing.T) {
 	young := b.loadFirst(t, "a", "b")
 	b.acceptAll(t)
 	require.Equal(t, db.Wait, b.claim(t, young.ids[1]).Verdict)
-	require.Equal(t, "superseded", b.finish(t, answer(c, "pending"))[old.ids[1]])
+	require.Equal(t, db.RowSuperseded, b.finish(t, answer(c, "pending"))[old.ids[1]])
 	b.mustClaim(t, young.ids[1])
 	b.requireCountsAddUp(t)
 }
@@ -90,7 +90,7 @@ func TestAcceptUnchangedInChunks(t *testing.T) {
 	}
 	again := b.loadFirst(t, "a", "b")
 	require.Equal(t, "unchanged pending", b.statuses(t, again.batch))
-	require.Equal(t, "active", b.status(t, again.batch).Status)
+	require.Equal(t, db.BatchActive, b.status(t, again.batch).Status)
 	b.acceptAll(t)
 	require.Equal(t, "unchanged unchanged", b.statuses(t, again.batch))
 	b.requireCountsAddUp(t)
@@ -140,7 +140,7 @@ func TestNothingWaitsForALoad(t *testing.T) {
 	_, err := b.PauseSite(ctx, b.site.ID, true)
 	require.NoError(t, err)
 	b.park(t)
-	got, err := other.RetryBatch(ctx, db.RetryParams{BatchID: failed.batch, Statuses: []string{"failed"}})
+	got, err := other.RetryBatch(ctx, db.RetryParams{BatchID: failed.batch, Statuses: []db.RowStatus{"failed"}})
 	require.NoError(t, err)
 	require.EqualValues(t, 1, got.Pending)
 	close(goOn)
@@ -167,7 +167,7 @@ func TestRetryDoesNotWaitForAnOpenLoad(t *testing.T) {
 	<-copied
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	got, err := b.RetryBatch(ctx, db.RetryParams{BatchID: old.batch, Statuses: []string{"failed"}})
+	got, err := b.RetryBatch(ctx, db.RetryParams{BatchID: old.batch, Statuses: []db.RowStatus{"failed"}})
 	close(goOn)
 	<-done
 	require.NoError(t, err)
@@ -214,7 +214,7 @@ func TestRetryOfABatchThatIsCancelled(t *testing.T) {
 			l := b.load(t, "a", "b")
 			b.settle(t, l.ids[0], "failed")
 			got, err := run(t, b, l, func() (db.Retried, error) {
-				return b.RetryBatch(t.Context(), db.RetryParams{BatchID: l.batch, Statuses: []string{"failed", "cancelled"}})
+				return b.RetryBatch(t.Context(), db.RetryParams{BatchID: l.batch, Statuses: []db.RowStatus{"failed", "cancelled"}})
 			})
 			require.NoError(t, err)
 			require.Equal(t, db.Retried{LeftOut: 1}, got)
@@ -240,7 +240,7 @@ func TestStrandedRowsCanBeRetried(t *testing.T) {
 	got, err := b.RetryBatch(t.Context(), db.RetryParams{BatchID: old.batch, Statuses: db.Retryable()})
 	require.NoError(t, err)
 	require.Equal(t, db.Retried{}, got, "unless they are asked for")
-	got, err = b.RetryBatch(t.Context(), db.RetryParams{BatchID: old.batch, Statuses: []string{"superseded"}})
+	got, err = b.RetryBatch(t.Context(), db.RetryParams{BatchID: old.batch, Statuses: []db.RowStatus{"superseded"}})
 	require.NoError(t, err)
 	require.Equal(t, db.Retried{Pending: 2, Superseded: 2}, got)
 	require.Equal(t, "superseded pending superseded pending", b.statuses(t, old.batch),

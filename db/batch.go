@@ -9,47 +9,54 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// BatchStatus is a batch with its counts: what every view of it shows.
-type BatchStatus struct {
-	Batch        int64      `json:"batch"`
-	Name         string     `json:"name"`
-	Site         string     `json:"site"`
-	Source       string     `json:"source"`
-	Status       string     `json:"status"`
-	StatusReason *string    `json:"status_reason"`
-	Total        int64      `json:"total"`
-	Pending      int64      `json:"pending"`
-	Sending      int64      `json:"sending"`
-	Succeeded    int64      `json:"succeeded"`
-	Failed       int64      `json:"failed"`
-	Superseded   int64      `json:"superseded"`
-	Unchanged    int64      `json:"unchanged"`
-	Conflict     int64      `json:"conflict"`
-	Cancelled    int64      `json:"cancelled"`
-	Invalid      int64      `json:"invalid"`
-	Calls        int64      `json:"calls"`
-	RateLimited  int64      `json:"rate_limited"`
-	CreatedAt    time.Time  `json:"created_at"`
-	StartedAt    *time.Time `json:"started_at"`
-	FinishedAt   *time.Time `json:"finished_at"`
-	PlannedAt    *time.Time `json:"planned_at"` // when the site was read that its rows were compared with
-	ColumnMap    *string    `json:"column_map"` // as --map took it
-	Undoes       *int64     `json:"undoes"`     // the batch whose values before it puts back
-	ParkedReason *string    `json:"parked_reason"`
-	RefusedIn    *string    `json:"refused_in"` // the processes that still have a refused token
-	SitePaused   bool       `json:"site_paused"`
-	BreakerError *string    `json:"breaker_error"` // set while the breaker is open
-	ETA          *time.Time `db:"eta" json:"eta"`  // see the function ends_at
-	Priority     int        `json:"-"`
-	Ahead        int64      `json:"-"` // rows of the site that come first, this batch's own included
-	Worked       bool       `json:"-"` // a process works at the site
-	LaneKey      string     `json:"-"` // of the token that the site was last worked with; empty: never
-	RetryAt      *time.Time `json:"-"` // when all rows left wait to be tried again: the first of them is
-	Now          time.Time  `json:"-"` // the database's clock, for what is left
+// BatchProgress is a batch with its counts, as every view shows it.
+type BatchProgress struct {
+	Batch        int64       `json:"batch"`
+	Name         string      `json:"name"`
+	Site         string      `json:"site"`
+	Source       string      `json:"source"`
+	Status       BatchStatus `json:"status"`
+	StatusReason *string     `json:"status_reason"`
+	Total        int64       `json:"total"`
+	Pending      int64       `json:"pending"`
+	Sending      int64       `json:"sending"`
+	Succeeded    int64       `json:"succeeded"`
+	Failed       int64       `json:"failed"`
+	Superseded   int64       `json:"superseded"`
+	Unchanged    int64       `json:"unchanged"`
+	Conflict     int64       `json:"conflict"`
+	Cancelled    int64       `json:"cancelled"`
+	Invalid      int64       `json:"invalid"`
+	Calls        int64       `json:"calls"`
+	RateLimited  int64       `json:"rate_limited"`
+	CreatedAt    time.Time   `json:"created_at"`
+	StartedAt    *time.Time  `json:"started_at"`
+	FinishedAt   *time.Time  `json:"finished_at"`
+	PlannedAt    *time.Time  `json:"planned_at"` // when the site was read that its rows were compared with
+	ColumnMap    *string     `json:"column_map"` // as --map took it
+	Undoes       *int64      `json:"undoes"`     // the batch whose values before it puts back
+	ParkedReason *string     `json:"parked_reason"`
+	RefusedIn    *string     `json:"refused_in"` // the processes that still have a refused token
+	SitePaused   bool        `json:"site_paused"`
+	BreakerError *string     `json:"breaker_error"` // set while the breaker is open
+	ETA          *time.Time  `db:"eta" json:"eta"`  // see the function ends_at
+	Priority     int         `json:"-"`
+	Ahead        int64       `json:"-"` // rows of the site that come first, this batch's own included
+	Worked       bool        `json:"-"` // a process works at the site
+	LaneKey      string      `json:"-"` // of the token that the site was last worked with; empty: never
+	RetryAt      *time.Time  `json:"-"` // when all rows left wait to be tried again: the first of them is
+	Now          time.Time   `json:"-"` // the database's clock, for what is left
 }
 
 // Left counts the rows that have no final status yet.
-func (s BatchStatus) Left() int64 { return s.Pending + s.Sending }
+func (s BatchProgress) Left() int64 { return s.Pending + s.Sending }
+
+// Bad counts the rows with a bad status (RowStatus.Bad).
+func (s BatchProgress) Bad() int64 { return s.Failed + s.Conflict + s.Invalid }
+
+// BadOrCancelled counts the rows whose values the site did not get although the
+// source asked for them: for `relabel run`, a cancelled row is no success either.
+func (s BatchProgress) BadOrCancelled() int64 { return s.Bad() + s.Cancelled }
 
 // ErrNoBatch says that there is no such batch.
 var ErrNoBatch = errors.New("no such batch")
@@ -81,14 +88,14 @@ CROSS JOIN LATERAL (
 ) a `
 
 // BatchStatus reads one batch; the error is ErrNoBatch when there is none.
-func (db *DB) BatchStatus(ctx context.Context, id int64) (BatchStatus, error) {
-	list, err := collect[BatchStatus](ctx, db.pool, "reading the batch",
+func (db *DB) BatchStatus(ctx context.Context, id int64) (BatchProgress, error) {
+	list, err := collect[BatchProgress](ctx, db.pool, "reading the batch",
 		batchStatusSQL+`WHERE b.id = @id`, pgx.NamedArgs{"id": id})
 	if err != nil {
-		return BatchStatus{}, err
+		return BatchProgress{}, err
 	}
 	if len(list) == 0 {
-		return BatchStatus{}, noBatch(id)
+		return BatchProgress{}, noBatch(id)
 	}
 	return list[0], nil
 }
@@ -110,12 +117,12 @@ const (
 
 // Batches lists the newest batches first, of one site or with an empty name of
 // all.
-func (db *DB) Batches(ctx context.Context, site string, limit int) ([]BatchStatus, error) {
+func (db *DB) Batches(ctx context.Context, site string, limit int) ([]BatchProgress, error) {
 	sql := newestBatchesSQL
 	if site != "" {
 		sql = siteBatchesSQL
 	}
-	return collect[BatchStatus](ctx, db.pool, "listing batches", sql, pgx.NamedArgs{"site": site, "limit": limit})
+	return collect[BatchProgress](ctx, db.pool, "listing batches", sql, pgx.NamedArgs{"site": site, "limit": limit})
 }
 
 // SetBatchStatus moves a batch that has not ended to active or paused; it tells
@@ -160,7 +167,7 @@ func (db *DB) ChangeBatch(ctx context.Context, id int64, status string) error {
 	switch {
 	case err != nil:
 		return err
-	case now.Status != status:
+	case string(now.Status) != status:
 		return fmt.Errorf("batch %d is %s: it can't become %s", id, now.Status, status)
 	case status != "cancelled":
 		return nil

@@ -15,7 +15,7 @@ func TestSetBatchStatus(t *testing.T) {
 	tests := map[string]struct {
 		steps   []string
 		changed bool // by the last one
-		status  string
+		status  db.BatchStatus
 	}{
 		"pause":                  {[]string{"paused"}, true, "paused"},
 		"pause twice":            {[]string{"paused", "paused"}, false, "paused"},
@@ -42,7 +42,7 @@ func TestSetBatchStatus(t *testing.T) {
 				case "planned":
 					b.exec(t, `UPDATE batch SET status = 'planned' WHERE id = $1`, l.batch)
 				default:
-					changed = b.setBatch(t, l.batch, s)
+					changed = b.setBatch(t, l.batch, db.BatchStatus(s))
 				}
 			}
 			require.Equal(t, tt.changed, changed)
@@ -96,7 +96,7 @@ func TestCancelOpen(t *testing.T) {
 	b.finish(t, answer(inFlight, "succeeded"))
 	require.Equal(t, "succeeded cancelled succeeded cancelled cancelled cancelled invalid", b.statuses(t, l.batch))
 	require.NotNil(t, b.status(t, l.batch).FinishedAt)
-	require.Equal(t, "cancelled", b.status(t, l.batch).Status)
+	require.Equal(t, db.BatchCancelled, b.status(t, l.batch).Status)
 	require.Equal(t, "pending", b.statuses(t, other.batch))
 	b.requireCountsAddUp(t)
 }
@@ -170,18 +170,18 @@ func TestRetryBatch(t *testing.T) {
 	all := setup(t)
 	const rows = "succeeded failed conflict cancelled invalid superseded"
 	tests := map[string]struct {
-		statuses []string
+		statuses []db.RowStatus
 		error    string
 		want     string
 		pending  int64
 	}{
-		"all that can be":     {[]string{"failed", "conflict", "cancelled"}, "", "succeeded pending pending pending invalid superseded", 3},
-		"failed":              {[]string{"failed"}, "", "succeeded pending conflict cancelled invalid superseded", 1},
-		"by error":            {[]string{"failed", "conflict"}, "No Such", "succeeded pending conflict cancelled invalid superseded", 1},
-		"no such error":       {[]string{"failed", "conflict"}, "%", rows, 0},
-		"what can never be":   {[]string{"succeeded", "invalid", "unchanged"}, "", rows, 0},
-		"nothing asked for":   {[]string{}, "", rows, 0},
-		"not a status at all": {[]string{"lost"}, "", rows, 0},
+		"all that can be":     {[]db.RowStatus{"failed", "conflict", "cancelled"}, "", "succeeded pending pending pending invalid superseded", 3},
+		"failed":              {[]db.RowStatus{"failed"}, "", "succeeded pending conflict cancelled invalid superseded", 1},
+		"by error":            {[]db.RowStatus{"failed", "conflict"}, "No Such", "succeeded pending conflict cancelled invalid superseded", 1},
+		"no such error":       {[]db.RowStatus{"failed", "conflict"}, "%", rows, 0},
+		"what can never be":   {[]db.RowStatus{"succeeded", "invalid", "unchanged"}, "", rows, 0},
+		"nothing asked for":   {[]db.RowStatus{}, "", rows, 0},
+		"not a status at all": {[]db.RowStatus{"lost"}, "", rows, 0},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -199,9 +199,9 @@ func TestRetryBatch(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, db.Retried{Pending: tt.pending}, got)
 			require.Equal(t, tt.want, b.statuses(t, l.batch))
-			status := "cancelled"
+			status := db.BatchCancelled
 			if tt.pending > 0 {
-				status = "active"
+				status = db.BatchActive
 			}
 			require.Equal(t, status, b.status(t, l.batch).Status)
 			b.requireCountsAddUp(t)
@@ -247,7 +247,7 @@ func TestRetryBatchWithNewerRename(t *testing.T) {
 				young = b.loadWith(t, b.params(named("a", "new")))
 				tt.newer(t, b, young)
 			}
-			got, err := b.RetryBatch(t.Context(), db.RetryParams{BatchID: old.batch, Statuses: []string{"failed"}})
+			got, err := b.RetryBatch(t.Context(), db.RetryParams{BatchID: old.batch, Statuses: []db.RowStatus{"failed"}})
 			require.NoError(t, err)
 			row := b.rename(t, old.ids[0])
 			require.Equal(t, tt.want, row.Status)
@@ -266,7 +266,7 @@ func TestRetryBatchesOfOneTarget(t *testing.T) {
 	all := setup(t)
 	retry := func(t *testing.T, b *testBundle, l loaded) {
 		t.Helper()
-		_, err := b.RetryBatch(t.Context(), db.RetryParams{BatchID: l.batch, Statuses: []string{"cancelled"}})
+		_, err := b.RetryBatch(t.Context(), db.RetryParams{BatchID: l.batch, Statuses: []db.RowStatus{"cancelled"}})
 		require.NoError(t, err)
 		b.requireCountsAddUp(t)
 	}
@@ -284,7 +284,7 @@ func TestRetryBatchesOfOneTarget(t *testing.T) {
 			c := b.mustClaim(t, old.ids[0])
 			retry(t, b, young)
 			require.Equal(t, db.Wait, b.claim(t, young.ids[0]).Verdict)
-			require.Equal(t, "superseded", b.finish(t, answer(c, "pending"))[old.ids[0]])
+			require.Equal(t, db.RowSuperseded, b.finish(t, answer(c, "pending"))[old.ids[0]])
 		},
 		"older paused": func(t *testing.T, b *testBundle, old, young loaded) {
 			retry(t, b, old)
@@ -318,7 +318,7 @@ func TestRetryBatchNotYetCancelled(t *testing.T) {
 	b.settle(t, l.ids[0], "failed")
 	b.setBatch(t, l.batch, "cancelled")
 	retry := func() db.Retried {
-		got, err := b.RetryBatch(t.Context(), db.RetryParams{BatchID: l.batch, Statuses: []string{"failed", "cancelled"}})
+		got, err := b.RetryBatch(t.Context(), db.RetryParams{BatchID: l.batch, Statuses: []db.RowStatus{"failed", "cancelled"}})
 		require.NoError(t, err)
 		return got
 	}
@@ -328,7 +328,7 @@ func TestRetryBatchNotYetCancelled(t *testing.T) {
 	require.EqualValues(t, 2, retry().Pending)
 	b.settle(t, l.ids[0], "succeeded")
 	b.settle(t, l.ids[1], "succeeded")
-	require.Equal(t, "done", b.status(t, l.batch).Status)
+	require.Equal(t, db.BatchDone, b.status(t, l.batch).Status)
 	b.requireCountsAddUp(t)
 }
 

@@ -207,7 +207,7 @@ func TestBrokenRenames(t *testing.T) {
 		return drop1(d.Finish(ctx, db.FinishParams{ProcessID: process, Finishes: []db.Finish{f}, Quarantine: quarantine}))
 	})
 	x.steps("retry", func(ctx context.Context, d *db.DB) error {
-		return drop1(d.RetryBatch(ctx, db.RetryParams{BatchID: l.batch, Statuses: []string{"failed"}}))
+		return drop1(d.RetryBatch(ctx, db.RetryParams{BatchID: l.batch, Statuses: []db.RowStatus{"failed"}}))
 	})
 	x.steps("cancel rows", func(ctx context.Context, d *db.DB) error {
 		return drop1(d.CancelRows(ctx, db.RowFilter{AssetID: "d"}, nil))
@@ -332,7 +332,7 @@ func TestBrokenSchedules(t *testing.T) {
 	x.whole("pause", func(ctx context.Context, d *db.DB) error { return drop1(d.PauseSchedule(ctx, s.ID, "x")) })
 	x.whole("resume", func(ctx context.Context, d *db.DB) error { return drop1(d.ResumeSchedule(ctx, s.ID, next)) })
 	x.steps("remove", func(ctx context.Context, d *db.DB) error { return d.RemoveSchedule(ctx, s.ID) })
-	require.Equal(t, "cancelled", x.status(t, plan.batch).Status, "no plan is left that nobody has sent")
+	require.Equal(t, db.BatchCancelled, x.status(t, plan.batch).Status, "no plan is left that nobody has sent")
 }
 
 func (x *brittle) noRuns(context.Context, pgx.Tx, []db.QueueRun) error { return nil }

@@ -163,24 +163,24 @@ func (b *testBundle) mustClaim(t tb, id int64) db.Claim {
 }
 
 // answer is the finish of a claim whose call was made, and ended so.
-func answer(c db.Claim, status string) db.Finish {
+func answer(c db.Claim, status db.RowStatus) db.Finish {
 	f := db.Finish{
 		RenameID: c.RenameID, Fence: c.Fence, Status: status, Called: true,
-		SentAgo: 0.5, Duration: 0.25, AnsweredAgo: 0.25, Outcome: status,
+		SentAgo: 0.5, Duration: 0.25, AnsweredAgo: 0.25, Outcome: db.Outcome(status),
 	}
 	switch status {
-	case "succeeded":
+	case db.RowSucceeded:
 		f.HTTPStatus, f.AppliedName = ptr(200), c.DisplayName
-	case "failed":
+	case db.RowFailed:
 		f.HTTPStatus, f.Failure, f.Code, f.Message = ptr(404), true, "not_found", "no such asset"
-	case "pending":
-		f.HTTPStatus, f.Failure, f.Outcome, f.Message = ptr(500), true, "retry", "try later"
+	case db.RowPending:
+		f.HTTPStatus, f.Failure, f.Outcome, f.Message = ptr(500), true, db.OutcomeRetry, "try later"
 	}
 	return f
 }
 
 // finish gives the statuses that the renames got.
-func (b *testBundle) finish(t tb, fs ...db.Finish) map[int64]string {
+func (b *testBundle) finish(t tb, fs ...db.Finish) map[int64]db.RowStatus {
 	t.Helper()
 	got, err := b.Finish(t.Context(), db.FinishParams{ProcessID: process, Finishes: fs, Quarantine: quarantine})
 	require.NoError(t, err)
@@ -188,14 +188,14 @@ func (b *testBundle) finish(t tb, fs ...db.Finish) map[int64]string {
 }
 
 // settle claims a rename and ends its call.
-func (b *testBundle) settle(t tb, id int64, status string) {
+func (b *testBundle) settle(t tb, id int64, status db.RowStatus) {
 	t.Helper()
 	b.finish(t, answer(b.mustClaim(t, id), status))
 }
 
-func (b *testBundle) setBatch(t tb, id int64, status string) bool {
+func (b *testBundle) setBatch(t tb, id int64, status db.BatchStatus) bool {
 	t.Helper()
-	changed, err := b.SetBatchStatus(t.Context(), id, status, nil)
+	changed, err := b.SetBatchStatus(t.Context(), id, string(status), nil)
 	require.NoError(t, err)
 	return changed
 }
@@ -266,7 +266,7 @@ func (b *testBundle) statuses(t tb, batch int64) string {
 	return strings.Join(list[string](t, b, `SELECT status FROM rename WHERE batch_id = $1 ORDER BY id`, batch), " ")
 }
 
-func (b *testBundle) status(t tb, batch int64) db.BatchStatus {
+func (b *testBundle) status(t tb, batch int64) db.BatchProgress {
 	t.Helper()
 	s, err := b.BatchStatus(t.Context(), batch)
 	require.NoError(t, err)
@@ -301,7 +301,7 @@ func (b *testBundle) requireCountsAddUp(t tb) {
 	}
 }
 
-func requireCounts(t tb, s db.BatchStatus, counted map[string]int64) {
+func requireCounts(t tb, s db.BatchProgress, counted map[string]int64) {
 	t.Helper()
 	shown := map[string]int64{
 		"total": s.Total, "pending": s.Pending, "sending": s.Sending, "succeeded": s.Succeeded, "failed": s.Failed,
@@ -314,7 +314,7 @@ func requireCounts(t tb, s db.BatchStatus, counted map[string]int64) {
 }
 
 // requireEnd checks that a batch, whose rows are all accepted, has ended with its last row.
-func requireEnd(t tb, s db.BatchStatus) {
+func requireEnd(t tb, s db.BatchProgress) {
 	t.Helper()
 	if s.Status == "planned" {
 		require.Nil(t, s.FinishedAt, "batch %d", s.Batch)

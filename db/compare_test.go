@@ -166,7 +166,7 @@ func TestCompare(t *testing.T) {
 			require.Equal(t, tt.want, b.compare(t, l.batch, state))
 			require.Equal(t, []string{tt.before}, b.befores(t, l.batch))
 			require.Equal(t, []string{tt.error}, b.errors(t, l.batch))
-			require.Equal(t, "planned", b.status(t, l.batch).Status)
+			require.Equal(t, db.BatchPlanned, b.status(t, l.batch).Status)
 			require.Equal(t, tt.want, b.compare(t, l.batch, state), "again")
 			require.Equal(t, []string{tt.before}, b.befores(t, l.batch))
 
@@ -262,14 +262,14 @@ func TestApply(t *testing.T) {
 	b.apply(t, l.batch)
 	require.Equal(t, "pending pending pending", b.statuses(t, l.batch), "the last one no longer is what it was: another name is on its way")
 	require.Equal(t, "superseded superseded pending", b.statuses(t, meanwhile.batch))
-	require.Equal(t, "active", b.status(t, l.batch).Status)
+	require.Equal(t, db.BatchActive, b.status(t, l.batch).Status)
 	require.ErrorIs(t, b.Apply(t.Context(), db.ApplyParams{BatchID: l.batch, Queue: noQueue}), db.ErrNotPlanned)
 	require.ErrorIs(t, b.Compare(t.Context(), db.CompareParams{BatchID: l.batch}), db.ErrNotPlanned)
 	require.ErrorIs(t, b.CompareWithRecord(t.Context(), l.batch), db.ErrNotPlanned)
 	require.ErrorIs(t, b.Discard(t.Context(), l.batch), db.ErrNotPlanned)
 	require.ErrorIs(t, b.Apply(t.Context(), db.ApplyParams{BatchID: 99, Queue: noQueue}), db.ErrNoBatch)
 	b.sendAll(t, asIs, l.ids...)
-	require.Equal(t, "done", b.status(t, l.batch).Status)
+	require.Equal(t, db.BatchDone, b.status(t, l.batch).Status)
 
 	later := b.load(t, "a")
 	b.settle(t, later.ids[0], "failed")
@@ -284,7 +284,7 @@ func TestApplyNothing(t *testing.T) {
 	require.Equal(t, "unchanged", b.compare(t, l.batch, map[string][2]string{"a": {"x", ""}}))
 	b.apply(t, l.batch)
 	s := b.status(t, l.batch)
-	require.Equal(t, "done", s.Status)
+	require.Equal(t, db.BatchDone, s.Status)
 	require.NotNil(t, s.FinishedAt)
 }
 
@@ -359,9 +359,9 @@ func TestDiscard(t *testing.T) {
 	require.NoError(t, b.Discard(t.Context(), l.batch))
 	require.Equal(t, "unchanged cancelled", b.statuses(t, l.batch))
 	b.requireCountsAddUp(t)
-	require.Equal(t, "cancelled", b.status(t, l.batch).Status)
+	require.Equal(t, db.BatchCancelled, b.status(t, l.batch).Status)
 	require.ErrorIs(t, b.Apply(t.Context(), db.ApplyParams{BatchID: l.batch, Queue: noQueue}), db.ErrNotPlanned)
-	got, err := b.RetryBatch(t.Context(), db.RetryParams{BatchID: l.batch, Statuses: []string{"cancelled"}})
+	got, err := b.RetryBatch(t.Context(), db.RetryParams{BatchID: l.batch, Statuses: []db.RowStatus{"cancelled"}})
 	require.NoError(t, err)
 	require.Zero(t, got, "it was never accepted")
 }

@@ -27,7 +27,7 @@ const (
 type Finish struct {
 	RenameID    int64      `json:"rename_id"`
 	Fence       int32      `json:"fence"`
-	Status      string     `json:"status"`
+	Status      RowStatus  `json:"status"`
 	Delay       float64    `json:"delay,omitempty"`
 	Failure     bool       `json:"failure,omitempty"` // counts against the limit of real failures
 	Health      Health     `json:"health,omitempty"`
@@ -35,7 +35,7 @@ type Finish struct {
 	Called      bool       `json:"called,omitempty"`  // false: the call was never made; no attempt to record
 	SentAgo     float64    `json:"sent_ago"`
 	Duration    float64    `json:"duration"`
-	Outcome     string     `json:"outcome"`
+	Outcome     Outcome    `json:"outcome"`
 	HTTPStatus  *int       `json:"http_status,omitempty"`
 	Code        string     `json:"code,omitempty"`
 	Message     string     `json:"message,omitempty"`
@@ -157,7 +157,7 @@ SELECT id, status FROM done`
 // connection it changes nothing twice: the fence and the attempt's key see to
 // that. It returns the status that each rename has got; one whose lease was
 // lost is not among them.
-func (db *DB) Finish(ctx context.Context, p FinishParams) (map[int64]string, error) {
+func (db *DB) Finish(ctx context.Context, p FinishParams) (map[int64]RowStatus, error) {
 	ids := make([]int64, len(p.Finishes))
 	for i, f := range p.Finishes {
 		ids[i] = f.RenameID
@@ -170,9 +170,9 @@ func (db *DB) Finish(ctx context.Context, p FinishParams) (map[int64]string, err
 		return nil, fmt.Errorf("error recording %d outcomes: %w", len(ids), err)
 	}
 	failpoint.Hit("in-finish") // sent, and perhaps not committed yet
-	statuses := make(map[int64]string, len(ids))
+	statuses := make(map[int64]RowStatus, len(ids))
 	var id int64
-	var status string
+	var status RowStatus
 	_, err = pgx.ForEachRow(rows, []any{&id, &status}, func() error {
 		statuses[id] = status
 		return nil

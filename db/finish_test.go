@@ -30,8 +30,8 @@ func TestFinish(t *testing.T) {
 	}
 	tests := map[string]struct {
 		meanwhile func(t *testing.T, b *testBundle, l loaded)
-		status    string // as asked for
-		want      string // as it became; empty: the finish came too late
+		status    db.RowStatus // as asked for
+		want      db.RowStatus // as it became; empty: the finish came too late
 		row       string
 		calls     int
 		failures  int
@@ -91,7 +91,7 @@ func TestFinish(t *testing.T) {
 			require.Equal(t, []any{tt.row, tt.calls, tt.failures}, []any{row.Status, row.Calls, row.Failures})
 			require.Equal(t, tt.row == "sending", row.Leased)
 			b.requireCountsAddUp(t)
-			require.Contains(t, b.attempts(t, l.ids[0]), "1 "+process+" "+answer(c, tt.status).Outcome, "the call was made")
+			require.Contains(t, b.attempts(t, l.ids[0]), "1 "+process+" "+string(answer(c, tt.status).Outcome), "the call was made")
 			require.EqualValues(t, len(b.attempts(t, l.ids[0])), b.status(t, l.batch).Calls)
 
 			before := b.renames(t, l.batch)
@@ -174,12 +174,12 @@ func TestFinishManyAtOnce(t *testing.T) {
 		answer(claims[two.ids[0]], "conflict"),
 		answer(db.Claim{RenameID: 99, Fence: 1}, "succeeded"),
 	)
-	require.Equal(t, map[int64]string{
+	require.Equal(t, map[int64]db.RowStatus{
 		one.ids[0]: "succeeded", one.ids[1]: "succeeded", two.ids[0]: "conflict", two.ids[1]: "pending",
 	}, got)
 	b.requireCountsAddUp(t)
-	require.Equal(t, "done", b.status(t, one.batch).Status)
-	require.Equal(t, "active", b.status(t, two.batch).Status)
+	require.Equal(t, db.BatchDone, b.status(t, one.batch).Status)
+	require.Equal(t, db.BatchActive, b.status(t, two.batch).Status)
 	require.EqualValues(t, 3, b.status(t, one.batch).Calls)
 	require.Empty(t, b.finish(t))
 }
@@ -192,12 +192,12 @@ func TestBatchIsDoneWithItsLastRow(t *testing.T) {
 	b.settle(t, l.ids[0], "succeeded")
 	b.settle(t, l.ids[1], "failed")
 	b.settle(t, l.ids[2], "unchanged")
-	require.Equal(t, "active", b.status(t, l.batch).Status)
+	require.Equal(t, db.BatchActive, b.status(t, l.batch).Status)
 	require.Nil(t, b.status(t, l.batch).FinishedAt)
 	b.setBatch(t, l.batch, "paused")
 	b.loadWith(t, b.params(named("d", "new")))
 	s := b.status(t, l.batch)
-	require.Equal(t, "done", s.Status)
+	require.Equal(t, db.BatchDone, s.Status)
 	require.NotNil(t, s.FinishedAt)
 	b.requireCountsAddUp(t)
 }
@@ -224,7 +224,7 @@ func TestFinishAcrossBatchesAtOnce(t *testing.T) {
 			}
 			fs := make([]db.Finish, len(claims))
 			for j, c := range claims {
-				fs[j] = answer(c, []string{"succeeded", "failed"}[j%2])
+				fs[j] = answer(c, []db.RowStatus{"succeeded", "failed"}[j%2])
 			}
 			_, err = b.Finish(t.Context(), db.FinishParams{ProcessID: process, Finishes: fs})
 			return err
@@ -321,8 +321,8 @@ func TestFinishMindsTheBreaker(t *testing.T) {
 func TestFinishWithBreakerOpenUsesUpNoAttempt(t *testing.T) {
 	t.Parallel()
 	all := setup(t)
-	for asked, want := range map[string]string{"pending": "pending", "failed": "pending"} {
-		t.Run(asked, func(t *testing.T) {
+	for asked, want := range map[db.RowStatus]db.RowStatus{"pending": "pending", "failed": "pending"} {
+		t.Run(string(asked), func(t *testing.T) {
 			t.Parallel()
 			b := all.elsewhere(t)
 			l := b.load(t, "a", "b")
@@ -337,7 +337,7 @@ func TestFinishWithBreakerOpenUsesUpNoAttempt(t *testing.T) {
 			b.setBatch(t, l.batch, "cancelled")
 			f = answer(claims[l.ids[1]], asked)
 			f.Health = db.Ill
-			require.Equal(t, "cancelled", b.finish(t, f)[l.ids[1]])
+			require.Equal(t, db.RowCancelled, b.finish(t, f)[l.ids[1]])
 			b.requireCountsAddUp(t)
 		})
 	}

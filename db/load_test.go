@@ -79,7 +79,7 @@ func TestLoadKeepsRows(t *testing.T) {
 	require.Equal(t, "old", value[string](t, b, `SELECT expected_name FROM rename WHERE line = 7`))
 
 	s := b.status(t, l.batch)
-	require.Equal(t, []any{"spring", "spring.csv", db.DefaultSite, "active"}, []any{s.Name, s.Source, s.Site, s.Status})
+	require.Equal(t, []any{"spring", "spring.csv", db.DefaultSite, db.BatchActive}, []any{s.Name, s.Source, s.Site, s.Status})
 	require.Equal(t, 3, value[int](t, b, `SELECT priority::int FROM batch`))
 	require.NotNil(t, s.StartedAt)
 	b.requireCountsAddUp(t)
@@ -91,7 +91,7 @@ func TestLoadCounts(t *testing.T) {
 	tests := map[string]struct {
 		rows     []string
 		statuses string
-		status   string
+		status   db.BatchStatus
 	}{
 		"all good":             {[]string{"a", "b"}, "pending pending", "active"},
 		"same target, locales": {[]string{"a", "a/fr", "a/de"}, "pending pending pending", "active"},
@@ -234,7 +234,7 @@ func TestLoadSupersedesOlder(t *testing.T) {
 	tests := map[string]struct {
 		prepare func(t *testing.T, b *testBundle, old loaded)
 		after   string // the older batch's one row, at once
-		batch   string
+		batch   db.BatchStatus
 		sent    string // the same when its call, if one is in flight, has ended
 	}{
 		"pending":           {func(*testing.T, *testBundle, loaded) {}, "superseded", "done", "superseded"},

@@ -23,7 +23,7 @@ type model struct {
 type modelBatch struct {
 	id         int64
 	acceptance int
-	status     string
+	status     db.BatchStatus
 	finished   bool
 	calls      int64
 	rows       []*modelRow
@@ -38,7 +38,7 @@ type modelRow struct {
 	id           int64
 	batch        *modelBatch
 	target, name string
-	status       string
+	status       db.RowStatus
 	fence        int32
 	supersededBy *modelRow
 	calls        int
@@ -190,7 +190,7 @@ func (m *model) acceptRows(b *modelBatch) {
 		b.accepted++
 	}
 	rows = slices.DeleteFunc(slices.Clone(rows), func(r *modelRow) bool { return r.status != "pending" && r.status != "unchanged" })
-	status := map[*modelRow]string{}
+	status := map[*modelRow]db.RowStatus{}
 	for _, r := range rows {
 		status[r] = m.accepted(r)
 	}
@@ -204,7 +204,7 @@ func (m *model) acceptRows(b *modelBatch) {
 }
 
 // accepted is the status of a row that is accepted: whether its value is there already.
-func (m *model) accepted(r *modelRow) string {
+func (m *model) accepted(r *modelRow) db.RowStatus {
 	switch {
 	case !slices.ContainsFunc(m.others(r), func(o *modelRow) bool {
 		return o.batch.acceptance < r.batch.acceptance && (o.open() || o.fence > 0)
@@ -265,7 +265,7 @@ func (m *model) claim(rows []*modelRow) map[int64]string {
 			r.supersededBy = newer
 		}
 		r.unknown = r.unknown || r.lease == leaseOut
-		r.delayed, r.lease, r.status = false, noLease, v
+		r.delayed, r.lease, r.status = false, noLease, db.RowStatus(v)
 		if v == "claimed" {
 			r.status, r.lease = "sending", leaseRuns
 			r.fence++
@@ -311,14 +311,14 @@ func (m *model) waiting(r *modelRow) *modelRow {
 type outcome struct {
 	row     *modelRow
 	fence   int32
-	status  string
+	status  db.RowStatus
 	failure bool
 	unknown bool
 	delayed bool
 }
 
 // finish tells what the row got; "" when the lease was somebody else's by then.
-func (m *model) finish(o outcome) string {
+func (m *model) finish(o outcome) db.RowStatus {
 	r := o.row
 	if !r.attempts[o.fence] {
 		r.attempts[o.fence] = true
@@ -345,7 +345,7 @@ func (m *model) finish(o outcome) string {
 }
 
 // setBatch tells whether there was anything to change.
-func (m *model) setBatch(b *modelBatch, status string) bool {
+func (m *model) setBatch(b *modelBatch, status db.BatchStatus) bool {
 	if b.status != "active" && b.status != "paused" || b.status == status {
 		return false
 	}

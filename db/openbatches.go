@@ -13,7 +13,7 @@ const openBatchesSQL = batchStatusSQL + `
 // OpenBatches lists the batches that are active or paused, of some sites or when
 // none is named of all, in the order in which their rows are sent. Served by
 // batch_open_idx.
-func (db *DB) OpenBatches(ctx context.Context, limit int, sites ...string) ([]BatchStatus, error) {
-	return collect[BatchStatus](ctx, db.pool, "listing open batches", openBatchesSQL,
+func (db *DB) OpenBatches(ctx context.Context, limit int, sites ...string) ([]BatchProgress, error) {
+	return collect[BatchProgress](ctx, db.pool, "listing open batches", openBatchesSQL,
 		pgx.NamedArgs{"limit": limit, "sites": append([]string{}, sites...)})
 }

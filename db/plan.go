@@ -82,7 +82,7 @@ func (db *DB) onPlan(ctx context.Context, batchID int64, fn func(pgx.Tx, planned
 
 type plannedBatch struct {
 	SiteID   int
-	Status   string
+	Status   BatchStatus
 	Pending  int64
 	Forced   bool // what the target has already is sent too
 	ByRecord bool // it was compared with our own record
@@ -98,7 +98,7 @@ func lockPlan(ctx context.Context, tx pgx.Tx, batchID int64) (plannedBatch, erro
 		return plannedBatch{}, err
 	case len(list) == 0:
 		return plannedBatch{}, noBatch(batchID)
-	case list[0].Status != "planned":
+	case list[0].Status != BatchPlanned:
 		return plannedBatch{}, fmt.Errorf("%w: batch %d is %s", ErrNotPlanned, batchID, list[0].Status)
 	}
 	return list[0], nil
@@ -291,7 +291,7 @@ func (s PlanState) Stale(maxAge time.Duration) bool {
 // PlanState reads it; the error is ErrNotPlanned when the batch is no plan.
 func (db *DB) PlanState(ctx context.Context, batchID int64) (st PlanState, err error) {
 	var siteID int
-	var status string
+	var status BatchStatus
 	err = db.pool.QueryRow(ctx, `
 		SELECT site_id, status, CASE WHEN read_by = 'record' THEN clock_timestamp() ELSE planned_at END, clock_timestamp()
 		FROM batch WHERE id = $1`, batchID).Scan(&siteID, &status, &st.PlannedAt, &st.Now)
@@ -300,7 +300,7 @@ func (db *DB) PlanState(ctx context.Context, batchID int64) (st PlanState, err e
 		return st, noBatch(batchID)
 	case err != nil:
 		return st, fmt.Errorf("error reading the plan: %w", err)
-	case status != "planned":
+	case status != BatchPlanned:
 		return st, fmt.Errorf("%w: batch %d is %s", ErrNotPlanned, batchID, status)
 	}
 	st.Site, err = db.SiteByID(ctx, siteID)

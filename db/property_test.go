@@ -167,7 +167,7 @@ func (m *machine) end(t *rapid.T, from []outcome) {
 	fs := make([]db.Finish, len(claims))
 	for i := range claims {
 		o := &claims[i]
-		o.status = rapid.SampledFrom([]string{"succeeded", "succeeded", "failed", "conflict", "unchanged", "pending", "pending"}).Draw(t, "status")
+		o.status = rapid.SampledFrom([]db.RowStatus{"succeeded", "succeeded", "failed", "conflict", "unchanged", "pending", "pending"}).Draw(t, "status")
 		fs[i] = answer(db.Claim{RenameID: o.row.id, Fence: o.fence}, o.status)
 		if o.failure = fs[i].Failure; o.status == "pending" {
 			o.delayed = rapid.Bool().Draw(t, "delayed")
@@ -178,7 +178,7 @@ func (m *machine) end(t *rapid.T, from []outcome) {
 			fs[i].Delay = lease.Seconds()
 		}
 	}
-	want := map[int64]string{}
+	want := map[int64]db.RowStatus{}
 	for _, o := range claims {
 		if status := m.model.finish(o); status != "" {
 			want[o.row.id] = status
@@ -217,7 +217,7 @@ func (m *machine) stepDue(t *rapid.T) {
 
 func (m *machine) stepSetBatch(t *rapid.T) {
 	b := oneOf(t, m.batches)
-	status := rapid.SampledFrom([]string{"paused", "active", "active", "cancelled", "cancelled"}).Draw(t, "status")
+	status := rapid.SampledFrom([]db.BatchStatus{"paused", "active", "active", "cancelled", "cancelled"}).Draw(t, "status")
 	require.Equal(t, m.model.setBatch(b, status), m.testBundle.setBatch(t, b.id, status))
 }
 
@@ -239,7 +239,7 @@ func (m *machine) stepCancel(t *rapid.T) {
 
 func (m *machine) stepRetry(t *rapid.T) {
 	b := oneOf(t, m.batches)
-	statuses := someOf(t, []string{"failed", "conflict", "cancelled", "cancelled", "superseded"}, 4)
+	statuses := someOf(t, []db.RowStatus{"failed", "conflict", "cancelled", "cancelled", "superseded"}, 4)
 	got, err := m.RetryBatch(t.Context(), db.RetryParams{BatchID: b.id, Statuses: statuses})
 	require.NoError(t, err)
 	pending, superseded := m.retry(b, func(r *modelRow) bool { return slices.Contains(statuses, r.status) })
@@ -248,7 +248,7 @@ func (m *machine) stepRetry(t *rapid.T) {
 }
 
 // filter draws a choice of the site's rows, as SQL and as Go.
-func (m *machine) filter(t *rapid.T, statuses ...string) (db.RowFilter, func(*modelRow) bool) {
+func (m *machine) filter(t *rapid.T, statuses ...db.RowStatus) (db.RowFilter, func(*modelRow) bool) {
 	f := db.RowFilter{Site: m.site.Name}
 	if len(m.batches) > 0 && rapid.Bool().Draw(t, "one batch") {
 		f.Batch = oneOf(t, m.batches).id
@@ -434,7 +434,7 @@ type rowView struct {
 
 func (r *modelRow) view() rowView {
 	v := rowView{
-		id: r.id, status: r.status, fence: r.fence, calls: r.calls, failures: r.failures,
+		id: r.id, status: string(r.status), fence: r.fence, calls: r.calls, failures: r.failures,
 		leased: r.lease != noLease, delayed: r.delayed,
 	}
 	if r.supersededBy != nil {

@@ -120,7 +120,7 @@ func (h *hand) work() error {
 				return err
 			}
 		}
-		fs = append(fs, answer(c, []string{"succeeded", "failed", "pending"}[h.IntN(3)]))
+		fs = append(fs, answer(c, []db.RowStatus{"succeeded", "failed", "pending"}[h.IntN(3)]))
 	}
 	_, err = h.Finish(h.ctx, db.FinishParams{ProcessID: process, Finishes: fs})
 	return err
@@ -134,7 +134,7 @@ func (h *hand) meddle() error {
 	}
 	switch h.IntN(6) {
 	case 0:
-		_, err = h.RetryBatch(h.ctx, db.RetryParams{BatchID: batches[0], Statuses: []string{"failed", "cancelled", "superseded"}})
+		_, err = h.RetryBatch(h.ctx, db.RetryParams{BatchID: batches[0], Statuses: []db.RowStatus{"failed", "cancelled", "superseded"}})
 	case 1:
 		_, err = h.CancelOpen(h.ctx, h.site.ID, 5)
 	case 2:

@@ -9,13 +9,6 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Statuses are all that a rename can have, in the order of its life.
-func Statuses() []string {
-	return []string{
-		"pending", "sending", "succeeded", "failed", "superseded", "unchanged", "conflict", "cancelled", "invalid",
-	}
-}
-
 // Result is one row of a batch as it is reported.
 type Result struct {
 	Line        int64      `json:"line"`
@@ -23,7 +16,7 @@ type Result struct {
 	LocaleID    string     `json:"locale_id"`
 	DisplayName *string    `json:"display_name"`
 	AltText     *string    `json:"alt_text"`
-	Status      string     `json:"status"`
+	Status      RowStatus  `json:"status"`
 	HTTPStatus  *int       `json:"http_status"`
 	Attempts    int        `json:"attempts"`
 	AppliedName *string    `json:"applied_name"`
@@ -48,10 +41,10 @@ ORDER BY r.id`
 
 // Results streams a batch's rows in input order; statuses, when given, choose.
 // It takes constant memory, and a connection until the end.
-func (db *DB) Results(ctx context.Context, batch int64, statuses []string) iter.Seq2[Result, error] {
+func (db *DB) Results(ctx context.Context, batch int64, statuses []RowStatus) iter.Seq2[Result, error] {
 	return func(yield func(Result, error) bool) {
 		if statuses == nil {
-			statuses = []string{}
+			statuses = []RowStatus{}
 		}
 		rows, err := db.pool.Query(ctx, resultsSQL, pgx.NamedArgs{"batch": batch, "statuses": statuses})
 		if err != nil {

@@ -14,8 +14,8 @@ import (
 // RetryParams choose rows of a batch to send again.
 type RetryParams struct {
 	BatchID  int64
-	Statuses []string // of failed, conflict, cancelled and superseded
-	Error    string   // part of the error's text; empty: any
+	Statuses []RowStatus // of failed, conflict, cancelled and superseded
+	Error    string      // part of the error's text; empty: any
 }
 
 // Retried is what came of a retry.
@@ -105,7 +105,7 @@ FROM changed`
 // forgotten, so each has all its attempts.
 //
 // A batch that was cancelled after the retry began is left alone.
-func (db *DB) retryChunk(ctx context.Context, batch int64, ids []int64, statuses []string, began time.Time) (out Retried, err error) {
+func (db *DB) retryChunk(ctx context.Context, batch int64, ids []int64, statuses []RowStatus, began time.Time) (out Retried, err error) {
 	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `
 			SELECT FROM acceptance WHERE site_id = (SELECT site_id FROM batch WHERE id = $1) FOR NO KEY UPDATE`, batch); err != nil {

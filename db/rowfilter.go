@@ -12,20 +12,20 @@ import (
 
 // RowFilter chooses renames, whatever their batch. Its zero value chooses all.
 type RowFilter struct {
-	Batch       int64     // 0: of all
-	Site        string    // its name; empty: of all
-	Statuses    []string  // none: any
-	State       string    // the state of a River job of it, such as running
-	Locale      *string   // its id; "" is the primary locale, which its own id finds too; nil: any
-	LocaleTag   string    // its tag, as KeepLocales has it; empty: any
-	AssetID     string    // the whole id
-	Name        string    // part of the name, wanted or stored; upper and lower case are the same
-	Error       string    // part of the error, likewise
-	HTTPStatus  int       // of its last answer
-	MinAttempts int       // calls made
-	MaxAttempts *int      // nil: no bound; 0 are those never sent
-	Since       time.Time // ended then or later
-	Until       time.Time // ended before
+	Batch       int64       // 0: of all
+	Site        string      // its name; empty: of all
+	Statuses    []RowStatus // none: any
+	State       string      // the state of a River job of it, such as running
+	Locale      *string     // its id; "" is the primary locale, which its own id finds too; nil: any
+	LocaleTag   string      // its tag, as KeepLocales has it; empty: any
+	AssetID     string      // the whole id
+	Name        string      // part of the name, wanted or stored; upper and lower case are the same
+	Error       string      // part of the error, likewise
+	HTTPStatus  int         // of its last answer
+	MinAttempts int         // calls made
+	MaxAttempts *int        // nil: no bound; 0 are those never sent
+	Since       time.Time   // ended then or later
+	Until       time.Time   // ended before
 
 	batchIs string // what its batch b must be, as a condition; empty: anything
 	errors  bool   // only rows with an error
@@ -49,16 +49,6 @@ func JobStates() []string {
 	return []string{"available", "cancelled", "completed", "discarded", "pending", "retryable", "running", "scheduled"}
 }
 
-// Retryable are the statuses that a retry begins from, unless others are asked for.
-func Retryable() []string { return []string{"failed", "conflict", "cancelled"} }
-
-// MayRetry are all statuses that a retry can begin from. A superseded row has a
-// newer one instead; it is sent only if that one was cancelled unsent.
-func MayRetry() []string { return append(Retryable(), "superseded") }
-
-// Cancellable are the statuses that a cancel can begin from.
-func Cancellable() []string { return []string{"pending", "sending"} }
-
 // FilterError says that a filter asks for what there can't be, in words for who
 // wrote it.
 type FilterError string
@@ -71,7 +61,7 @@ func badFilter(format string, args ...any) error { return FilterError(fmt.Sprint
 // last first, unless rows may be chosen that are open, or there is an index for
 // what went wrong.
 func (f RowFilter) Sort() RowSort {
-	open := len(f.Statuses) == 0 || slices.ContainsFunc(f.Statuses, func(s string) bool { return s == "pending" || s == "sending" })
+	open := len(f.Statuses) == 0 || slices.ContainsFunc(f.Statuses, RowStatus.Open)
 	switch {
 	case !f.Since.IsZero() || !f.Until.IsZero():
 		return SortEnded
@@ -85,7 +75,7 @@ func (f RowFilter) Sort() RowSort {
 func (f RowFilter) Check() error {
 	for _, s := range f.Statuses {
 		if !slices.Contains(Statuses(), s) {
-			return badFilter("there is no status %q; there are %s", s, strings.Join(Statuses(), ", "))
+			return badFilter("there is no status %q; there are %s", s, strings.Join(Words(Statuses()), ", "))
 		}
 	}
 	switch {
@@ -119,9 +109,9 @@ func (f RowFilter) ForCancel() (_ RowFilter, ok bool) {
 }
 
 // among is the filter for those of the statuses that it allows.
-func (f RowFilter) among(statuses []string) (_ RowFilter, ok bool) {
+func (f RowFilter) among(statuses []RowStatus) (_ RowFilter, ok bool) {
 	if len(f.Statuses) > 0 {
-		statuses = slices.DeleteFunc(slices.Clone(statuses), func(s string) bool { return !slices.Contains(f.Statuses, s) })
+		statuses = slices.DeleteFunc(slices.Clone(statuses), func(s RowStatus) bool { return !slices.Contains(f.Statuses, s) })
 	}
 	f.Statuses = statuses
 	return f, len(statuses) > 0
@@ -145,7 +135,7 @@ func (f RowFilter) hit(args pgx.NamedArgs) string {
 	}
 	and(f.Batch != 0, "r.batch_id = @batch", "batch", f.Batch)
 	and(f.Site != "", "r.site_id = @site", "site", args["site"])
-	and(len(f.Statuses) > 0, "r.status = ANY (@statuses)", "statuses", f.Statuses)
+	and(len(f.Statuses) > 0, "r.status = ANY (@statuses)", "statuses", Words(f.Statuses))
 	and(f.Locale != nil, inLocaleSQL, "locale", f.Locale)
 	and(f.LocaleTag != "", taggedSQL, "tag", f.LocaleTag)
 	and(f.AssetID != "", "r.asset_id = @asset", "asset", f.AssetID)

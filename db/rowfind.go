@@ -34,11 +34,11 @@ const (
 
 // scope is what the batches' counters tell of a filter, without a look at rows.
 type scope struct {
-	Batches  int64    // that there are of it
-	Lo, Hi   int64    // bounds of the ids of rows that it may choose
-	Total    int64    // rows of its batches
-	Matching int64    // of those, rows in its statuses
-	Present  []string // those of its statuses that any row has
+	Batches  int64       // that there are of it
+	Lo, Hi   int64       // bounds of the ids of rows that it may choose
+	Total    int64       // rows of its batches
+	Matching int64       // of those, rows in its statuses
+	Present  []RowStatus // those of its statuses that any row has
 }
 
 func (db *DB) scope(ctx context.Context, q querier, f RowFilter, siteID int) (scope, error) {
@@ -70,7 +70,7 @@ func (f RowFilter) batches() string {
 }
 
 // countersOf sums the counters of statuses; none means all.
-func countersOf(statuses []string) string {
+func countersOf(statuses []RowStatus) string {
 	if len(statuses) == 0 {
 		return "b.total"
 	}
@@ -78,21 +78,21 @@ func countersOf(statuses []string) string {
 	for _, s := range Statuses() { // and not the filter's own words
 		switch {
 		case !slices.Contains(statuses, s):
-		case s == "pending":
+		case s == RowPending:
 			sum = append(sum, "b.total - b.ended - b.sending")
 		default:
-			sum = append(sum, "b."+s)
+			sum = append(sum, "b."+string(s))
 		}
 	}
 	return strings.Join(sum, " + ")
 }
 
 // presentOf lists those of the statuses that the counters have any row of.
-func presentOf(statuses []string) string {
+func presentOf(statuses []RowStatus) string {
 	list := []string{"NULL"}
 	for _, s := range Statuses() { // and not the filter's own words
 		if slices.Contains(statuses, s) {
-			list = append(list, "CASE WHEN sum("+countersOf([]string{s})+") > 0 THEN '"+s+"' END")
+			list = append(list, "CASE WHEN sum("+countersOf([]RowStatus{s})+") > 0 THEN '"+string(s)+"' END")
 		}
 	}
 	return "array_remove(ARRAY[" + strings.Join(list, ", ") + "]::text[], NULL)"
@@ -154,7 +154,7 @@ const (
 )
 
 func (f RowFilter) walkName(sort RowSort) string {
-	has := func(statuses ...string) bool { return onlyOf(f.Statuses, statuses...) }
+	has := func(statuses ...RowStatus) bool { return onlyOf(f.Statuses, statuses...) }
 	switch {
 	case f.AssetID != "" || f.State != "":
 		return walkFew
@@ -162,17 +162,17 @@ func (f RowFilter) walkName(sort RowSort) string {
 		return walkTrouble
 	case sort == SortEnded:
 		return walkEnded
-	case has("pending", "sending"):
+	case has(Cancellable()...):
 		return walkOpen
-	case f.Error != "" || f.HTTPStatus >= 400 || has("failed", "conflict", "invalid"): // these have an error, all of them
+	case f.Error != "" || f.HTTPStatus >= 400 || has(Bad()...): // these have an error, all of them
 		return walkTrouble
 	}
 	return walkAll
 }
 
 // onlyOf tells that statuses are asked for, and none but some of these.
-func onlyOf(asked []string, statuses ...string) bool {
-	return len(asked) > 0 && !slices.ContainsFunc(asked, func(s string) bool { return !slices.Contains(statuses, s) })
+func onlyOf(asked []RowStatus, statuses ...RowStatus) bool {
+	return len(asked) > 0 && !slices.ContainsFunc(asked, func(s RowStatus) bool { return !slices.Contains(statuses, s) })
 }
 
 // walk begins at a place; nil is the front.

@@ -12,29 +12,29 @@ import (
 // Row is a rename as the row table shows it, with the state of its River job
 // beside.
 type Row struct {
-	ID           int64      `json:"id"`
-	Batch        int64      `json:"batch"`
-	BatchName    string     `json:"batch_name"`
-	BatchStatus  string     `json:"batch_status"`
-	Site         string     `json:"site"`
-	Line         int64      `json:"line"`
-	AssetID      string     `json:"asset_id"`
-	LocaleID     string     `json:"locale_id"`
-	DisplayName  *string    `json:"display_name"`
-	AltText      *string    `json:"alt_text"`
-	Status       string     `json:"status"`
-	JobState     *string    `json:"job_state"` // of its River job that waits or runs; nil: it has none
-	HTTPStatus   *int       `json:"http_status"`
-	Attempts     int        `json:"attempts"`
-	Failures     int        `json:"failures"`
-	BeforeName   *string    `json:"before_name"`
-	AppliedName  *string    `json:"applied_name"`
-	Error        *string    `json:"error"`
-	NotBefore    *time.Time `json:"not_before"`
-	CancelledAt  *time.Time `json:"cancelled_at"`
-	RetriedAt    *time.Time `json:"retried_at"`
-	FinishedAt   *time.Time `json:"finished_at"`
-	SupersededBy *int64     `json:"superseded_by"`
+	ID           int64       `json:"id"`
+	Batch        int64       `json:"batch"`
+	BatchName    string      `json:"batch_name"`
+	BatchStatus  BatchStatus `json:"batch_status"`
+	Site         string      `json:"site"`
+	Line         int64       `json:"line"`
+	AssetID      string      `json:"asset_id"`
+	LocaleID     string      `json:"locale_id"`
+	DisplayName  *string     `json:"display_name"`
+	AltText      *string     `json:"alt_text"`
+	Status       RowStatus   `json:"status"`
+	JobState     *string     `json:"job_state"` // of its River job that waits or runs; nil: it has none
+	HTTPStatus   *int        `json:"http_status"`
+	Attempts     int         `json:"attempts"`
+	Failures     int         `json:"failures"`
+	BeforeName   *string     `json:"before_name"`
+	AppliedName  *string     `json:"applied_name"`
+	Error        *string     `json:"error"`
+	NotBefore    *time.Time  `json:"not_before"`
+	CancelledAt  *time.Time  `json:"cancelled_at"`
+	RetriedAt    *time.Time  `json:"retried_at"`
+	FinishedAt   *time.Time  `json:"finished_at"`
+	SupersededBy *int64      `json:"superseded_by"`
 }
 
 // RowQuery asks for a page of renames.
@@ -206,15 +206,15 @@ func (db *DB) CountRows(ctx context.Context, f RowFilter, look int64) (RowCount,
 
 // Cause is why some rows did not succeed, with the first of them as an example.
 type Cause struct {
-	Status     string  `json:"status"`
-	HTTPStatus *int    `json:"http_status"`
-	Error      string  `json:"error"`
-	Rows       int64   `json:"rows"`
-	ID         int64   `json:"example_id"`
-	Batch      int64   `json:"example_batch"`
-	Line       int64   `json:"example_line"`
-	AssetID    string  `json:"example_asset_id"`
-	Name       *string `json:"example_display_name"`
+	Status     RowStatus `json:"status"`
+	HTTPStatus *int      `json:"http_status"`
+	Error      string    `json:"error"`
+	Rows       int64     `json:"rows"`
+	ID         int64     `json:"example_id"`
+	Batch      int64     `json:"example_batch"`
+	Line       int64     `json:"example_line"`
+	AssetID    string    `json:"example_asset_id"`
+	Name       *string   `json:"example_display_name"`
 }
 
 // Causes are the reasons of failures. Complete is false when there are more rows
@@ -245,7 +245,7 @@ func (db *DB) AllRowErrors(ctx context.Context, f RowFilter, limit int) (Causes,
 
 func (db *DB) rowErrors(ctx context.Context, f RowFilter, limit int, look int64) (Causes, error) {
 	if len(f.Statuses) == 0 {
-		f.Statuses = []string{"failed", "conflict", "invalid"}
+		f.Statuses = Bad()
 	}
 	f.errors = true
 	sort := SortNewest

@@ -128,7 +128,7 @@ func TestJobFilters(t *testing.T) {
 		"error":             {db.RowFilter{Error: "NO SUCH"}, []int{1}},
 		"error of an open":  {db.RowFilter{Error: "later"}, []int{2}},
 		"refused":           {db.RowFilter{Error: "no good"}, []int{5}},
-		"troubles":          {db.RowFilter{Statuses: []string{"failed", "invalid", "conflict"}}, []int{1, 5}},
+		"troubles":          {db.RowFilter{Statuses: []db.RowStatus{"failed", "invalid", "conflict"}}, []int{1, 5}},
 		"http":              {db.RowFilter{HTTPStatus: 500}, []int{2}},
 		"http 200":          {db.RowFilter{HTTPStatus: 200}, []int{0}},
 		"stored name":       {db.RowFilter{Name: "stored.jpg"}, []int{0}},
@@ -136,21 +136,21 @@ func TestJobFilters(t *testing.T) {
 		"a sign of LIKE":    {db.RowFilter{Name: "%"}, nil},
 		"sent":              {db.RowFilter{MinAttempts: 1}, []int{0, 1, 2}},
 		"never sent":        {db.RowFilter{MaxAttempts: ptr(0)}, []int{3, 4, 5, 6}},
-		"primary locale":    {db.RowFilter{Locale: ptr(""), Statuses: []string{"pending"}}, []int{2, 6}},
+		"primary locale":    {db.RowFilter{Locale: ptr(""), Statuses: []db.RowStatus{"pending"}}, []int{2, 6}},
 		"locale":            {db.RowFilter{Locale: ptr("fr")}, []int{4}},
 		"locale's tag":      {db.RowFilter{LocaleTag: "FR-fr"}, []int{4}},
-		"primary's own id":  {db.RowFilter{Locale: ptr(strings.Repeat("a", 24)), Statuses: []string{"pending"}}, []int{2, 6}},
+		"primary's own id":  {db.RowFilter{Locale: ptr(strings.Repeat("a", 24)), Statuses: []db.RowStatus{"pending"}}, []int{2, 6}},
 		"another's id":      {db.RowFilter{Locale: ptr(strings.Repeat("b", 24))}, nil},
-		"primary's tag":     {db.RowFilter{LocaleTag: "en", Statuses: []string{"pending"}}, []int{2, 6}},
+		"primary's tag":     {db.RowFilter{LocaleTag: "en", Statuses: []db.RowStatus{"pending"}}, []int{2, 6}},
 		"no longer a tag":   {db.RowFilter{LocaleTag: "es"}, nil},
 		"available":         {db.RowFilter{State: "available"}, []int{6}},
 		"running":           {db.RowFilter{State: "running", Site: b.site.Name}, []int{3}},
 		"completed, once":   {db.RowFilter{State: "completed"}, []int{0, 1}},
 		"since":             {db.RowFilter{Since: now.Add(-time.Hour)}, []int{0, 5}},
 		"until":             {db.RowFilter{Until: now.Add(-time.Hour)}, []int{1}},
-		"between":           {db.RowFilter{Since: now.Add(-3 * time.Hour), Until: now.Add(-time.Hour), Statuses: []string{"failed"}}, []int{1}},
-		"all at once":       {db.RowFilter{Batch: l.batch, Site: b.site.Name, AssetID: "b", Statuses: []string{"failed"}, HTTPStatus: 404, Error: "asset"}, []int{1}},
-		"none":              {db.RowFilter{AssetID: "b", Statuses: []string{"succeeded"}}, nil},
+		"between":           {db.RowFilter{Since: now.Add(-3 * time.Hour), Until: now.Add(-time.Hour), Statuses: []db.RowStatus{"failed"}}, []int{1}},
+		"all at once":       {db.RowFilter{Batch: l.batch, Site: b.site.Name, AssetID: "b", Statuses: []db.RowStatus{"failed"}, HTTPStatus: 404, Error: "asset"}, []int{1}},
+		"none":              {db.RowFilter{AssetID: "b", Statuses: []db.RowStatus{"succeeded"}}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			page, err := b.Rows(t.Context(), db.RowQuery{RowFilter: tt.filter})
@@ -193,7 +193,7 @@ func TestJobsWrongly(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for want, q := range map[string]db.RowQuery{
-		"there is no status":      {RowFilter: db.RowFilter{Statuses: []string{"gone"}}},
+		"there is no status":      {RowFilter: db.RowFilter{Statuses: []db.RowStatus{"gone"}}},
 		"there is no job state":   {RowFilter: db.RowFilter{State: "gone"}},
 		"three digits":            {RowFilter: db.RowFilter{HTTPStatus: 4}},
 		"so few attempts":         {RowFilter: db.RowFilter{MinAttempts: 2, MaxAttempts: ptr(1)}},
@@ -251,7 +251,7 @@ func TestJobErrors(t *testing.T) {
 	}
 	require.Equal(t, []string{"2 failed not_found: no such asset line 2", "1 conflict conflict line 5", "1 invalid no good line 6"}, causes)
 
-	got, err = b.RowErrors(t.Context(), db.RowFilter{Statuses: []string{"pending"}}, 10)
+	got, err = b.RowErrors(t.Context(), db.RowFilter{Statuses: []db.RowStatus{"pending"}}, 10)
 	require.NoError(t, err)
 	require.Equal(t, []string{"try later"}, []string{got.Causes[0].Error})
 	got, err = b.RowErrors(t.Context(), db.RowFilter{AssetID: "nowhere"}, 10)
@@ -331,7 +331,7 @@ func TestActInChunks(t *testing.T) {
 	defer cancel()
 	_, err := b.CancelRows(ctx, db.RowFilter{Name: "n"}, func(db.Cancelled) { cancel() })
 	require.ErrorIs(t, err, context.Canceled)
-	left, err := b.CountRows(t.Context(), db.RowFilter{Statuses: []string{"pending"}}, 0)
+	left, err := b.CountRows(t.Context(), db.RowFilter{Statuses: []db.RowStatus{"pending"}}, 0)
 	require.NoError(t, err)
 	require.Positive(t, left.Rows)
 	require.Less(t, left.Rows, int64(rows))

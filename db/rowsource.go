@@ -45,10 +45,10 @@ func (s *rowSource) Values() ([]any, error) {
 	r := s.row
 	s.values = [11]any{
 		s.batchID, s.siteID, r.Line, r.AssetID, r.LocaleID,
-		r.DisplayName, r.AltText, r.ExpectedName, "pending", nil, nil,
+		r.DisplayName, r.AltText, r.ExpectedName, string(RowPending), nil, nil,
 	}
 	if r.Refused != "" {
-		s.values[8], s.values[9], s.values[10] = "invalid", s.now, r.Refused
+		s.values[8], s.values[9], s.values[10] = string(RowInvalid), s.now, r.Refused
 	}
 	return s.values[:], nil
 }

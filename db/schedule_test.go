@@ -57,11 +57,11 @@ func TestScheduleSettings(t *testing.T) {
 
 	run, err := b.RunNow(t.Context(), s.ID)
 	require.NoError(t, err)
-	require.Equal(t, "reading", run.Status)
+	require.Equal(t, db.RunReading, run.Status)
 	require.True(t, run.ByHand)
 	again, err := b.RunNow(t.Context(), s.ID)
 	require.NoError(t, err)
-	require.Equal(t, "skipped", again.Status)
+	require.Equal(t, db.RunSkipped, again.Status)
 	runs, err := b.ScheduleRuns(t.Context(), s.ID, 10)
 	require.NoError(t, err)
 	require.Len(t, runs, 2)

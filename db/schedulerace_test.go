@@ -76,14 +76,14 @@ func TestCancelledWhileItIsApplied(t *testing.T) {
 	require.NoError(t, both.Wait())
 	run, err := b.ScheduleRun(t.Context(), w.RunID)
 	require.NoError(t, err)
-	require.Equal(t, "cancelled", run.Status)
-	require.Equal(t, "cancelled", b.status(t, *w.BatchID).Status)
+	require.Equal(t, db.RunCancelled, run.Status)
+	require.Equal(t, db.BatchCancelled, b.status(t, *w.BatchID).Status)
 
 	late := b.atWork(t, s, "a", "b") // which cancels the run that took its place
 	_, err = b.RunNow(t.Context(), s.ID)
 	require.NoError(t, err)
 	require.ErrorIs(t, b.applyRun(t.Context(), late, func() {}), db.ErrRunLost)
-	require.Equal(t, "planned", b.status(t, *late.BatchID).Status)
+	require.Equal(t, db.BatchPlanned, b.status(t, *late.BatchID).Status)
 }
 
 // Whoever cancels waits for a batch of the run only once it has the run, and who
@@ -106,7 +106,7 @@ func TestCancellingAndApplyingMeet(t *testing.T) {
 	b.requireBlocked(t, 2)
 	require.NoError(t, site.Rollback(t.Context()))
 	require.NoError(t, both.Wait())
-	require.Equal(t, "cancelled", b.status(t, *w.BatchID).Status, "it was applied first")
+	require.Equal(t, db.BatchCancelled, b.status(t, *w.BatchID).Status, "it was applied first")
 	require.Equal(t, []string{"cancelled", "reading"}, list[string](t, b, `SELECT status FROM schedule_run ORDER BY id`))
 }
 
@@ -159,10 +159,10 @@ func TestLateStepsOfARun(t *testing.T) {
 	}
 	run, err := b.ScheduleRun(t.Context(), late.RunID)
 	require.NoError(t, err)
-	require.Equal(t, "reading", run.Status)
+	require.Equal(t, db.RunReading, run.Status)
 	require.Nil(t, run.Error)
 	require.Zero(t, run.Reads)
 	require.Equal(t, "p2", value[string](t, b, `SELECT process_id FROM schedule_run`))
-	require.Equal(t, "planned", b.status(t, *late.BatchID).Status)
+	require.Equal(t, db.BatchPlanned, b.status(t, *late.BatchID).Status)
 	require.NoError(t, b.applyRun(t.Context(), now, func() {}), "the other process goes on")
 }

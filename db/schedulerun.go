@@ -18,7 +18,7 @@ type ScheduleRun struct {
 	Schedule    string     `json:"schedule"`
 	DueAt       time.Time  `json:"due_at"`
 	ByHand      bool       `json:"by_hand"`
-	Status      string     `json:"status"`
+	Status      RunStatus  `json:"status"`
 	Batch       *int64     `json:"batch"`
 	StartedAt   *time.Time `json:"started_at"`
 	FinishedAt  *time.Time `json:"finished_at"`
@@ -149,7 +149,7 @@ func startRun(ctx context.Context, tx pgx.Tx, s Schedule, due time.Time, byHand 
 	if err != nil {
 		return 0, false, err
 	}
-	status, note := "reading", ""
+	status, note := RunReading, ""
 	if len(under) > 0 {
 		first, last := under[0], under[len(under)-1]
 		switch {
@@ -157,10 +157,10 @@ func startRun(ctx context.Context, tx pgx.Tx, s Schedule, due time.Time, byHand 
 			if err := cancelRuns(ctx, tx, s.ID, "a newer run took its place"); err != nil {
 				return 0, false, err
 			}
-		case s.Overlap == "queue" && last.Status != "waiting":
-			status, note = "waiting", fmt.Sprintf("waits for run %d", first.ID)
+		case s.Overlap == "queue" && last.Status != RunWaiting:
+			status, note = RunWaiting, fmt.Sprintf("waits for run %d", first.ID)
 		default:
-			status, note = "skipped", fmt.Sprintf("run %d was still under way", first.ID)
+			status, note = RunSkipped, fmt.Sprintf("run %d was still under way", first.ID)
 		}
 	}
 	err = tx.QueryRow(ctx, `
@@ -171,12 +171,12 @@ func startRun(ctx context.Context, tx pgx.Tx, s Schedule, due time.Time, byHand 
 	if err != nil {
 		return 0, false, fmt.Errorf("error starting a run of %s: %w", s.Name, err)
 	}
-	return id, status == "reading", nil
+	return id, status == RunReading, nil
 }
 
 type openRun struct {
 	ID     int64
-	Status string
+	Status RunStatus
 }
 
 type cancelledRun struct {

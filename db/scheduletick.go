@@ -274,7 +274,7 @@ ORDER BY r.id`
 
 type endedRun struct {
 	Run     int64
-	Status  string
+	Status  RunStatus
 	Trouble int64
 }
 
@@ -289,7 +289,7 @@ func endRuns(ctx context.Context, tx pgx.Tx, siteID int) error {
 		if r.Trouble > 0 {
 			state, detail = "trouble", fmt.Sprintf("rows that did not succeed: %d", r.Trouble)
 		}
-		if r.Status != "done" {
+		if r.Status != RunDone {
 			continue
 		}
 		if err := tellState(ctx, tx, r.Run, state, detail); err != nil {

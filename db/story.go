@@ -72,7 +72,7 @@ type Attempt struct {
 	ProcessID  string         `json:"process_id"`
 	SentAt     time.Time      `json:"sent_at"`
 	Duration   time.Duration  `json:"duration"`
-	Outcome    string         `json:"outcome"`
+	Outcome    Outcome        `json:"outcome"`
 	HTTPStatus *int           `json:"http_status"`
 	Code       *string        `json:"code"`
 	Message    *string        `json:"message"`
@@ -84,14 +84,10 @@ type Attempt struct {
 type Event struct {
 	RenameID int64
 	At       time.Time
-	Kind     string
+	Kind     EventKind
 	Until    *time.Time // of a lane that was stopped
 	Detail   *string
 }
-
-// CallUnknown is the kind of an Event that is kept with the other rename whose
-// call it was, and not in the table of events.
-const CallUnknown = "call unknown"
 
 // Seen is what the site held when relabel last looked.
 type Seen struct {
@@ -234,7 +230,7 @@ CROSS JOIN LATERAL (
 	UNION ALL
 	(SELECT e.id, e.at, e.kind, e.until, e.detail FROM event e WHERE e.lane = s.lane AND e.at BETWEEN t.since - interval '1 hour' AND t.til ORDER BY e.at LIMIT 200)
 	UNION ALL
-	(SELECT 0, u.unknown_until - @quarantine::interval, '` + CallUnknown + `', u.unknown_until, NULL FROM unknown u
+	(SELECT 0, u.unknown_until - @quarantine::interval, '` + string(EventCallUnknown) + `', u.unknown_until, NULL FROM unknown u
 		WHERE u.asset_id = r.asset_id AND u.locale_id = r.locale_id AND u.site_id = r.site_id AND u.id <> r.id
 			AND u.unknown_until > t.since AND u.unknown_until - @quarantine::interval < t.til)
 ) e

@@ -12,9 +12,9 @@ import (
 // UndoParams choose what of a batch to put back.
 type UndoParams struct {
 	BatchID  int64
-	Statuses []string  // of rows whose call was made; none: succeeded
-	Since    time.Time // rows that ended then or later; zero: any
-	Until    time.Time // rows that ended before that; zero: any
+	Statuses []RowStatus // of rows whose call was made; none: succeeded
+	Since    time.Time   // rows that ended then or later; zero: any
+	Until    time.Time   // rows that ended before that; zero: any
 }
 
 // Undone is a planned batch of the values before.
@@ -56,7 +56,7 @@ func undo(ctx context.Context, tx pgx.Tx, p UndoParams) (out Undone, err error) 
 		return out, err
 	}
 	if len(p.Statuses) == 0 {
-		p.Statuses = []string{"succeeded"}
+		p.Statuses = []RowStatus{RowSucceeded}
 	}
 	args := pgx.NamedArgs{
 		"batch": p.BatchID, "undo": out.BatchID, "statuses": p.Statuses, "now": now,

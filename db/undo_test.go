@@ -96,11 +96,11 @@ func TestUndoSome(t *testing.T) {
 	require.Equal(t, "b", chosen(db.UndoParams{Since: at(3)}))
 	require.Equal(t, "a", chosen(db.UndoParams{Until: at(3)}))
 	require.Empty(t, chosen(db.UndoParams{Since: at(3), Until: at(3)}))
-	require.Equal(t, "a b c", chosen(db.UndoParams{Statuses: []string{"succeeded", "failed", "cancelled"}}))
+	require.Equal(t, "a b c", chosen(db.UndoParams{Statuses: []db.RowStatus{"succeeded", "failed", "cancelled"}}))
 	b.setBatch(t, l.batch, "cancelled")
 	_, err := b.CancelOpen(t.Context(), b.site.ID, 10)
 	require.NoError(t, err)
-	require.Empty(t, chosen(db.UndoParams{Statuses: []string{"cancelled"}}), "it was not sent")
+	require.Empty(t, chosen(db.UndoParams{Statuses: []db.RowStatus{"cancelled"}}), "it was not sent")
 	_, err = b.Undo(t.Context(), db.UndoParams{BatchID: 99})
 	require.ErrorIs(t, err, db.ErrNoBatch)
 }

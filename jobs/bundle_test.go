@@ -320,7 +320,7 @@ func (b *testBundle) hurryUntilDone(t testing.TB, batch int64) {
 	})
 }
 
-func (b *testBundle) status(t testing.TB, batch int64) db.BatchStatus {
+func (b *testBundle) status(t testing.TB, batch int64) db.BatchProgress {
 	t.Helper()
 	s, err := b.BatchStatus(t.Context(), batch)
 	require.NoError(t, err)

@@ -180,7 +180,7 @@ func TestLoadAgain(t *testing.T) {
 
 	again := b.load(t, names("new", 0, rows-1))
 	s := b.status(t, again)
-	require.Equal(t, "done", s.Status, "at once")
+	require.Equal(t, db.BatchDone, s.Status, "at once")
 	require.EqualValues(t, rows-1, s.Unchanged)
 
 	withFailed := b.load(t, names("new", 0, rows))
@@ -217,7 +217,7 @@ func TestRetry(t *testing.T) {
 	newer := b.load(t, names("newer", 1, 2))
 	b.untilDone(t, newer)
 
-	got, err := b.RetryBatch(t.Context(), db.RetryParams{BatchID: batch, Statuses: []string{"failed"}})
+	got, err := b.RetryBatch(t.Context(), db.RetryParams{BatchID: batch, Statuses: []db.RowStatus{"failed"}})
 	require.NoError(t, err)
 	require.Equal(t, db.Retried{Pending: 2, Superseded: 1}, got)
 	b.untilDone(t, batch)
@@ -241,7 +241,7 @@ func TestRetryGivesAllTries(t *testing.T) {
 	batch := b.load(t, names("new", 0, 1))
 	b.hurryUntilDone(t, batch)
 	require.Equal(t, "failed", b.only(t, batch).Status)
-	_, err := b.RetryBatch(t.Context(), db.RetryParams{BatchID: batch, Statuses: []string{"failed"}})
+	_, err := b.RetryBatch(t.Context(), db.RetryParams{BatchID: batch, Statuses: []db.RowStatus{"failed"}})
 	require.NoError(t, err)
 	b.hurryUntilDone(t, batch)
 	r := b.only(t, batch)

@@ -34,27 +34,10 @@ const (
 	minLaneWait = time.Second
 )
 
-// Names of outcomes, as attempts are recorded.
-const (
-	outcomeSucceeded   = "succeeded"
-	outcomeFailed      = "failed"
-	outcomeRetry       = "retry"
-	outcomeRateLimited = "rate_limited"
-	outcomeParked      = "parked"
-	outcomeInterrupted = "interrupted"
-)
-
-// Statuses of a rename, as outcomes set them.
-const (
-	statusSucceeded = "succeeded"
-	statusFailed    = "failed"
-	statusPending   = "pending"
-)
-
 // outcome is what an answer means for its rename, its lane and its site.
 type outcome struct {
-	Name    string        // of the attempt
-	Status  string        // the rename's: succeeded, failed, or pending to be sent again
+	Name    db.Outcome    // of the attempt
+	Status  db.RowStatus  // the rename's: succeeded, failed, or pending to be sent again
 	Delay   time.Duration // before it is sent again
 	Failure bool          // counts against maxFailures
 	Health  db.Health     // of the API; too many ill answers in a row open the breaker
@@ -67,20 +50,20 @@ type outcome struct {
 // earlier real failures; jitter is a random number in [0, 1).
 func decide(err error, failures int, jitter float64) outcome {
 	if err == nil {
-		return outcome{Name: outcomeSucceeded, Status: statusSucceeded, Health: db.Well}
+		return outcome{Name: db.OutcomeSucceeded, Status: db.RowSucceeded, Health: db.Well}
 	}
 	var e *webflow.Error
 	if !errors.As(err, &e) {
 		return fail()
 	}
 	if errors.Is(err, context.Canceled) { // a hard stop, or a right that ran out: not the row's doing
-		return outcome{Name: outcomeInterrupted, Status: statusPending, Unknown: e.Kind == webflow.KindUnknown}
+		return outcome{Name: db.OutcomeInterrupted, Status: db.RowPending, Unknown: e.Kind == webflow.KindUnknown}
 	}
 	switch e.Kind {
 	case webflow.KindRateLimited:
-		return outcome{Name: outcomeRateLimited, Status: statusPending, Health: db.Well, Block: max(retryAfter(e, laneWait), minLaneWait)}
+		return outcome{Name: db.OutcomeRateLimited, Status: db.RowPending, Health: db.Well, Block: max(retryAfter(e, laneWait), minLaneWait)}
 	case webflow.KindUnauthorized, webflow.KindForbidden:
-		return outcome{Name: outcomeParked, Status: statusPending, Health: db.Well, Park: parkReason(e)}
+		return outcome{Name: db.OutcomeParked, Status: db.RowPending, Health: db.Well, Park: parkReason(e)}
 	case webflow.KindConflict:
 		return retry(e, failures, maxConflicts, jitter).is(db.Well)
 	case webflow.KindWrongAsset:
@@ -96,7 +79,7 @@ func decide(err error, failures int, jitter float64) outcome {
 }
 
 func fail() outcome {
-	return outcome{Name: outcomeFailed, Status: statusFailed, Failure: true}
+	return outcome{Name: db.OutcomeFailed, Status: db.RowFailed, Failure: true}
 }
 
 func retry(e *webflow.Error, failures, limit int, jitter float64) outcome {
@@ -104,7 +87,7 @@ func retry(e *webflow.Error, failures, limit int, jitter float64) outcome {
 		return fail()
 	}
 	delay := max(backoff(failures, jitter), retryAfter(e, 0))
-	return outcome{Name: outcomeRetry, Status: statusPending, Delay: delay, Failure: true}
+	return outcome{Name: db.OutcomeRetry, Status: db.RowPending, Delay: delay, Failure: true}
 }
 
 func (o outcome) is(h db.Health) outcome {
@@ -116,7 +99,7 @@ func (o outcome) is(h db.Health) outcome {
 // failure costs the row no attempt; the breaker decides when the next probe is sent.
 func (o outcome) probed() outcome {
 	if o.Health == db.Ill {
-		o.Status, o.Delay, o.Failure = statusPending, 0, false
+		o.Status, o.Delay, o.Failure = db.RowPending, 0, false
 	}
 	return o
 }

@@ -142,13 +142,13 @@ func TestDecideRetryAfter(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			o := decide(row.err, 0, half)
-			require.Equal(t, "pending", o.Status)
+			require.Equal(t, db.RowPending, o.Status)
 			require.Equal(t, row.delay, o.Delay)
 			require.Equal(t, row.block, o.Block)
 		})
 	}
 	last := decide(withRetryAfter(apiError(webflow.KindUnavailable, 503), time.Minute), 9, half)
-	require.Equal(t, "failed", last.Status, "asking for time gives no tries")
+	require.Equal(t, db.RowFailed, last.Status, "asking for time gives no tries")
 }
 
 // TestDecideStatuses asks for what an answer means by its status, all the way
@@ -156,7 +156,7 @@ func TestDecideRetryAfter(t *testing.T) {
 func TestDecideStatuses(t *testing.T) {
 	t.Parallel()
 
-	want := map[int]string{
+	want := map[int]db.Outcome{
 		200: "retry", // without a body
 		201: "retry", 202: "retry", 204: "retry", 206: "retry",
 		301: "failed", 302: "failed", 303: "failed", 304: "failed", 307: "failed", 308: "failed",
@@ -254,7 +254,7 @@ func TestProbed(t *testing.T) {
 	}
 	for failures := range maxFailures {
 		o := decide(apiError(webflow.KindUnavailable, 500), failures, half).probed()
-		require.Equal(t, "pending", o.Status)
+		require.Equal(t, db.RowPending, o.Status)
 		require.False(t, o.Failure)
 		require.Zero(t, o.Delay)
 		require.Equal(t, db.Ill, o.Health)

@@ -100,7 +100,7 @@ func (b *testBundle) requireOnlyPendingAndSucceeded(t testing.TB, batch int64, s
 		}
 	}
 	s := b.status(t, batch)
-	require.Equal(t, "active", s.Status)
+	require.Equal(t, db.BatchActive, s.Status)
 	require.Equal(t, s.Total, s.Pending+s.Succeeded)
 	require.Zero(t, value[int](t, b, `SELECT sum(failures)::int FROM rename WHERE batch_id = $1`, batch), "it uses up no attempt")
 	require.Equal(t, refused, value[int](t, b, `

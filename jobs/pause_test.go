@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"relabel/db"
 	"relabel/internal/standin"
 	"relabel/jobs"
 )
@@ -90,7 +91,7 @@ func TestCancel(t *testing.T) {
 	untilWithin(t, inTime+slack, "the end of all rows", func() bool { return b.status(t, batch).FinishedAt != nil })
 	require.Equal(t, calls, b.untilStill(t))
 	s := b.status(t, batch)
-	require.Equal(t, "cancelled", s.Status)
+	require.Equal(t, db.BatchCancelled, s.Status)
 	require.EqualValues(t, calls, s.Succeeded, "what was sent stays reported")
 	require.EqualValues(t, rows-calls, s.Cancelled)
 }

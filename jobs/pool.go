@@ -84,7 +84,7 @@ type siteRun struct {
 	lane        *throttle.Lane
 	feeder      *feeder
 	claims      *batcher[int64, db.Claim]
-	finishes    *batcher[db.Finish, string] // answers the rename's new status; empty: the lease was lost
+	finishes    *batcher[db.Finish, db.RowStatus] // answers the rename's new status; empty: the lease was lost
 	gate        *gate
 	parker      *parker
 	absence     *absence
@@ -171,12 +171,12 @@ func (p *Pool) claim(ctx context.Context, ids []int64) ([]db.Claim, error) {
 	return inOrder(ids, claims), err
 }
 
-func (p *Pool) finish(ctx context.Context, fs []db.Finish) ([]string, error) {
+func (p *Pool) finish(ctx context.Context, fs []db.Finish) ([]db.RowStatus, error) {
 	statuses, err := p.cfg.DB.Finish(ctx, db.FinishParams{
 		ProcessID: p.process.ID, Finishes: fs,
 		BreakerLimit: p.cfg.Limits.Breaker, Quarantine: p.cfg.CallTimeout,
 	})
-	out := make([]string, len(fs))
+	out := make([]db.RowStatus, len(fs))
 	for i, f := range fs {
 		out[i] = statuses[f.RenameID]
 	}

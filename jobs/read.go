@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"relabel/db"
 	"relabel/internal/throttle"
 	"relabel/internal/webflow"
 )
@@ -20,7 +21,7 @@ type ReadVerdict struct {
 // JudgeRead decides what the answer to a read means, after some failed tries.
 func JudgeRead(err error, failures int) ReadVerdict {
 	o := decide(err, failures, rand.Float64())
-	return ReadVerdict{Retry: o.Status == statusPending && o.Park == "", Delay: o.Delay, Failure: o.Failure, Block: o.Block}
+	return ReadVerdict{Retry: o.Status == db.RowPending && o.Park == "", Delay: o.Delay, Failure: o.Failure, Block: o.Block}
 }
 
 // ObserveLimit tells the lane what an answer's headers said of the rate limit. Settle

@@ -131,7 +131,7 @@ func (w *renameWorker) claim(ctx context.Context, site *siteRun, id int64) (db.C
 // giveBack ends a claim without a call: the token was refused meanwhile, or somebody
 // moved the job into another site's queue, whose token must not send it.
 func giveBack(ctx context.Context, site *siteRun, c db.Claim) error {
-	_, err := site.finishes.do(context.WithoutCancel(ctx), db.Finish{RenameID: c.RenameID, Fence: c.Fence, Status: statusPending})
+	_, err := site.finishes.do(context.WithoutCancel(ctx), db.Finish{RenameID: c.RenameID, Fence: c.Fence, Status: db.RowPending})
 	if err != nil {
 		return fmt.Errorf("error giving back rename %d: %w", c.RenameID, err)
 	}
@@ -203,7 +203,7 @@ func (w *renameWorker) afterFinish(ctx context.Context, site *siteRun, c db.Clai
 		site.feeder.wakeIn(0)
 	case c.Probe:
 		site.feeder.wakeIn(db.ProbeEvery)
-	case f.Status == statusPending && f.Outcome != outcomeParked:
+	case f.Status == db.RowPending && f.Outcome != db.OutcomeParked:
 		site.feeder.wakeIn(time.Duration(f.Delay * float64(time.Second)))
 	}
 	reason := w.watch.ended(c.BatchID, c.AssetID, f)

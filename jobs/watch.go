@@ -50,7 +50,7 @@ func newFailureWatch(share float64) *failureWatch {
 // ended adds a row, and returns why its batch should be paused, or "". Then it forgets
 // the batch, so that a resumed batch starts afresh.
 func (w *failureWatch) ended(batch int64, assetID string, f db.Finish) string {
-	if w.share <= 0 || f.Status == statusPending || f.Status == "" {
+	if w.share <= 0 || f.Status == db.RowPending || f.Status == "" {
 		return ""
 	}
 	w.mu.Lock()
@@ -93,7 +93,7 @@ func (w *failureWatch) forget() {
 }
 
 func (r *recentRows) add(assetID string, f db.Finish) (cause string) {
-	if f.Status == statusFailed {
+	if f.Status == db.RowFailed {
 		cause = strings.TrimPrefix(f.Code+": "+f.Message, ": ")
 	}
 	if old := r.causes[r.next]; old != "" {

@@ -136,7 +136,7 @@ func (r *randomRun) retryBatch() {
 		return
 	}
 	r.retried[id] = true
-	_, err := r.db.RetryBatch(r.Context(), db.RetryParams{BatchID: id, Statuses: []string{"failed", "conflict", "cancelled"}})
+	_, err := r.db.RetryBatch(r.Context(), db.RetryParams{BatchID: id, Statuses: []db.RowStatus{"failed", "conflict", "cancelled"}})
 	require.NoError(r, err)
 }
 
@@ -147,7 +147,7 @@ func (r *randomRun) retrySuperseded() {
 		return
 	}
 	r.retried[id] = true
-	_, err := r.db.RetryBatch(r.Context(), db.RetryParams{BatchID: id, Statuses: []string{"superseded"}})
+	_, err := r.db.RetryBatch(r.Context(), db.RetryParams{BatchID: id, Statuses: []db.RowStatus{"superseded"}})
 	require.NoError(r, err)
 }
 

@@ -84,7 +84,7 @@ func (w *runningBatches) ended(ctx context.Context, open []report.Batch) (ended 
 		if err != nil {
 			return nil, err
 		}
-		if v.Status != "active" && v.Status != "paused" { // else it is only beyond the end of the list
+		if !v.Status.Open() { // else it is only beyond the end of the list
 			ended = append(ended, v)
 		}
 	}

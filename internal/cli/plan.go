@@ -91,7 +91,7 @@ func (a *app) makePlan(ctx context.Context, s *session, site db.Site, src source
 
 func nextOfPlan(p usecase.Summary) string {
 	switch {
-	case p.Status == "active":
+	case p.Status == db.BatchActive:
 		return "relabel work --until-done" + report.SiteFlag(p.Site)
 	case p.Change > 0:
 		return fmt.Sprintf("relabel apply %d, then relabel work --until-done%s", p.Batch, report.SiteFlag(p.Site))

@@ -43,10 +43,10 @@ with -o is written completely or not at all.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringSliceVar(&p.statuses, "status", nil, "only rows of these `STATUSES`: "+strings.Join(db.Statuses(), ", "))
+	f.StringSliceVar(&p.statuses, "status", nil, "only rows of these `STATUSES`: "+strings.Join(db.Words(db.Statuses()), ", "))
 	f.StringVar(&p.format, "format", "csv", "`FORMAT`: csv or jsonl")
 	f.StringVarP(&p.file, "output", "o", "", "write to this `FILE` (default: standard output)")
-	for flag, values := range map[string][]string{"status": db.Statuses(), "format": {"csv", "jsonl"}} {
+	for flag, values := range map[string][]string{"status": db.Words(db.Statuses()), "format": {"csv", "jsonl"}} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	}
 	return cmd
@@ -62,8 +62,8 @@ func (p resultsParams) check() error {
 		return usageError("--format is csv or jsonl, not %q", p.format)
 	}
 	for _, s := range p.statuses {
-		if !slices.Contains(db.Statuses(), s) {
-			return usageError("--status takes %[2]s, not %[1]q", s, strings.Join(db.Statuses(), ", "))
+		if !slices.Contains(db.Words(db.Statuses()), s) {
+			return usageError("--status takes %[2]s, not %[1]q", s, strings.Join(db.Words(db.Statuses()), ", "))
 		}
 	}
 	return nil
@@ -77,7 +77,7 @@ func (a *app) results(ctx context.Context, s *session, arg string, p resultsPara
 	if _, err := s.BatchStatus(ctx, id); err != nil {
 		return err
 	}
-	rows := s.Results(ctx, id, p.statuses)
+	rows := s.Results(ctx, id, db.RowStatuses(p.statuses))
 	if p.file == "" || p.file == "-" {
 		_, err := report.WriteResults(a.Out, p.format, rows)
 		return err

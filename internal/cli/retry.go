@@ -25,7 +25,7 @@ cancelled before it sent theirs.`,
 		Args:    batchArg(true), ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, s := range statuses {
-				if !slices.Contains(db.MayRetry(), s) {
+				if !slices.Contains(db.MayRetry(), db.RowStatus(s)) {
 					return usageError("--status: a row that is %q can't be retried; failed, conflict, cancelled and superseded can", s)
 				}
 			}
@@ -34,11 +34,11 @@ cancelled before it sent theirs.`,
 				return err
 			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
-				return a.batchRetry(ctx, s, db.RetryParams{BatchID: id, Statuses: statuses, Error: errorText}, optionsOf(cmd))
+				return a.batchRetry(ctx, s, db.RetryParams{BatchID: id, Statuses: db.RowStatuses(statuses), Error: errorText}, optionsOf(cmd))
 			})
 		},
 	}
-	cmd.Flags().StringSliceVar(&statuses, "status", db.Retryable(), "rows of these `STATUSES`")
+	cmd.Flags().StringSliceVar(&statuses, "status", db.Words(db.Retryable()), "rows of these `STATUSES`")
 	cmd.Flags().StringVar(&errorText, "error", "", "only rows whose error holds this `TEXT`")
 	return cmd
 }

@@ -15,6 +15,7 @@ import (
 // rowFlags are the flags that choose rows.
 type rowFlags struct {
 	f            db.RowFilter
+	statuses     []string
 	locale       string
 	maxAttempts  int
 	since, until string
@@ -26,7 +27,7 @@ const primaryLocale = "primary"
 func (j *rowFlags) add(cmd *cobra.Command, statuses []string) {
 	f := cmd.Flags()
 	f.Int64Var(&j.f.Batch, "batch", 0, "rows of this `BATCH`")
-	f.StringSliceVar(&j.f.Statuses, "status", nil, "rows of these `STATUSES`: "+strings.Join(statuses, ", "))
+	f.StringSliceVar(&j.statuses, "status", nil, "rows of these `STATUSES`: "+strings.Join(statuses, ", "))
 	f.StringVar(&j.f.State, "state", "", "rows with a River job in this `STATE`: "+strings.Join(db.JobStates(), ", "))
 	f.StringVar(&j.locale, "locale", "", "rows of this `LOCALE`: a tag such as fr-FR, an id, or "+primaryLocale)
 	f.StringVar(&j.f.AssetID, "asset", "", "rows of this asset's `ID`")
@@ -61,11 +62,12 @@ func (j *rowFlags) check(cmd *cobra.Command, a *app, statuses []string, now time
 	if changed("batch") && f.Batch < 1 {
 		return f, usageError("--batch takes a batch's number; `relabel status` lists them")
 	}
-	for _, s := range f.Statuses {
+	for _, s := range j.statuses {
 		if !slices.Contains(statuses, s) {
 			return f, usageError("--status takes %[2]s, not %[1]q", s, strings.Join(statuses, ", "))
 		}
 	}
+	f.Statuses = db.RowStatuses(j.statuses)
 	if changed("asset") {
 		if f.AssetID, err = assetID(f.AssetID); err != nil {
 			return f, err

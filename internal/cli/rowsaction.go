@@ -94,7 +94,7 @@ func (a *app) confirmRows(ctx context.Context, s *session, f db.RowFilter, quest
 	if st.Rows == 0 {
 		return true, nil // the action prints that it changed none
 	}
-	rows := fmt.Sprintf("%s (%s)", text.Plural(st.Rows, "row", "rows"), strings.Join(f.Statuses, ", "))
+	rows := fmt.Sprintf("%s (%s)", text.Plural(st.Rows, "row", "rows"), strings.Join(db.Words(f.Statuses), ", "))
 	ok, err := a.confirm(ctx, fmt.Sprintf(question, rows))
 	if err == nil && !ok {
 		a.note("nothing was changed")

@@ -12,7 +12,7 @@ import (
 
 func (a *app) rowsCancelCommand() *cobra.Command {
 	return a.rowsAction(rowsAction{
-		use: "cancel", short: "Cancel all rows that match and are not sent yet", statuses: db.Cancellable(),
+		use: "cancel", short: "Cancel all rows that match and are not sent yet", statuses: db.Words(db.Cancellable()),
 		long: `Cancels all pending rows that match. A row whose call is in flight ends with the response to that
 call, and is not retried. What was sent stays sent. Rows of a plan are not changed: cancel the plan.`,
 		example: "  relabel rows cancel --batch 7 --name 'draft'\n  relabel rows cancel --asset 9f4a7f85b42ea4c6374f11ca --yes",

@@ -34,7 +34,7 @@ func (a *app) rowsCSV(rows []db.Row) error {
 		}
 		record := []string{
 			strconv.FormatInt(r.ID, 10), strconv.FormatInt(r.Batch, 10), strconv.FormatInt(r.Line, 10), r.Site, r.AssetID, r.LocaleID,
-			text.Deref(r.DisplayName), text.Deref(r.AltText), r.Status, text.Deref(r.JobState), strconv.Itoa(r.Attempts), intText(r.HTTPStatus),
+			text.Deref(r.DisplayName), text.Deref(r.AltText), string(r.Status), text.Deref(r.JobState), strconv.Itoa(r.Attempts), intText(r.HTTPStatus),
 			text.Deref(r.BeforeName), text.Deref(r.AppliedName), text.Deref(r.Error), timeText(r.NotBefore), by, timeText(r.FinishedAt),
 		}
 		for i := range record {
@@ -58,7 +58,7 @@ func (a *app) causesCSV(causes []db.Cause) error {
 	_ = w.Write([]string{"rows", "status", "http_status", "error", "example_id", "example_batch", "example_line", "example_asset_id", "example_display_name"})
 	for _, c := range causes {
 		_ = w.Write([]string{ // its error stays for w.Error
-			strconv.FormatInt(c.Rows, 10), c.Status, intText(c.HTTPStatus), intake.Neutralise(c.Error),
+			strconv.FormatInt(c.Rows, 10), string(c.Status), intText(c.HTTPStatus), intake.Neutralise(c.Error),
 			strconv.FormatInt(c.ID, 10), strconv.FormatInt(c.Batch, 10), strconv.FormatInt(c.Line, 10),
 			intake.Neutralise(c.AssetID), intake.Neutralise(text.Deref(c.Name)),
 		})

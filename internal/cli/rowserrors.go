@@ -25,7 +25,7 @@ if there are more. --all searches all of them: about two seconds for a million.`
 		Args:    noArgs("no arguments, but options"), ValidArgsFunction: completeNothing,
 		RunE: a.showRows(&r, &l, a.rowsErrors),
 	}
-	r.add(cmd, db.Statuses())
+	r.add(cmd, db.Words(db.Statuses()))
 	cmd.Flags().IntVar(&l.limit, "limit", 20, "at most `N` causes")
 	cmd.Flags().BoolVar(&l.csv, "csv", false, "print CSV")
 	cmd.Flags().BoolVar(&l.all, "all", false, "search all rows, not only the newest 30,000")
@@ -65,7 +65,7 @@ func (a *app) rowsErrors(ctx context.Context, s *session, f db.RowFilter, l list
 }
 
 func (a *app) printCause(c db.Cause) {
-	status := c.Status
+	status := string(c.Status)
 	if c.HTTPStatus != nil {
 		status = fmt.Sprintf("%s, HTTP %d", c.Status, *c.HTTPStatus)
 	}

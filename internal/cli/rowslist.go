@@ -41,7 +41,7 @@ continues from there.`,
 		Args: noArgs("no arguments, but options"), ValidArgsFunction: completeNothing,
 		RunE: a.showRows(&r, &l, a.rowsList),
 	}
-	r.add(cmd, db.Statuses())
+	r.add(cmd, db.Words(db.Statuses()))
 	flags := cmd.Flags()
 	flags.StringVar(&l.sort, "sort", "", "`ORDER`: newest, oldest, or ended (the last to end first; only rows that have ended)\n(default: ended if the filter matches only ended rows, else newest)")
 	flags.IntVar(&l.limit, "limit", 50, "at most `N` rows")
@@ -56,7 +56,7 @@ func (a *app) showRows(
 	r *rowFlags, l *listFlags, show func(context.Context, *session, db.RowFilter, listFlags) error,
 ) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error {
-		f, err := r.check(cmd, a, db.Statuses(), time.Now())
+		f, err := r.check(cmd, a, db.Words(db.Statuses()), time.Now())
 		if err == nil {
 			err = l.check(a.json)
 		}
@@ -139,7 +139,7 @@ func rowTable(rows []db.Row) terminal.Table {
 		}
 		t.Rows = append(t.Rows, []string{
 			strconv.FormatInt(r.ID, 10), strconv.FormatInt(r.Batch, 10), strconv.FormatInt(r.Line, 10), text.Line(r.AssetID), text.Line(r.LocaleID),
-			r.Status, text.Deref(r.JobState), strconv.Itoa(r.Attempts), intText(r.HTTPStatus), ended, text.Line(rowText(r)),
+			string(r.Status), text.Deref(r.JobState), strconv.Itoa(r.Attempts), intText(r.HTTPStatus), ended, text.Line(rowText(r)),
 		})
 	}
 	return t
@@ -148,7 +148,7 @@ func rowTable(rows []db.Row) terminal.Table {
 // rowText is the error of a row, if it has one, else its name.
 func rowText(r db.Row) string {
 	switch {
-	case r.Error != nil && r.Status != "succeeded":
+	case r.Error != nil && r.Status != db.RowSucceeded:
 		return *r.Error
 	case r.DisplayName == nil:
 		return "(alt text only)"

@@ -10,7 +10,7 @@ import (
 
 func (a *app) rowsRetryCommand() *cobra.Command {
 	return a.rowsAction(rowsAction{
-		use: "retry", short: "Send all failed, conflicting and cancelled rows that match again", statuses: db.MayRetry(),
+		use: "retry", short: "Send all failed, conflicting and cancelled rows that match again", statuses: db.Words(db.MayRetry()),
 		long: `Makes all rows that match pending again, with a full number of attempts. If an asset has a newer
 name by now, its row becomes superseded instead: a late retry never overwrites a newer name.
 Superseded rows are sent again only with --status superseded, and only if the newer row was

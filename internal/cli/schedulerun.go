@@ -26,14 +26,14 @@ func (a *app) scheduleRun(ctx context.Context, s *session, sched db.Schedule) er
 	if err != nil {
 		return err
 	}
-	if run.Status == "skipped" {
+	if run.Status == db.RunSkipped {
 		return fmt.Errorf("run %d is skipped: %s; `relabel schedule history %s` shows it", run.Run, text.Deref(run.Note), sched.Name)
 	}
 	if a.json {
 		return a.result.print(run)
 	}
 	state := "begins"
-	if run.Status == "waiting" {
+	if run.Status == db.RunWaiting {
 		state = text.Deref(run.Note)
 	}
 	fmt.Fprintf(a.Out, "run %d of %s %s\n", run.Run, sched.Name, state)

@@ -66,12 +66,12 @@ func printTroubles(ctx context.Context, w io.Writer, s *session, v report.Batch)
 		return err
 	}
 	what := "what did not succeed"
-	if v.Status == "planned" {
+	if v.Status == db.BatchPlanned {
 		what = "what would not be sent"
 	}
 	fmt.Fprintf(w, "  %s, by cause:\n", what)
 	for _, t := range got.Causes {
-		status := t.Status
+		status := string(t.Status)
 		if t.HTTPStatus != nil {
 			status = fmt.Sprintf("%s, HTTP %d", t.Status, *t.HTTPStatus)
 		}
@@ -94,7 +94,7 @@ func nextCommands(v report.Batch) []string {
 	switch {
 	case v.ParkedReason != nil && v.Left() > 0:
 		out = append(out, "relabel site check"+report.SiteFlag(v.Site)+", then relabel site resume"+report.SiteFlag(v.Site))
-	case v.Left() > 0 && v.Status == "paused":
+	case v.Left() > 0 && v.Status == db.BatchPaused:
 		out = append(out, fmt.Sprintf("relabel batch resume %d, then relabel work --until-done%s", v.Batch, report.SiteFlag(v.Site)))
 	case v.Left() > 0:
 		out = append(out, "relabel work --until-done"+report.SiteFlag(v.Site))
@@ -120,7 +120,7 @@ func nextCommands(v report.Batch) []string {
 // batchEnd is the error and exit code for the way a batch ended, with advice.
 func batchEnd(v report.Batch) error {
 	left := fmt.Sprintf("%s of batch %d", text.Plural(v.Left(), "row", "rows"), v.Batch)
-	bad := v.Failed + v.Invalid + v.Conflict + v.Cancelled
+	bad := v.BadOrCancelled()
 	switch {
 	case v.Left() > 0 && v.ParkedReason != nil:
 		return exitErr{exitParked, fmt.Sprintf("site %s is parked, %s left: %s", v.Site, left, *v.ParkedReason)}

@@ -15,7 +15,7 @@ import (
 
 // undoable are the statuses of rows whose call may have been made.
 func undoable() []string {
-	return []string{"succeeded", "failed", "superseded", "conflict", "cancelled"}
+	return db.Words([]db.RowStatus{db.RowSucceeded, db.RowFailed, db.RowSuperseded, db.RowConflict, db.RowCancelled})
 }
 
 type undoParams struct {
@@ -54,7 +54,7 @@ loaded with --snapshot.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringSliceVar(&p.statuses, "status", []string{"succeeded"}, "only rows of these `STATUSES`: "+strings.Join(undoable(), ", "))
+	f.StringSliceVar(&p.statuses, "status", []string{string(db.RowSucceeded)}, "only rows of these `STATUSES`: "+strings.Join(undoable(), ", "))
 	f.StringVar(&p.since, "since", "", "only rows that ended then or later: a `TIME` such as 2h, 14:30, 2026-11-23 or 2026-11-23T14:30")
 	f.StringVar(&p.until, "until", "", "only rows that ended before that `TIME`")
 	f.BoolVar(&p.apply, "apply", false, "queue the plan at once, after asking")
@@ -90,7 +90,7 @@ func (a *app) undoOf(ctx context.Context, s *session, arg string, p undoParams) 
 	if err != nil {
 		return out, err
 	}
-	out.Statuses = p.statuses
+	out.Statuses = db.RowStatuses(p.statuses)
 	if out.BatchID, err = batchNumber(arg); err != nil {
 		return out, err
 	}
@@ -115,7 +115,7 @@ func (a *app) offer(ctx context.Context, s *session, made usecase.Summary, p und
 		if err := a.use(s).Apply(ctx, actor(), usecase.ApplyParams{BatchID: made.Batch, AsShown: true}); err != nil {
 			return err
 		}
-		made.Status = "active"
+		made.Status = db.BatchActive
 	}
 	if a.json {
 		return a.result.print(made)

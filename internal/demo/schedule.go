@@ -144,9 +144,9 @@ func (s *Schedule) run(ctx context.Context, after int64) (db.ScheduleRun, error)
 		}
 		for _, r := range runs {
 			switch {
-			case r.Run > after && r.Status == "done" && r.Renamed > 0:
+			case r.Run > after && r.Status == db.RunDone && r.Renamed > 0:
 				return r, nil
-			case r.Status == "failed":
+			case r.Status == db.RunFailed:
 				return r, fmt.Errorf("the demo's run %d failed: %s", r.Run, text.Deref(r.Error))
 			}
 		}

@@ -13,7 +13,7 @@ import (
 // Batch is a batch as every command and page shows it: its status and counts,
 // and the lane that its calls go through.
 type Batch struct {
-	db.BatchStatus
+	db.BatchProgress
 	Lane db.LaneState `json:"-"`
 }
 
@@ -27,7 +27,7 @@ func ReadBatch(ctx context.Context, d *db.DB, id int64) (Batch, error) {
 	if err != nil {
 		return Batch{}, err
 	}
-	return Batch{BatchStatus: st, Lane: lane}, nil
+	return Batch{BatchProgress: st, Lane: lane}, nil
 }
 
 // Batches lists the newest batches first, of one site, or of all if site is empty.
@@ -49,7 +49,7 @@ func OpenBatches(ctx context.Context, d *db.DB, limit int, sites ...string) ([]B
 	return withLanes(ctx, d, list)
 }
 
-func withLanes(ctx context.Context, d *db.DB, list []db.BatchStatus) ([]Batch, error) {
+func withLanes(ctx context.Context, d *db.DB, list []db.BatchProgress) ([]Batch, error) {
 	batches := make([]Batch, len(list))
 	lanes := map[string]db.LaneState{}
 	for i, st := range list {
@@ -61,7 +61,7 @@ func withLanes(ctx context.Context, d *db.DB, list []db.BatchStatus) ([]Batch, e
 			}
 			lanes[st.Site] = lane
 		}
-		batches[i] = Batch{BatchStatus: st, Lane: lane}
+		batches[i] = Batch{BatchProgress: st, Lane: lane}
 	}
 	return batches, nil
 }
@@ -69,11 +69,8 @@ func withLanes(ctx context.Context, d *db.DB, list []db.BatchStatus) ([]Batch, e
 // Done counts the rows in a final status.
 func (b Batch) Done() int64 { return b.Total - b.Left() }
 
-// Bad counts the rows that did not succeed and need a look.
-func (b Batch) Bad() int64 { return b.Failed + b.Conflict + b.Invalid }
-
 // Held reports whether relabel itself paused the batch, so a person must look at it.
-func (b Batch) Held() bool { return b.Status == "paused" && b.StatusReason != nil }
+func (b Batch) Held() bool { return b.Status == db.BatchPaused && b.StatusReason != nil }
 
 // Elapsed is the time from the batch's start to its end, or until now; 0 before
 // its start.
@@ -115,9 +112,9 @@ func (b Batch) Counts() string {
 func (b Batch) Waiting() string {
 	site := b.site()
 	switch {
-	case b.Status == "paused" && !site.closed():
+	case b.Status == db.BatchPaused && !site.closed():
 		return b.paused()
-	case b.Status != "active" && !site.closed():
+	case b.Status != db.BatchActive && !site.closed():
 		return ""
 	case site.Waiting() != "":
 		return site.Waiting()
@@ -131,7 +128,7 @@ func (b Batch) SiteWaiting() string { return b.site().Waiting() }
 // OwnWaiting says why this batch sends nothing now, though its site could.
 func (b Batch) OwnWaiting() string {
 	switch {
-	case b.Status == "paused":
+	case b.Status == db.BatchPaused:
 		return b.paused()
 	case b.RetryAt != nil:
 		return text.Plural(b.Left(), "row waits", "rows wait") + " for a retry in " + text.Span(b.RetryAt.Sub(b.Now)+time.Second/2)
@@ -147,7 +144,7 @@ func (b Batch) paused() string {
 
 // before counts the rows of other batches that are sent before this one's.
 func (b Batch) before() int64 {
-	if b.Status != "active" {
+	if b.Status != db.BatchActive {
 		return 0
 	}
 	return max(b.Ahead-b.Left(), 0)
@@ -169,9 +166,9 @@ func reason(r *string) string {
 // StatusWord is the status as a list shows it.
 func (b Batch) StatusWord() string {
 	if b.ParkedReason != nil && b.Left() > 0 {
-		return b.Status + " (parked)"
+		return string(b.Status) + " (parked)"
 	}
-	return b.Status
+	return string(b.Status)
 }
 
 // Ends says when the batch will end, such as "ends 14:02:10 (in 3 h 12 min)";

@@ -33,7 +33,7 @@ func TestWaiting(t *testing.T) {
 		{func(b *Batch) { b.Status, b.Worked = "planned", false }, ""},
 		{func(b *Batch) { b.Status, b.Worked = "cancelled", false }, ""},
 	} {
-		b := Batch{BatchStatus: db.BatchStatus{Batch: 7, Site: "shop", Status: "active", Pending: 5, Ahead: 5, Worked: true, Now: now}}
+		b := Batch{BatchProgress: db.BatchProgress{Batch: 7, Site: "shop", Status: "active", Pending: 5, Ahead: 5, Worked: true, Now: now}}
 		c.change(&b)
 		require.Equal(t, c.want, b.Waiting())
 	}

@@ -25,7 +25,7 @@ func resultRecord(r *db.Result) []string {
 		status = strconv.Itoa(*r.HTTPStatus)
 	}
 	return neutral(strconv.FormatInt(r.Line, 10), r.AssetID, r.LocaleID, text.Deref(r.DisplayName), text.Deref(r.AltText),
-		r.Status, status, strconv.Itoa(r.Attempts), text.Deref(r.AppliedName), text.Deref(r.Error), timestamp(r.FinishedAt))
+		string(r.Status), status, strconv.Itoa(r.Attempts), text.Deref(r.AppliedName), text.Deref(r.Error), timestamp(r.FinishedAt))
 }
 
 // neutral makes cells safe to open in a spreadsheet.

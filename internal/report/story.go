@@ -30,7 +30,7 @@ type StoryEvent struct {
 	Line       int64      `json:"line"`
 	LocaleID   string     `json:"locale_id"`
 	HTTPStatus *int       `json:"http_status"`
-	Outcome    string     `json:"outcome,omitempty"` // of a call
+	Outcome    db.Outcome `json:"outcome,omitempty"` // of a call
 	ProcessID  string     `json:"process_id,omitempty"`
 }
 
@@ -83,13 +83,13 @@ type stop struct {
 
 // stopsOf pairs each event that stopped a row with the event that ended it.
 func stopsOf(id int64, events []db.Event, now time.Time) (stops []stop) {
-	open := map[string]stop{} // by the event that will end it
+	open := map[db.EventKind]stop{} // by the event that will end it
 	for _, e := range events {
 		if e.RenameID != id {
 			continue
 		}
 		if e.Until != nil { // a stopped lane, or a call whose outcome is unknown
-			stops = append(stops, stop{from: e.At, to: *e.Until, text: stopText(e), unknown: e.Kind == db.CallUnknown})
+			stops = append(stops, stop{from: e.At, to: *e.Until, text: stopText(e), unknown: e.Kind == db.EventCallUnknown})
 			continue
 		}
 		if s, ok := open[e.Kind]; ok {
@@ -105,16 +105,16 @@ func stopsOf(id int64, events []db.Event, now time.Time) (stops []stop) {
 }
 
 // endOf returns the event that ends the stop that another event begins.
-func endOf(kind string) string {
+func endOf(kind db.EventKind) db.EventKind {
 	switch kind {
-	case "batch paused":
-		return "batch resumed"
-	case "site paused":
-		return "site resumed"
-	case "site parked":
-		return "site unparked"
-	case "breaker opened":
-		return "breaker closed"
+	case db.EventBatchPaused:
+		return db.EventBatchResumed
+	case db.EventSitePaused:
+		return db.EventSiteResumed
+	case db.EventSiteParked:
+		return db.EventSiteUnparked
+	case db.EventBreakerOpened:
+		return db.EventBreakerClosed
 	}
 	return ""
 }
@@ -204,18 +204,18 @@ func (st *rowStory) addEnd(fence int, called bool) {
 		st.add(StoryEvent{At: *c, Kind: "cancelled", Text: "cancelled while its call was in flight; it will not be retried"})
 	}
 	if r.FinishedAt == nil {
-		if r.Status == "pending" {
+		if r.Status == db.RowPending {
 			st.addLost(r.Fence-fence, st.now)
 			st.addWaits(st.now)
 		}
 		st.add(StoryEvent{At: st.now, Kind: "now", Text: nowText(r, st.now, st.unknownUntil())})
 		return
 	}
-	if called && (r.Status == "succeeded" || r.Status == "failed") {
+	if called && (r.Status == db.RowSucceeded || r.Status == db.RowFailed) {
 		return // the last call says it already
 	}
 	st.addLost(r.Fence-fence, *r.FinishedAt)
-	if r.Status != "invalid" && r.Status != "unchanged" {
+	if r.Status != db.RowInvalid && r.Status != db.RowUnchanged {
 		st.addWaits(*r.FinishedAt)
 	}
 	st.add(StoryEvent{At: *r.FinishedAt, Kind: "ended", Text: endedText(r)})

@@ -36,14 +36,14 @@ func row(change func(*db.ToldRename)) db.ToldRename {
 	return r
 }
 
-func call(fence int, sent, took float64, outcome string, status int) db.Attempt {
+func call(fence int, sent, took float64, outcome db.Outcome, status int) db.Attempt {
 	return db.Attempt{
 		RenameID: 7, Fence: fence, SentAt: at(sent), Duration: time.Duration(took * float64(time.Second)), Outcome: outcome,
 		HTTPStatus: &status, Message: ptr("said"),
 	}
 }
 
-func event(seconds float64, kind string) db.Event {
+func event(seconds float64, kind db.EventKind) db.Event {
 	return db.Event{RenameID: 7, At: at(seconds), Kind: kind}
 }
 
@@ -166,7 +166,7 @@ func TestStory(t *testing.T) {
 				})},
 				Attempts: []db.Attempt{call(1, 30, 1, "succeeded", 200)},
 				Events: []db.Event{
-					{RenameID: 7, At: at(-30), Kind: db.CallUnknown, Until: ptr(at(25))},
+					{RenameID: 7, At: at(-30), Kind: db.EventCallUnknown, Until: ptr(at(25))},
 					{RenameID: 7, At: at(29.95), Kind: "lane stopped", Until: ptr(at(30.5))}, // by this very call: clocks differ a little
 				},
 			},
@@ -178,7 +178,7 @@ func TestStory(t *testing.T) {
 		"behind a call that might land yet": {
 			db.History{
 				Renames: []db.ToldRename{row(nil)},
-				Events:  []db.Event{{RenameID: 7, At: at(999.5), Kind: db.CallUnknown, Until: ptr(at(1020))}},
+				Events:  []db.Event{{RenameID: 7, At: at(999.5), Kind: db.EventCallUnknown, Until: ptr(at(1020))}},
 			},
 			[]string{
 				asked, "0 waited: waited 16 min 40 s for its turn behind earlier rows, within the rate limit",

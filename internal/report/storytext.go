@@ -63,20 +63,20 @@ func stopText(e db.Event) string {
 		why = ": " + text.Line(*e.Detail)
 	}
 	switch e.Kind {
-	case "lane stopped":
+	case db.EventLaneStopped:
 		return because429
-	case db.CallUnknown:
+	case db.EventCallUnknown:
 		return becauseUnknown
-	case "batch paused":
+	case db.EventBatchPaused:
 		return "because its batch was paused" + why
-	case "site paused":
+	case db.EventSitePaused:
 		return "because the site was paused" + why
-	case "site parked":
+	case db.EventSiteParked:
 		return "because the site was parked" + why
-	case "breaker opened":
+	case db.EventBreakerOpened:
 		return "because the API was failing and only test calls were sent" + why
 	}
-	return e.Kind
+	return string(e.Kind)
 }
 
 func calledText(r db.ToldRename, a db.Attempt) string {
@@ -90,17 +90,17 @@ func calledText(r db.ToldRename, a db.Attempt) string {
 		said = ": " + text.Line(*a.Message)
 	}
 	switch a.Outcome {
-	case "succeeded":
+	case db.OutcomeSucceeded:
 		return call + storedText(r)
-	case "failed":
+	case db.OutcomeFailed:
 		return call + said + "; it failed for good"
-	case "retry":
+	case db.OutcomeRetry:
 		return call + said + "; retry due" + delayText(a.Delay)
-	case "rate_limited":
+	case db.OutcomeRateLimited:
 		return call + said + "; all calls with this token stop, and this call does not count as an attempt"
-	case "parked":
+	case db.OutcomeParked:
 		return call + said + "; the site is parked"
-	case "interrupted":
+	case db.OutcomeInterrupted:
 		return call + said + "; interrupted, and does not count as an attempt"
 	}
 	return call + said
@@ -144,11 +144,11 @@ func lostText(n int) string {
 
 func endedText(r db.ToldRename) string {
 	switch r.Status {
-	case "superseded":
+	case db.RowSuperseded:
 		return "superseded" + byText(r) + ": the newer row wins"
-	case "unchanged":
+	case db.RowUnchanged:
 		return "unchanged: the asset already had the value, so no call was made"
-	case "cancelled":
+	case db.RowCancelled:
 		switch {
 		case r.CancelledAt != nil && r.Attempts > 0:
 			return "cancelled individually before it was sent again"
@@ -156,13 +156,13 @@ func endedText(r db.ToldRename) string {
 			return "cancelled individually before it was sent"
 		}
 		return "cancelled with its batch"
-	case "succeeded":
+	case db.RowSucceeded:
 		return "succeeded"
 	}
 	if r.Error != nil {
-		return r.Status + ": " + text.Line(*r.Error)
+		return string(r.Status) + ": " + text.Line(*r.Error)
 	}
-	return r.Status
+	return string(r.Status)
 }
 
 func byText(r db.ToldRename) string {
@@ -181,13 +181,13 @@ func nowText(r db.ToldRename, now, unknownUntil time.Time) string {
 	switch {
 	case r.Planned:
 		return "planned: `relabel apply " + batch + "` sends it"
-	case r.Status == "sending" && r.LeaseUntil != nil && r.LeaseUntil.After(now):
+	case r.Status == db.RowSending && r.LeaseUntil != nil && r.LeaseUntil.After(now):
 		return "its call is in flight"
-	case r.Status == "sending":
+	case r.Status == db.RowSending:
 		return "its process ended during the call; a worker takes it over"
-	case r.BatchStatus == "cancelled":
+	case r.BatchStatus == db.BatchCancelled:
 		return "its batch is cancelled; the row ends in a moment"
-	case r.BatchStatus == "paused":
+	case r.BatchStatus == db.BatchPaused:
 		return "waits: its batch is paused" + reason(r.BatchReason) + "; `relabel batch resume " + batch + "` resumes it"
 	case r.ParkedReason != nil:
 		return "waits: the site is parked: " + text.Line(*r.ParkedReason)

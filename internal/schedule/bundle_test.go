@@ -261,11 +261,11 @@ func (b *testBundle) until(what string, so func() bool) {
 }
 
 // run comes to a moment and takes turns until the newest run has that status.
-func (b *testBundle) run(at time.Time, status string) db.ScheduleRun {
+func (b *testBundle) run(at time.Time, status db.RunStatus) db.ScheduleRun {
 	b.t.Helper()
 	b.clock.set(at)
 	b.turn()
-	b.until("the last run is "+status, func() bool { return b.last().Status == status })
+	b.until("the last run is "+string(status), func() bool { return b.last().Status == status })
 	return b.last()
 }
 

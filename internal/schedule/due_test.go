@@ -22,22 +22,22 @@ func TestCatchUp(t *testing.T) {
 		cron     string
 		off      time.Duration // after two in the night of the first
 		catchUp  time.Duration
-		runs     []string // with their day
+		runs     []db.RunStatus // with their day
 		missed   int
 		state    string
 		nextAt   time.Duration // likewise
 		firstDue time.Duration
 	}{
-		"on time":             {"0 2 * * *", 0, 12 * hour, []string{"done"}, 0, "ok", day, 0},
-		"1 h":                 {"0 2 * * *", hour, 12 * hour, []string{"done"}, 0, "ok", day, 0},
-		"11 h":                {"0 2 * * *", 11 * hour, 12 * hour, []string{"done"}, 0, "ok", day, 0},
-		"12 h":                {"0 2 * * *", 12 * hour, 12 * hour, []string{"done"}, 0, "ok", day, 0},
-		"13 h":                {"0 2 * * *", 13 * hour, 12 * hour, []string{"missed"}, 1, "missed", day, 0},
-		"3 days and 1 h":      {"0 2 * * *", 3*day + hour, 12 * hour, []string{"missed", "done"}, 3, "ok", 4 * day, 3 * day},
-		"3 days and 13 h":     {"0 2 * * *", 3*day + 13*hour, 12 * hour, []string{"missed"}, 4, "missed", 4 * day, 0},
-		"no catching up":      {"0 2 * * *", 2 * time.Minute, 0, []string{"missed"}, 1, "missed", day, 0},
-		"late for a moment":   {"0 2 * * *", 20 * time.Second, 0, []string{"done"}, 0, "ok", day, 0},
-		"every hour, 5 h off": {"0 * * * *", 5*hour + time.Minute, 12 * hour, []string{"missed", "done"}, 5, "ok", 6 * hour, 5 * hour},
+		"on time":             {"0 2 * * *", 0, 12 * hour, []db.RunStatus{"done"}, 0, "ok", day, 0},
+		"1 h":                 {"0 2 * * *", hour, 12 * hour, []db.RunStatus{"done"}, 0, "ok", day, 0},
+		"11 h":                {"0 2 * * *", 11 * hour, 12 * hour, []db.RunStatus{"done"}, 0, "ok", day, 0},
+		"12 h":                {"0 2 * * *", 12 * hour, 12 * hour, []db.RunStatus{"done"}, 0, "ok", day, 0},
+		"13 h":                {"0 2 * * *", 13 * hour, 12 * hour, []db.RunStatus{"missed"}, 1, "missed", day, 0},
+		"3 days and 1 h":      {"0 2 * * *", 3*day + hour, 12 * hour, []db.RunStatus{"missed", "done"}, 3, "ok", 4 * day, 3 * day},
+		"3 days and 13 h":     {"0 2 * * *", 3*day + 13*hour, 12 * hour, []db.RunStatus{"missed"}, 4, "missed", 4 * day, 0},
+		"no catching up":      {"0 2 * * *", 2 * time.Minute, 0, []db.RunStatus{"missed"}, 1, "missed", day, 0},
+		"late for a moment":   {"0 2 * * *", 20 * time.Second, 0, []db.RunStatus{"done"}, 0, "ok", day, 0},
+		"every hour, 5 h off": {"0 * * * *", 5*hour + time.Minute, 12 * hour, []db.RunStatus{"missed", "done"}, 5, "ok", 6 * hour, 5 * hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -95,7 +95,7 @@ func TestOverlap(t *testing.T) {
 			b.block()
 			statuses := func() (list []string) {
 				for _, r := range b.runs() {
-					list = append(list, r.Status)
+					list = append(list, string(r.Status))
 				}
 				return list
 			}
@@ -137,11 +137,11 @@ func TestOverlapCancelsWhatIsSent(t *testing.T) {
 	})
 	b.clock.set(at2(2))
 	b.turn()
-	require.Equal(t, "cancelled", b.runs()[0].Status)
+	require.Equal(t, db.RunCancelled, b.runs()[0].Status)
 	require.Equal(t, int64(39), b.runs()[0].Renamed)
 	st, err := b.BatchStatus(t.Context(), *sending.Batch)
 	require.NoError(t, err)
-	require.Equal(t, "cancelled", st.Status)
+	require.Equal(t, db.BatchCancelled, st.Status)
 	b.until("the newer one has its plan", func() bool { return b.last().Different > 0 })
 	require.Equal(t, int64(1), b.last().Different)
 }
@@ -215,7 +215,7 @@ func TestRemovedSchedule(t *testing.T) {
 	require.NoError(t, b.RemoveSchedule(t.Context(), s.ID))
 	st, err := b.BatchStatus(t.Context(), *held.Batch)
 	require.NoError(t, err)
-	require.Equal(t, "cancelled", st.Status)
+	require.Equal(t, db.BatchCancelled, st.Status)
 	b.turn()
 	require.Zero(t, b.calls()["PATCH"])
 }

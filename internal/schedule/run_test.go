@@ -42,7 +42,7 @@ func TestRunSendsWhatDiffers(t *testing.T) {
 	st, err := b.BatchStatus(t.Context(), *run.Batch)
 	require.NoError(t, err)
 	require.Equal(t, "nightly 2027-05-01 02:00", st.Name)
-	require.Equal(t, "done", st.Status)
+	require.Equal(t, db.BatchDone, st.Status)
 
 	// The next night somebody has changed one by hand.
 	require.True(t, at2(2).Equal(*b.schedule().NextRunAt))
@@ -66,7 +66,7 @@ func TestRunSendsWhatDiffers(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, st.Total)
 		require.Equal(t, want, st.Succeeded)
-		require.Equal(t, "done", st.Status)
+		require.Equal(t, db.BatchDone, st.Status)
 	}
 	var rows int
 	require.NoError(t, b.Pool().QueryRow(t.Context(), `SELECT count(*) FROM rename`).Scan(&rows))
@@ -159,7 +159,7 @@ func TestMaxChange(t *testing.T) {
 		require.NoError(t, err)
 		return st.Status == "cancelled"
 	})
-	require.Equal(t, "cancelled", b.runs()[0].Status)
+	require.Equal(t, db.RunCancelled, b.runs()[0].Status)
 
 	require.NoError(t, b.apply(*newer.Batch))
 	done := b.run(at2(2).Add(time.Hour), "done")
@@ -286,7 +286,7 @@ func TestBatchPausedIsTold(t *testing.T) {
 	for range 50 {
 		b.api.FailNext(standin.Status(404)) // of the site: the run fails
 	}
-	require.Equal(t, "failed", b.run(at2(1), "failed").Status)
+	require.Equal(t, db.RunFailed, b.run(at2(1), "failed").Status)
 	b.exec(`UPDATE schedule_run SET status = 'sending', finished_at = NULL, drops_plan = false`)
 	b.exec(`UPDATE batch SET status = 'paused', status_reason = 'too many rows failed alike', finished_at = NULL`)
 	b.turn()
@@ -332,7 +332,7 @@ func TestParked(t *testing.T) {
 	b.api.FailNext(standin.Status(401))
 	b.clock.set(at2(1))
 	b.until("the site is parked, and that is told", func() bool { return b.schedule().State == "parked" })
-	require.Equal(t, "reading", b.last().Status)
+	require.Equal(t, db.RunReading, b.last().Status)
 	b.turn()
 	require.Equal(t, []string{"parked"}, b.events())
 	require.Zero(t, b.calls()["PATCH"])

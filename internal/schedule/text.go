@@ -25,9 +25,9 @@ func ShownSource(s db.Schedule) string {
 // RunText summarises the result of a run in a few words.
 func RunText(r db.ScheduleRun) string {
 	switch r.Status {
-	case "missed":
+	case db.RunMissed:
 		return fmt.Sprintf("missed (%s)", text.Plural(int64(r.Missed), "run", "runs"))
-	case "done", "sending", "cancelled":
+	case db.RunDone, db.RunSending, db.RunCancelled:
 		parts := []string{fmt.Sprintf("%s of %s different", text.Number(r.Different), text.Plural(r.LookedAt, "row", "rows")), text.Number(r.Renamed) + " renamed"}
 		for _, c := range []struct {
 			n    int64
@@ -37,9 +37,9 @@ func RunText(r db.ScheduleRun) string {
 				parts = append(parts, text.Number(c.n)+" "+c.name)
 			}
 		}
-		return r.Status + ": " + strings.Join(parts, ", ")
+		return string(r.Status) + ": " + strings.Join(parts, ", ")
 	}
-	return r.Status
+	return string(r.Status)
 }
 
 // maxLine bounds a stored reason or note, in bytes.

@@ -86,7 +86,7 @@ func (s *Service) accept(ctx context.Context, by Actor, e db.AuditEntry, site db
 
 // Discard drops a plan.
 func (s *Service) Discard(ctx context.Context, by Actor, batchID int64) error {
-	return s.onBatch(ctx, by, "discard", batchID, func(ctx context.Context, b db.BatchStatus) (int64, error) {
+	return s.onBatch(ctx, by, "discard", batchID, func(ctx context.Context, b db.BatchProgress) (int64, error) {
 		return b.Total, s.DB.Discard(ctx, batchID)
 	})
 }

@@ -23,7 +23,7 @@ func (s *Service) Cancel(ctx context.Context, by Actor, batchID int64) ([]db.Str
 	if err != nil {
 		return nil, err
 	}
-	if b.Status == "planned" {
+	if b.Status == db.BatchPlanned {
 		return nil, s.Discard(ctx, by, batchID)
 	}
 	if err := s.change(ctx, by, "cancel", batchID, "cancelled"); err != nil {
@@ -33,7 +33,7 @@ func (s *Service) Cancel(ctx context.Context, by Actor, batchID int64) ([]db.Str
 }
 
 func (s *Service) change(ctx context.Context, by Actor, action string, batchID int64, status string) error {
-	return s.onBatch(ctx, by, action, batchID, func(ctx context.Context, b db.BatchStatus) (int64, error) {
+	return s.onBatch(ctx, by, action, batchID, func(ctx context.Context, b db.BatchProgress) (int64, error) {
 		if err := sentBatch(b); err != nil {
 			return -1, err
 		}

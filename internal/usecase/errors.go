@@ -71,7 +71,7 @@ func (e *IsPlanError) Error() string {
 // EndedError is returned when a batch has nothing left that could be replaced.
 type EndedError struct {
 	Batch  int64
-	Status string
+	Status db.BatchStatus
 }
 
 func (e *EndedError) Error() string {
@@ -79,8 +79,8 @@ func (e *EndedError) Error() string {
 }
 
 // sentBatch refuses a plan.
-func sentBatch(b db.BatchStatus) error {
-	if b.Status == "planned" {
+func sentBatch(b db.BatchProgress) error {
+	if b.Status == db.BatchPlanned {
 		return &IsPlanError{Batch: b.Batch}
 	}
 	return nil

@@ -18,7 +18,7 @@ func (s *Service) Replaceable(ctx context.Context, batchID int64) (db.Site, erro
 	if err := sentBatch(b); err != nil {
 		return db.Site{}, err
 	}
-	if b.Status != "active" && b.Status != "paused" {
+	if !b.Status.Open() {
 		return db.Site{}, &EndedError{Batch: batchID, Status: b.Status}
 	}
 	return s.DB.SiteByName(ctx, b.Site)

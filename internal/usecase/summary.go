@@ -13,29 +13,29 @@ const shownChanges = 10
 
 // Summary is what a plan would do, as every command and page shows it.
 type Summary struct {
-	Batch           int64       `json:"batch"`
-	Name            string      `json:"name"`
-	Site            string      `json:"site"`
-	Source          string      `json:"source"`
-	Status          string      `json:"status"`
-	Rows            int64       `json:"rows"`
-	Change          int64       `json:"change"`
-	Unchanged       int64       `json:"unchanged"`
-	Unknown         int64       `json:"unknown"` // assets that the site does not have
-	Conflict        int64       `json:"conflict"`
-	Invalid         int64       `json:"invalid"`
-	Superseded      int64       `json:"superseded"` // rows whose target a later row of the source names again
-	Calls           int64       `json:"calls"`
-	Seconds         float64     `json:"seconds"` // at the limit in force, after what is queued already
-	EndsAt          *time.Time  `json:"ends_at"` // nil without a limit
-	ReadBy          *string     `json:"read_by"`
-	Reads           int64       `json:"reads"`
-	PlannedAt       *time.Time  `json:"planned_at"`
-	Undoes          *int64      `json:"undoes"`
-	LosesExtension  int64       `json:"loses_extension"`
-	Localized       int64       `json:"localized"`
-	LocaleConflicts int64       `json:"locale_conflicts"`
-	Changes         []db.Change `json:"changes"` // the first ones
+	Batch           int64          `json:"batch"`
+	Name            string         `json:"name"`
+	Site            string         `json:"site"`
+	Source          string         `json:"source"`
+	Status          db.BatchStatus `json:"status"`
+	Rows            int64          `json:"rows"`
+	Change          int64          `json:"change"`
+	Unchanged       int64          `json:"unchanged"`
+	Unknown         int64          `json:"unknown"` // assets that the site does not have
+	Conflict        int64          `json:"conflict"`
+	Invalid         int64          `json:"invalid"`
+	Superseded      int64          `json:"superseded"` // rows whose target a later row of the source names again
+	Calls           int64          `json:"calls"`
+	Seconds         float64        `json:"seconds"` // at the limit in force, after what is queued already
+	EndsAt          *time.Time     `json:"ends_at"` // nil without a limit
+	ReadBy          *string        `json:"read_by"`
+	Reads           int64          `json:"reads"`
+	PlannedAt       *time.Time     `json:"planned_at"`
+	Undoes          *int64         `json:"undoes"`
+	LosesExtension  int64          `json:"loses_extension"`
+	Localized       int64          `json:"localized"`
+	LocaleConflicts int64          `json:"locale_conflicts"`
+	Changes         []db.Change    `json:"changes"` // the first ones
 }
 
 // Summarise reads what a planned batch would do. It reads the whole batch once.
@@ -67,7 +67,7 @@ func (s *Service) Summarise(ctx context.Context, batchID int64) (Summary, error)
 }
 
 // forecast says when the plan's calls would be done, if it were applied now.
-func (s *Summary) forecast(ctx context.Context, d *db.DB, site db.Site, b db.BatchStatus) error {
+func (s *Summary) forecast(ctx context.Context, d *db.DB, site db.Site, b db.BatchProgress) error {
 	load, err := d.SiteBacklog(ctx, site.ID)
 	if err != nil {
 		return err

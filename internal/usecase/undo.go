@@ -39,7 +39,7 @@ func (s *Service) Undo(ctx context.Context, by Actor, p db.UndoParams, reading s
 // PlanUndo stores the plan alone: it must be compared with the site before it is
 // applied.
 func (s *Service) PlanUndo(ctx context.Context, by Actor, p db.UndoParams) (out Undone, err error) {
-	err = s.onBatch(ctx, by, "undo", p.BatchID, func(ctx context.Context, b db.BatchStatus) (int64, error) {
+	err = s.onBatch(ctx, by, "undo", p.BatchID, func(ctx context.Context, b db.BatchProgress) (int64, error) {
 		if err := sentBatch(b); err != nil {
 			return -1, err
 		}

@@ -63,7 +63,7 @@ func (s *Service) Record(ctx context.Context, by Actor, e db.AuditEntry, act fun
 }
 
 // onBatch records an action on a batch.
-func (s *Service) onBatch(ctx context.Context, by Actor, action string, id int64, act func(context.Context, db.BatchStatus) (rows int64, err error)) error {
+func (s *Service) onBatch(ctx context.Context, by Actor, action string, id int64, act func(context.Context, db.BatchProgress) (rows int64, err error)) error {
 	return s.Record(ctx, by, db.AuditEntry{Action: action, Subject: db.BatchSubject(id)}, func(ctx context.Context) (int64, error) {
 		b, err := s.DB.BatchStatus(ctx, id)
 		if err != nil {

@@ -19,7 +19,7 @@ type done struct {
 }
 
 // actionOn does something to a batch.
-type actionOn func(ctx context.Context, by usecase.Actor, r *http.Request, b db.BatchStatus) (done, error)
+type actionOn func(ctx context.Context, by usecase.Actor, r *http.Request, b db.BatchProgress) (done, error)
 
 // batchActions returns the actions of a batch's page.
 func (s *Server) batchActions() map[string]actionOn {
@@ -90,12 +90,12 @@ func actor(r *http.Request) usecase.Actor {
 }
 
 func changeTo(change func(context.Context, usecase.Actor, int64) error, text string) actionOn {
-	return func(ctx context.Context, by usecase.Actor, _ *http.Request, b db.BatchStatus) (done, error) {
+	return func(ctx context.Context, by usecase.Actor, _ *http.Request, b db.BatchProgress) (done, error) {
 		return done{text: text}, change(ctx, by, b.Batch)
 	}
 }
 
-func (s *Server) cancelBatch(ctx context.Context, by usecase.Actor, _ *http.Request, b db.BatchStatus) (done, error) {
+func (s *Server) cancelBatch(ctx context.Context, by usecase.Actor, _ *http.Request, b db.BatchProgress) (done, error) {
 	out := done{text: "Cancelled: rows that were not sent will never be sent."}
 	stranded, err := s.use.Cancel(ctx, by, b.Batch)
 	for _, o := range stranded {
@@ -104,7 +104,7 @@ func (s *Server) cancelBatch(ctx context.Context, by usecase.Actor, _ *http.Requ
 	return out, err
 }
 
-func (s *Server) retryRows(ctx context.Context, by usecase.Actor, r *http.Request, b db.BatchStatus) (done, error) {
+func (s *Server) retryRows(ctx context.Context, by usecase.Actor, r *http.Request, b db.BatchProgress) (done, error) {
 	choice := filterOf(r.PostForm)
 	filter, err := choice.rows(b.Batch)
 	if err != nil {
@@ -146,7 +146,7 @@ func (s *Server) results(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	statuses := r.URL.Query()["status"]
+	statuses := db.RowStatuses(r.URL.Query()["status"])
 	if err := (db.RowFilter{Statuses: statuses}).Check(); err != nil {
 		s.fail(w, r, http.StatusBadRequest, err.Error())
 		return

@@ -84,7 +84,7 @@ func countsOf(b report.Batch) []count {
 
 // slow reads the expensive figures, or takes recent ones from the cache.
 func (s *Server) slow(ctx context.Context, b report.Batch) (slowFigures, error) {
-	return s.figures.get(b.Batch, b.Status, s.cfg.Now(), func() (f slowFigures, err error) {
+	return s.figures.get(b.Batch, string(b.Status), s.cfg.Now(), func() (f slowFigures, err error) {
 		if f.Causes, err = s.cfg.DB.RowErrors(ctx, db.RowFilter{Batch: b.Batch}, shownCauses); err != nil {
 			return f, err
 		}
@@ -120,7 +120,7 @@ const shownEntries = 10
 
 func (s *Server) batchData(r *http.Request, f batchFigures) (d batchData, err error) {
 	ctx := r.Context()
-	if f.Status == "planned" && (f.Reading == nil || f.Reading.Problem != "") {
+	if f.Status == db.BatchPlanned && (f.Reading == nil || f.Reading.Problem != "") {
 		if d.Plan, err = s.planData(r, f.Batch.Batch); err != nil {
 			return d, err
 		}

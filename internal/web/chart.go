@@ -153,7 +153,7 @@ func bar(b report.Batch) drawnProgress {
 	d := drawnProgress{Percent: share(b.Done(), b.Total)}
 	x := 0.0
 	for _, c := range countsOf(b) {
-		if c.Rows == 0 || c.Status == "pending" || b.Total == 0 {
+		if c.Rows == 0 || c.Status == string(db.RowPending) || b.Total == 0 {
 			continue
 		}
 		w := float64(c.Rows) / float64(b.Total) * 1000
@@ -184,7 +184,9 @@ func gaugeOf(l db.LaneState) gauge {
 // badge is a status label: its CSS class and its word.
 type badge struct{ Class, Word string }
 
-func badgeOf(status string) badge {
-	class, _, _ := strings.Cut(status, " ")
-	return badge{Class: class, Word: status}
+// badgeOf takes a status of any type: a batch's, a row's or a run's.
+func badgeOf(status any) badge {
+	word := fmt.Sprint(status)
+	class, _, _ := strings.Cut(word, " ")
+	return badge{Class: class, Word: word}
 }

@@ -173,8 +173,8 @@ func (f *overviewFigures) sort(open, newest []report.Batch) {
 func (f *overviewFigures) newest(b report.Batch) {
 	bad := b.Bad()
 	switch {
-	case b.Status == "planned" && f.scheduled(b.Batch): // its schedule is listed already
-	case b.Status == "planned":
+	case b.Status == db.BatchPlanned && f.scheduled(b.Batch): // its schedule is listed already
+	case b.Status == db.BatchPlanned:
 		f.need(need{
 			Text: fmt.Sprintf("Batch %d, %s, is a plan of %s: check it, then apply or discard it", b.Batch, text.Cut(b.Name, 60), text.Plural(b.Total, "row", "rows")),
 			Link: batchPath(b.Batch),
@@ -183,7 +183,7 @@ func (f *overviewFigures) newest(b report.Batch) {
 	case len(f.Ended) < shownEnded:
 		f.Ended = append(f.Ended, b)
 	}
-	if b.FinishedAt != nil && b.Status == "done" && bad > 0 && f.Now.Sub(*b.FinishedAt) < troubleShown {
+	if b.FinishedAt != nil && b.Status == db.BatchDone && bad > 0 && f.Now.Sub(*b.FinishedAt) < troubleShown {
 		f.need(need{Text: fmt.Sprintf("%s of batch %d did not succeed", text.Plural(bad, "row", "rows"), b.Batch), Link: batchPath(b.Batch)})
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"relabel/internal/standin"
 )
 
-func (b *testBundle) status(t testing.TB, id int64) db.BatchStatus {
+func (b *testBundle) status(t testing.TB, id int64) db.BatchProgress {
 	t.Helper()
 	st, err := b.BatchStatus(t.Context(), id)
 	require.NoError(t, err)
@@ -81,7 +81,7 @@ func TestUploadWithoutToken(t *testing.T) {
 	require.Contains(t, c.get("/batch/1").text, "The site was not read (there is no token)")
 	require.Contains(t, c.see("/batch/1", "the site was not read."), "spring")
 	require.NotContains(t, c.get(in.Header.Get("Location")).text, "(there is no token)", "a notice is shown once")
-	require.Equal(t, "planned", b.status(t, 1).Status)
+	require.Equal(t, db.BatchPlanned, b.status(t, 1).Status)
 	require.Zero(t, b.api.Calls())
 }
 

@@ -87,7 +87,7 @@ func (s *Server) begin(ctx context.Context, by usecase.Actor, action string, id 
 	})
 }
 
-func (s *Server) compareAgain(ctx context.Context, by usecase.Actor, _ *http.Request, b db.BatchStatus) (done, error) {
+func (s *Server) compareAgain(ctx context.Context, by usecase.Actor, _ *http.Request, b db.BatchProgress) (done, error) {
 	return done{text: "Reading the site."}, s.begin(ctx, by, "compare", b.Batch, func() (bool, error) {
 		if _, err := s.cfg.DB.PlanState(ctx, b.Batch); err != nil {
 			return false, err
@@ -97,7 +97,7 @@ func (s *Server) compareAgain(ctx context.Context, by usecase.Actor, _ *http.Req
 }
 
 // compareWithRecord is for a site without a token, or with one that may not read.
-func (s *Server) compareWithRecord(ctx context.Context, by usecase.Actor, _ *http.Request, b db.BatchStatus) (done, error) {
+func (s *Server) compareWithRecord(ctx context.Context, by usecase.Actor, _ *http.Request, b db.BatchProgress) (done, error) {
 	return done{text: "Comparing with relabel's own record of what it sent; the site is not read."},
 		s.begin(ctx, by, "record", b.Batch, func() (bool, error) { return s.compareRecord(b.Batch), nil })
 }
@@ -109,7 +109,7 @@ func (s *Server) compareRecord(id int64) bool {
 
 // applyPlan queues a plan. An old plan is first compared with the site again, in the
 // background.
-func (s *Server) applyPlan(ctx context.Context, by usecase.Actor, r *http.Request, b db.BatchStatus) (done, error) {
+func (s *Server) applyPlan(ctx context.Context, by usecase.Actor, r *http.Request, b db.BatchProgress) (done, error) {
 	p := usecase.ApplyParams{BatchID: b.Batch, TakeOver: r.PostFormValue("take_over") != ""}
 	fresh, err := s.use.Fresh(ctx, p.BatchID, p.TakeOver)
 	if fresh {
@@ -128,7 +128,7 @@ func (s *Server) applyPlan(ctx context.Context, by usecase.Actor, r *http.Reques
 	})
 }
 
-func (s *Server) discardPlan(ctx context.Context, by usecase.Actor, _ *http.Request, b db.BatchStatus) (done, error) {
+func (s *Server) discardPlan(ctx context.Context, by usecase.Actor, _ *http.Request, b db.BatchProgress) (done, error) {
 	if err := s.use.Discard(ctx, by, b.Batch); err != nil {
 		return done{}, err
 	}
@@ -137,7 +137,7 @@ func (s *Server) discardPlan(ctx context.Context, by usecase.Actor, _ *http.Requ
 }
 
 // undoBatch makes a plan that restores the values from before a batch.
-func (s *Server) undoBatch(ctx context.Context, by usecase.Actor, _ *http.Request, b db.BatchStatus) (done, error) {
+func (s *Server) undoBatch(ctx context.Context, by usecase.Actor, _ *http.Request, b db.BatchProgress) (done, error) {
 	undone, err := s.use.PlanUndo(ctx, by, db.UndoParams{BatchID: b.Batch})
 	if err != nil {
 		return done{}, err

@@ -48,7 +48,7 @@ func (f rowFilter) Query() string {
 func (f rowFilter) rows(batch int64) (db.RowFilter, error) {
 	out := db.RowFilter{Batch: batch, Name: f.Name, AssetID: f.Asset, Error: f.Error}
 	if f.Status != "" {
-		out.Statuses = []string{f.Status}
+		out.Statuses = db.RowStatuses([]string{f.Status})
 	}
 	if f.HTTP != "" {
 		n, err := strconv.Atoi(f.HTTP)
@@ -74,7 +74,7 @@ type rowsData struct {
 }
 
 func (s *Server) rows(ctx context.Context, batch int64, q url.Values) (d rowsData, err error) {
-	d = rowsData{Filter: filterOf(q), Statuses: db.Statuses()}
+	d = rowsData{Filter: filterOf(q), Statuses: db.Words(db.Statuses())}
 	filter, err := d.Filter.rows(batch)
 	var page db.RowPage
 	if err == nil {

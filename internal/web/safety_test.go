@@ -117,7 +117,7 @@ func TestLookersChangeNothing(t *testing.T) {
 	}
 	st, err := b.BatchStatus(t.Context(), 1)
 	require.NoError(t, err)
-	require.Equal(t, "planned", st.Status)
+	require.Equal(t, db.BatchPlanned, st.Status)
 }
 
 // Another web page can make a browser send requests, with our cookie if it finds a way: none is done.

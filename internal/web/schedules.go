@@ -39,10 +39,10 @@ func (s scheduleFigures) LastText() string {
 // needs says what a person must check. It links to the plan if one is held back.
 func (s scheduleFigures) needs() need {
 	n := need{Text: "Schedule " + s.Name + ": " + s.LastText(), Link: "/schedule/" + s.Name}
-	if s.Last == nil || s.Last.Status != s.State {
+	if s.Last == nil || string(s.Last.Status) != s.State {
 		n.Text = fmt.Sprintf("Schedule %s: %s; %s", s.Name, s.State, s.LastText())
 	}
-	if s.Last != nil && s.Last.Status == "held" && s.Last.Batch != nil {
+	if s.Last != nil && s.Last.Status == db.RunHeld && s.Last.Batch != nil {
 		n.Link = batchPath(*s.Last.Batch)
 	}
 	return n
@@ -147,7 +147,7 @@ func (s *Server) runSchedule(ctx context.Context, one db.Schedule) (string, erro
 	switch {
 	case err != nil:
 		return "", err
-	case run.Status == "skipped":
+	case run.Status == db.RunSkipped:
 		return "", fmt.Errorf("run %d is skipped: %s", run.Run, text.Deref(run.Note))
 	case run.Note != nil:
 		return fmt.Sprintf("Run %d %s.", run.Run, *run.Note), nil
