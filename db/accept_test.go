@@ -140,7 +140,7 @@ func TestNothingWaitsForALoad(t *testing.T) {
 	_, err := b.PauseSite(ctx, b.site.ID, true)
 	require.NoError(t, err)
 	b.park(t)
-	got, err := other.RetryBatch(ctx, db.RetryParams{BatchID: failed.batch, Statuses: []db.RowStatus{"failed"}})
+	got, err := other.RetryBatch(ctx, db.RowFilter{Batch: failed.batch, Statuses: []db.RowStatus{"failed"}})
 	require.NoError(t, err)
 	require.EqualValues(t, 1, got.Pending)
 	close(goOn)
@@ -167,7 +167,7 @@ func TestRetryDoesNotWaitForAnOpenLoad(t *testing.T) {
 	<-copied
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	got, err := b.RetryBatch(ctx, db.RetryParams{BatchID: old.batch, Statuses: []db.RowStatus{"failed"}})
+	got, err := b.RetryBatch(ctx, db.RowFilter{Batch: old.batch, Statuses: []db.RowStatus{"failed"}})
 	close(goOn)
 	<-done
 	require.NoError(t, err)
@@ -214,7 +214,7 @@ func TestRetryOfABatchThatIsCancelled(t *testing.T) {
 			l := b.load(t, "a", "b")
 			b.settle(t, l.ids[0], "failed")
 			got, err := run(t, b, l, func() (db.Retried, error) {
-				return b.RetryBatch(t.Context(), db.RetryParams{BatchID: l.batch, Statuses: []db.RowStatus{"failed", "cancelled"}})
+				return b.RetryBatch(t.Context(), db.RowFilter{Batch: l.batch, Statuses: []db.RowStatus{"failed", "cancelled"}})
 			})
 			require.NoError(t, err)
 			require.Equal(t, db.Retried{LeftOut: 1}, got)
@@ -237,10 +237,10 @@ func TestStrandedRowsCanBeRetried(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []db.Stranded{{Batch: old.batch, Rows: 2}}, stranded)
 
-	got, err := b.RetryBatch(t.Context(), db.RetryParams{BatchID: old.batch, Statuses: db.Retryable()})
+	got, err := b.RetryBatch(t.Context(), db.RowFilter{Batch: old.batch, Statuses: db.Retryable()})
 	require.NoError(t, err)
 	require.Equal(t, db.Retried{}, got, "unless they are asked for")
-	got, err = b.RetryBatch(t.Context(), db.RetryParams{BatchID: old.batch, Statuses: []db.RowStatus{"superseded"}})
+	got, err = b.RetryBatch(t.Context(), db.RowFilter{Batch: old.batch, Statuses: []db.RowStatus{"superseded"}})
 	require.NoError(t, err)
 	require.Equal(t, db.Retried{Pending: 2, Superseded: 2}, got)
 	require.Equal(t, "superseded pending superseded pending", b.statuses(t, old.batch),

@@ -125,58 +125,50 @@ func (db *DB) Batches(ctx context.Context, site string, limit int) ([]BatchProgr
 	return collect[BatchProgress](ctx, db.pool, "listing batches", sql, pgx.NamedArgs{"site": site, "limit": limit})
 }
 
-// SetBatchStatus moves a batch that has not ended to active or paused; it tells
-// whether there was one to move. Workers see it at their next claim. (CancelBatch
-// cancels: it also ends the rows.)
-func (db *DB) SetBatchStatus(ctx context.Context, id int64, status string, reason *string) (bool, error) {
-	return setBatchStatus(ctx, db.pool, id, status, reason)
+// BatchStateError reports that a batch can't get the status that was asked for:
+// it has ended, or is a plan.
+type BatchStateError struct {
+	Batch  int64
+	Status BatchStatus // as it is
+	Wanted BatchStatus
 }
 
-func setBatchStatus(ctx context.Context, q execer, id int64, status string, reason *string) (bool, error) {
-	set := `status = @status`
-	if status == "cancelled" {
-		set = cancelling
-	}
-	tag, err := q.Exec(ctx, `
+func (e *BatchStateError) Error() string {
+	return fmt.Sprintf("batch %d is %s: it can't become %s", e.Batch, e.Status, e.Wanted)
+}
+
+// PauseBatch lets no further call of a batch begin. Workers see it at their next
+// claim. It reports whether the batch was active before; the error is a
+// BatchStateError when it has ended.
+func (db *DB) PauseBatch(ctx context.Context, id int64, reason *string) (changed bool, err error) {
+	return db.moveBatch(ctx, id, BatchActive, BatchPaused, reason)
+}
+
+// ResumeBatch lets a paused batch go on, and reports whether it was paused.
+func (db *DB) ResumeBatch(ctx context.Context, id int64) (changed bool, err error) {
+	return db.moveBatch(ctx, id, BatchPaused, BatchActive, nil)
+}
+
+func (db *DB) moveBatch(ctx context.Context, id int64, from, to BatchStatus, reason *string) (bool, error) {
+	tag, err := db.pool.Exec(ctx, `
 		WITH changed AS (
-			UPDATE batch SET `+set+`, status_reason = @reason
-			WHERE id = @id AND status IN ('active', 'paused') AND status <> @status
+			UPDATE batch SET status = @to, status_reason = @reason WHERE id = @id AND status = @from
 			RETURNING id, site_id
 		)
 		INSERT INTO event (kind, site_id, batch_id, detail)
-		SELECT 'batch ' || CASE @status WHEN 'active' THEN 'resumed' ELSE @status END, site_id, id, @reason FROM changed`,
-		pgx.NamedArgs{"id": id, "status": status, "reason": reason})
+		SELECT CASE @to WHEN 'active' THEN 'batch resumed' ELSE 'batch paused' END, site_id, id, @reason FROM changed`,
+		pgx.NamedArgs{"id": id, "from": from, "to": to, "reason": reason})
 	if err != nil {
-		return false, fmt.Errorf("error setting batch %d to %s: %w", id, status, err)
+		return false, fmt.Errorf("error setting batch %d to %s: %w", id, to, err)
 	}
-	return tag.RowsAffected() > 0, nil
-}
-
-// ChangeBatch sets a batch's status as a person wants it: paused, active or
-// cancelled. One that has it already stays as it is, but what is still open of a
-// cancelled one ends; the error says why another can't have it.
-func (db *DB) ChangeBatch(ctx context.Context, id int64, status string) error {
-	change := func() (bool, error) { return db.SetBatchStatus(ctx, id, status, nil) }
-	if status == "cancelled" {
-		change = func() (bool, error) { return db.CancelBatch(ctx, id, nil) }
+	if tag.RowsAffected() > 0 {
+		return true, nil
 	}
-	if changed, err := change(); err != nil || changed {
-		return err
+	b, err := db.BatchStatus(ctx, id)
+	if err == nil && b.Status != to {
+		err = &BatchStateError{id, b.Status, to}
 	}
-	now, err := db.BatchStatus(ctx, id)
-	switch {
-	case err != nil:
-		return err
-	case string(now.Status) != status:
-		return fmt.Errorf("batch %d is %s: it can't become %s", id, now.Status, status)
-	case status != "cancelled":
-		return nil
-	}
-	site, err := db.SiteByName(ctx, now.Site)
-	if err != nil {
-		return err
-	}
-	return db.EndCancelled(ctx, site.ID)
+	return false, err
 }
 
 // SiteBacklog is what a site has to do: its batches that are neither planned nor

@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -9,7 +10,7 @@ import (
 	"relabel/db"
 )
 
-func TestSetBatchStatus(t *testing.T) {
+func TestChangeBatch(t *testing.T) {
 	t.Parallel()
 	all := setup(t)
 	tests := map[string]struct {
@@ -51,20 +52,71 @@ func TestSetBatchStatus(t *testing.T) {
 	}
 }
 
-func TestSetBatchStatusKeepsReason(t *testing.T) {
+func TestPauseBatchKeepsReason(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	l := b.load(t, "a")
-	_, err := b.SetBatchStatus(t.Context(), l.batch, "paused", ptr("too many 404s"))
+	_, err := b.PauseBatch(t.Context(), l.batch, ptr("too many 404s"))
 	require.NoError(t, err)
 	require.Equal(t, "too many 404s", *b.status(t, l.batch).StatusReason)
 	b.setBatch(t, l.batch, "active")
 	require.Nil(t, b.status(t, l.batch).StatusReason)
-	changed, err := b.SetBatchStatus(t.Context(), 99, "paused", nil)
-	require.NoError(t, err)
-	require.False(t, changed)
-	_, err = b.SetBatchStatus(t.Context(), l.batch, "asleep", nil)
-	require.ErrorContains(t, err, "asleep")
+}
+
+// What can't be done is said, with the status that the batch has.
+func TestChangeBatchRefuses(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	l := b.load(t, "a")
+	b.settle(t, l.ids[0], "succeeded")
+	for wanted, change := range map[db.BatchStatus]func(int64) (bool, error){
+		db.BatchPaused:    func(id int64) (bool, error) { return b.PauseBatch(t.Context(), id, nil) },
+		db.BatchActive:    func(id int64) (bool, error) { return b.ResumeBatch(t.Context(), id) },
+		db.BatchCancelled: func(id int64) (bool, error) { return b.CancelBatch(t.Context(), id, nil) },
+	} {
+		changed, err := change(l.batch)
+		require.False(t, changed)
+		require.Equal(t, &db.BatchStateError{Batch: l.batch, Status: db.BatchDone, Wanted: wanted}, err)
+		require.EqualError(t, err, fmt.Sprintf("batch %d is done: it can't become %s", l.batch, wanted))
+		_, err = change(99)
+		require.ErrorIs(t, err, db.ErrNoBatch)
+	}
+}
+
+// Whatever cancels a batch, it leaves one event that says why.
+func TestCancelEvents(t *testing.T) {
+	t.Parallel()
+	all := setup(t)
+	for name, tt := range map[string]struct {
+		cancel func(t *testing.T, b *testBundle, l loaded)
+		detail string
+		plan   bool
+	}{
+		"a person": {func(t *testing.T, b *testBundle, l loaded) {
+			_, err := b.CancelBatch(t.Context(), l.batch, nil)
+			require.NoError(t, err)
+		}, "", false},
+		"an API that is gone": {func(t *testing.T, b *testBundle, _ loaded) {
+			require.NoError(t, b.Abandon(t.Context(), b.site.ID, "its API is gone"))
+		}, "its API is gone", false},
+		"a plan that is discarded": {func(t *testing.T, b *testBundle, l loaded) {
+			require.NoError(t, b.Discard(t.Context(), l.batch))
+		}, "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := all.elsewhere(t)
+			p := b.params(rowsOf("a", "b"))
+			p.Planned = tt.plan
+			l := b.loadWith(t, p)
+			tt.cancel(t, b, l)
+			require.Equal(t, db.BatchCancelled, b.status(t, l.batch).Status)
+			require.Equal(t, []string{"batch cancelled: " + tt.detail}, list[string](t, b, `
+				SELECT kind || ': ' || coalesce(detail, '') FROM event WHERE batch_id = $1`, l.batch))
+			require.Equal(t, "cancelled cancelled", b.statuses(t, l.batch))
+			b.requireCountsAddUp(t)
+		})
+	}
 }
 
 // A cancelled batch ends row by row, in any portions; what was sent stays as it was, calls in flight end by themselves.
@@ -195,7 +247,7 @@ func TestRetryBatch(t *testing.T) {
 			b.cancel(t, l.batch)
 			require.Equal(t, rows, b.statuses(t, l.batch))
 
-			got, err := b.RetryBatch(t.Context(), db.RetryParams{BatchID: l.batch, Statuses: tt.statuses, Error: tt.error})
+			got, err := b.RetryBatch(t.Context(), db.RowFilter{Batch: l.batch, Statuses: tt.statuses, Error: tt.error})
 			require.NoError(t, err)
 			require.Equal(t, db.Retried{Pending: tt.pending}, got)
 			require.Equal(t, tt.want, b.statuses(t, l.batch))
@@ -247,7 +299,7 @@ func TestRetryBatchWithNewerRename(t *testing.T) {
 				young = b.loadWith(t, b.params(named("a", "new")))
 				tt.newer(t, b, young)
 			}
-			got, err := b.RetryBatch(t.Context(), db.RetryParams{BatchID: old.batch, Statuses: []db.RowStatus{"failed"}})
+			got, err := b.RetryBatch(t.Context(), db.RowFilter{Batch: old.batch, Statuses: []db.RowStatus{"failed"}})
 			require.NoError(t, err)
 			row := b.rename(t, old.ids[0])
 			require.Equal(t, tt.want, row.Status)
@@ -266,7 +318,7 @@ func TestRetryBatchesOfOneTarget(t *testing.T) {
 	all := setup(t)
 	retry := func(t *testing.T, b *testBundle, l loaded) {
 		t.Helper()
-		_, err := b.RetryBatch(t.Context(), db.RetryParams{BatchID: l.batch, Statuses: []db.RowStatus{"cancelled"}})
+		_, err := b.RetryBatch(t.Context(), db.RowFilter{Batch: l.batch, Statuses: []db.RowStatus{"cancelled"}})
 		require.NoError(t, err)
 		b.requireCountsAddUp(t)
 	}
@@ -318,7 +370,7 @@ func TestRetryBatchNotYetCancelled(t *testing.T) {
 	b.settle(t, l.ids[0], "failed")
 	b.setBatch(t, l.batch, "cancelled")
 	retry := func() db.Retried {
-		got, err := b.RetryBatch(t.Context(), db.RetryParams{BatchID: l.batch, Statuses: []db.RowStatus{"failed", "cancelled"}})
+		got, err := b.RetryBatch(t.Context(), db.RowFilter{Batch: l.batch, Statuses: []db.RowStatus{"failed", "cancelled"}})
 		require.NoError(t, err)
 		return got
 	}
@@ -339,7 +391,7 @@ func TestRetryOfNoBatch(t *testing.T) {
 	l := b.load(t, "a")
 	_, err := b.CancelBatch(t.Context(), l.batch, nil)
 	require.NoError(t, err)
-	_, err = b.RetryBatch(t.Context(), db.RetryParams{Statuses: db.Retryable()})
+	_, err = b.RetryBatch(t.Context(), db.RowFilter{Statuses: db.Retryable()})
 	require.ErrorIs(t, err, db.ErrNoBatch)
 	require.EqualValues(t, 1, b.status(t, l.batch).Cancelled)
 }

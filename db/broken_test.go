@@ -207,7 +207,7 @@ func TestBrokenRenames(t *testing.T) {
 		return drop1(d.Finish(ctx, db.FinishParams{ProcessID: process, Finishes: []db.Finish{f}, Quarantine: quarantine}))
 	})
 	x.steps("retry", func(ctx context.Context, d *db.DB) error {
-		return drop1(d.RetryBatch(ctx, db.RetryParams{BatchID: l.batch, Statuses: []db.RowStatus{"failed"}}))
+		return drop1(d.RetryBatch(ctx, db.RowFilter{Batch: l.batch, Statuses: []db.RowStatus{"failed"}}))
 	})
 	x.steps("cancel rows", func(ctx context.Context, d *db.DB) error {
 		return drop1(d.CancelRows(ctx, db.RowFilter{AssetID: "d"}, nil))

@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -193,11 +194,28 @@ func (b *testBundle) settle(t tb, id int64, status db.RowStatus) {
 	b.finish(t, answer(b.mustClaim(t, id), status))
 }
 
+// setBatch pauses, resumes or cancels a batch; a cancelled one keeps its rows, as while CancelBatch is at work.
 func (b *testBundle) setBatch(t tb, id int64, status db.BatchStatus) bool {
 	t.Helper()
-	changed, err := b.SetBatchStatus(t.Context(), id, string(status), nil)
+	changed, err := setBatch(t.Context(), b.DB, id, status)
 	require.NoError(t, err)
 	return changed
+}
+
+// setBatch reports false for a batch that has ended, or is a plan.
+func setBatch(ctx context.Context, d *db.DB, id int64, status db.BatchStatus) (changed bool, err error) {
+	switch status {
+	case db.BatchPaused:
+		changed, err = d.PauseBatch(ctx, id, nil)
+	case db.BatchActive:
+		changed, err = d.ResumeBatch(ctx, id)
+	default:
+		changed, err = d.MarkCancelled(ctx, id)
+	}
+	if _, refused := errors.AsType[*db.BatchStateError](err); refused {
+		return false, nil
+	}
+	return changed, err
 }
 
 // endQuarantine lets the time pass in which calls of unknown outcome might land.

@@ -12,52 +12,79 @@ import (
 // cancelChunk is how many rows of cancelled batches end in one transaction.
 const cancelChunk = 10_000
 
-// cancelling is what cancelling a batch sets, beside the reason. Rows that were not
-// accepted yet never will be, so it may have ended by that.
-const cancelling = `status = 'cancelled', cancelled_at = clock_timestamp(), accepted_to = NULL,
-	finished_at = CASE WHEN ended = total THEN clock_timestamp() END`
+// cancelBatches cancels the batches that which chooses, a query of their ids that
+// locks them, and records an event for each. Every cancelled batch goes through it.
+//
+// Rows that were not accepted yet never will be, so the batch may have ended by
+// that. Other open rows are left to CancelOpen.
+func cancelBatches(ctx context.Context, q execer, which string, args pgx.NamedArgs) (n int64, err error) {
+	tag, err := q.Exec(ctx, `
+		WITH chosen AS (`+which+`), changed AS (
+			UPDATE batch b SET status = 'cancelled', cancelled_at = clock_timestamp(), accepted_to = NULL,
+				finished_at = CASE WHEN b.ended = b.total THEN clock_timestamp() END, status_reason = @reason
+			FROM chosen WHERE b.id = chosen.id
+			RETURNING b.id, b.site_id
+		)
+		INSERT INTO event (kind, site_id, batch_id, detail)
+		SELECT 'batch cancelled', site_id, id, @reason FROM changed`, args)
+	if err != nil {
+		return 0, fmt.Errorf("error cancelling: %w", err)
+	}
+	return tag.RowsAffected(), nil
+}
 
-// CancelBatch cancels a batch that has not ended, and ends its rows but those whose
-// call is in flight: of a small batch in the same transaction, of a large one in
-// chunks after it. It reports whether there was one to cancel.
+// openBatchSQL chooses a batch that may be cancelled.
+const openBatchSQL = `SELECT id FROM batch WHERE id = @id AND status IN ('active', 'paused') FOR NO KEY UPDATE`
+
+// CancelBatch cancels a batch, and ends its rows but those whose call is in flight:
+// up to cancelChunk in the same transaction, the rest in chunks after it. It
+// reports whether the batch was open. When it was cancelled before, its remaining
+// rows end; the error is a BatchStateError when it can't be cancelled.
 func (db *DB) CancelBatch(ctx context.Context, id int64, reason *string) (changed bool, err error) {
-	var site int
 	err = retryDeadlock(func() error {
 		return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
-			changed, site, err = cancelBatch(ctx, tx, id, reason)
+			changed, err = cancelBatch(ctx, tx, id, reason)
 			return err
 		})
 	})
-	if err != nil || !changed {
+	if err != nil {
 		return false, err
 	}
-	return true, db.EndCancelled(ctx, site)
+	b, err := db.BatchStatus(ctx, id)
+	switch {
+	case err != nil:
+		return changed, err
+	case !changed && b.Status != BatchCancelled:
+		return false, &BatchStateError{id, b.Status, BatchCancelled}
+	}
+	site, err := db.SiteByName(ctx, b.Site)
+	if err != nil {
+		return changed, err
+	}
+	return changed, db.EndCancelled(ctx, site.ID)
 }
 
-// cancelBatch locks the rows that it ends before the batch, as all do.
-func cancelBatch(ctx context.Context, tx pgx.Tx, id int64, reason *string) (changed bool, site int, err error) {
+// cancelBatch locks the rows that it ends before the batch, as all statements do.
+func cancelBatch(ctx context.Context, tx pgx.Tx, id int64, reason *string) (changed bool, err error) {
 	open, err := collect[renameID](ctx, tx, "reading the batch's open rows", `
 		SELECT id FROM rename WHERE batch_id = @id AND finished_at IS NULL
 			AND (lease_until IS NULL OR lease_until < clock_timestamp())
 		ORDER BY line LIMIT @limit`, pgx.NamedArgs{"id": id, "limit": cancelChunk})
 	if err != nil {
-		return false, 0, err
+		return false, err
 	}
 	rows := ids(open)
 	if err := lockRows(ctx, tx, rows, []int64{id}); err != nil {
-		return false, 0, err
+		return false, err
 	}
-	changed, err = setBatchStatus(ctx, tx, id, "cancelled", reason)
-	if err != nil || !changed {
-		return false, 0, err
+	n, err := cancelBatches(ctx, tx, openBatchSQL, pgx.NamedArgs{"id": id, "reason": reason})
+	if err != nil || n == 0 {
+		return false, err
 	}
 	if _, err := tx.Exec(ctx, endCancelledSQL, endCancelledArgs(rows)); err != nil {
-		return false, 0, fmt.Errorf("error cancelling renames: %w", err)
+		return false, fmt.Errorf("error cancelling rows: %w", err)
 	}
-	if err := tx.QueryRow(ctx, `SELECT site_id FROM batch WHERE id = $1`, id).Scan(&site); err != nil {
-		return false, 0, fmt.Errorf("error reading the batch's site: %w", err)
-	}
-	return true, site, nil
+	return true, nil
 }
 
 type renameID struct{ ID int64 }

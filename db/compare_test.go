@@ -361,7 +361,7 @@ func TestDiscard(t *testing.T) {
 	b.requireCountsAddUp(t)
 	require.Equal(t, db.BatchCancelled, b.status(t, l.batch).Status)
 	require.ErrorIs(t, b.Apply(t.Context(), db.ApplyParams{BatchID: l.batch, Queue: noQueue}), db.ErrNotPlanned)
-	got, err := b.RetryBatch(t.Context(), db.RetryParams{BatchID: l.batch, Statuses: []db.RowStatus{"cancelled"}})
+	got, err := b.RetryBatch(t.Context(), db.RowFilter{Batch: l.batch, Statuses: []db.RowStatus{"cancelled"}})
 	require.NoError(t, err)
 	require.Zero(t, got, "it was never accepted")
 }

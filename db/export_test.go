@@ -65,6 +65,12 @@ func (db *DB) ApplyFirst(ctx context.Context, p ApplyParams) error {
 	})
 }
 
+// MarkCancelled cancels a batch as CancelBatch does before it ends any row.
+func (db *DB) MarkCancelled(ctx context.Context, id int64) (bool, error) {
+	n, err := cancelBatches(ctx, db.pool, openBatchSQL, pgx.NamedArgs{"id": id, "reason": nil})
+	return n > 0, err
+}
+
 // OnPool is a DB on a test's own pool.
 func OnPool(pool *pgxpool.Pool) *DB {
 	return &DB{pool: pool, log: slog.New(slog.DiscardHandler), acceptChunk: acceptChunk, commitKnown: time.Millisecond}

@@ -242,14 +242,12 @@ func siteOfPlan(ctx context.Context, tx pgx.Tx, batchID int64) (siteID int, err 
 // Its open rows whose target the newer one names are superseded; then the others
 // end as those of any cancelled batch.
 func replaceBatch(ctx context.Context, tx pgx.Tx, old, by int64) error {
-	_, err := tx.Exec(ctx, `
-		WITH changed AS (
-			UPDATE batch SET `+cancelling+`, status_reason = format('replaced by batch %s', $2::bigint), replaced_by = $2
-			WHERE id = $1 AND status IN ('active', 'paused') RETURNING id, site_id, status_reason
-		)
-		INSERT INTO event (kind, site_id, batch_id, detail) SELECT 'batch cancelled', site_id, id, status_reason FROM changed`, old, by)
-	if err != nil {
-		return fmt.Errorf("error cancelling batch %d: %w", old, err)
+	n, err := cancelBatches(ctx, tx, openBatchSQL, pgx.NamedArgs{"id": old, "reason": fmt.Sprintf("replaced by batch %d", by)})
+	if err != nil || n == 0 {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `UPDATE batch SET replaced_by = $2 WHERE id = $1`, old, by); err != nil {
+		return fmt.Errorf("error replacing batch %d: %w", old, err)
 	}
 	return nil
 }
@@ -265,8 +263,7 @@ func (db *DB) Discard(ctx context.Context, batchID int64) error {
 				RETURNING r.batch_id, 'pending' AS was, r.status
 			), `+countMoves, pgx.NamedArgs{"batch": batchID})
 		if err == nil {
-			_, err = tx.Exec(ctx, `
-				UPDATE batch SET status = 'cancelled', finished_at = clock_timestamp() WHERE id = $1`, batchID)
+			_, err = cancelBatches(ctx, tx, `SELECT @id::bigint AS id`, pgx.NamedArgs{"id": batchID, "reason": nil})
 		}
 		if err != nil {
 			return fmt.Errorf("error discarding the plan: %w", err)

@@ -240,7 +240,7 @@ func (m *machine) stepCancel(t *rapid.T) {
 func (m *machine) stepRetry(t *rapid.T) {
 	b := oneOf(t, m.batches)
 	statuses := someOf(t, []db.RowStatus{"failed", "conflict", "cancelled", "cancelled", "superseded"}, 4)
-	got, err := m.RetryBatch(t.Context(), db.RetryParams{BatchID: b.id, Statuses: statuses})
+	got, err := m.RetryBatch(t.Context(), db.RowFilter{Batch: b.id, Statuses: statuses})
 	require.NoError(t, err)
 	pending, superseded := m.retry(b, func(r *modelRow) bool { return slices.Contains(statuses, r.status) })
 	require.Equal(t, db.Retried{Pending: pending, Superseded: superseded}, got)

@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"testing"
 
@@ -134,15 +135,18 @@ func (h *hand) meddle() error {
 	}
 	switch h.IntN(6) {
 	case 0:
-		_, err = h.RetryBatch(h.ctx, db.RetryParams{BatchID: batches[0], Statuses: []db.RowStatus{"failed", "cancelled", "superseded"}})
+		_, err = h.RetryBatch(h.ctx, db.RowFilter{Batch: batches[0], Statuses: []db.RowStatus{"failed", "cancelled", "superseded"}})
 	case 1:
 		_, err = h.CancelOpen(h.ctx, h.site.ID, 5)
 	case 2:
 		_, err = h.AcceptMore(h.ctx, h.site.ID)
 	case 3:
 		_, err = h.CancelBatch(h.ctx, batches[0], nil)
+		if _, ended := errors.AsType[*db.BatchStateError](err); ended {
+			return nil
+		}
 	default:
-		_, err = h.SetBatchStatus(h.ctx, batches[0], []string{"paused", "active", "active", "cancelled"}[h.IntN(4)], nil)
+		_, err = setBatch(h.ctx, h.DB, batches[0], []db.BatchStatus{"paused", "active", "active", "cancelled"}[h.IntN(4)])
 	}
 	return err
 }

@@ -11,13 +11,6 @@ import (
 	"relabel/internal/failpoint"
 )
 
-// RetryParams choose rows of a batch to send again.
-type RetryParams struct {
-	BatchID  int64
-	Statuses []RowStatus // of failed, conflict, cancelled and superseded
-	Error    string      // part of the error's text; empty: any
-}
-
 // Retried is what came of a retry.
 type Retried struct {
 	Pending    int64 `json:"pending"`    // rows that will be sent again
@@ -25,17 +18,17 @@ type Retried struct {
 	LeftOut    int64 `json:"left_out"`   // rows whose batch was cancelled while the retry went on
 }
 
-// RetryBatch makes rows of a batch pending again, see RetryRows. Without a
-// status it makes none. The error is ErrNoBatch when there is no such batch: a
-// filter without a batch would choose the rows of all.
-func (db *DB) RetryBatch(ctx context.Context, p RetryParams) (Retried, error) {
-	if p.BatchID < 1 {
-		return Retried{}, noBatch(p.BatchID)
+// RetryBatch is RetryRows for the rows of one batch: the error is ErrNoBatch when
+// the filter names none, and without a status it retries none. RetryRows would take
+// the rows of all batches, and all that can be retried.
+func (db *DB) RetryBatch(ctx context.Context, f RowFilter) (Retried, error) {
+	if f.Batch < 1 {
+		return Retried{}, noBatch(f.Batch)
 	}
-	if len(p.Statuses) == 0 {
+	if len(f.Statuses) == 0 {
 		return Retried{}, nil
 	}
-	return db.RetryRows(ctx, RowFilter{Batch: p.BatchID, Statuses: p.Statuses, Error: p.Error}, nil)
+	return db.RetryRows(ctx, f, nil)
 }
 
 // mayRetry is what a batch b must be for rows of it to be sent again: accepted,

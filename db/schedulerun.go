@@ -202,14 +202,14 @@ func cancelRuns(ctx context.Context, tx pgx.Tx, scheduleID int, why string) erro
 			ids, batches = append(ids, r.ID), append(batches, *r.BatchID)
 		}
 	}
-	_, err = tx.Exec(ctx, `
-		WITH open AS (
-			SELECT id FROM batch WHERE id = ANY (@batches) AND status IN ('active', 'paused') ORDER BY id FOR NO KEY UPDATE
-		), stopped AS (
-			UPDATE batch b SET `+cancelling+`, status_reason = @why FROM open WHERE b.id = open.id
-		)
-		UPDATE schedule_run r SET renamed = b.succeeded, failed = b.failed, writes = b.calls
-		FROM batch b WHERE r.id = ANY (@runs) AND b.id = r.batch_id`, pgx.NamedArgs{"runs": ids, "batches": batches, "why": why})
+	_, err = cancelBatches(ctx, tx, `
+		SELECT id FROM batch WHERE id = ANY (@batches) AND status IN ('active', 'paused') ORDER BY id FOR NO KEY UPDATE`,
+		pgx.NamedArgs{"batches": batches, "reason": why})
+	if err == nil {
+		_, err = tx.Exec(ctx, `
+			UPDATE schedule_run r SET renamed = b.succeeded, failed = b.failed, writes = b.calls
+			FROM batch b WHERE r.id = ANY (@runs) AND b.id = r.batch_id`, pgx.NamedArgs{"runs": ids})
+	}
 	if err != nil {
 		return fmt.Errorf("error cancelling the batches of earlier runs: %w", err)
 	}

@@ -56,7 +56,7 @@ func TestThinningKeepsWhatNoNewerRowStandsFor(t *testing.T) {
 	first := b.asWanted(t, s, wish{target: "a", name: "new"}, wish{target: "b", name: "x"})
 	b.asWanted(t, s, wish{target: "b", name: "x"})
 	b.tidy(t)
-	got, err := b.RetryBatch(t.Context(), db.RetryParams{BatchID: old.batch, Statuses: []db.RowStatus{"failed"}})
+	got, err := b.RetryBatch(t.Context(), db.RowFilter{Batch: old.batch, Statuses: []db.RowStatus{"failed"}})
 	require.NoError(t, err)
 	require.Equal(t, db.Retried{Superseded: 1}, got, "a has a newer name")
 	require.Equal(t, "unchanged", b.statuses(t, first.batch), "b is looked at again, a is not")

@@ -329,12 +329,10 @@ func lostRuns(ctx context.Context, tx pgx.Tx, p TendParams) ([]QueueRun, error) 
 // end as those of any cancelled batch, in the feed. A plan that is being compared
 // or applied at the moment is left for the next time.
 func (db *DB) dropPlans(ctx context.Context, siteID int) error {
-	_, err := db.pool.Exec(ctx, `
-		UPDATE batch SET `+cancelling+`
-		WHERE id = ANY (ARRAY(
-			SELECT b.id FROM schedule c JOIN schedule_run r ON r.schedule_id = c.id AND r.drops_plan
-			JOIN batch b ON b.id = r.batch_id AND b.status = 'planned'
-			WHERE c.site_id = $1 ORDER BY b.id FOR NO KEY UPDATE OF b SKIP LOCKED))`, siteID)
+	_, err := cancelBatches(ctx, db.pool, `
+		SELECT b.id FROM schedule c JOIN schedule_run r ON r.schedule_id = c.id AND r.drops_plan
+		JOIN batch b ON b.id = r.batch_id AND b.status = 'planned'
+		WHERE c.site_id = @site ORDER BY b.id FOR NO KEY UPDATE OF b SKIP LOCKED`, pgx.NamedArgs{"site": siteID, "reason": nil})
 	if err != nil {
 		return fmt.Errorf("error discarding plans of runs: %w", err)
 	}

@@ -3,6 +3,8 @@ package db
 import (
 	"context"
 	"fmt"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // TryHold takes a name for this process, until release or until the process or
@@ -30,9 +32,9 @@ func (db *DB) TryHold(ctx context.Context, name string) (release func(), ok bool
 
 // Abandon cancels what is open of a site, whose API is gone, and ends its rows.
 func (db *DB) Abandon(ctx context.Context, siteID int, reason string) error {
-	_, err := db.pool.Exec(ctx, `
-		UPDATE batch SET `+cancelling+`, status_reason = $2
-		WHERE site_id = $1 AND status IN ('active', 'paused')`, siteID, reason)
+	_, err := cancelBatches(ctx, db.pool, `
+		SELECT id FROM batch WHERE site_id = @site AND status IN ('active', 'paused') ORDER BY id FOR NO KEY UPDATE`,
+		pgx.NamedArgs{"site": siteID, "reason": reason})
 	if err != nil {
 		return fmt.Errorf("error cancelling what is open: %w", err)
 	}

@@ -82,9 +82,13 @@ func BenchmarkBeside(b *testing.B) {
 		s.apply(u.BatchID)
 		return u.BatchID
 	})
-	s.step("cancel", func() int64 { require.NoError(b, s.db.ChangeBatch(b.Context(), undo, "cancelled")); return undo })
+	s.step("cancel", func() int64 {
+		_, err := s.db.CancelBatch(b.Context(), undo, nil)
+		require.NoError(b, err)
+		return undo
+	})
 	s.step("retry", func() int64 {
-		got, err := s.db.RetryBatch(b.Context(), db.RetryParams{BatchID: undo, Statuses: []db.RowStatus{"cancelled"}})
+		got, err := s.db.RetryBatch(b.Context(), db.RowFilter{Batch: undo, Statuses: []db.RowStatus{"cancelled"}})
 		require.NoError(b, err)
 		require.InDelta(b, b.N, got.Pending, 5000, "all but those that were sent")
 		return undo

@@ -25,7 +25,7 @@ func TestPauseAndResume(t *testing.T) {
 		set  func(t *testing.T, b *testBundle, batch int64, paused bool)
 	}{
 		{"batch", func(t *testing.T, b *testBundle, batch int64, paused bool) {
-			b.setBatch(t, batch, map[bool]string{true: "paused", false: "active"}[paused])
+			b.setBatch(t, batch, map[bool]db.BatchStatus{true: "paused", false: "active"}[paused])
 		}},
 		{"site", func(t *testing.T, b *testBundle, _ int64, paused bool) {
 			changed, err := b.PauseSite(t.Context(), b.site.ID, paused)
@@ -57,9 +57,21 @@ func TestPauseAndResume(t *testing.T) {
 	}
 }
 
-func (b *testBundle) setBatch(t testing.TB, batch int64, status string) {
+func (b *testBundle) setBatch(t testing.TB, batch int64, status db.BatchStatus) {
 	t.Helper()
-	changed, err := b.SetBatchStatus(t.Context(), batch, status, nil)
+	var changed bool
+	var err error
+	switch status {
+	case db.BatchPaused:
+		changed, err = b.PauseBatch(t.Context(), batch, nil)
+	case db.BatchActive:
+		changed, err = b.ResumeBatch(t.Context(), batch)
+	default: // as while CancelBatch is at work: the rows are left to the workers
+		err = b.Pool().QueryRow(t.Context(), `
+			UPDATE batch SET status = 'cancelled', cancelled_at = clock_timestamp(), accepted_to = NULL,
+				finished_at = CASE WHEN ended = total THEN clock_timestamp() END
+			WHERE id = $1 AND status IN ('active', 'paused') RETURNING true`, batch).Scan(&changed)
+	}
 	require.NoError(t, err)
 	require.True(t, changed)
 }

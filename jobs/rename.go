@@ -212,7 +212,8 @@ func (w *renameWorker) afterFinish(ctx context.Context, site *siteRun, c db.Clai
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	if _, err := w.db.SetBatchStatus(ctx, c.BatchID, "paused", &reason); err != nil {
+	_, err := w.db.PauseBatch(ctx, c.BatchID, &reason)
+	if _, ended := errors.AsType[*db.BatchStateError](err); err != nil && !ended {
 		w.log.Error("the batch could not be paused", "batch", c.BatchID, "error", err)
 	}
 }

@@ -3,7 +3,7 @@
 package chaos
 
 import (
-	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"syscall"
@@ -116,17 +116,34 @@ func (r *randomRun) tamperJobs() {
 // setBatch moves a random batch from one status to another.
 func (r *randomRun) setBatch(to, from string) {
 	id := r.anyBatch(`status = '` + from + `'`)
-	change := r.db.SetBatchStatus
-	if to == "cancelled" && r.rnd.IntN(2) == 0 { // this ends the rows itself and does not leave that to the workers
-		change = func(ctx context.Context, id int64, _ string, reason *string) (bool, error) {
-			return r.db.CancelBatch(ctx, id, reason)
-		}
+	var moved bool
+	var err error
+	switch {
+	case to == "paused":
+		moved, err = r.db.PauseBatch(r.Context(), id, nil)
+	case to == "active":
+		moved, err = r.db.ResumeBatch(r.Context(), id)
+	case r.rnd.IntN(2) == 0: // this ends the rows itself and does not leave that to the workers
+		moved, err = r.db.CancelBatch(r.Context(), id, nil)
+	default:
+		moved = r.markCancelled(id)
 	}
-	moved, err := change(r.Context(), id, to, nil)
-	require.NoError(r, err)
+	if _, ended := errors.AsType[*db.BatchStateError](err); !ended && !errors.Is(err, db.ErrNoBatch) {
+		require.NoError(r, err)
+	}
 	if moved {
 		r.noteCancelled(id)
 	}
+}
+
+// markCancelled cancels a batch as a command that is killed before it ends the rows.
+func (r *randomRun) markCancelled(id int64) bool {
+	tag, err := r.db.Pool().Exec(r.Context(), `
+		UPDATE batch SET status = 'cancelled', cancelled_at = clock_timestamp(), accepted_to = NULL,
+			finished_at = CASE WHEN ended = total THEN clock_timestamp() END
+		WHERE id = $1 AND status IN ('active', 'paused')`, id)
+	require.NoError(r, err)
+	return tag.RowsAffected() > 0
 }
 
 // retryBatch retries the failed, conflicting and cancelled rows of a batch.
@@ -136,7 +153,7 @@ func (r *randomRun) retryBatch() {
 		return
 	}
 	r.retried[id] = true
-	_, err := r.db.RetryBatch(r.Context(), db.RetryParams{BatchID: id, Statuses: []db.RowStatus{"failed", "conflict", "cancelled"}})
+	_, err := r.db.RetryBatch(r.Context(), db.RowFilter{Batch: id, Statuses: []db.RowStatus{"failed", "conflict", "cancelled"}})
 	require.NoError(r, err)
 }
 
@@ -147,7 +164,7 @@ func (r *randomRun) retrySuperseded() {
 		return
 	}
 	r.retried[id] = true
-	_, err := r.db.RetryBatch(r.Context(), db.RetryParams{BatchID: id, Statuses: []db.RowStatus{"superseded"}})
+	_, err := r.db.RetryBatch(r.Context(), db.RowFilter{Batch: id, Statuses: []db.RowStatus{"superseded"}})
 	require.NoError(r, err)
 }
 

@@ -45,7 +45,7 @@ func TestProcessesShareTheLimit(t *testing.T) {
 	t.Logf("%.1f %% of the limit used, %.1f %% possible; calls of each process: %v", 100*used, 100*possible, s.shares())
 	require.Len(t, s.shares(), len(workers), "a process has made no calls")
 
-	_, err := s.db.SetBatchStatus(t.Context(), batch, "cancelled", nil) // enough was measured
+	_, err := s.db.CancelBatch(t.Context(), batch, nil) // enough was measured
 	require.NoError(t, err)
 	s.waitFinished(time.Now())
 	s.checkAll()

@@ -34,7 +34,7 @@ cancelled before it sent theirs.`,
 				return err
 			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
-				return a.batchRetry(ctx, s, db.RetryParams{BatchID: id, Statuses: db.RowStatuses(statuses), Error: errorText}, optionsOf(cmd))
+				return a.batchRetry(ctx, s, db.RowFilter{Batch: id, Statuses: db.RowStatuses(statuses), Error: errorText}, optionsOf(cmd))
 			})
 		},
 	}
@@ -43,14 +43,14 @@ cancelled before it sent theirs.`,
 	return cmd
 }
 
-func (a *app) batchRetry(ctx context.Context, s *session, p db.RetryParams, options string) error {
-	got, err := a.use(s).RetryBatch(ctx, actor(), p, options)
+func (a *app) batchRetry(ctx context.Context, s *session, f db.RowFilter, options string) error {
+	got, err := a.use(s).RetryBatch(ctx, actor(), f, options)
 	if err != nil {
 		return err
 	}
 	if a.json {
 		return a.result.print(map[string]int64{
-			"batch": p.BatchID, "pending": got.Pending, "superseded": got.Superseded, "left_out": got.LeftOut,
+			"batch": f.Batch, "pending": got.Pending, "superseded": got.Superseded, "left_out": got.LeftOut,
 		})
 	}
 	a.printRetried(got)

@@ -246,7 +246,7 @@ func TestReadStory(t *testing.T) {
 		return id
 	}
 	old := load("old.jpg")
-	_, err = d.SetBatchStatus(ctx, old, "paused", ptr("a look"))
+	_, err = d.PauseBatch(ctx, old, ptr("a look"))
 	require.NoError(t, err)
 	_, err = d.Pool().Exec(ctx, `
 		WITH b AS (UPDATE batch SET started_at = started_at - interval '1 h')

@@ -200,7 +200,7 @@ func TestNotify(t *testing.T) {
 	require.Equal(t, "failed", m.Event)
 	require.Equal(t, "nightly", m.Schedule)
 	require.Contains(t, m.Text, "nightly (site default) failed: ")
-	require.Equal(t, "failed", m.Run.Status)
+	require.Equal(t, db.RunFailed, m.Run.Status)
 	require.Equal(t, r.bodies[0], r.bodies[2], "each try is the same message")
 	stamp := r.heads[2].Get("X-Relabel-Timestamp")
 	mac := hmac.New(sha256.New, []byte("key"))

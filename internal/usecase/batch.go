@@ -8,12 +8,18 @@ import (
 
 // Pause sends nothing more of a batch until it is resumed.
 func (s *Service) Pause(ctx context.Context, by Actor, batchID int64) error {
-	return s.change(ctx, by, "pause", batchID, "paused")
+	return s.change(ctx, by, "pause", batchID, func(ctx context.Context) error {
+		_, err := s.DB.PauseBatch(ctx, batchID, nil)
+		return err
+	})
 }
 
 // Resume continues a paused batch.
 func (s *Service) Resume(ctx context.Context, by Actor, batchID int64) error {
-	return s.change(ctx, by, "resume", batchID, "active")
+	return s.change(ctx, by, "resume", batchID, func(ctx context.Context) error {
+		_, err := s.DB.ResumeBatch(ctx, batchID)
+		return err
+	})
 }
 
 // Cancel ends what of a batch was not sent; a plan is discarded. It returns the rows
@@ -26,33 +32,31 @@ func (s *Service) Cancel(ctx context.Context, by Actor, batchID int64) ([]db.Str
 	if b.Status == db.BatchPlanned {
 		return nil, s.Discard(ctx, by, batchID)
 	}
-	if err := s.change(ctx, by, "cancel", batchID, "cancelled"); err != nil {
+	err = s.change(ctx, by, "cancel", batchID, func(ctx context.Context) error {
+		_, err := s.DB.CancelBatch(ctx, batchID, nil)
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	return s.DB.Stranded(ctx, batchID)
 }
 
-func (s *Service) change(ctx context.Context, by Actor, action string, batchID int64, status string) error {
+func (s *Service) change(ctx context.Context, by Actor, action string, batchID int64, act func(context.Context) error) error {
 	return s.onBatch(ctx, by, action, batchID, func(ctx context.Context, b db.BatchProgress) (int64, error) {
 		if err := sentBatch(b); err != nil {
 			return -1, err
 		}
-		return b.Left(), s.DB.ChangeBatch(ctx, batchID, status)
+		return b.Left(), act(ctx)
 	})
 }
 
-// RetryBatch makes rows of one batch pending again. choice is how the actor chose
-// them, for the audit log.
-func (s *Service) RetryBatch(ctx context.Context, by Actor, p db.RetryParams, choice string) (got db.Retried, err error) {
-	if _, err := s.DB.BatchStatus(ctx, p.BatchID); err != nil {
+// RetryBatch is RetryRows for one batch, which must exist.
+func (s *Service) RetryBatch(ctx context.Context, by Actor, f db.RowFilter, choice string) (got db.Retried, err error) {
+	if _, err := s.DB.BatchStatus(ctx, f.Batch); err != nil {
 		return got, err
 	}
-	e := db.AuditEntry{Action: "retry", Subject: db.BatchSubject(p.BatchID), Detail: choice}
-	err = s.Record(ctx, by, e, func(ctx context.Context) (int64, error) {
-		got, err = s.DB.RetryBatch(ctx, p)
-		return got.Pending + got.Superseded, err
-	})
-	return got, err
+	return s.RetryRows(ctx, by, f, choice, nil)
 }
 
 // RetryRows makes all rows that match pending again. progress may be nil.
