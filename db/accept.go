@@ -214,76 +214,11 @@ func lockRows(ctx context.Context, tx pgx.Tx, renames, batches []int64) error {
 	return nil
 }
 
-// lastSent, followed by the condition that ties o to a row, is the last rename of a
-// target that was ever claimed, in the order of acceptance.
-const lastSent = `
-	SELECT o.status, o.display_name, o.alt_text
-	FROM rename o JOIN batch ob ON ob.id = o.batch_id
-	WHERE o.asset_id = m.asset_id AND o.locale_id = m.locale_id AND o.site_id = m.site_id
-		AND o.id <> m.id AND o.fence > 0
-	ORDER BY ob.acceptance DESC, o.id DESC LIMIT 1`
-
-// hasLast tells whether a target has what row m wants by our own record: the last
-// rename of it that was sent succeeded with these values. Anything else since (a
-// failure, a call in flight, one of unknown outcome, a claim whose process is
-// gone) and it is not known.
-const hasLast = `(last.status = 'succeeded'
-	AND (m.display_name IS NULL OR m.display_name = last.display_name)
-	AND (m.alt_text IS NULL OR m.alt_text = last.alt_text))`
-
-// sentSince tells whether an accepted rename of row m's target is open, or its call
-// may have landed after the site was read for the plan.
-const sentSince = `EXISTS (
-	SELECT FROM rename o JOIN batch ob ON ob.id = o.batch_id
-	WHERE o.asset_id = m.asset_id AND o.locale_id = m.locale_id AND o.site_id = m.site_id AND o.id <> m.id
-		AND ob.acceptance IS NOT NULL
-		AND (o.finished_at IS NULL
-			OR o.fence > 0 AND (o.finished_at > coalesce(m.before_at, b.planned_at) OR o.unknown_until > coalesce(m.before_at, b.planned_at))))`
-
-// supersedeSQL ends the older open renames of a chunk's targets. One whose call is
-// in flight stays sending, marked, until its answer; finishSQL then ends it. Those
-// of a batch that was cancelled by itself end as cancelled.
-//
-// It also says which rows of the chunk need no call: by our own record where no
-// plan has read the site; a row that a plan found unchanged is sent after all when
-// relabel itself has sent something to its target since.
-const supersedeSQL = `
-WITH own AS (
-	SELECT m.id, m.status AS was, CASE
-		WHEN b.forced THEN 'pending'
-		WHEN m.status = 'unchanged' AND NOT ` + sentSince + ` THEN 'unchanged'
-		WHEN (b.planned_at IS NULL OR b.read_by = 'record') AND ` + hasLast + ` THEN 'unchanged'
-		ELSE 'pending' END AS status
-	FROM rename m JOIN batch b ON b.id = m.batch_id
-	LEFT JOIN LATERAL (` + lastSent + `) last ON true
-	WHERE m.id = ANY (@own) AND m.status IN ('pending', 'unchanged')
-), marked AS (
-	UPDATE rename r SET status = o.status, finished_at = CASE o.status WHEN 'unchanged' THEN clock_timestamp() END
-	FROM own o WHERE r.id = o.id AND o.status <> o.was
-	RETURNING r.batch_id, o.was, r.status
-), older AS (
-	SELECT o.id, o.status, p.newer, ob.status = 'cancelled' AND ob.replaced_by IS DISTINCT FROM @batch AS cancelled
-	FROM unnest(@older::bigint[], @newer::bigint[]) AS p (id, newer) JOIN rename o USING (id) JOIN batch ob ON ob.id = o.batch_id
-), ` + endOlder + `, moved AS (
-	SELECT batch_id, was, status FROM marked UNION ALL SELECT batch_id, was, status FROM ended
-), ` + countMoves
-
-// endOlder ends open renames, which a CTE "older" names (id, status, newer: what
-// supersedes it, cancelled: whether its batch is). It asks for the status and not
-// for finished_at: for that PostgreSQL takes rename_open_idx, where it knows little
-// of the table, and reads the open rows of all batches for each chunk.
-const endOlder = `ended AS (
-	UPDATE rename r SET superseded_by = o.newer, not_before = NULL,
-		status = CASE WHEN r.status <> 'pending' THEN r.status WHEN o.cancelled THEN 'cancelled' ELSE 'superseded' END,
-		finished_at = CASE r.status WHEN 'pending' THEN clock_timestamp() END
-	FROM older o WHERE r.id = o.id AND r.status IN ('pending', 'sending')
-	RETURNING r.batch_id, o.status AS was, r.status
-)`
-
+// supersede ends the older open rows of the chunk's targets (supersede.sql).
 func (t touched) supersede(ctx context.Context, tx pgx.Tx, c chunk) error {
 	if len(t.own) > 0 {
 		args := pgx.NamedArgs{"batch": c.Batch, "own": t.own, "older": t.older, "newer": t.newer}
-		if _, err := tx.Exec(ctx, supersedeSQL, args); err != nil {
+		if _, err := tx.Exec(ctx, statement("supersede"), args); err != nil {
 			return fmt.Errorf("error superseding older renames: %w", err)
 		}
 	}

@@ -65,32 +65,10 @@ func noBatch(id int64) error {
 	return fmt.Errorf("%w: %d; `relabel status` lists those that exist", ErrNoBatch, id)
 }
 
-// batchStatusSQL reads one row a batch, and the open batches before it.
-const batchStatusSQL = `
-SELECT b.id AS batch, b.name, s.name AS site, b.source, b.status, b.status_reason, b.total,
-	b.total - b.ended - b.sending AS pending, b.sending,
-	b.succeeded, b.failed, b.superseded, b.unchanged, b.conflict, b.cancelled, b.invalid,
-	b.calls, b.rate_limited, b.created_at, b.started_at, b.finished_at,
-	b.planned_at, b.column_map, b.undoes, s.parked_reason, refused_in(s.id) AS refused_in,
-	s.paused_at IS NOT NULL AS site_paused,
-	CASE WHEN k.opened_at IS NOT NULL THEN coalesce(k.last_error, 'no answer') END AS breaker_error,
-	date_trunc('second', ends_at(b.id) + interval '0.5 s') AS eta, b.priority::int AS priority, a.ahead AS ahead,
-	is_worked(b.site_id) AS worked, coalesce(s.lane, '') AS lane_key,
-	CASE WHEN b.ended < b.total AND b.sending = 0 AND b.total - b.ended <= 100 THEN (
-		SELECT min(coalesce(r.not_before, b.created_at)) FROM rename r WHERE r.batch_id = b.id AND r.finished_at IS NULL
-		HAVING min(coalesce(r.not_before, b.created_at)) > clock_timestamp()
-	) END AS retry_at,
-	clock_timestamp() AS now
-FROM batch b JOIN site s ON s.id = b.site_id JOIN breaker k ON k.site_id = s.id
-CROSS JOIN LATERAL (
-	SELECT coalesce(sum(o.total - o.ended), 0)::bigint AS ahead FROM batch o
-	WHERE o.site_id = b.site_id AND o.status = 'active' AND (o.priority, o.acceptance) <= (b.priority, b.acceptance)
-) a `
-
 // BatchStatus reads one batch; the error is ErrNoBatch when there is none.
 func (db *DB) BatchStatus(ctx context.Context, id int64) (BatchProgress, error) {
 	list, err := collect[BatchProgress](ctx, db.pool, "reading the batch",
-		batchStatusSQL+`WHERE b.id = @id`, pgx.NamedArgs{"id": id})
+		statement("batch_progress")+`WHERE b.id = @id`, pgx.NamedArgs{"id": id})
 	if err != nil {
 		return BatchProgress{}, err
 	}
@@ -101,11 +79,11 @@ func (db *DB) BatchStatus(ctx context.Context, id int64) (BatchProgress, error) 
 }
 
 const (
-	newestBatchesSQL = batchStatusSQL + `ORDER BY b.id DESC LIMIT @limit`
+	newestBatches = `ORDER BY b.id DESC LIMIT @limit`
 
-	// siteBatchesSQL goes down batch_site_idx from the site's last id. Asked for by
+	// siteBatches goes down batch_site_idx from the site's last id. Asked for by
 	// site_id = ..., PostgreSQL may take the primary key, and read all sites' batches.
-	siteBatchesSQL = batchStatusSQL + `
+	siteBatches = `
 		WHERE b.id = ANY (ARRAY(
 			SELECT n.id FROM site x CROSS JOIN LATERAL (
 				SELECT o.id, o.site_id FROM batch o WHERE (o.site_id, o.id) < (x.id + 1, 0)
@@ -118,11 +96,12 @@ const (
 // Batches lists the newest batches first, of one site or with an empty name of
 // all.
 func (db *DB) Batches(ctx context.Context, site string, limit int) ([]BatchProgress, error) {
-	sql := newestBatchesSQL
+	which := newestBatches
 	if site != "" {
-		sql = siteBatchesSQL
+		which = siteBatches
 	}
-	return collect[BatchProgress](ctx, db.pool, "listing batches", sql, pgx.NamedArgs{"site": site, "limit": limit})
+	return collect[BatchProgress](ctx, db.pool, "listing batches", statement("batch_progress")+which,
+		pgx.NamedArgs{"site": site, "limit": limit})
 }
 
 // BatchStateError reports that a batch can't get the status that was asked for:

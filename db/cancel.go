@@ -81,7 +81,7 @@ func cancelBatch(ctx context.Context, tx pgx.Tx, id int64, reason *string) (chan
 	if err != nil || n == 0 {
 		return false, err
 	}
-	if _, err := tx.Exec(ctx, endCancelledSQL, endCancelledArgs(rows)); err != nil {
+	if _, err := tx.Exec(ctx, statement("end_cancelled"), endCancelledArgs(rows)); err != nil {
 		return false, fmt.Errorf("error cancelling rows: %w", err)
 	}
 	return true, nil
@@ -97,7 +97,7 @@ func ids(list []renameID) []int64 {
 	return out
 }
 
-// openOfCancelledSQL reads the open rows of each batch by line, like feedSQL. Rows
+// openOfCancelledSQL reads the open rows of each batch by line, like feed.sql. Rows
 // of a batch that is being replaced wait for the new one's rows to supersede them.
 const openOfCancelledSQL = `
 SELECT o.id FROM batch b CROSS JOIN LATERAL (
@@ -109,24 +109,6 @@ SELECT o.id FROM batch b CROSS JOIN LATERAL (
 WHERE b.site_id = @site_id AND b.status = 'cancelled' AND b.finished_at IS NULL
 	AND NOT EXISTS (SELECT FROM batch n WHERE n.id = b.replaced_by AND n.accepted_to IS NOT NULL)
 ORDER BY b.id, o.id LIMIT @limit`
-
-// endCancelledSQL ends those of some rows, which are locked, that are still open
-// and of a cancelled batch: a retry may have been quicker.
-const endCancelledSQL = `
-WITH open AS (
-	SELECT r.id, r.status FROM rename r JOIN batch b ON b.id = r.batch_id
-	WHERE r.id = ANY (@rename_ids) AND b.status = 'cancelled' AND r.status IN ('pending', 'sending')
-		AND (r.lease_until IS NULL OR r.lease_until < clock_timestamp())
-), moved AS (
-	UPDATE rename r SET status = 'cancelled', finished_at = clock_timestamp(),
-		unknown_until = greatest(r.unknown_until, r.lease_until + @quarantine::interval),
-		lease_until = NULL, not_before = NULL
-	FROM open WHERE r.id = open.id
-	RETURNING r.batch_id, open.status AS was, r.status
-), ` + movesSQL + `, tally AS (
-	UPDATE batch b SET ` + addMoves + ` FROM moves m WHERE b.id = m.batch_id
-)
-SELECT count(*) FROM moved`
 
 func endCancelledArgs(rows []int64) pgx.NamedArgs {
 	return pgx.NamedArgs{"rename_ids": rows, "quarantine": MaxCallTime}
@@ -144,7 +126,7 @@ func (db *DB) CancelOpen(ctx context.Context, siteID, limit int) (n int, err err
 	args := endCancelledArgs(ids(open))
 	batch := &pgx.Batch{}
 	batch.Queue(lockRenames, args)
-	batch.Queue(endCancelledSQL, args).QueryRow(func(row pgx.Row) error { return row.Scan(&n) })
+	batch.Queue(statement("end_cancelled"), args).QueryRow(func(row pgx.Row) error { return row.Scan(&n) })
 	if err := db.pool.SendBatch(ctx, batch).Close(); err != nil {
 		return 0, fmt.Errorf("error cancelling renames: %w", err)
 	}

@@ -44,11 +44,15 @@ func (db *DB) JobStatements(ctx context.Context, q RowQuery) (map[string]Stateme
 
 // Statements beside the looks.
 const (
-	RowSQL        = rowSQL
-	JobStatesSQL  = jobStatesSQL
-	CancelRowsSQL = cancelJobsSQL
-	RetrySQL      = retrySQL
-	OlderOpenSQL  = olderOpenSQL
-	EventsSQL     = eventsSQL
-	MaxRows       = maxJobs
+	RowSQL       = rowSQL
+	JobStatesSQL = jobStatesSQL
+	OlderOpenSQL = olderOpenSQL
+	MaxRows      = maxJobs
+)
+
+// Statements of sql/ beside the looks.
+var (
+	CancelRowsSQL = statement("cancel_rows")
+	RetrySQL      = statement("retry")
+	EventsSQL     = statement("events")
 )

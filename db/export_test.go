@@ -10,28 +10,32 @@ import (
 	"github.com/jackc/tern/v2/migrate"
 )
 
-// Hot statements, for the tests of their plans.
+// Statements of sql/, for the tests of their plans.
+var (
+	ClaimSQL        = statement("claim")
+	FinishSQL       = statement("finish")
+	FeedSQL         = statement("feed")
+	PromoteSQL      = statement("promote")
+	GrantSQL        = statement("grant")
+	ObserveSQL      = statement("observe")
+	OneBatchSQL     = statement("batch_progress") + `WHERE b.id = @id`
+	EndCancelledSQL = statement("end_cancelled")
+	SupersedeSQL    = statement("supersede")
+	ThinSQL         = statement("thin_chunk")
+
+	OpenBatchesSQL   = statement("batch_progress") + openBatches
+	NewestBatchesSQL = statement("batch_progress") + newestBatches
+	SiteBatchesSQL   = statement("batch_progress") + siteBatches
+)
+
+// Statements that are short enough to be Go text.
 const (
 	LockRenamesSQL     = lockRenames
-	ClaimSQL           = claimSQL
-	FinishSQL          = finishSQL
-	FeedSQL            = feedSQL
-	PromoteSQL         = promoteSQL
-	GrantSQL           = grantSQL
-	ObserveSQL         = observeSQL
-	OneBatchSQL        = batchStatusSQL + `WHERE b.id = @id`
 	OpenOfCancelledSQL = openOfCancelledSQL
-	EndCancelledSQL    = endCancelledSQL
 	TouchedSQL         = touchedSQL
-	SupersedeSQL       = supersedeSQL
-	ThinSQL            = thinChunkSQL
-
-	WorkedSQL        = workedSQL
-	TroubledSQL      = troubledSQL
-	WorkloadSQL      = workloadSQL
-	OpenBatchesSQL   = openBatchesSQL
-	NewestBatchesSQL = newestBatchesSQL
-	SiteBatchesSQL   = siteBatchesSQL
+	WorkedSQL          = workedSQL
+	TroubledSQL        = troubledSQL
+	WorkloadSQL        = workloadSQL
 )
 
 // MigrateTo brings our own tables to a version, up or down.

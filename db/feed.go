@@ -40,80 +40,6 @@ type FeedRow struct {
 // finds its rename taken, and ends.
 const jobSoon = 10 * time.Second
 
-// feedSQL compares two bounded lists: the first Window due renames of the site
-// in order of batch priority, acceptance and row, and the renames that have a
-// live job. A job is live while it waits, or runs in a process whose heartbeat
-// is fresh. So initial queueing, a deleted job, a restored database and a
-// killed process are one case. NOT IN, because its plan is a hash whatever the
-// planner believes of the lists' lengths; an anti-join may become two nested
-// loops over 10,000 rows each.
-//
-// A job that shall run later is not waited for: a clock that is ahead has
-// stamped it, or somebody has in River UI; nor is one that River's scheduler
-// should have made available long ago, as there may be none. And what runs in
-// this process must be known here: a fetch whose answer was lost, and a
-// completion that never arrived, leave jobs that say "running" until River
-// rescues them 20 minutes later.
-//
-// It also names the waiting jobs whose rename is not among those due: few or none,
-// unless something has changed (deadHintsSQL).
-//
-// Behind a batch that fills the window, later priorities keep a share of it each,
-// so that there are jobs to promote (promoteSQL).
-//
-// Served by batch_open_idx, rename_open_idx (a batch's ids rise with its lines)
-// and River's
-// river_job_prioritized_fetching_index (state, queue, ...).
-// Rows of a batch that is accepted in chunks (acceptBatch) are fed as far as that has come.
-const feedSQL = `
-WITH live AS MATERIALIZED (
-	SELECT (j.args->>'rename_id')::bigint AS rename_id, CASE j.state WHEN 'available' THEN j.id END AS waiting
-	FROM river_job j
-	WHERE j.queue = @queue AND j.kind = @kind AND (
-		j.state = 'available' AND j.scheduled_at < clock_timestamp() + @soon::interval
-		OR j.state IN ('retryable', 'scheduled')
-			AND j.scheduled_at BETWEEN clock_timestamp() - @soon::interval AND clock_timestamp() + @soon::interval
-		OR j.state = 'running' AND EXISTS (
-			SELECT FROM process p
-			WHERE p.id = j.attempted_by[array_upper(j.attempted_by, 1)]
-				AND p.heartbeat_at > clock_timestamp() - @stale::interval
-				AND (p.id <> @process_id OR j.id = ANY (@running) OR j.attempted_at > clock_timestamp() - @soon::interval)))
-), due AS MATERIALIZED (
-	SELECT r.id, b.priority, b.acceptance
-	FROM batch b CROSS JOIN LATERAL (` + acceptedLine + `) a CROSS JOIN LATERAL (
-		SELECT r.id FROM rename r
-		WHERE r.batch_id = b.id AND r.finished_at IS NULL AND r.line <= a.line
-			AND (r.not_before IS NULL OR r.not_before <= clock_timestamp())
-			AND (r.lease_until IS NULL OR r.lease_until <= clock_timestamp())
-		ORDER BY r.line LIMIT @window
-	) r
-	WHERE b.site_id = @site_id AND b.status = 'active'
-	ORDER BY b.priority, b.acceptance, r.id LIMIT @window
-), behind AS MATERIALIZED (
-	SELECT r.id, p.priority, r.acceptance
-	FROM generate_series((SELECT min(priority) + 1 FROM due), 4) AS p (priority) CROSS JOIN LATERAL (
-		SELECT r.id, b.acceptance
-		FROM batch b CROSS JOIN LATERAL (` + acceptedLine + `) a CROSS JOIN LATERAL (
-			SELECT r.id FROM rename r
-			WHERE r.batch_id = b.id AND r.finished_at IS NULL AND r.line <= a.line
-				AND (r.not_before IS NULL OR r.not_before <= clock_timestamp())
-				AND (r.lease_until IS NULL OR r.lease_until <= clock_timestamp())
-			ORDER BY r.line LIMIT @share
-		) r
-		WHERE b.site_id = @site_id AND b.status = 'active' AND b.priority = p.priority
-		ORDER BY b.acceptance, r.id LIMIT @share
-	) r
-)
-SELECT * FROM (
-	SELECT d.id AS rename_id, d.priority::int AS priority, NULL::bigint AS job_id, d.acceptance
-	FROM (SELECT * FROM due UNION SELECT * FROM behind) d
-	WHERE d.id NOT IN (SELECT l.rename_id FROM live l WHERE l.rename_id IS NOT NULL)
-	UNION ALL
-	SELECT NULL, NULL, l.waiting, NULL FROM live l
-	WHERE l.waiting IS NOT NULL AND coalesce(l.rename_id NOT IN (SELECT id FROM due UNION ALL SELECT id FROM behind), true)
-) f
-ORDER BY f.priority, f.acceptance, f.rename_id LIMIT @at_once`
-
 // deadHintsSQL deletes waiting jobs whose rename is not due: it has ended, its batch
 // was paused or cancelled, or it waits for its next try. Without it 10,000 of them
 // would be worked off one by one before the next batch has its turn. A job that a
@@ -130,10 +56,6 @@ WITH dead AS (
 	ORDER BY j.id FOR UPDATE OF j SKIP LOCKED
 )
 DELETE FROM river_job WHERE id = ANY (ARRAY(SELECT id FROM dead))`
-
-// acceptedLine is the last line of batch b that is accepted.
-const acceptedLine = `SELECT CASE WHEN b.accepted_to IS NULL THEN 9223372036854775807
-	ELSE (SELECT l.line FROM rename l WHERE l.id = b.accepted_to AND l.batch_id = b.id) END AS line`
 
 // FeedAtOnce bounds the renames of one feed. The answer must fit into a socket's buffer (200 KB on Linux): a
 // process that is stopped while it has not read all of it is not idle to PostgreSQL, and would keep the lock.
@@ -162,7 +84,7 @@ func Feed(ctx context.Context, tx pgx.Tx, p FeedParams) (rows []FeedRow, ok bool
 	if !ok {
 		return nil, false, nil
 	}
-	found, err := collect[feedItem](ctx, tx, "reading renames to feed", feedSQL, pgx.NamedArgs{
+	found, err := collect[feedItem](ctx, tx, "reading renames to feed", statement("feed"), pgx.NamedArgs{
 		"site_id": p.SiteID, "queue": p.Queue, "kind": p.Kind, "window": p.Window, "stale": cmp.Or(p.Stale, ProcessStale),
 		"process_id": p.ProcessID, "running": append([]int64{}, p.Running...), "soon": jobSoon, "share": p.Window / ShareOf, "at_once": FeedAtOnce,
 	})
@@ -203,39 +125,10 @@ func dropDead(ctx context.Context, tx pgx.Tx, jobs []int64) error {
 // pace, and none starves.
 const ShareOf = 10
 
-// promoteSQL puts a few waiting jobs of later priorities before all others:
-// River's fetch goes strictly by priority, time and id. Of several later
-// priorities each has its turn by chance.
-//
-// Served by River's river_job_prioritized_fetching_index (state, queue, priority,
-// scheduled_at, id) and its primary key; the last condition is one that the
-// former can't serve, which would read the whole queue for it.
-const promoteSQL = `
-WITH waiting AS MATERIALIZED (
-	SELECT p.priority, j.scheduled_at FROM generate_series(1, 4) AS p (priority) CROSS JOIN LATERAL (
-		SELECT j.scheduled_at FROM river_job j
-		WHERE j.state = 'available' AND j.queue = @queue AND j.priority = p.priority AND j.kind = @kind
-		ORDER BY j.scheduled_at, j.id LIMIT 1
-	) j
-), chosen AS MATERIALIZED (
-	SELECT j.id FROM waiting w CROSS JOIN LATERAL (
-		SELECT j.id, row_number() OVER (ORDER BY j.scheduled_at, j.id) AS place FROM (
-			SELECT j.id, j.scheduled_at FROM river_job j
-			WHERE j.state = 'available' AND j.queue = @queue AND j.priority = w.priority AND j.kind = @kind
-			ORDER BY j.scheduled_at, j.id LIMIT @limit
-		) j
-	) j
-	WHERE w.priority > (SELECT min(priority) FROM waiting)
-	ORDER BY j.place, random() LIMIT @limit
-)
-UPDATE river_job j SET priority = 1,
-	scheduled_at = least(j.scheduled_at, (SELECT min(scheduled_at) FROM waiting WHERE priority = 1) - interval '1 millisecond')
-WHERE j.id = ANY (ARRAY(SELECT id FROM chosen)) AND j.state <> 'running'`
-
 // Promote lets that many waiting renames of later priorities go first, within
 // tx; it tells how many there were.
 func Promote(ctx context.Context, tx pgx.Tx, p FeedParams, n int) (int, error) {
-	tag, err := tx.Exec(ctx, promoteSQL, pgx.NamedArgs{"queue": p.Queue, "kind": p.Kind, "limit": n})
+	tag, err := tx.Exec(ctx, statement("promote"), pgx.NamedArgs{"queue": p.Queue, "kind": p.Kind, "limit": n})
 	if err != nil {
 		return 0, fmt.Errorf("error giving later priorities their share: %w", err)
 	}

@@ -208,49 +208,6 @@ type Grants struct {
 // statement that begins after the lock is held sees what its last holder wrote.
 const lockLane = `SELECT FROM lane WHERE fingerprint = @lane FOR NO KEY UPDATE`
 
-// grantSQL gives what the log of our own grants leaves: never more than the
-// limit in any window. While somebody else uses the token (shared_until), the
-// API's own count must leave room too: what it has counted and the calls in
-// flight, which it may count yet, together stay within its limit. In flight is
-// what counts for longer than a window: answered calls don't. When the API's
-// window may be over (api_until), its count says nothing until the next answer.
-//
-// Nothing in flight now can free itself within a window from now, so there is
-// no use in a longer wait.
-//
-// Served by lane_grant_expiry_idx.
-const grantSQL = `
-WITH t AS MATERIALIZED (SELECT clock_timestamp() AS now),
-swept AS (
-	DELETE FROM lane_grant g USING t WHERE g.lane = @lane AND g.expires_at < t.now - @kept::interval
-), book AS MATERIALIZED (
-	SELECT count(*)::int AS used, min(g.expires_at) AS next,
-		count(*) FILTER (WHERE g.expires_at > t.now + l.call_window)::int AS flying
-	FROM t, lane l, lane_grant g
-	WHERE l.fingerprint = @lane AND g.lane = @lane AND g.expires_at > t.now
-), state AS MATERIALIZED (
-	SELECT l.call_limit, l.call_window, t.now, l.blocked_until,
-		coalesce(l.blocked_until > t.now, false) AS blocked,
-		least(l.call_limit - b.used, CASE WHEN l.shared_until > t.now AND l.api_until > t.now
-			THEN l.api_limit - l.api_used - b.flying END) AS room,
-		least(b.next, CASE WHEN l.shared_until > t.now AND l.api_until > t.now THEN l.api_until END,
-			t.now + l.call_window) AS next
-	FROM t, book b, lane l WHERE l.fingerprint = @lane
-), given AS (
-	INSERT INTO lane_grant (lane, process_id, granted_at, expires_at, call_window)
-	SELECT @lane, @process_id, s.now, s.now + @hold::interval + s.call_window, s.call_window
-	FROM state s CROSS JOIN LATERAL generate_series(1, least(@want::int, s.room))
-	WHERE s.call_limit IS NOT NULL AND NOT s.blocked
-	RETURNING id
-), ids AS (
-	SELECT coalesce(array_agg(id ORDER BY id), '{}') AS ids FROM given
-)
-SELECT ids.ids AS ids, coalesce(s.call_limit, 0) AS "limit", s.blocked AS blocked,
-	CASE WHEN s.blocked THEN s.blocked_until - s.now
-		WHEN s.call_limit IS NULL OR cardinality(ids.ids) = @want::int THEN interval '0'
-		ELSE s.next - s.now END AS wait
-FROM state s CROSS JOIN ids`
-
 const (
 	// grantsKept is how long an expired grant stays: it counts again when the
 	// window grows, up to the longest one. (At 120 calls a minute that is 170,000
@@ -269,7 +226,7 @@ func (db *DB) Grant(ctx context.Context, p GrantParams) (Grants, error) {
 		"lane": p.Lane, "process_id": p.ProcessID, "want": p.Want, "hold": p.Hold, "kept": grantsKept,
 	}
 	var out []Grants
-	err := db.underLane(ctx, args, grantSQL, func(rows pgx.Rows) (err error) {
+	err := db.underLane(ctx, args, statement("grant"), func(rows pgx.Rows) (err error) {
 		out, err = pgx.CollectRows(rows, pgx.RowToStructByName[Grants])
 		return err
 	})
@@ -318,47 +275,11 @@ type Observation struct {
 	Refused   bool    `json:"refused"`  // the answer was 429
 }
 
-// observeSQL adopts the API's limit (below the user's ceiling), and finds out
-// whether somebody else uses the token. There are two signs. The API refused a
-// call and has nothing left: alone we never get there. Or it has counted more
-// calls in its window than we made: each of ours that it counts has a grant
-// that still counted when this answer's call was sent. (The second of grace
-// covers the way to the database.)
-//
-// Only then is the API's count kept, until its window is over at the latest:
-// a window after the first answer that told of it. Alone, the log is exact and
-// such a count, which may straddle two windows, would waste a few calls.
-// Within a window counts only grow: the highest is the newest, in whatever
-// order answers come in.
-const observeSQL = `
-WITH t AS MATERIALIZED (SELECT clock_timestamp() AS now),
-o AS (
-	SELECT * FROM json_to_recordset(@observations) AS o ("limit" int, remaining int, sent_ago float8, refused bool)
-), seen AS (
-	SELECT max(o."limit" - o.remaining) AS used, (array_agg(o."limit" ORDER BY o.sent_ago))[1] AS "limit",
-		bool_or(o.refused AND o.remaining = 0 OR o."limit" - o.remaining > ours.n) AS others
-	FROM o CROSS JOIN LATERAL (
-		SELECT count(*) AS n FROM t, lane_grant g
-		WHERE g.lane = @lane AND g.expires_at > t.now - (o.sent_ago + 1) * interval '1 second'
-	) ours
-)
-UPDATE lane l SET
-	call_limit = least(l.ceiling, seen."limit"),
-	shared_until = CASE WHEN seen.others THEN t.now + @shared::interval ELSE l.shared_until END,
-	api_limit = seen."limit",
-	api_used = CASE WHEN l.api_until > t.now THEN greatest(l.api_used, seen.used) ELSE seen.used END,
-	api_until = CASE WHEN l.api_until > t.now THEN l.api_until ELSE t.now + l.call_window END,
-	updated_at = t.now
-FROM t, seen
-WHERE l.fingerprint = @lane
-	AND (seen.others OR l.shared_until > t.now OR l.call_limit <> least(l.ceiling, seen."limit"))
-	AND l.call_limit IS NOT NULL AND seen."limit" IS NOT NULL`
-
 // Observe takes in what answers said of the limit. A lane without one learns
 // nothing.
 func (db *DB) Observe(ctx context.Context, lane string, seen []Observation) error {
 	args := pgx.NamedArgs{"lane": lane, "observations": seen, "shared": sharedFor}
-	if _, err := db.pool.Exec(ctx, observeSQL, args); err != nil {
+	if _, err := db.pool.Exec(ctx, statement("observe"), args); err != nil {
 		return fmt.Errorf("error recording the API's limit: %w", err)
 	}
 	return nil

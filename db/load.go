@@ -195,17 +195,17 @@ func tallyLoad(ctx context.Context, tx pgx.Tx, batchID int64, c loadCounts) erro
 }
 
 // markUnchanged ends the rows of a plan whose target already has the value by our
-// own record (hasLast).
+// own record (has_last.sql).
 //
 // One look-up in rename_target_idx a row.
 func markUnchanged(ctx context.Context, tx pgx.Tx, batchID int64) error {
 	_, err := tx.Exec(ctx, `
 		WITH moved AS (
 			UPDATE rename r SET status = 'unchanged', finished_at = clock_timestamp()
-			FROM rename m CROSS JOIN LATERAL (`+lastSent+`) last
-			WHERE m.batch_id = @batch AND m.finished_at IS NULL AND r.id = m.id AND `+hasLast+`
+			FROM rename m CROSS JOIN LATERAL (`+statement("last_sent")+`) last
+			WHERE m.batch_id = @batch AND m.finished_at IS NULL AND r.id = m.id AND `+statement("has_last")+`
 			RETURNING r.batch_id, 'pending' AS was, r.status
-		), `+countMoves, pgx.NamedArgs{"batch": batchID})
+		), `+statement("count_moves"), pgx.NamedArgs{"batch": batchID})
 	if err != nil {
 		return fmt.Errorf("error comparing with what was sent before: %w", err)
 	}

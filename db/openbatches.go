@@ -6,7 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-const openBatchesSQL = batchStatusSQL + `
+const openBatches = `
 	WHERE b.status IN ('active', 'paused') AND (@sites::text[] = '{}' OR s.name = ANY (@sites))
 	ORDER BY b.site_id, b.priority, b.acceptance LIMIT @limit`
 
@@ -14,6 +14,6 @@ const openBatchesSQL = batchStatusSQL + `
 // none is named of all, in the order in which their rows are sent. Served by
 // batch_open_idx.
 func (db *DB) OpenBatches(ctx context.Context, limit int, sites ...string) ([]BatchProgress, error) {
-	return collect[BatchProgress](ctx, db.pool, "listing open batches", openBatchesSQL,
+	return collect[BatchProgress](ctx, db.pool, "listing open batches", statement("batch_progress")+openBatches,
 		pgx.NamedArgs{"limit": limit, "sites": append([]string{}, sites...)})
 }

@@ -12,40 +12,6 @@ import (
 // who parks asks again, and holds no connection in between.
 const parkWait = 2 * time.Second
 
-// parkSQL records that a token was refused. The site is parked where nobody is left
-// to go on: with another token that works, or parked already for another one, only
-// those who have this one are held (claimSQL). An empty reason is for a token
-// whose refusal is known: perhaps the others are gone by now. A refusal that is older
-// than the site's going on is no news: perhaps the token is mended since.
-const parkSQL = `
-WITH s AS MATERIALIZED (
-	SELECT id, parked_at, parked_lane FROM site WHERE id = @site FOR NO KEY UPDATE
-), why AS MATERIALIZED (
-	SELECT coalesce((SELECT f.reason FROM site_refusal f WHERE f.site_id = @site AND f.lane = @lane), nullif(@reason::text, '')) AS reason
-	WHERE NOT EXISTS (
-		SELECT FROM event e WHERE e.site_id = @site AND e.kind = 'site unparked' AND e.at > clock_timestamp() - @ago::interval)
-), others AS MATERIALIZED (
-	SELECT EXISTS (
-		SELECT FROM process p CROSS JOIN LATERAL unnest(p.sites, p.lanes) AS w (site_id, lane)
-		WHERE p.heartbeat_at > clock_timestamp() - @stale::interval AND w.site_id = @site AND w.lane <> @lane
-			AND NOT EXISTS (SELECT FROM site_refusal f WHERE f.site_id = @site AND f.lane = w.lane)
-	) AS work
-), parked AS (
-	UPDATE site SET parked_at = clock_timestamp(), parked_lane = @lane,
-		parked_reason = why.reason || coalesce('; ' || holders(@site, @lane) || ' has that token: restart it after a change', '')
-	FROM s, why, others
-	WHERE site.id = s.id AND s.parked_at IS NULL AND NOT others.work AND why.reason IS NOT NULL
-	RETURNING site.id, parked_reason
-), held AS (
-	INSERT INTO site_refusal (site_id, lane, reason)
-	SELECT s.id, @lane, why.reason FROM s, why, others
-	WHERE why.reason IS NOT NULL AND (s.parked_at IS NULL AND others.work OR s.parked_at IS NOT NULL AND s.parked_lane <> @lane)
-	ON CONFLICT DO NOTHING
-), moved AS (
-	DELETE FROM site_refusal f USING parked WHERE f.site_id = parked.id AND f.lane = @lane
-)
-INSERT INTO event (kind, site_id, detail) SELECT 'site parked', id, parked_reason FROM parked`
-
 // ParkSite stops all calls that are made for a site with the token of this
 // fingerprint, until the site is unparked: the API refused it just now.
 func (db *DB) ParkSite(ctx context.Context, siteID int, fingerprint, reason string) error {
@@ -66,8 +32,8 @@ func (db *DB) Park(ctx context.Context, r Refusal) error {
 	args := pgx.NamedArgs{"site": r.SiteID, "lane": r.Lane, "reason": r.Reason, "ago": r.Ago, "stale": ProcessStale}
 	batch := &pgx.Batch{}
 	batch.Queue(`SELECT set_config('lock_timeout', $1, true)`, fmt.Sprint(parkWait.Milliseconds()))
-	batch.Queue(`SELECT FROM site WHERE id = @site FOR NO KEY UPDATE`, args) // parkSQL must see what its last holder has written
-	batch.Queue(parkSQL, args)
+	batch.Queue(`SELECT FROM site WHERE id = @site FOR NO KEY UPDATE`, args) // park.sql must see what its last holder has written
+	batch.Queue(statement("park"), args)
 	if err := db.pool.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("error parking site %d: %w", r.SiteID, err)
 	}

@@ -33,7 +33,7 @@ var ErrNotPlanned = errors.New("the batch is no plan")
 // rename_target_idx.
 func (db *DB) Compare(ctx context.Context, p CompareParams) error {
 	return db.onPlan(ctx, p.BatchID, func(tx pgx.Tx, _ plannedBatch) error {
-		if _, err := tx.Exec(ctx, compareSQL, pgx.NamedArgs{
+		if _, err := tx.Exec(ctx, statement("compare"), pgx.NamedArgs{
 			"batch": p.BatchID, "since": p.Since, "take_over": p.TakeOver,
 		}); err != nil {
 			return fmt.Errorf("error comparing with the site: %w", err)
@@ -103,67 +103,6 @@ func lockPlan(ctx context.Context, tx pgx.Tx, batchID int64) (plannedBatch, erro
 	}
 	return list[0], nil
 }
-
-// hasWanted tells whether a state s holds what a row r wants: the very values,
-// or the name that the server made of it when relabel sent it last.
-const hasWanted = `(r.alt_text IS NULL OR s.alt_text = r.alt_text) AND (
-			r.display_name IS NULL OR s.display_name = r.display_name OR r.display_name = (
-				SELECT CASE WHEN o.status = 'succeeded' AND o.applied_name = s.display_name THEN o.display_name END
-				FROM rename o JOIN batch ob ON ob.id = o.batch_id
-				WHERE o.asset_id = r.asset_id AND o.locale_id = r.locale_id AND o.site_id = r.site_id
-					AND o.id <> r.id AND o.fence > 0
-				ORDER BY ob.acceptance DESC, o.id DESC LIMIT 1))`
-
-// nameSentAfter and altSentAfter, closed by newestOfSent, are the newest batch
-// that sent a target r, after the time put between, the name or the alt text that
-// a state s holds now.
-const (
-	nameSentAfter = sentAfter + `s.display_name = coalesce(o.applied_name, o.display_name) AND coalesce(o.finished_at, 'infinity') > `
-	altSentAfter  = sentAfter + `s.alt_text = o.alt_text AND coalesce(o.finished_at, 'infinity') > `
-
-	sentAfter = `
-		(SELECT o.batch_id FROM rename o JOIN batch ob ON ob.id = o.batch_id
-		WHERE o.asset_id = r.asset_id AND o.locale_id = r.locale_id AND o.site_id = r.site_id
-			AND o.id <> r.id AND o.fence > 0 AND `
-	newestOfSent = ` ORDER BY ob.acceptance DESC LIMIT 1)`
-)
-
-// compareSQL judges each target in one place. The value before stays as it was
-// on a row that is in conflict, as that is what it conflicts with.
-const compareSQL = `
-WITH judged AS (
-	SELECT r.id, r.status AS was, s.display_name, s.alt_text, s.read_at, c.conflict, CASE
-		WHEN s.asset_id IS NULL OR s.gone THEN 'failed'
-		WHEN NOT b.forced AND ` + hasWanted + ` THEN 'unchanged'
-		WHEN c.conflict IS NOT NULL AND NOT @take_over THEN 'conflict'
-		ELSE 'pending' END AS status
-	FROM batch b JOIN rename r ON r.id BETWEEN b.first_id AND b.last_id AND r.batch_id = b.id
-	LEFT JOIN asset_state s ON s.site_id = r.site_id AND s.locale_id = r.locale_id AND s.asset_id = r.asset_id
-		AND s.read_at >= @since
-	CROSS JOIN LATERAL (SELECT CASE
-		WHEN r.expected_name <> s.display_name THEN 'expected'
-		WHEN r.before_at IS NULL THEN NULL
-		WHEN r.display_name IS NOT NULL AND r.before_name IS DISTINCT FROM s.display_name THEN 'name'
-		WHEN r.alt_text IS NOT NULL AND r.before_alt_text IS DISTINCT FROM s.alt_text THEN 'alt text' END AS conflict) c
-	WHERE b.id = @batch AND r.status IN ('pending', 'unchanged', 'conflict', 'failed')
-), moved AS (
-	UPDATE rename r SET status = s.status,
-		finished_at = CASE WHEN s.status <> 'pending' THEN clock_timestamp() END,
-		before_name = CASE WHEN s.status = 'failed' OR s.status = 'conflict' AND r.before_at IS NOT NULL THEN r.before_name ELSE s.display_name END,
-		before_alt_text = CASE WHEN s.status = 'failed' OR s.status = 'conflict' AND r.before_at IS NOT NULL THEN r.before_alt_text ELSE s.alt_text END,
-		before_at = CASE WHEN s.status = 'failed' OR s.status = 'conflict' AND r.before_at IS NOT NULL THEN r.before_at ELSE s.read_at END,
-		error = CASE s.status
-			WHEN 'failed' THEN 'the site has no such asset'
-			WHEN 'conflict' THEN CASE s.conflict
-				WHEN 'expected' THEN format('the name is not as expected: it is "%s", not "%s"', left(s.display_name, 200), left(r.expected_name, 200))
-				WHEN 'name' THEN format('changed by %s: the name was "%s" and is "%s"',
-					coalesce('batch ' || ` + nameSentAfter + `r.before_at` + newestOfSent + `, 'somebody else'), left(r.before_name, 200), left(s.display_name, 200))
-				ELSE format('changed by %s: the alt text was "%s" and is "%s"',
-					coalesce('batch ' || ` + altSentAfter + `r.before_at` + newestOfSent + `, 'somebody else'), left(r.before_alt_text, 200), left(s.alt_text, 200)) END
-			END
-	FROM judged s WHERE r.id = s.id
-	RETURNING r.batch_id, s.was, r.status
-), ` + countMoves
 
 // ApplyParams make a plan an ordinary batch.
 type ApplyParams struct {
@@ -261,7 +200,7 @@ func (db *DB) Discard(ctx context.Context, batchID int64) error {
 				FROM batch b WHERE b.id = @batch AND r.id BETWEEN b.first_id AND b.last_id AND r.batch_id = b.id
 					AND r.finished_at IS NULL
 				RETURNING r.batch_id, 'pending' AS was, r.status
-			), `+countMoves, pgx.NamedArgs{"batch": batchID})
+			), `+statement("count_moves"), pgx.NamedArgs{"batch": batchID})
 		if err == nil {
 			_, err = cancelBatches(ctx, tx, `SELECT @id::bigint AS id`, pgx.NamedArgs{"id": batchID, "reason": nil})
 		}

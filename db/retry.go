@@ -31,10 +31,6 @@ func (db *DB) RetryBatch(ctx context.Context, f RowFilter) (Retried, error) {
 	return db.RetryRows(ctx, f, nil)
 }
 
-// mayRetry is what a batch b must be for rows of it to be sent again: accepted,
-// and one that is being cancelled must have come to its end first.
-const mayRetry = `b.acceptance IS NOT NULL AND (b.status <> 'cancelled' OR b.finished_at IS NOT NULL)`
-
 // olderOpenSQL finds the open renames that are older than a row of their target
 // which may be retried: they were retried themselves while it had ended unsent.
 const olderOpenSQL = `
@@ -43,52 +39,6 @@ JOIN rename o ON o.asset_id = r.asset_id AND o.locale_id = r.locale_id AND o.sit
 	AND o.status IN ('pending', 'sending')
 JOIN batch ob ON ob.id = o.batch_id AND ob.acceptance < b.acceptance
 WHERE r.id = ANY (@ids)`
-
-// retrySQL finds for each chosen row the newest rename of its target that
-// counts: one that was claimed, or is open, or stands for a value that the
-// target has, or comes later in the same batch. Older renames of the target that
-// are open end. All rows and batches that it changes are locked before it.
-//
-// Served by the primary key for the rows and rename_target_idx for the rest.
-const retrySQL = `
-WITH chosen AS (
-	SELECT r.id, r.batch_id, r.status, r.asset_id, r.locale_id, r.site_id, b.acceptance
-	FROM batch b JOIN rename r ON r.batch_id = b.id
-	WHERE b.id = @batch AND ` + mayRetry + ` AND (b.cancelled_at IS NULL OR b.cancelled_at < @began)
-		AND r.id = ANY (@ids) AND r.status = ANY (@statuses) AND r.status IN ('failed', 'conflict', 'cancelled', 'superseded')
-), judged AS (
-	SELECT c.*, c.status AS was, newer.id AS newer
-	FROM chosen c LEFT JOIN LATERAL (
-		SELECT n.id FROM rename n JOIN batch nb ON nb.id = n.batch_id
-		WHERE n.asset_id = c.asset_id AND n.locale_id = c.locale_id AND n.site_id = c.site_id AND n.id <> c.id
-			AND (nb.acceptance, n.id) > (c.acceptance, c.id)
-			AND (n.fence > 0 OR n.status IN ('pending', 'sending', 'unchanged') OR n.batch_id = c.batch_id AND n.status <> 'invalid')
-		ORDER BY nb.acceptance DESC, n.id DESC LIMIT 1
-	) newer ON true
-), older AS (
-	SELECT o.id, o.status, c.id AS newer, ob.status = 'cancelled' AND ob.replaced_by IS DISTINCT FROM c.batch_id AS cancelled
-	FROM judged c
-	JOIN rename o ON o.asset_id = c.asset_id AND o.locale_id = c.locale_id AND o.site_id = c.site_id
-		AND o.status IN ('pending', 'sending')
-	JOIN batch ob ON ob.id = o.batch_id AND ob.acceptance < c.acceptance
-	WHERE c.newer IS NULL
-), ` + endOlder + `, changed AS (
-	UPDATE rename r SET
-		status = CASE WHEN j.newer IS NULL THEN 'pending' ELSE 'superseded' END,
-		superseded_by = j.newer,
-		finished_at = CASE WHEN j.newer IS NOT NULL THEN clock_timestamp() END,
-		failures = 0, not_before = NULL, cancelled_at = NULL, retried_at = clock_timestamp()
-	FROM judged j WHERE r.id = j.id
-	RETURNING r.id, r.batch_id, j.was, r.status
-), moved AS (
-	SELECT batch_id, was, status FROM changed UNION ALL SELECT batch_id, was, status FROM ended
-), ` + movesSQL + `, tally AS (
-	UPDATE batch b SET ` + addMoves + ` FROM moves m WHERE b.id = m.batch_id
-)
-SELECT count(*) FILTER (WHERE status = 'pending') AS pending,
-	count(*) FILTER (WHERE status = 'superseded') AS superseded,
-	(SELECT count(*) FROM batch b JOIN rename r ON r.batch_id = b.id WHERE b.id = @batch AND b.cancelled_at >= @began AND r.id = ANY (@ids)) AS left_out
-FROM changed`
 
 // retryChunk makes rows of one batch pending again, under the acceptance lock, so
 // that no newer batch is accepted meanwhile. A row whose target has a newer
@@ -116,7 +66,7 @@ func (db *DB) retryChunk(ctx context.Context, batch int64, ids []int64, statuses
 		if err := lockRows(ctx, tx, renames, batches); err != nil {
 			return err
 		}
-		list, err := collect[Retried](ctx, tx, "retrying rows", retrySQL, args)
+		list, err := collect[Retried](ctx, tx, "retrying rows", statement("retry"), args)
 		if err == nil && len(list) == 1 {
 			out = list[0]
 		}

@@ -51,7 +51,7 @@ func (db *DB) CancelRows(ctx context.Context, f RowFilter, progress func(Cancell
 		return sum, nil
 	}
 	err = db.actOn(ctx, f, func(_ int64, ids []int64) error {
-		list, err := collect[Cancelled](ctx, db.pool, "cancelling rows", cancelJobsSQL,
+		list, err := collect[Cancelled](ctx, db.pool, "cancelling rows", statement("cancel_rows"),
 			pgx.NamedArgs{"ids": ids, "statuses": f.Statuses, "quarantine": MaxCallTime})
 		if err != nil {
 			return err
@@ -96,32 +96,3 @@ func (db *DB) byBatch(ctx context.Context, ids []int64, act func(batch int64, id
 	}
 	return err
 }
-
-// cancelJobsSQL ends open rows. One whose call is in flight is marked, and ends
-// with its answer (finishSQL) or, when its process is gone, with its next claim
-// (claimSQL).
-//
-// Served by rename's primary key.
-const cancelJobsSQL = `
-WITH chosen AS (
-	SELECT r.id, r.status AS was, coalesce(r.lease_until >= clock_timestamp(), false) AS flying FROM rename r
-	WHERE r.id = ANY (@ids) AND r.status = ANY (@statuses) AND r.status IN ('pending', 'sending')
-	ORDER BY r.id FOR NO KEY UPDATE
-), changed AS (
-	UPDATE rename r SET
-		cancelled_at = clock_timestamp(),
-		status = CASE WHEN c.flying THEN r.status ELSE 'cancelled' END,
-		finished_at = CASE WHEN NOT c.flying THEN clock_timestamp() END,
-		unknown_until = CASE WHEN c.flying THEN r.unknown_until
-			ELSE greatest(r.unknown_until, r.lease_until + @quarantine::interval) END,
-		lease_until = CASE WHEN c.flying THEN r.lease_until END,
-		not_before = NULL
-	FROM chosen c WHERE r.id = c.id
-	RETURNING r.batch_id, c.was, r.status
-), moved AS (
-	SELECT batch_id, was, status FROM changed
-), ` + movesSQL + `, tally AS (
-	UPDATE batch b SET ` + addMoves + ` FROM moves m WHERE b.id = m.batch_id
-)
-SELECT count(*) FILTER (WHERE status = 'cancelled') AS cancelled, count(*) FILTER (WHERE status <> 'cancelled') AS sending
-FROM changed`

@@ -94,7 +94,7 @@ func (f RowFilter) Check() error {
 // ForRetry chooses the rows of f that a retry takes; ok is false when f allows
 // none.
 func (f RowFilter) ForRetry() (_ RowFilter, ok bool) {
-	f.batchIs = mayRetry
+	f.batchIs = statement("may_retry")
 	if len(f.Statuses) == 0 {
 		return f.among(Retryable())
 	}

@@ -95,38 +95,9 @@ func thin(ctx context.Context, tx pgx.Tx, siteID int, at Thinning) (next Thinnin
 	return Thinning{}, true, endThinning(ctx, tx, r)
 }
 
-// thinChunkSQL goes through a run's batch by the primary key of its rows. Those
-// that count, as where rows are retried, stand for older ones of their target: but
-// not one that is open, which may yet be cancelled unsent.
-//
-// One look-up in rename_target_idx a row: the subquery with OFFSET keeps PostgreSQL
-// from reading the whole index instead.
-const thinChunkSQL = `
-WITH newer AS MATERIALIZED (
-	SELECT r.id, r.asset_id, r.locale_id, r.site_id, r.fence > 0 OR r.status = 'unchanged' AS counts
-	FROM rename r WHERE r.id > @after AND r.id <= @last AND r.batch_id = @batch ORDER BY r.id LIMIT @limit
-), old AS (
-	SELECT r.id FROM rename r WHERE r.id = ANY (ARRAY(
-		SELECT o.id FROM newer n CROSS JOIN LATERAL (
-			SELECT o.id FROM rename o
-			WHERE o.asset_id = n.asset_id AND o.locale_id = n.locale_id AND o.site_id = n.site_id
-				AND o.status = 'unchanged' AND o.batch_id = ANY (@older) OFFSET 0
-		) o WHERE n.counts))
-	ORDER BY r.id FOR UPDATE
-), gone AS (
-	DELETE FROM rename r USING old WHERE r.id = old.id RETURNING r.batch_id
-), locked AS MATERIALIZED (
-	SELECT id FROM batch WHERE id IN (SELECT batch_id FROM gone) ORDER BY id FOR NO KEY UPDATE
-), n AS (
-	SELECT locked.id, count(*) AS rows FROM gone JOIN locked ON locked.id = gone.batch_id GROUP BY 1
-), tally AS (
-	UPDATE batch b SET total = b.total - n.rows, unchanged = b.unchanged - n.rows FROM n WHERE b.id = n.id
-)
-SELECT max(id) FROM newer`
-
 // thinChunkOf tells the last row looked at; nil when none is left.
 func thinChunkOf(ctx context.Context, tx pgx.Tx, r thickRun, after int64) (last *int64, err error) {
-	err = tx.QueryRow(ctx, thinChunkSQL, pgx.NamedArgs{
+	err = tx.QueryRow(ctx, statement("thin_chunk"), pgx.NamedArgs{
 		"batch": r.Batch, "last": r.Last, "older": r.Older, "after": after, "limit": thinChunk,
 	}).Scan(&last)
 	if err != nil {

@@ -252,24 +252,6 @@ WHERE c.site_id = @site AND (s.parked_at IS NOT NULL OR b.status = 'paused' AND 
 	busySQL = `
 SELECT EXISTS (SELECT FROM schedule c JOIN schedule_run r ON r.schedule_id = c.id AND r.finished_at IS NULL
 	WHERE c.site_id = $1 AND r.status <> 'held')`
-
-	// lostRunsSQL finds runs without a live job, as feedSQL does for renames.
-	lostRunsSQL = `
-SELECT r.id AS run_id, s.name AS site
-FROM schedule c JOIN site s ON s.id = c.site_id
-JOIN schedule_run r ON r.schedule_id = c.id AND r.finished_at IS NULL AND r.status = 'reading'
-WHERE c.site_id = @site AND s.parked_at IS NULL AND s.paused_at IS NULL
-	AND (r.not_before IS NULL OR r.not_before <= @now)
-	AND (r.process_id IS NULL OR r.process_id = @process_id AND NOT r.id = ANY (@working) OR NOT EXISTS (
-		SELECT FROM process p WHERE p.id = r.process_id AND p.heartbeat_at > clock_timestamp() - @stale::interval))
-	AND r.id NOT IN (
-		SELECT (j.args->>'run_id')::bigint FROM river_job j
-		WHERE j.queue = @queue AND j.kind = @kind AND j.args->>'run_id' IS NOT NULL
-			AND (j.state = 'available' AND j.scheduled_at < clock_timestamp() + @soon::interval
-				OR j.state = 'running' AND j.attempted_at > clock_timestamp() - @soon::interval AND EXISTS (
-					SELECT FROM process p WHERE p.id = j.attempted_by[array_upper(j.attempted_by, 1)]
-						AND p.heartbeat_at > clock_timestamp() - @stale::interval)))
-ORDER BY r.id`
 )
 
 type endedRun struct {
@@ -319,7 +301,7 @@ func tellStuck(ctx context.Context, tx pgx.Tx, siteID int) error {
 }
 
 func lostRuns(ctx context.Context, tx pgx.Tx, p TendParams) ([]QueueRun, error) {
-	return collect[QueueRun](ctx, tx, "reading runs without a job", lostRunsSQL, pgx.NamedArgs{
+	return collect[QueueRun](ctx, tx, "reading runs without a job", statement("lost_runs"), pgx.NamedArgs{
 		"site": p.SiteID, "now": p.Now, "process_id": p.ProcessID, "working": append([]int64{}, p.Working...),
 		"kind": p.Kind, "queue": p.JobQueue, "stale": cmp.Or(p.Stale, ProcessStale), "soon": jobSoon,
 	})

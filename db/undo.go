@@ -62,7 +62,7 @@ func undo(ctx context.Context, tx pgx.Tx, p UndoParams) (out Undone, err error) 
 		"batch": p.BatchID, "undo": out.BatchID, "statuses": p.Statuses, "now": now,
 		"since": nullTime(p.Since), "until": nullTime(p.Until),
 	}
-	if err := tx.QueryRow(ctx, undoSQL, args).Scan(&counts.total, &counts.invalid, &out.NoBefore, &counts.lastID); err != nil {
+	if err := tx.QueryRow(ctx, statement("undo"), args).Scan(&counts.total, &counts.invalid, &out.NoBefore, &counts.lastID); err != nil {
 		return out, fmt.Errorf("error writing down the values before: %w", err)
 	}
 	out.Rows = counts.total
@@ -88,31 +88,6 @@ func insertUndo(ctx context.Context, tx pgx.Tx, of int64) (id int64, err error) 
 	}
 	return id, nil
 }
-
-// undoSQL puts back only what a row set. An asset cannot be given no name, so a
-// row that would do that is refused; no alt text is an empty one.
-const undoSQL = `
-WITH sent AS (
-	SELECT r.id, r.line, r.site_id, r.asset_id, r.locale_id, r.before_at, r.finished_at,
-		CASE WHEN r.display_name IS NOT NULL THEN nullif(r.before_name, '') END AS display_name,
-		CASE WHEN r.alt_text IS NOT NULL THEN coalesce(r.before_alt_text, '') END AS alt_text,
-		coalesce(r.applied_name, r.display_name) AS sent_name, r.alt_text AS sent_alt_text
-	FROM batch b JOIN rename r ON r.id BETWEEN b.first_id AND b.last_id AND r.batch_id = b.id
-	WHERE b.id = @batch AND r.status = ANY (@statuses) AND r.fence > 0 AND r.finished_at IS NOT NULL
-		AND (@since::timestamptz IS NULL OR r.finished_at >= @since) AND (@until::timestamptz IS NULL OR r.finished_at < @until)
-), put AS (
-	INSERT INTO rename (batch_id, site_id, line, asset_id, locale_id, display_name, alt_text,
-		before_name, before_alt_text, before_at, status, finished_at, error)
-	SELECT @undo, site_id, line, asset_id, locale_id, display_name, alt_text, sent_name, sent_alt_text, finished_at,
-		CASE WHEN refused THEN 'invalid' ELSE 'pending' END, CASE WHEN refused THEN @now::timestamptz END,
-		CASE WHEN refused THEN 'the asset had no name before, and Webflow takes no empty one' END
-	FROM sent CROSS JOIN LATERAL (SELECT display_name IS NULL AND alt_text IS NULL AS refused) r
-	WHERE before_at IS NOT NULL ORDER BY id
-	RETURNING id, status
-)
-SELECT count(*), count(*) FILTER (WHERE status = 'invalid'),
-	(SELECT count(*) FROM sent WHERE before_at IS NULL), coalesce(max(id), 0)
-FROM put`
 
 // nullTime is nil for the zero time.
 func nullTime(t time.Time) *time.Time {

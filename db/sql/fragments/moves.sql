@@ -1,0 +1,28 @@
+-- A statement that changes row statuses names its changes in a CTE "moved"
+-- (batch_id, was, status) and includes this after it.
+
+-- Batches are locked by id, after the rows: that order keeps statements from
+-- waiting for each other in a circle.
+locked_batches AS MATERIALIZED (
+	SELECT id
+	FROM batch
+	WHERE id IN (SELECT batch_id FROM moved)
+	ORDER BY id
+	FOR NO KEY UPDATE
+),
+-- By how much each counter of each batch changes.
+moves AS (
+	SELECT batch_id,
+		count(*) FILTER (WHERE status = 'sending') - count(*) FILTER (WHERE was = 'sending') AS sending,
+		count(*) FILTER (WHERE status = 'succeeded') - count(*) FILTER (WHERE was = 'succeeded') AS succeeded,
+		count(*) FILTER (WHERE status = 'failed') - count(*) FILTER (WHERE was = 'failed') AS failed,
+		count(*) FILTER (WHERE status = 'superseded') - count(*) FILTER (WHERE was = 'superseded') AS superseded,
+		count(*) FILTER (WHERE status = 'unchanged') - count(*) FILTER (WHERE was = 'unchanged') AS unchanged,
+		count(*) FILTER (WHERE status = 'conflict') - count(*) FILTER (WHERE was = 'conflict') AS conflict,
+		count(*) FILTER (WHERE status = 'cancelled') - count(*) FILTER (WHERE was = 'cancelled') AS cancelled,
+		count(*) FILTER (WHERE status NOT IN ('pending', 'sending'))
+			- count(*) FILTER (WHERE was NOT IN ('pending', 'sending')) AS ended
+	FROM moved
+	JOIN locked_batches ON locked_batches.id = moved.batch_id
+	GROUP BY batch_id
+)
