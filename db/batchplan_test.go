@@ -63,10 +63,10 @@ func (b *testBundle) requirePages(t *testing.T, otherSite string) {
 			"worked":            {db.WorkedSQL, since},
 			"troubled":          {db.TroubledSQL, since},
 			"workload":          {db.WorkloadSQL, since},
-			"open":              {db.OpenBatchesSQL, pgx.NamedArgs{"limit": 20, "sites": []string{}}},
-			"open of a site":    {db.OpenBatchesSQL, pgx.NamedArgs{"limit": 20, "sites": []string{otherSite}}},
-			"newest":            {db.NewestBatchesSQL, pgx.NamedArgs{"limit": 20}},
-			"of a site":         {db.SiteBatchesSQL, pgx.NamedArgs{"limit": 20, "site": otherSite}},
+			"open":              {db.BatchesSQL(db.OpenBatches), pgx.NamedArgs{"limit": 20, "sites": []string{}}},
+			"open of a site":    {db.BatchesSQL(db.OpenBatches), pgx.NamedArgs{"limit": 20, "sites": []string{otherSite}}},
+			"newest":            {db.BatchesSQL(db.NewestBatches), pgx.NamedArgs{"limit": 20}},
+			"of a site":         {db.BatchesSQL(db.SiteBatches), pgx.NamedArgs{"limit": 20, "site": otherSite}},
 			"open of cancelled": {db.OpenOfCancelledSQL, pgx.NamedArgs{"site_id": b.site.ID, "limit": 100}},
 		} {
 			plan := explain(t, conn.Conn(), q.sql, q.args)

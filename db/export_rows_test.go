@@ -49,10 +49,3 @@ const (
 	OlderOpenSQL = olderOpenSQL
 	MaxRows      = maxJobs
 )
-
-// Statements of sql/ beside the looks.
-var (
-	CancelRowsSQL = statement("cancel_rows")
-	RetrySQL      = statement("retry")
-	EventsSQL     = statement("events")
-)

@@ -10,22 +10,18 @@ import (
 	"github.com/jackc/tern/v2/migrate"
 )
 
-// Statements of sql/, for the tests of their plans.
-var (
-	ClaimSQL        = statement("claim")
-	FinishSQL       = statement("finish")
-	FeedSQL         = statement("feed")
-	PromoteSQL      = statement("promote")
-	GrantSQL        = statement("grant")
-	ObserveSQL      = statement("observe")
-	OneBatchSQL     = statement("batch_progress") + `WHERE b.id = @id`
-	EndCancelledSQL = statement("end_cancelled")
-	SupersedeSQL    = statement("supersede")
-	ThinSQL         = statement("thin_chunk")
+// StatementText returns a statement of sql/.
+func StatementText(name string) string { return statement(name) }
 
-	OpenBatchesSQL   = statement("batch_progress") + openBatches
-	NewestBatchesSQL = statement("batch_progress") + newestBatches
-	SiteBatchesSQL   = statement("batch_progress") + siteBatches
+// BatchesSQL returns the query for some batches, which one of the conditions below chooses.
+func BatchesSQL(which string) string { return statement("batch_progress") + which }
+
+// Conditions for BatchesSQL.
+const (
+	OneBatch      = `WHERE b.id = @id`
+	OpenBatches   = openBatches
+	NewestBatches = newestBatches
+	SiteBatches   = siteBatches
 )
 
 // Statements that are short enough to be Go text.

@@ -152,37 +152,37 @@ func testPlans(t *testing.T, statistics string) {
 		pages int // that it may touch at most
 	}{
 		"lock": {db.LockRenamesSQL, pgx.NamedArgs{"rename_ids": due}, 500},
-		"claim": {db.ClaimSQL, pgx.NamedArgs{
+		"claim": {db.StatementText("claim"), pgx.NamedArgs{
 			"rename_ids": due, "process_id": process, "lease": lease, "quarantine": quarantine, "probe_every": time.Second,
 		}, 1000},
-		"finish": {db.FinishSQL, pgx.NamedArgs{
+		"finish": {db.StatementText("finish"), pgx.NamedArgs{
 			"finishes": finishes, "rename_ids": flying, "process_id": process, "breaker_limit": 20,
 			"quarantine": quarantine, "probe_every": time.Second,
 		}, 1000},
-		"thin": {db.ThinSQL, pgx.NamedArgs{
+		"thin": {db.StatementText("thin_chunk"), pgx.NamedArgs{
 			"batch": batch, "older": list[int64](t, b, `SELECT id FROM batch WHERE name = 'old' LIMIT 1000`),
 			"after": due[0], "last": due[0] + manyRows, "limit": 100,
 		}, 1000},
-		"feed": {db.FeedSQL, pgx.NamedArgs{
+		"feed": {db.StatementText("feed"), pgx.NamedArgs{
 			"site_id": b.site.ID, "queue": b.site.Queue(), "kind": jobKind, "window": 1000, "stale": time.Minute,
 			"process_id": process, "running": []int64{}, "soon": time.Minute, "share": 100,
 		}, 500},
-		"promote": {db.PromoteSQL, pgx.NamedArgs{"queue": b.site.Queue(), "kind": jobKind, "limit": 10}, 500},
-		"grant": {db.GrantSQL, pgx.NamedArgs{
+		"promote": {db.StatementText("promote"), pgx.NamedArgs{"queue": b.site.Queue(), "kind": jobKind, "limit": 10}, 500},
+		"grant": {db.StatementText("grant"), pgx.NamedArgs{
 			"lane": b.lane, "process_id": process, "want": 5, "hold": hold, "arrival": time.Second, "kept": time.Minute,
 		}, 6000},
-		"observe": {db.ObserveSQL, pgx.NamedArgs{
+		"observe": {db.StatementText("observe"), pgx.NamedArgs{
 			"lane": b.lane, "observations": []db.Observation{{Limit: 60, Remaining: 1}}, "shared": time.Minute,
 		}, 6000},
 		"open of cancelled": {db.OpenOfCancelledSQL, pgx.NamedArgs{"site_id": cancelled.site.ID, "limit": 100}, 500},
-		"end cancelled":     {db.EndCancelledSQL, pgx.NamedArgs{"rename_ids": ending, "quarantine": quarantine}, 20_000},
+		"end cancelled":     {db.StatementText("end_cancelled"), pgx.NamedArgs{"rename_ids": ending, "quarantine": quarantine}, 20_000},
 		"touched by a chunk": {db.TouchedSQL, pgx.NamedArgs{
 			"batch": batch, "acceptance": 2001, "after": due[0] - 1, "upto": due[0] + 499,
 		}, 5000},
-		"supersede": {db.SupersedeSQL, pgx.NamedArgs{
+		"supersede": {db.StatementText("supersede"), pgx.NamedArgs{
 			"batch": batch, "own": many[:400], "older": many[400:], "newer": many[400:],
 		}, 20_000},
-		"batch status": {db.OneBatchSQL, pgx.NamedArgs{"id": batch}, 500}, // the lane's 4,990 grants among them
+		"batch status": {db.BatchesSQL(db.OneBatch), pgx.NamedArgs{"id": batch}, 500}, // the lane's 4,990 grants among them
 	}
 	conn, err := b.Pool().Acquire(t.Context())
 	require.NoError(t, err)

@@ -46,10 +46,10 @@ func testJobPlans(t *testing.T, analyze bool) {
 	statements := map[string]db.Statement{
 		"rows":        {SQL: db.RowSQL, Args: pgx.NamedArgs{"ids": ids}},
 		"states":      {SQL: db.JobStatesSQL, Args: pgx.NamedArgs{"ids": open, "queues": []string{b.site.Queue()}, "kind": jobKind, "most": db.MaxRows}},
-		"cancel":      {SQL: db.CancelRowsSQL, Args: pgx.NamedArgs{"ids": open, "statuses": []string{"pending"}, "quarantine": quarantine}},
-		"retry":       {SQL: db.RetrySQL, Args: pgx.NamedArgs{"batch": batch, "ids": ids, "statuses": []string{"failed"}, "began": time.Now()}},
+		"cancel":      {SQL: db.StatementText("cancel_rows"), Args: pgx.NamedArgs{"ids": open, "statuses": []string{"pending"}, "quarantine": quarantine}},
+		"retry":       {SQL: db.StatementText("retry"), Args: pgx.NamedArgs{"batch": batch, "ids": ids, "statuses": []string{"failed"}, "began": time.Now()}},
 		"retry older": {SQL: db.OlderOpenSQL, Args: pgx.NamedArgs{"ids": ids}},
-		"events":      {SQL: db.EventsSQL, Args: pgx.NamedArgs{"ids": ids, "quarantine": quarantine}},
+		"events":      {SQL: db.StatementText("events"), Args: pgx.NamedArgs{"ids": ids, "quarantine": quarantine}},
 	}
 	for name, q := range jobQueries(batch, b.site.Name, manyRows) {
 		for _, sort := range append(db.RowSorts(), "") {
