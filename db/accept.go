@@ -15,13 +15,12 @@ import (
 // an older batch is held for longer.
 const acceptChunk = 2000
 
-// acceptBatch gives a batch its place in the site's order, under the site's
-// acceptance lock: from here on its rows are newer than all rows accepted before.
+// acceptBatch gives a batch its place in the site's order, under the site's acceptance
+// lock: from here on its rows are newer than all rows accepted before.
 //
-// Its rows supersede the older ones in chunks, in the order of their ids. The
-// first chunk is part of tx, so a small batch is accepted as a whole. The others
-// follow in transactions of their own (AcceptMore), so that the lock is held for
-// moments whatever the batch's size. A row is sent only after its chunk.
+// Its rows supersede the older ones in chunks, by id. The first chunk is part of tx, so
+// a small batch is accepted at once. AcceptMore does the others in transactions of
+// their own, so that no lock is held for long. A row is sent only after its chunk.
 func (db *DB) acceptBatch(ctx context.Context, tx pgx.Tx, siteID int, batchID int64) error {
 	acceptance, err := nextAcceptance(ctx, tx, siteID)
 	if err != nil {
@@ -59,10 +58,9 @@ func startBatch(ctx context.Context, tx pgx.Tx, batchID, acceptance int64) error
 	return nil
 }
 
-// AcceptMore lets the next chunk of rows of the site's accepted batches supersede
-// older ones. It reports whether there was one: then there may be more. It is false
-// also while another process is at it. Whoever loads a batch calls it to the end; workers do too, so
-// a killed load is finished by them.
+// AcceptMore accepts the next chunk of rows of a site, and reports whether there may be
+// more. It returns false too while another process does it. A load calls it to the end;
+// workers call it as well, and so finish a load that was killed.
 func (db *DB) AcceptMore(ctx context.Context, siteID int) (more bool, err error) {
 	var batchID int64
 	err = db.pool.QueryRow(ctx, `
@@ -91,8 +89,8 @@ func (db *DB) AcceptMore(ctx context.Context, siteID int) (more bool, err error)
 	return more, nil
 }
 
-// acceptAll goes on until nothing of the site is left to accept here. What fails
-// is left to the workers: the batch is accepted, whatever happens now.
+// acceptAll accepts all chunks of a site. If that fails, the workers go on: the batch
+// itself is accepted already.
 func (db *DB) acceptAll(ctx context.Context, siteID int) {
 	for more := true; more; {
 		var err error
@@ -112,9 +110,8 @@ type chunk struct {
 	Last       bool // no rows come after it
 }
 
-// acceptRows accepts the next chunk of a batch. All rows that it may change are
-// locked first, by id, then all batches that they are of, by id; then what is true
-// is read again, for it may have changed while it waited.
+// acceptRows accepts the next chunk of a batch. It locks the rows that may change, then
+// their batches, and reads their state again, as that may have changed meanwhile.
 func (db *DB) acceptRows(ctx context.Context, tx pgx.Tx, batchID int64) error {
 	c, ok, err := db.nextChunk(ctx, tx, batchID)
 	if err != nil || !ok {
@@ -140,7 +137,7 @@ func (db *DB) acceptRows(ctx context.Context, tx pgx.Tx, batchID int64) error {
 	return t.supersede(ctx, tx, c)
 }
 
-// nextChunk is served by rename's primary key.
+// nextChunk reads which rows come next, by rename's primary key.
 func (db *DB) nextChunk(ctx context.Context, tx pgx.Tx, batchID int64) (c chunk, ok bool, err error) {
 	list, err := collect[chunk](ctx, tx, "reading which rows to accept", `
 		SELECT b.id AS batch, b.acceptance, b.accepted_to AS after, coalesce(c.upto, b.accepted_to) AS upto, c.n <= @limit AS last
@@ -159,7 +156,7 @@ func (db *DB) nextChunk(ctx context.Context, tx pgx.Tx, batchID int64) (c chunk,
 	return list[0], true, nil
 }
 
-// touched are the renames that accepting a chunk may change.
+// touched are the rows that accepting a chunk may change.
 type touched struct {
 	own     []int64 // rows of the chunk whose target older renames have
 	older   []int64 // open renames of these targets
@@ -167,8 +164,8 @@ type touched struct {
 	batches []int64 // those of older
 }
 
-// touchedSQL looks up each row of a chunk in rename_target_idx. (The status and
-// not finished_at is asked for, to keep rename_open_idx out of it.)
+// touchedSQL looks up each row of a chunk in rename_target_idx. It asks for the status
+// and not for finished_at, or PostgreSQL would take rename_open_idx.
 const touchedSQL = `
 SELECT m.id, coalesce(x.older, '{}') AS older, coalesce(x.batches, '{}') AS batches
 FROM rename m CROSS JOIN LATERAL (
@@ -202,8 +199,7 @@ func readTouched(ctx context.Context, tx pgx.Tx, c chunk) (touched, error) {
 	return t, err
 }
 
-// lockRows takes the locks of a statement that moves renames, in the order that
-// all of them keep.
+// lockRows locks rows and then batches: the order that all statements keep.
 func lockRows(ctx context.Context, tx pgx.Tx, renames, batches []int64) error {
 	batch := &pgx.Batch{}
 	batch.Queue(lockRenames, pgx.NamedArgs{"rename_ids": renames})

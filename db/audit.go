@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// AuditEntry is a change that a person made.
+// AuditEntry records a change that a person made.
 type AuditEntry struct {
 	ID      int64     `json:"id"`
 	At      time.Time `json:"at"`
@@ -22,12 +22,12 @@ type AuditEntry struct {
 	Result  *string   `json:"result"` // nil: it has not ended, or its process was killed
 }
 
-// BatchSubject is how a batch is called as the subject of a deed.
+// BatchSubject names a batch as the subject of an entry.
 func BatchSubject(id int64) string { return "batch " + strconv.FormatInt(id, 10) }
 
-// Audit runs an action of a person between two writes of its row, so that none
-// happens without one. The action tells how many rows it touched, or a negative
-// number where there is nothing to count.
+// Audit runs an action, and records it before and after: no action happens without an
+// entry. The action returns how many rows it changed, or a negative number when there
+// is nothing to count.
 func (db *DB) Audit(ctx context.Context, d AuditEntry, act func(context.Context) (rows int64, err error)) error {
 	var id int64
 	err := db.pool.QueryRow(ctx, `
@@ -44,7 +44,7 @@ func (db *DB) Audit(ctx context.Context, d AuditEntry, act func(context.Context)
 	if actErr != nil {
 		result = actErr.Error()
 	}
-	// The action is over: its row is completed although who asked for it may be gone.
+	// The action is over, so its entry is completed even if the caller has gone.
 	_, err = db.pool.Exec(context.WithoutCancel(ctx), `
 		UPDATE audit SET rows = CASE WHEN @rows >= 0 THEN @rows::bigint END, result = left(@result, 500) WHERE id = @id`,
 		pgx.NamedArgs{"id": id, "rows": rows, "result": result})
@@ -54,8 +54,8 @@ func (db *DB) Audit(ctx context.Context, d AuditEntry, act func(context.Context)
 	return actErr
 }
 
-// AuditEntries lists what people did, newest first, before an id (0: from the newest),
-// to one subject or with an empty one to all.
+// AuditEntries lists what people did, the newest first: before an id (0: from the
+// newest), to one subject or, when that is empty, to all.
 func (db *DB) AuditEntries(ctx context.Context, subject string, before int64, limit int) ([]AuditEntry, error) {
 	where := ``
 	if subject != "" {

@@ -36,7 +36,7 @@ type BatchProgress struct {
 	ColumnMap    *string     `json:"column_map"` // as --map took it
 	Undoes       *int64      `json:"undoes"`     // the batch whose values before it puts back
 	ParkedReason *string     `json:"parked_reason"`
-	RefusedIn    *string     `json:"refused_in"` // the processes that still have a refused token
+	RefusedIn    *string     `json:"refused_in"` // processes whose token was refused
 	SitePaused   bool        `json:"site_paused"`
 	BreakerError *string     `json:"breaker_error"` // set while the breaker is open
 	ETA          *time.Time  `db:"eta" json:"eta"`  // see the function ends_at
@@ -58,7 +58,7 @@ func (s BatchProgress) Bad() int64 { return s.Failed + s.Conflict + s.Invalid }
 // source asked for them: for `relabel run`, a cancelled row is no success either.
 func (s BatchProgress) BadOrCancelled() int64 { return s.Bad() + s.Cancelled }
 
-// ErrNoBatch says that there is no such batch.
+// ErrNoBatch means that there is no such batch.
 var ErrNoBatch = errors.New("no such batch")
 
 func noBatch(id int64) error {
@@ -150,13 +150,13 @@ func (db *DB) moveBatch(ctx context.Context, id int64, from, to BatchStatus, rea
 	return false, err
 }
 
-// SiteBacklog is what a site has to do: its batches that are neither planned nor
-// at their end.
+// SiteBacklog sums up the batches of a site that have not ended. Plans are not among
+// them.
 type SiteBacklog struct {
 	Open         int64 // rows to send; those of paused batches are not among them
 	Paused       int64 // rows that wait because their batch is paused
 	Ending       int64 // rows of cancelled batches that have not ended yet
-	Flying       int64 // of all these, those with a call in flight, or one whose process died
+	Flying       int64 // of all these, those with a call in flight, or whose process died during it
 	Ended        int64 // rows of the batches that are open or paused that have ended
 	Calls        int64
 	RateLimited  int64
@@ -182,7 +182,7 @@ FROM site s JOIN breaker k ON k.site_id = s.id
 LEFT JOIN batch b ON b.site_id = s.id AND b.status IN ('active', 'paused', 'cancelled') AND b.finished_at IS NULL
 WHERE s.id = @site GROUP BY s.id, k.site_id`
 
-// SiteBacklog reads what a site has to do: one row a batch that is open.
+// SiteBacklog reads the backlog of a site: one row for each open batch.
 func (db *DB) SiteBacklog(ctx context.Context, siteID int) (SiteBacklog, error) {
 	list, err := collect[SiteBacklog](ctx, db.pool, "reading the workload", workloadSQL, pgx.NamedArgs{"site": siteID})
 	if err != nil {
@@ -199,13 +199,12 @@ const troubledSQL = `
 SELECT coalesce(sum(failed + conflict + invalid), 0)::bigint FROM batch
 WHERE site_id = @site AND finished_at >= @since AND acceptance IS NOT NULL`
 
-// TroubledSince counts the rows that did not succeed in batches that ended
-// since then. A plan that was discarded is none of them, nor is what somebody
-// cancelled.
+// TroubledSince counts the bad rows (RowStatus.Bad) of batches that ended since then.
+// Discarded plans are left out.
 func (db *DB) TroubledSince(ctx context.Context, siteID int, since time.Time) (n int64, err error) {
 	err = db.pool.QueryRow(ctx, troubledSQL, pgx.NamedArgs{"site": siteID, "since": since}).Scan(&n)
 	if err != nil {
-		return 0, fmt.Errorf("error counting what did not succeed: %w", err)
+		return 0, fmt.Errorf("error counting failed rows: %w", err)
 	}
 	return n, nil
 }

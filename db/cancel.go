@@ -98,7 +98,7 @@ func ids(list []renameID) []int64 {
 }
 
 // openOfCancelledSQL reads the open rows of each batch by line, like feed.sql. Rows
-// of a batch that is being replaced wait for the new one's rows to supersede them.
+// of a batch that is being replaced wait until the new batch's rows supersede them.
 const openOfCancelledSQL = `
 SELECT o.id FROM batch b CROSS JOIN LATERAL (
 	SELECT o.id FROM rename o
@@ -114,8 +114,8 @@ func endCancelledArgs(rows []int64) pgx.NamedArgs {
 	return pgx.NamedArgs{"rename_ids": rows, "quarantine": MaxCallTime}
 }
 
-// CancelOpen ends what is left open of cancelled batches, at most limit rows
-// at a time, and tells how many. Calls in flight end by themselves.
+// CancelOpen ends open rows of a site's cancelled batches, limit at most, and returns
+// how many it ended. Calls in flight end by themselves.
 func (db *DB) CancelOpen(ctx context.Context, siteID, limit int) (n int, err error) {
 	open, err := collect[renameID](ctx, db.pool, "reading rows of cancelled batches", openOfCancelledSQL,
 		pgx.NamedArgs{"site_id": siteID, "limit": limit})
@@ -133,8 +133,8 @@ func (db *DB) CancelOpen(ctx context.Context, siteID, limit int) (n int, err err
 	return n, nil
 }
 
-// EndCancelled ends all open rows of a site's cancelled batches but those whose
-// call is in flight. Workers do it too; this is for when none runs.
+// EndCancelled ends all open rows of a site's cancelled batches, except those whose call
+// is in flight. Workers do it too; this is for when none runs.
 func (db *DB) EndCancelled(ctx context.Context, siteID int) error {
 	for {
 		n, err := db.CancelOpen(ctx, siteID, cancelChunk)
@@ -144,20 +144,19 @@ func (db *DB) EndCancelled(ctx context.Context, siteID int) error {
 	}
 }
 
-// Stranded counts the rows of one batch that another one had superseded, which was
-// then cancelled before it sent anything for their targets: nothing was sent for
-// them, and nothing will be unless they are retried.
+// Stranded counts rows of one batch that a newer batch superseded, and that were not
+// sent because the newer one was then cancelled. Only a retry sends them.
 type Stranded struct {
 	Batch int64 `json:"batch"`
 	Rows  int64 `json:"rows"`
 }
 
-// strandedLook is how many rows of a cancelled batch are looked at, some seconds'
-// worth. What lies beyond is not counted.
+// strandedLook bounds the rows of a cancelled batch that are examined: some seconds.
+// Rows beyond it are not counted.
 const strandedLook = 200_000
 
-// Stranded finds such rows of other batches for a cancelled one, one look-up in
-// rename_target_idx a row. Where no older batch has superseded rows it looks at none.
+// Stranded finds the stranded rows that a cancelled batch left, by one look-up in
+// rename_target_idx a row. It examines none when no older batch has superseded rows.
 func (db *DB) Stranded(ctx context.Context, batchID int64) ([]Stranded, error) {
 	return collect[Stranded](ctx, db.pool, "counting rows that the batch had superseded", `
 		SELECT o.batch_id AS batch, count(*) AS rows

@@ -11,16 +11,16 @@ import (
 // faster site's chart reaches less far back.
 const maxCharted = 50_000
 
-// Bar is what was called in a while.
+// Bar counts the calls of one step of a chart.
 type Bar struct {
 	At          time.Time `json:"at"` // its beginning
 	Calls       int64     `json:"calls"`
 	Succeeded   int64     `json:"succeeded"`
 	RateLimited int64     `json:"rate_limited"`
-	Failed      int64     `json:"failed"` // other answers, and none
+	Failed      int64     `json:"failed"` // other answers, and calls without one
 }
 
-// Calls counts a batch's calls in steps of a length, between two moments. A step
+// Calls counts a batch's calls between two moments, in steps of the same length. A step
 // without calls is left out.
 //
 // Served by attempt_sent_idx, and the primary key of rename for each call.
@@ -41,7 +41,7 @@ func (db *DB) Calls(ctx context.Context, batch int64, from, to time.Time, step t
 		pgx.NamedArgs{"batch": batch, "from": from, "to": to, "step": step, "max": maxCharted})
 }
 
-// LaneUser is a process and the calls of a site's lane that it has in use.
+// LaneUser is a process, and how many calls of a site's lane it uses now.
 type LaneUser struct {
 	Site  string
 	Host  string // empty: the process is gone
@@ -49,7 +49,7 @@ type LaneUser struct {
 	Calls int
 }
 
-// LaneUsers tells who uses the limits now, as far as it is us.
+// LaneUsers lists the processes of relabel that use the limits now.
 func (db *DB) LaneUsers(ctx context.Context) ([]LaneUser, error) {
 	return collect[LaneUser](ctx, db.pool, "reading who uses the limits", `
 		SELECT s.name AS site, coalesce(p.host, '') AS host, coalesce(p.pid, 0) AS pid, count(*)::int AS calls

@@ -16,22 +16,22 @@ const (
 	Claimed Verdict = "claimed" // send it: the lease is yours
 	Final   Verdict = "final"   // nothing to do, now or ever
 	Held    Verdict = "held"    // batch paused or planned, site parked or paused: the feed brings it back
-	Refused Verdict = "refused" // the claimer's token was refused, and others go on with another one
+	Refused Verdict = "refused" // the claimer's token was refused; processes with another go on
 	Wait    Verdict = "wait"    // come again after Claim.Wait
 )
 
 // ProbeEvery is how often an open breaker lets one call through.
 const ProbeEvery = 5 * time.Second
 
-// ClaimParams asks for the leases of several renames at once.
+// ClaimParams name the rows to claim, and who claims them.
 type ClaimParams struct {
 	ProcessID  string
 	RenameIDs  []int64
 	Lease      time.Duration
 	Quarantine time.Duration // how long a call of unknown outcome might still land
 
-	// Lanes are the tokens of the claimer's sites, by fingerprint: a site that is
-	// parked for another token is not parked for who has this one.
+	// Lanes are the tokens of the claimer by site id. A site that is parked for one
+	// token is not parked for a process with another.
 	Lanes map[int]string
 }
 
@@ -44,7 +44,7 @@ type Claim struct {
 	Wait        time.Duration // for Wait: until a lease, a retry, another call of the target or the next probe
 	Fence       int32
 	Failures    int
-	Probe       bool // the breaker is open: this one call finds out whether the API is well again
+	Probe       bool // the breaker is open: this one call checks whether the API is well again
 	AssetID     string
 	LocaleID    string
 	DisplayName *string
@@ -58,8 +58,8 @@ type Claim struct {
 // were before.
 const lockRenames = `SELECT FROM rename WHERE id = ANY (@rename_ids) ORDER BY id FOR NO KEY UPDATE`
 
-// Claim takes the leases it can, in one round trip. A rename that is not in the
-// answer does not exist.
+// Claim decides about each row, and takes its lease where it may be sent, in one round
+// trip (claim.sql). A row that is not in the answer does not exist.
 func (db *DB) Claim(ctx context.Context, p ClaimParams) (claims []Claim, err error) {
 	sites, lanes := ownLanes(p.Lanes)
 	args := pgx.NamedArgs{

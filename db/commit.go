@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// commitKnown bounds the asking whether a transaction was committed: longer
+	// commitKnown bounds how long we ask whether a transaction was committed: longer
 	// than a restart of the database takes.
 	commitKnown = 20 * time.Second
 
@@ -23,9 +23,9 @@ const (
 // database did not answer afterwards: what was written may be there or not.
 var ErrCommitUnknown = errors.New("the database did not say whether it was stored")
 
-// inTx runs fn in a transaction. When the connection breaks before COMMIT is
-// acknowledged, it asks the database what became of the transaction; so its error
-// means that nothing was written, but for ErrCommitUnknown.
+// inTx runs fn in a transaction. If the connection breaks before COMMIT is acknowledged,
+// it asks the database whether the transaction was committed. So any error except
+// ErrCommitUnknown means that nothing was written.
 func (db *DB) inTx(ctx context.Context, fn func(pgx.Tx) error) error {
 	tx, err := db.pool.Begin(ctx)
 	if err != nil {
@@ -46,7 +46,7 @@ func (db *DB) inTx(ctx context.Context, fn func(pgx.Tx) error) error {
 	return db.askCommit(context.WithoutCancel(ctx), id, err)
 }
 
-// answered tells whether an error of COMMIT is the server's own word.
+// answered reports whether the server itself returned this error of COMMIT.
 func answered(err error) bool {
 	_, said := errors.AsType[*pgconn.PgError](err)
 	return said || errors.Is(err, pgx.ErrTxCommitRollback)
@@ -77,9 +77,9 @@ func (db *DB) askCommit(ctx context.Context, id string, broken error) error {
 // deadlockTries bounds the deadlocks that one transaction is likely to meet.
 const deadlockTries = 5
 
-// retryDeadlock repeats a transaction that PostgreSQL ended to free another one.
-// The order of locks leaves none that we know of; one that we don't know must not
-// fail what a person asked for.
+// retryDeadlock repeats a transaction that PostgreSQL ended because of a deadlock. The
+// order of locks allows none that we know of; an unknown one must not make a person's
+// command fail.
 func retryDeadlock(fn func() error) (err error) {
 	for range deadlockTries {
 		if err = fn(); !isDeadlock(err) {

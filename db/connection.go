@@ -12,37 +12,35 @@ import (
 )
 
 const (
-	// standstill is how long a transaction of ours may do nothing between two of its
-	// statements: a process that was stopped, or is gone, then loses its locks to the
-	// others. A worker's and a load's next statement comes within milliseconds, and
-	// rows that come slowly (COPY) are no standstill to PostgreSQL.
+	// standstill is how long a transaction of ours may be idle between two statements.
+	// Then a process that was stopped, or is gone, loses its locks. Normally the next
+	// statement comes within milliseconds. A slow COPY does not count as idle.
 	standstill = 10 * time.Second
 
-	// stoodStill is PostgreSQL's code for a transaction that it ended for that.
+	// stoodStill is PostgreSQL's code for a transaction that it ended for being idle.
 	stoodStill = "25P03"
 
-	// A connection on which nothing moves is asked for after keepAliveIdle, and is dead
-	// after keepAliveCount such questions: 25 s, where Linux takes two hours.
+	// A silent connection is probed after keepAliveIdle, and given up after
+	// keepAliveCount probes: after 25 s, where Linux takes two hours.
 	keepAliveIdle     = 10 * time.Second
 	keepAliveInterval = 5 * time.Second
 	keepAliveCount    = 3
 
-	// unheardTime is how long what we have sent may go without a sign that it arrived,
-	// where Linux takes a quarter of an hour. A server may be too busy to read for that
-	// long, but not for longer.
+	// unheardTime is how long what we sent may stay unacknowledged, where Linux allows
+	// 15 minutes. Even a very busy server reads within a minute.
 	unheardTime = time.Minute
 
-	// pingTime is what a connection that was idle may take to answer before it is
-	// used: one that died without a word is thrown away then.
+	// pingTime bounds the check of an idle connection before it is used. One that died
+	// silently is thrown away.
 	pingTime = 3 * time.Second
 
 	// fetchTime bounds River's fetch of jobs, which takes milliseconds.
 	fetchTime = 10 * time.Second
 )
 
-// serverSettings let the server notice what became of us. They are start-up
-// parameters and no SETs, so that they hold from the first byte on, and RESET ALL
-// brings them back. On a Unix socket those of TCP change nothing.
+// serverSettings let the server notice that this process has died. They are start-up
+// parameters and not SET statements, so they hold from the first byte on, and RESET ALL
+// restores them. On a Unix socket the TCP settings have no effect.
 func serverSettings() map[string]string {
 	return map[string]string{
 		"idle_in_transaction_session_timeout": milliseconds(standstill),
@@ -54,8 +52,8 @@ func serverSettings() map[string]string {
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-// NoticeDead lets this side notice that a connection to PostgreSQL is dead, where
-// nobody says so: the server's machine lost its power, a firewall forgot it.
+// NoticeDead makes this process notice a dead connection to PostgreSQL that nobody
+// closed: the server's machine lost power, or a firewall dropped the connection.
 func NoticeDead(cfg *pgconn.Config) {
 	dialer := &net.Dialer{
 		Timeout: cfg.ConnectTimeout,
@@ -67,9 +65,8 @@ func NoticeDead(cfg *pgconn.Config) {
 	cfg.DialFunc = dialer.DialContext
 }
 
-// fetchDeadline gives River's fetch of jobs a time-out. All other statements of a
-// worker have one; without it a fetch on a dead connection waits for ever, and its
-// queue with it.
+// fetchDeadline gives River's fetch of jobs a time-out. Without it a fetch on a dead
+// connection would block its queue for ever. All other statements of a worker have one.
 type fetchDeadline struct{}
 
 type endOfFetch struct{}

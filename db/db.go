@@ -1,9 +1,21 @@
-// Package db owns relabel's tables: the pool, the migrations, and one file for
-// each table or each step that changes it. It is the only package that writes
-// SQL against them.
+// Package db owns relabel's tables. It is the only package that writes SQL against
+// them, and knows no other package of relabel's work.
 //
-// Times come from the database's clock alone. What a process measures itself
-// (how long ago an answer arrived) is passed as a duration and subtracted here.
+// Open returns a DB: a connection pool with one method for each thing that is read or
+// changed. Load stores a batch, Compare and Apply turn a plan into an active batch,
+// Feed, Claim and Finish move its rows, Grant and Observe keep the rate limit, and
+// RetryRows, CancelRows and CancelBatch do what a person asks for. What is read for
+// people is in Rows, History, Results and BatchStatus. StartDue and TendRuns bring the
+// runs of schedules on.
+//
+// The words that are stored (RowStatus, BatchStatus, ...) are in words.go. Long
+// statements are files of sql/, with the parts that they share in sql/fragments.
+//
+// Three rules hold everywhere. All times come from the database's clock: what a
+// process measures, such as how long ago an answer arrived, is passed as a duration.
+// Rows are locked by id, then batches by id, so that no two statements wait for each
+// other. Whatever changes a row's status also changes its batch's counters, in the
+// same statement (fragment moves).
 package db
 
 import (
@@ -43,7 +55,7 @@ const (
 type Config struct {
 	URL      string
 	MaxConns int32        // 0: 12
-	Logger   *slog.Logger // tells what a migration waits for; nil: nobody is told
+	Logger   *slog.Logger // what a migration waits for; nil: not logged
 }
 
 // DB is a pool of connections whose search_path is relabel's schema.
@@ -81,10 +93,10 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	return &DB{pool: pool, log: log, acceptChunk: acceptChunk, commitKnown: commitKnown}, nil
 }
 
-// Pool is for River's driver.
+// Pool returns the connections, for River's driver.
 func (db *DB) Pool() *pgxpool.Pool { return db.pool }
 
-// Close waits for connections in use.
+// Close closes the pool, after waiting for the connections in use.
 func (db *DB) Close() { db.pool.Close() }
 
 func parseURL(url string) (*pgxpool.Config, error) {
@@ -153,8 +165,8 @@ func rootCause(err error) string {
 	return strings.TrimSpace(text)
 }
 
-// Transient tells whether the same statement may well succeed in a moment: the
-// connection broke, the server restarts, or two transactions met.
+// Transient reports whether the same statement may succeed in a moment: the
+// connection broke, the server restarts, or two transactions deadlocked.
 func Transient(err error) bool {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return false
@@ -170,8 +182,8 @@ func Transient(err error) bool {
 }
 
 // transientCode knows PostgreSQL's classes 08 (connection), 40 (rollback:
-// deadlock, serialization), 53 (resources) and 57P (shutdown, crash), and the end of
-// a transaction that stood still.
+// deadlock, serialization), 53 (resources) and 57P (shutdown, crash), and the code for
+// a transaction that was idle for too long.
 func transientCode(code string) bool {
 	for _, class := range []string{"08", "40", "53", "57P", stoodStill} {
 		if strings.HasPrefix(code, class) {
@@ -179,12 +191,6 @@ func transientCode(code string) bool {
 		}
 	}
 	return false
-}
-
-// deadlocked tells that the statement met another one and lost.
-func deadlocked(err error) bool {
-	pgErr, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && pgErr.Code == "40P01"
 }
 
 func lostConnection(err error) bool {

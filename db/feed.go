@@ -9,19 +9,19 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// FeedParams says which site's renames to give jobs to, and how many at most
-// may have one.
+// FeedParams say which site's rows get jobs, and how many may have one.
 type FeedParams struct {
 	SiteID int
 	Queue  string
 	Kind   string // of the River job; its args carry rename_id
 	Window int    // the first so many due renames have a live job
 
-	// Lane is the feeder's token: it feeds a site too that is parked for another
-	// one. Empty: whoever loads has none.
+	// Lane is the feeder's token. A site that is parked for another token is fed.
+	// Empty: a process that only loads has none.
 	Lane string
 
-	// ProcessID feeds, and Running are the jobs it works at; both may be empty.
+	// ProcessID is the feeding process, and Running are the jobs it works at. Both may
+	// be empty.
 	ProcessID string
 	Running   []int64
 
@@ -34,16 +34,15 @@ type FeedRow struct {
 	Priority int
 }
 
-// jobSoon is how far ahead a waiting job may be scheduled, and how long its
-// fetch may be on the way, to count as live: River's scheduler turns every 5 s.
-// After twice that the rename is better served by another job; a job too many
-// finds its rename taken, and ends.
+// jobSoon is how far ahead a job may be scheduled, and how long its fetch may take, to
+// count as live: twice the 5 s in which River's scheduler runs. After that the row gets
+// another job. A job too many finds its row taken, and ends.
 const jobSoon = 10 * time.Second
 
-// deadHintsSQL deletes waiting jobs whose rename is not due: it has ended, its batch
-// was paused or cancelled, or it waits for its next try. Without it 10,000 of them
-// would be worked off one by one before the next batch has its turn. A job that a
-// process is fetching is left to it.
+// deadHintsSQL deletes waiting jobs whose row is not due: it has ended, its batch was
+// paused or cancelled, or it waits for its next try. Otherwise workers would go through
+// 10,000 of them one by one before the next batch. A job that a process is fetching is
+// left alone.
 //
 // Served by the primary keys.
 const deadHintsSQL = `
@@ -65,8 +64,9 @@ const FeedAtOnce = 2_000
 // than that. Only for the feed: reading results page by page takes longer. It has no effect on a Unix socket.
 const unreadTime = 15 * time.Second
 
-// Feed returns the renames that need a job, FeedAtOnce at most, and deletes waiting jobs that came to nothing.
-// Only one process feeds a site at a time; ok is false while another one does. The lock lasts until tx ends.
+// Feed returns the rows that need a job (feed.sql), FeedAtOnce at most, and deletes
+// waiting jobs that have become useless. Only one process feeds a site at a time; ok is
+// false while another one does. The lock lasts until tx ends.
 func Feed(ctx context.Context, tx pgx.Tx, p FeedParams) (rows []FeedRow, ok bool, err error) {
 	var broken bool
 	var setting string
@@ -120,13 +120,12 @@ func dropDead(ctx context.Context, tx pgx.Tx, jobs []int64) error {
 	return nil
 }
 
-// ShareOf is of how many calls one goes to renames of later priorities, while an
-// earlier one has more than enough to do: the large batch loses a tenth of its
-// pace, and none starves.
+// ShareOf gives one of so many calls to later priorities, while an earlier one has more
+// than enough to do. The large batch loses a tenth of its pace, and no other starves.
 const ShareOf = 10
 
-// Promote lets that many waiting renames of later priorities go first, within
-// tx; it tells how many there were.
+// Promote puts up to n waiting jobs of later priorities first (promote.sql), and returns
+// how many there were.
 func Promote(ctx context.Context, tx pgx.Tx, p FeedParams, n int) (int, error) {
 	tag, err := tx.Exec(ctx, statement("promote"), pgx.NamedArgs{"queue": p.Queue, "kind": p.Kind, "limit": n})
 	if err != nil {
@@ -135,10 +134,9 @@ func Promote(ctx context.Context, tx pgx.Tx, p FeedParams, n int) (int, error) {
 	return int(tag.RowsAffected()), nil
 }
 
-// MakeDue lets jobs that were just inserted run now by the database's clock:
-// River's driver stamps scheduled_at with this machine's, and with a clock 10
-// minutes ahead nobody would see them for as long. With clocks that agree no
-// row is written.
+// MakeDue makes jobs that were just inserted due by the database's clock. River stamps
+// scheduled_at with this machine's clock; if that is 10 minutes ahead, nobody would
+// fetch the jobs for 10 minutes. When the clocks agree, no row is written.
 func MakeDue(ctx context.Context, tx pgx.Tx, jobIDs []int64) error {
 	_, err := tx.Exec(ctx, `
 		UPDATE river_job SET scheduled_at = clock_timestamp()

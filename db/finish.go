@@ -10,17 +10,17 @@ import (
 	"relabel/internal/failpoint"
 )
 
-// Health is what an outcome says of the API behind a site.
+// Health is what an outcome says about the API of a site.
 type Health string
 
-// The kinds of Health. An outcome that says nothing has none.
+// The kinds of health. An outcome that says nothing about the API has none.
 const (
-	Well Health = "well" // it gave an answer of its own, whatever that was
+	Well Health = "well" // it answered, whatever the answer was
 	Ill  Health = "ill"  // a transient failure; so many in a row open the breaker
 )
 
-// Finish is what came of one claim: the attempt as it went, and the rename's
-// new status: a final one, or pending to be tried again after Delay.
+// Finish is the result of one claim: the attempt, and the row's new status, which is
+// final, or pending to be tried again after Delay.
 //
 // Durations are seconds, measured by the process; the database turns them into
 // times by its own clock.
@@ -45,8 +45,7 @@ type Finish struct {
 	AnsweredAgo float64    `json:"answered_ago"`
 }
 
-// FinishParams are the outcomes that go in one statement, and the rules they
-// go by.
+// FinishParams are the outcomes for one statement, and the rules to apply.
 type FinishParams struct {
 	ProcessID    string
 	Finishes     []Finish
@@ -54,10 +53,10 @@ type FinishParams struct {
 	Quarantine   time.Duration // how long a call of unknown outcome might still land
 }
 
-// Finish records several outcomes in one statement. Sent again after a lost
-// connection it changes nothing twice: the fence and the attempt's key see to
-// that. It returns the status that each rename has got; one whose lease was
-// lost is not among them.
+// Finish records several outcomes in one statement (finish.sql), and returns the status
+// that each row got. A row whose lease was lost is left out. The statement may be sent
+// again after a lost connection: the fence and the attempt's key keep it from changing
+// anything twice.
 func (db *DB) Finish(ctx context.Context, p FinishParams) (map[int64]RowStatus, error) {
 	ids := make([]int64, len(p.Finishes))
 	for i, f := range p.Finishes {

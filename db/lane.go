@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// LaneSettings is what a process knows of a token's limit when it starts.
+// LaneSettings are the token and its limit as a process has them from its environment.
 type LaneSettings struct {
 	Fingerprint string
 	Limit       int // calls a window; 0: no limit
@@ -18,12 +18,11 @@ type LaneSettings struct {
 
 func (s LaneSettings) rate() Rate { return Rate{Calls: s.Limit, Window: s.Window, Fixed: s.Fixed} }
 
-// EnsureLane is for a process that comes to work a site: it records the token and
-// the limit that the process brings from its environment, and sets the token's lane
-// by what its sites want. What was learned from the API stays until the API says
-// otherwise.
+// EnsureLane sets up the lane of a site's token for a process that starts to work. It
+// records the token and the limit of the process, and derives the lane's limit from all
+// sites of the token. What was learned from the API stays until the API says otherwise.
 func (db *DB) EnsureLane(ctx context.Context, siteID int, s LaneSettings) error {
-	err := db.setting(ctx, func(tx pgx.Tx) error {
+	err := db.inLaneTx(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
 			UPDATE site SET lane = @fingerprint, worked_rate = CASE WHEN rate_limit IS NULL THEN @rate ELSE worked_rate END
 			WHERE id = @site AND (lane IS DISTINCT FROM @fingerprint OR rate_limit IS NULL AND worked_rate IS DISTINCT FROM @rate)`,
@@ -39,8 +38,8 @@ func (db *DB) EnsureLane(ctx context.Context, siteID int, s LaneSettings) error 
 	return db.forgetGrants(ctx)
 }
 
-// forgetGrants clears away what tokens have left that nobody works with any more;
-// a lane in use sweeps its own.
+// forgetGrants deletes the old grants of tokens that are no longer used. A lane in use
+// deletes its own (grant.sql).
 func (db *DB) forgetGrants(ctx context.Context) error {
 	_, err := db.pool.Exec(ctx, `
 		DELETE FROM lane_grant WHERE id = ANY (ARRAY(
@@ -52,8 +51,8 @@ func (db *DB) forgetGrants(ctx context.Context) error {
 	return nil
 }
 
-// FindLane is for who calls for a site and does not work it. It changes nothing but
-// where the site was never worked with that token.
+// FindLane is EnsureLane for a process that makes calls and is no worker. It changes
+// nothing unless the site was never worked with that token.
 func (db *DB) FindLane(ctx context.Context, siteID int, s LaneSettings) (err error) {
 	var known bool
 	err = db.pool.QueryRow(ctx, `
@@ -68,21 +67,14 @@ func (db *DB) FindLane(ctx context.Context, siteID int, s LaneSettings) (err err
 	return db.EnsureLane(ctx, siteID, s)
 }
 
-// settingTries is how often setting up a lane is tried: moving its grants may meet
-// finishes that settle some of them, in another order.
-const settingTries = 5
-
-func (db *DB) setting(ctx context.Context, fn func(pgx.Tx) error) (err error) {
-	for range settingTries {
-		if err = pgx.BeginFunc(ctx, db.pool, fn); !deadlocked(err) {
-			break
-		}
-	}
-	return err
+// inLaneTx runs fn in a transaction that changes a lane. Changing its grants may
+// deadlock with finishes that settle some of them in another order.
+func (db *DB) inLaneTx(ctx context.Context, fn func(pgx.Tx) error) error {
+	return retryDeadlock(func() error { return pgx.BeginFunc(ctx, db.pool, fn) })
 }
 
-// setLane derives a lane's limit from the sites of its token, under the lane's
-// lock: who sets one of those sites at the same time does it once more.
+// setLane derives a lane's limit from the sites of its token, under the lane's lock: a
+// process that changes one of those sites at the same time waits, and does it again.
 func setLane(ctx context.Context, tx pgx.Tx, s LaneSettings) error {
 	args := pgx.NamedArgs{"lane": s.Fingerprint, "window": s.Window}
 	_, err := tx.Exec(ctx, `INSERT INTO lane (fingerprint, call_window) VALUES (@lane, @window) ON CONFLICT DO NOTHING`, args)
@@ -124,8 +116,8 @@ func laneRate(ctx context.Context, tx pgx.Tx, args pgx.NamedArgs) (Rate, error) 
 	return CommonRate(rates), nil
 }
 
-// setLaneSQL lets the limit as it was learned be, unless the ceiling is another. A
-// lane without a limit keeps its window: there is nothing to count.
+// setLaneSQL keeps a limit that was learned, unless the ceiling changes. A lane without
+// a limit keeps its window, as nothing is counted.
 const setLaneSQL = `
 UPDATE lane l SET
 	call_limit = CASE
@@ -138,25 +130,25 @@ UPDATE lane l SET
 FROM (SELECT nullif(@limit::int, 0) AS call_limit, CASE WHEN @fixed::boolean THEN nullif(@limit::int, 0) END AS ceiling) n
 WHERE l.fingerprint = @lane`
 
-// setWindowSQL lets all grants that are kept go by the lane's window: also those
-// that have expired, as calls of the last minute count again where the window has
-// become an hour. A finish at the same time goes by the grant's window, not by the
-// lane's, so that none of them is settled by the old one.
+// setWindowSQL gives all stored grants the lane's window. Expired ones too: when a
+// window of a minute becomes an hour, the calls of the last hour count again. A finish
+// uses the grant's window and not the lane's, so a finish at the same time can't settle
+// a grant by the old window.
 const setWindowSQL = `
 UPDATE lane_grant g SET expires_at = g.expires_at + (l.call_window - g.call_window), call_window = l.call_window
 FROM lane l WHERE l.fingerprint = @lane AND g.lane = @lane AND g.call_window <> l.call_window`
 
-// LaneState is a lane as it stands now.
+// LaneState is the current state of a lane.
 type LaneState struct {
 	Limit   int           // 0: no limit
 	Window  time.Duration // of the limit
 	Used    int           // calls that count now, foreign ones included
-	Foreign int           // of those, somebody else's, as far as the API's count shows them
+	Foreign int           // of those, the calls of others, as far as the API's count shows them
 	Blocked time.Duration // until a Retry-After ends; 0: not blocked
 }
 
-// Lane reads the state of the lane that a site was last worked with; known is
-// false while it never was.
+// Lane reads the lane of the token that a site was last worked with; known is false
+// when it never was.
 func (db *DB) Lane(ctx context.Context, site string) (state LaneState, known bool, err error) {
 	states, err := collect[LaneState](ctx, db.pool, "reading the lane", `
 		SELECT coalesce(l.call_limit, 0) AS "limit", l.call_window AS "window",
@@ -176,8 +168,8 @@ func (db *DB) Lane(ctx context.Context, site string) (state LaneState, known boo
 	return states[0], true, nil
 }
 
-// EndsIn is how long until the last of so many calls of a site is answered, if
-// it asks for them now; limited is false where there is no limit to go by.
+// EndsIn estimates how long a number of calls takes if a site begins now; limited is
+// false when there is no limit to calculate with.
 func (db *DB) EndsIn(ctx context.Context, site string, calls int64) (d time.Duration, limited bool, err error) {
 	list, err := collect[struct{ Wait *time.Duration }](ctx, db.pool, "forecasting calls",
 		`SELECT ends_in(s.lane, @calls) AS wait FROM site s WHERE s.name = @site`, pgx.NamedArgs{"site": site, "calls": calls})
@@ -203,9 +195,9 @@ type Grants struct {
 	Blocked bool          // Wait is a Retry-After
 }
 
-// lockLane serialises all decisions about a lane. It is a statement of its
-// own, in one round trip and one transaction with the next one, because only a
-// statement that begins after the lock is held sees what its last holder wrote.
+// lockLane serialises all decisions about a lane. It is a statement of its own, sent in
+// one round trip and one transaction with the next one: only a statement that begins
+// after the lock is held sees what the last holder wrote.
 const lockLane = `SELECT FROM lane WHERE fingerprint = @lane FOR NO KEY UPDATE`
 
 const (
@@ -248,8 +240,8 @@ func (db *DB) underLane(ctx context.Context, args pgx.NamedArgs, sql string, rea
 	return db.pool.SendBatch(ctx, batch).Close()
 }
 
-// SettleGrant starts the window after which a call that is no rename's stops
-// counting; answeredAgo is how long ago its answer arrived.
+// SettleGrant ends the grant of a call that renames nothing: from its answer on, which
+// arrived answeredAgo, it counts for one more window. Finish does so for renames.
 func (db *DB) SettleGrant(ctx context.Context, id int64, answeredAgo time.Duration) error {
 	_, err := db.pool.Exec(ctx, `
 		UPDATE lane_grant SET expires_at = clock_timestamp() - $2::interval + call_window WHERE id = $1`, id, answeredAgo)
@@ -275,8 +267,8 @@ type Observation struct {
 	Refused   bool    `json:"refused"`  // the answer was 429
 }
 
-// Observe takes in what answers said of the limit. A lane without one learns
-// nothing.
+// Observe learns the API's limit from what answers said (observe.sql). A lane without a
+// limit learns nothing.
 func (db *DB) Observe(ctx context.Context, lane string, seen []Observation) error {
 	args := pgx.NamedArgs{"lane": lane, "observations": seen, "shared": sharedFor}
 	if _, err := db.pool.Exec(ctx, statement("observe"), args); err != nil {
@@ -285,9 +277,9 @@ func (db *DB) Observe(ctx context.Context, lane string, seen []Observation) erro
 	return nil
 }
 
-// BlockLane stops a lane for every process: a 429 said for how long. Then the
-// API's window is over. Several calls in flight may say so: the first one's is
-// the event.
+// BlockLane stops a lane in every process, for as long as a 429 asked for; then the
+// API's window is over. Several calls in flight may be refused together: only the
+// first writes an event.
 func (db *DB) BlockLane(ctx context.Context, lane string, d time.Duration) error {
 	_, err := db.pool.Exec(ctx, `
 		WITH before AS (

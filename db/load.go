@@ -40,7 +40,7 @@ type LoadParams struct {
 	Stored func(ctx context.Context, tx pgx.Tx, batchID int64) error
 }
 
-// ErrNoRows says that a source had a header and no rows.
+// ErrNoRows means that a source had a header and no rows.
 var ErrNoRows = errors.New("the source holds no rows")
 
 // loadMemory is work_mem for the statements that compare a whole batch with
@@ -78,8 +78,8 @@ func (db *DB) Load(ctx context.Context, p LoadParams) (batchID int64, err error)
 	return batchID, err
 }
 
-// lostConnectionOf tells of an error of a load whether the server has ended it, as
-// one that stands still, or was not reached any more.
+// lostConnectionOf reports whether a load failed because the server ended its idle
+// transaction, or could not be reached any more.
 func lostConnectionOf(err error) bool {
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && pgErr.Code == stoodStill || pgconn.SafeToRetry(err)
@@ -123,7 +123,7 @@ func insertBatch(ctx context.Context, tx pgx.Tx, p LoadParams) (id int64, err er
 	return id, nil
 }
 
-// loadCounts are the rows of a batch as they were loaded.
+// loadCounts count the rows of a batch as they were loaded.
 type loadCounts struct {
 	total, invalid, superseded int64
 	firstID, lastID            int64 // bounds of the rows' ids
@@ -151,10 +151,9 @@ func copyRows(ctx context.Context, tx pgx.Tx, p LoadParams, batchID int64) (load
 	return src.counts, nil
 }
 
-// supersedeWithin lets the last row of a target win over earlier ones of the
-// same batch. PostgreSQL has no statistics of rows copied a moment ago, and may
-// have some that say the table is empty: a nested loop would then compare all with
-// all.
+// supersedeWithin supersedes all but the last row of each target in the batch. Nested
+// loops are off: PostgreSQL has no statistics of rows that were just copied, or some
+// that say the table is empty, and would compare all rows with all.
 func supersedeWithin(ctx context.Context, tx pgx.Tx, batchID int64, counts *loadCounts) error {
 	if _, err := tx.Exec(ctx, `SET LOCAL enable_nestloop = off`); err != nil {
 		return fmt.Errorf("error preparing to find rows of the same target: %w", err)
@@ -177,8 +176,8 @@ func supersedeWithin(ctx context.Context, tx pgx.Tx, batchID int64, counts *load
 	return nil
 }
 
-// tallyLoad gives a batch its counts as loaded. It is planned from here on,
-// until it is accepted.
+// tallyLoad stores the counts of a loaded batch. The batch is planned until it is
+// accepted.
 func tallyLoad(ctx context.Context, tx pgx.Tx, batchID int64, c loadCounts) error {
 	_, err := tx.Exec(ctx, `
 		UPDATE batch SET status = 'planned', first_id = @first_id, last_id = @last_id,

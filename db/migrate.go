@@ -21,8 +21,8 @@ import (
 // River's. The number is the ASCII of "relabel".
 const migrateLock = 0x72656c6162656c
 
-// MigrationStatus tells how far a database is. Versions count migrations from
-// 1; 0 is none.
+// MigrationStatus compares a database's versions with the newest that this program
+// knows. Versions count migrations from 1; 0 is none.
 type MigrationStatus struct {
 	Version     int `json:"version"`
 	Latest      int `json:"latest"`
@@ -30,12 +30,12 @@ type MigrationStatus struct {
 	RiverLatest int `json:"river_latest"`
 }
 
-// Current tells whether nothing is left to migrate.
+// Current reports whether nothing is left to migrate.
 func (s MigrationStatus) Current() bool {
 	return s.Version == s.Latest && s.River == s.RiverLatest
 }
 
-// Ahead tells whether a newer relabel has migrated this database.
+// Ahead reports whether a newer relabel has migrated this database.
 func (s MigrationStatus) Ahead() bool {
 	return s.Version > s.Latest || s.River > s.RiverLatest
 }
@@ -115,9 +115,9 @@ type migrator struct {
 	backend atomic.Uint32 // the PostgreSQL process that migrates now
 }
 
-// withMigrator holds the lock on a connection of its own while fn runs; not one
-// of the pool's, which those who wait for the lock could use up before River's
-// migrations get theirs.
+// withMigrator holds the migration lock on a connection of its own while fn runs.
+// Waiting processes could use up a pool, so that River's migrations would get no
+// connection.
 func (db *DB) withMigrator(ctx context.Context, fn func(*migrator) error) error {
 	m := &migrator{db: db, cfg: db.pool.Config().ConnConfig}
 	m.cfg.RuntimeParams["application_name"] = "relabel migrate"
@@ -130,7 +130,7 @@ func (db *DB) withMigrator(ctx context.Context, fn func(*migrator) error) error 
 	if err := m.takeTurn(ctx); err != nil {
 		return err
 	}
-	// On the way down too: what counts the versions is made first, whatever there is.
+	// On the way down too: the table of versions is made in it first.
 	if _, err := m.conn.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+Schema); err != nil {
 		return fmt.Errorf("error creating schema %s: %w", Schema, err)
 	}
@@ -210,7 +210,7 @@ func riverMigrator(pool *pgxpool.Pool) (*rivermigrate.Migrator[pgx.Tx], error) {
 	return rm, nil
 }
 
-// upFiles are in the order of their numbers: fs.Glob sorts by name.
+// upFiles lists the migrations in the order of their numbers: fs.Glob sorts by name.
 func upFiles() ([]string, error) {
 	return fs.Glob(migrations.FS, "*.up.sql")
 }

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// lockTime is how long a migration waits for a table that others use. All who
-	// come after it wait as long, and no longer: then it gives up, lets them pass for
+	// lockTime is how long a migration waits for a table that others use. Statements that
+	// come after it queue behind it for that long. Then it gives up, lets them pass for
 	// lockPause, and tries again.
 	lockTime  = 3 * time.Second
 	lockPause = 3 * time.Second
@@ -25,9 +25,9 @@ const (
 	lookEvery = time.Second
 )
 
-// takeTurn waits until no other process migrates. It asks again and again: a
-// statement that waited for the lock would have a snapshot all the while, and
-// CREATE INDEX CONCURRENTLY waits until older ones are gone: in a circle.
+// takeTurn waits until no other process migrates. It polls, because a statement that
+// waited for the lock would hold a snapshot, and CREATE INDEX CONCURRENTLY waits for
+// older snapshots to end: a deadlock.
 func (m *migrator) takeTurn(ctx context.Context) error {
 	for {
 		var ok bool
@@ -43,8 +43,7 @@ func (m *migrator) takeTurn(ctx context.Context) error {
 	}
 }
 
-// patiently does a step until it gets its locks. Meanwhile it tells what it waits
-// for.
+// patiently repeats a step until it gets its locks, and logs what it waits for.
 func (m *migrator) patiently(ctx context.Context, step func() error) error {
 	looks, stop := context.WithCancel(ctx)
 	ended := make(chan struct{})
@@ -70,7 +69,7 @@ func (m *migrator) patiently(ctx context.Context, step func() error) error {
 	}
 }
 
-// noLock are the codes of a lock that was not to be had in time, and of a deadlock.
+// noLock are PostgreSQL's codes for a lock that was not free in time, and for a deadlock.
 func noLock() []string { return []string{"55P03", "40P01"} }
 
 // tellWaits looks until ctx ends. It warns of those who hold up the migration from one
@@ -89,7 +88,7 @@ func (m *migrator) tellWaits(ctx context.Context) {
 	}
 }
 
-// waiter is one that a migration waits for.
+// waiter is a connection that a migration waits for.
 type waiter struct {
 	PID  int32
 	Text string

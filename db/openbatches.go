@@ -10,9 +10,8 @@ const openBatches = `
 	WHERE b.status IN ('active', 'paused') AND (@sites::text[] = '{}' OR s.name = ANY (@sites))
 	ORDER BY b.site_id, b.priority, b.acceptance LIMIT @limit`
 
-// OpenBatches lists the batches that are active or paused, of some sites or when
-// none is named of all, in the order in which their rows are sent. Served by
-// batch_open_idx.
+// OpenBatches lists the active and paused batches of some sites, or of all when none is
+// named, in the order in which their rows are sent. Served by batch_open_idx.
 func (db *DB) OpenBatches(ctx context.Context, limit int, sites ...string) ([]BatchProgress, error) {
 	return collect[BatchProgress](ctx, db.pool, "listing open batches", statement("batch_progress")+openBatches,
 		pgx.NamedArgs{"limit": limit, "sites": append([]string{}, sites...)})

@@ -8,8 +8,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// parkWait bounds the wait for the site's row, which somebody may hold for long:
-// who parks asks again, and holds no connection in between.
+// parkWait bounds the wait for the site's row, which a transaction may hold for long. The
+// caller tries again, and holds no connection in between.
 const parkWait = 2 * time.Second
 
 // ParkSite stops all calls that are made for a site with the token of this
@@ -18,16 +18,16 @@ func (db *DB) ParkSite(ctx context.Context, siteID int, fingerprint, reason stri
 	return db.Park(ctx, Refusal{SiteID: siteID, Lane: fingerprint, Reason: reason})
 }
 
-// Refusal is the API's answer that it does not take a site's token.
+// Refusal is an answer of the API that refused a site's token.
 type Refusal struct {
 	SiteID int
 	Lane   string // the token's fingerprint
 	Reason string
-	Ago    time.Duration // since the call was sent: it had the token of then
+	Ago    time.Duration // since the call was sent, with the token of that time
 }
 
-// Park is ParkSite for a refusal of a while ago. The first reason stays. It waits for
-// the site's row for two seconds at most, and then fails.
+// Park is ParkSite for an earlier refusal (park.sql). It waits two seconds at most for
+// the site's row, and then fails.
 func (db *DB) Park(ctx context.Context, r Refusal) error {
 	args := pgx.NamedArgs{"site": r.SiteID, "lane": r.Lane, "reason": r.Reason, "ago": r.Ago, "stale": ProcessStale}
 	batch := &pgx.Batch{}
@@ -40,8 +40,8 @@ func (db *DB) Park(ctx context.Context, r Refusal) error {
 	return nil
 }
 
-// UnparkForToken lets a site go on that was parked with another token than the
-// one with this fingerprint. Who still has that one stays held.
+// UnparkForToken lets a site go on that was parked for another token than this one.
+// Processes that still have the other token stay held.
 func (db *DB) UnparkForToken(ctx context.Context, siteID int, fingerprint string) error {
 	_, err := db.pool.Exec(ctx, `
 		WITH s AS MATERIALIZED (
@@ -62,8 +62,8 @@ func (db *DB) UnparkForToken(ctx context.Context, siteID int, fingerprint string
 	return nil
 }
 
-// UnparkSite lets calls go on, with whatever token; it tells whether the site was
-// parked, or a living process held.
+// UnparkSite lets calls go on with any token. It reports whether the site was parked, or
+// a living process was held.
 func (db *DB) UnparkSite(ctx context.Context, siteID int) (changed bool, err error) {
 	err = db.pool.QueryRow(ctx, `
 		WITH changed AS (
@@ -81,7 +81,7 @@ func (db *DB) UnparkSite(ctx context.Context, siteID int) (changed bool, err err
 	return changed, nil
 }
 
-// TokenRefused tells whether a token's claims are held while others go on.
+// TokenRefused reports whether claims with a token are held while others go on.
 func (db *DB) TokenRefused(ctx context.Context, siteID int, fingerprint string) (refused bool, err error) {
 	err = db.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM site_refusal WHERE site_id = $1 AND lane = $2)`, siteID, fingerprint).Scan(&refused)
 	if err != nil {
@@ -90,7 +90,7 @@ func (db *DB) TokenRefused(ctx context.Context, siteID int, fingerprint string) 
 	return refused, nil
 }
 
-// ownLanes are the tokens that a process works its sites with, as arrays.
+// ownLanes splits the tokens of a process by site into two arrays.
 func ownLanes(lanes map[int]string) (sites []int, fingerprints []string) {
 	sites, fingerprints = []int{}, []string{}
 	for site, lane := range lanes {

@@ -11,23 +11,23 @@ import (
 	"relabel/internal/failpoint"
 )
 
-// CompareParams says with what a planned batch is compared: the states of its
-// site that were read since then.
+// CompareParams name a plan, and the states of its site to compare it with: those read
+// since then.
 type CompareParams struct {
 	BatchID  int64
 	Since    time.Time
 	ReadBy   string // list, get or both
 	Reads    int64  // calls that took
-	TakeOver bool   // send also what somebody changed
+	TakeOver bool   // send rows too whose target somebody else changed
 }
 
-// ErrNotPlanned says that a batch is not a plan any more, or never was one.
+// ErrNotPlanned means that a batch is not a plan any more, or never was one.
 var ErrNotPlanned = errors.New("the batch is no plan")
 
-// Compare gives each row of a planned batch its status and its value before, by
-// the state of the site that was just read: the rest stays pending, which is
-// what the plan will send. Rows whose asset was not found are failed; it may be
-// called again, with a newer reading, as often as is wanted.
+// Compare gives each row of a plan its status and its value before, by the state of the
+// site that was just read (compare.sql). Rows that stay pending are what the plan will
+// send; rows whose asset was not found are failed. It may be repeated with a newer
+// reading.
 //
 // One look-up in asset_state a row, and where the values differ one in
 // rename_target_idx.
@@ -48,8 +48,8 @@ func (db *DB) Compare(ctx context.Context, p CompareParams) error {
 	})
 }
 
-// CompareWithRecord does the same without the site's state, for a token that may
-// not read: rows whose target has the value by our own record are unchanged.
+// CompareWithRecord compares a plan with our own record of what was sent, for a token
+// that may not read the site.
 func (db *DB) CompareWithRecord(ctx context.Context, batchID int64) error {
 	return db.onPlan(ctx, batchID, func(tx pgx.Tx, plan plannedBatch) error {
 		if !plan.Forced {
@@ -66,7 +66,7 @@ func (db *DB) CompareWithRecord(ctx context.Context, batchID int64) error {
 	})
 }
 
-// onPlan runs fn while nobody else changes the planned batch.
+// onPlan runs fn while nobody else can change the plan.
 func (db *DB) onPlan(ctx context.Context, batchID int64, fn func(pgx.Tx, plannedBatch) error) error {
 	return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SET LOCAL work_mem = '`+loadMemory+`'`); err != nil {
@@ -165,7 +165,8 @@ func (db *DB) apply(ctx context.Context, tx pgx.Tx, p ApplyParams) (site int, er
 	return site, p.Queue(ctx, tx)
 }
 
-// siteOfPlan finds the site whose acceptance lock comes first, after the run's.
+// siteOfPlan reads the plan's site. The acceptance lock of the site comes before the lock
+// of the plan.
 func siteOfPlan(ctx context.Context, tx pgx.Tx, batchID int64) (siteID int, err error) {
 	err = tx.QueryRow(ctx, `SELECT site_id FROM batch WHERE id = $1`, batchID).Scan(&siteID)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -191,7 +192,7 @@ func replaceBatch(ctx context.Context, tx pgx.Tx, old, by int64) error {
 	return nil
 }
 
-// Discard cancels a plan that is not wanted.
+// Discard cancels a plan.
 func (db *DB) Discard(ctx context.Context, batchID int64) error {
 	return db.onPlan(ctx, batchID, func(tx pgx.Tx, _ plannedBatch) error {
 		_, err := tx.Exec(ctx, `
@@ -218,13 +219,13 @@ type PlanState struct {
 	Now       time.Time
 }
 
-// Stale tells that the plan was never compared, or longer than that ago. One that
-// goes by our own record does not age.
+// Stale reports whether the plan was never compared, or too long ago. A plan that was
+// compared with our own record does not age.
 func (s PlanState) Stale(maxAge time.Duration) bool {
 	return s.PlannedAt == nil || s.Now.Sub(*s.PlannedAt) > maxAge
 }
 
-// PlanState reads it; the error is ErrNotPlanned when the batch is no plan.
+// PlanState reads the state of a plan; the error is ErrNotPlanned when the batch is none.
 func (db *DB) PlanState(ctx context.Context, batchID int64) (st PlanState, err error) {
 	var siteID int
 	var status BatchStatus

@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// PlanFacts are what a plan's rows say beyond their counts.
+// PlanFacts are what a plan's rows show beyond their counts.
 type PlanFacts struct {
 	ReadBy          *string
 	Reads           int64
@@ -38,8 +38,7 @@ func (db *DB) PlanFacts(ctx context.Context, batchID int64) (PlanFacts, error) {
 	return list[0], nil
 }
 
-// Change is one row of a plan: what is, and what would be. Nil values stay as
-// they are.
+// Change is one row of a plan: the values before and after. A nil value is not changed.
 type Change struct {
 	RenameID    int64   `json:"-"`
 	Line        int64   `json:"line"`

@@ -9,12 +9,12 @@ import (
 )
 
 const (
-	// HeartbeatEvery is how often a process says that it lives.
+	// HeartbeatEvery is how often a process records that it is alive.
 	HeartbeatEvery = 5 * time.Second
 
-	// ProcessStale is how long after its last heartbeat a process counts as
-	// dead (in the function is_worked too): six missed beats, so that a short hang is not taken for death, and
-	// with the feed's tick (5 s) well within the promise of 90 s.
+	// ProcessStale is how long after its last heartbeat a process counts as dead, also
+	// in the SQL function is_worked. Six missed beats are no short hang. With the feed's
+	// tick (5 s) that is well within the promise of 90 s.
 	ProcessStale = 30 * time.Second
 
 	// processForgotten is how long a dead process's row is kept for people.
@@ -32,8 +32,8 @@ type Process struct {
 	Lanes   []string // their tokens, by fingerprint, in the same order
 }
 
-// Beat records that the process lives; the first beat creates its row and
-// forgets those long dead.
+// Beat records that the process is alive. The first beat creates its row, and deletes the
+// rows of long dead processes.
 func (db *DB) Beat(ctx context.Context, p Process) error {
 	_, err := db.pool.Exec(ctx, `
 		WITH forgotten AS (
@@ -52,8 +52,8 @@ func (db *DB) Beat(ctx context.Context, p Process) error {
 	return nil
 }
 
-// EndProcess removes the row of a process that stops in good order, so that
-// its jobs are free at once.
+// EndProcess deletes the row of a process that stops normally, so that its jobs are free
+// at once.
 func (db *DB) EndProcess(ctx context.Context, id string) error {
 	if _, err := db.pool.Exec(ctx, `DELETE FROM process WHERE id = $1`, id); err != nil {
 		return fmt.Errorf("error ending the process row: %w", err)

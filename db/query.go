@@ -9,12 +9,12 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// querier is what a pool and a transaction have in common.
+// querier runs queries: a pool or a transaction.
 type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
-// collect runs a query that gives rows of T; what names it in the error.
+// collect runs a query and reads all its rows; what names it in the error.
 func collect[T any](ctx context.Context, q querier, what, sql string, args pgx.NamedArgs) ([]T, error) {
 	rows, err := q.Query(ctx, sql, args)
 	if err != nil {
@@ -27,8 +27,8 @@ func collect[T any](ctx context.Context, q querier, what, sql string, args pgx.N
 	return out, nil
 }
 
-// stream is collect for as many rows as there are: constant memory, and a
-// connection until the end.
+// stream is collect for any number of rows: it takes constant memory, and a connection
+// until the end.
 func stream[T any](ctx context.Context, q querier, what, sql string, args pgx.NamedArgs) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
@@ -53,7 +53,7 @@ func stream[T any](ctx context.Context, q querier, what, sql string, args pgx.Na
 	}
 }
 
-// execer is what a pool and a transaction have in common for statements.
+// execer runs statements: a pool or a transaction.
 type execer interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }

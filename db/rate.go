@@ -69,9 +69,9 @@ func (r Rate) String() string {
 	return "learn/" + r.Window.String()
 }
 
-// CommonRate is the limit of a token from those of its sites: it breaks none of
-// them. Where a site has a limit, learning and none have no say; and learning goes
-// before none, as who learns wants the API's limit kept.
+// CommonRate combines the limits of a token's sites into one that keeps all of them. A
+// site's own limit comes before learning, and learning before no limit: a site that
+// learns wants the API's limit kept.
 func CommonRate(sites []Rate) Rate {
 	var limits []Rate
 	learn := Rate{Calls: DefaultRate}
@@ -92,10 +92,12 @@ func CommonRate(sites []Rate) Rate {
 	return Rate{Window: DefaultWindow, Fixed: true}
 }
 
-// strictest is the limit that keeps all of several. A window of one of them is
-// covered by so many windows of another; so its calls, shared out over those, are
-// never too many. It takes that of the limits' windows in which this allows the
-// highest rate: 60/1m and 2/1s give 1/1s. In the longest it always allows a call.
+// strictest returns one limit that keeps all of several: 60/1m and 2/1s give 1/1s.
+//
+// For each limit's window it calculates how many calls keep the others: another limit's
+// calls, divided by the number of these windows that its own window covers. Of these
+// candidates it takes the one with the highest rate. The longest window always allows
+// at least one call.
 func strictest(limits []Rate) (best Rate) {
 	for _, in := range limits {
 		r := Rate{Calls: in.Calls, Window: in.Window, Fixed: true}

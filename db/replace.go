@@ -6,8 +6,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Replacement is how a plan differs from the batch whose place it is to take:
-// the plan's rows by what they mean, and what the other one loses.
+// Replacement says what happens if a plan replaces a batch: to the plan's rows, and to
+// the batch's.
 type Replacement struct {
 	Kept     int64 `json:"kept"`     // not sent yet, and the same in both
 	Replaced int64 `json:"replaced"` // not sent yet, with other values now
@@ -18,11 +18,9 @@ type Replacement struct {
 	InFlight int64 `json:"in_flight"`
 }
 
-// Replacement compares a planned batch with another one of its site, which may
-// be at work meanwhile: then it is only nearly right, and Apply goes by what is
-// true at its time.
-//
-// One look-up in rename_target_idx a row of either.
+// Replacement compares a plan with another batch of its site (replacement.sql). If that
+// batch is being sent, the numbers are soon out of date; Apply decides by the state that
+// it finds.
 func (db *DB) Replacement(ctx context.Context, planID, oldID int64) (Replacement, error) {
 	list, err := collect[Replacement](ctx, db.pool, "comparing the batches", statement("replacement"), pgx.NamedArgs{"plan": planID, "old": oldID})
 	if err != nil || len(list) == 0 {

@@ -15,7 +15,7 @@ import (
 type Retried struct {
 	Pending    int64 `json:"pending"`    // rows that will be sent again
 	Superseded int64 `json:"superseded"` // rows whose target has a newer rename: they never will
-	LeftOut    int64 `json:"left_out"`   // rows whose batch was cancelled while the retry went on
+	LeftOut    int64 `json:"left_out"`   // rows whose batch was cancelled during the retry
 }
 
 // RetryBatch is RetryRows for the rows of one batch: the error is ErrNoBatch when
@@ -31,8 +31,7 @@ func (db *DB) RetryBatch(ctx context.Context, f RowFilter) (Retried, error) {
 	return db.RetryRows(ctx, f, nil)
 }
 
-// olderOpenSQL finds the open renames that are older than a row of their target
-// which may be retried: they were retried themselves while it had ended unsent.
+// olderOpenSQL finds the open rows that the rows to retry would supersede, to lock them.
 const olderOpenSQL = `
 SELECT o.id, o.batch_id FROM rename r JOIN batch b ON b.id = r.batch_id
 JOIN rename o ON o.asset_id = r.asset_id AND o.locale_id = r.locale_id AND o.site_id = r.site_id

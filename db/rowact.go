@@ -6,8 +6,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// actChunk is how many rows change in one transaction: the acceptance lock is held
-// for a fraction of a second, so that loads go on in between.
+// actChunk is how many rows change in one transaction. The acceptance lock is held for a
+// fraction of a second, so that loads can go on in between.
 const actChunk = 2000
 
 // Cancelled is what came of cancelling rows.
@@ -16,10 +16,9 @@ type Cancelled struct {
 	Sending   int64 `json:"sending"`   // rows whose call is in flight: its answer ends them, and they are not tried again
 }
 
-// RetryRows makes all failed, conflicting and cancelled rows that a filter
-// chooses pending again. It works in chunks, each a transaction, and told of
-// each by progress (nil: nobody); one that is interrupted has done some of them,
-// and the same call goes on with the rest.
+// RetryRows makes all failed, conflicting and cancelled rows that a filter chooses
+// pending again. It works in chunks, each a transaction, and calls progress (which may
+// be nil) after each. After an interruption the same call does the rest.
 //
 // A row whose target has a newer rename that was or will be sent becomes
 // superseded instead, see retryChunk.
@@ -65,8 +64,8 @@ func (db *DB) CancelRows(ctx context.Context, f RowFilter, progress func(Cancell
 	return sum, err
 }
 
-// actOn looks for the rows of a filter in the order in which they were loaded,
-// and gives them away in chunks of one batch each.
+// actOn finds the rows of a filter in the order in which they were loaded, and calls act
+// with chunks of one batch each.
 func (db *DB) actOn(ctx context.Context, f RowFilter, act func(batch int64, ids []int64) error) error {
 	s, err := db.newSearch(ctx, db.pool, f, SortOldest, "")
 	for err == nil && !s.done {

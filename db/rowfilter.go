@@ -27,11 +27,11 @@ type RowFilter struct {
 	Since       time.Time   // ended then or later
 	Until       time.Time   // ended before
 
-	batchIs string // what its batch b must be, as a condition; empty: anything
+	batchIs string // an SQL condition on its batch b; empty: none
 	errors  bool   // only rows with an error
 }
 
-// RowSort is an order of renames. There is an index for each.
+// RowSort is an order of rows. Each has an index.
 type RowSort string
 
 // The orders.
@@ -49,17 +49,15 @@ func JobStates() []string {
 	return []string{"available", "cancelled", "completed", "discarded", "pending", "retryable", "running", "scheduled"}
 }
 
-// FilterError says that a filter asks for what there can't be, in words for who
-// wrote it.
+// FilterError reports an impossible filter, in words for the user.
 type FilterError string
 
 func (e FilterError) Error() string { return string(e) }
 
 func badFilter(format string, args ...any) error { return FilterError(fmt.Sprintf(format, args...)) }
 
-// Sort is the order in which a filter finds its rows soonest: what ended, the
-// last first, unless rows may be chosen that are open, or there is an index for
-// what went wrong.
+// Sort is the order in which a filter finds its rows fastest: the last ended first,
+// unless it may choose open rows, or there is an index for what went wrong.
 func (f RowFilter) Sort() RowSort {
 	open := len(f.Statuses) == 0 || slices.ContainsFunc(f.Statuses, RowStatus.Open)
 	switch {
@@ -71,7 +69,7 @@ func (f RowFilter) Sort() RowSort {
 	return SortNewest
 }
 
-// Check tells what is wrong with a filter; the error is a FilterError.
+// Check returns a FilterError when the filter makes no sense.
 func (f RowFilter) Check() error {
 	for _, s := range f.Statuses {
 		if !slices.Contains(Statuses(), s) {
@@ -91,8 +89,7 @@ func (f RowFilter) Check() error {
 	return nil
 }
 
-// ForRetry chooses the rows of f that a retry takes; ok is false when f allows
-// none.
+// ForRetry narrows f to the rows that a retry takes; ok is false when f allows none.
 func (f RowFilter) ForRetry() (_ RowFilter, ok bool) {
 	f.batchIs = statement("may_retry")
 	if len(f.Statuses) == 0 {
@@ -101,14 +98,14 @@ func (f RowFilter) ForRetry() (_ RowFilter, ok bool) {
 	return f.among(MayRetry())
 }
 
-// ForCancel chooses the rows of f that a cancel takes, which leaves plans alone;
-// ok is false when f allows none.
+// ForCancel narrows f to the rows that a cancel takes, which leaves plans alone; ok is
+// false when f allows none.
 func (f RowFilter) ForCancel() (_ RowFilter, ok bool) {
 	f.batchIs = "b.status <> 'planned'"
 	return f.among(Cancellable())
 }
 
-// among is the filter for those of the statuses that it allows.
+// among narrows the filter to some statuses.
 func (f RowFilter) among(statuses []RowStatus) (_ RowFilter, ok bool) {
 	if len(f.Statuses) > 0 {
 		statuses = slices.DeleteFunc(slices.Clone(statuses), func(s RowStatus) bool { return !slices.Contains(f.Statuses, s) })
@@ -117,14 +114,14 @@ func (f RowFilter) among(statuses []RowStatus) (_ RowFilter, ok bool) {
 	return f, len(statuses) > 0
 }
 
-// counted tells that the batches' counters know how many rows there are.
+// counted reports whether the batches' counters know how many rows the filter chooses.
 func (f RowFilter) counted() bool {
 	return f.State == "" && f.Locale == nil && f.LocaleTag == "" && f.AssetID == "" && f.Name == "" && f.Error == "" && f.HTTPStatus == 0 &&
 		f.MinAttempts == 0 && f.MaxAttempts == nil && f.Since.IsZero() && f.Until.IsZero()
 }
 
-// hit is the whole filter as a condition on rename r, with its arguments. What
-// of it an index serves is a condition of the walk too.
+// hit returns the whole filter as an SQL condition on rename r, and adds its arguments.
+// What an index serves is a condition of the walk too.
 func (f RowFilter) hit(args pgx.NamedArgs) string {
 	var all []string
 	and := func(wanted bool, sql, name string, value any) {
@@ -160,8 +157,7 @@ func (f RowFilter) hit(args pgx.NamedArgs) string {
 	return "coalesce(" + strings.Join(all, " AND ") + ", false)"
 }
 
-// place is where a look through the table has come to, in the order of its
-// walk.
+// place is how far a search has come, in the order of its walk.
 type place struct {
 	Walk  string
 	Batch int64     // of the open rows
@@ -169,7 +165,7 @@ type place struct {
 	N     int64     // the rename's id, or its line among the open rows of a batch
 }
 
-// String is the place as a page's address holds it.
+// String encodes the place as a cursor.
 func (p place) String() string {
 	at := int64(0)
 	if !p.At.IsZero() {
@@ -178,7 +174,7 @@ func (p place) String() string {
 	return fmt.Sprintf("%s.%d.%d.%d", p.Walk, p.Batch, at, p.N)
 }
 
-// parsePlace reads a cursor that was given for the same filter and order.
+// parsePlace decodes a cursor that was returned for the same filter and order.
 func parsePlace(cursor, walk string) (place, error) {
 	bad := badFilter("the cursor %q is not one of this list: leave it out to begin at the front", cursor)
 	parts := strings.Split(cursor, ".")

@@ -11,28 +11,27 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A look through renames goes in the order of one index, in chunks. What the
-// index does not serve (part of a name) is compared row by row; so a page looks
-// through a bounded number of rows, says how many, and the next one goes on from
-// there. An index over parts of texts would be quicker to ask and would make
-// loading several times slower.
+// A search reads rows in the order of one index, in chunks. Conditions that no index
+// serves, such as a part of a name, are compared row by row. So a page examines a limited
+// number of rows, says how many, and the next page goes on from there. An index of parts
+// of texts would make searches faster, and loading several times slower.
 const (
-	// maxLook is how many rows a page looks through: within 150 ms.
+	// maxLook is how many rows a page examines: within 150 ms.
 	maxLook = 50_000
 
-	// The first chunk is small, as most pages are full soon; later ones are large,
-	// as a chunk costs a trip to the database.
+	// The first chunk is small, as most pages are full soon. Later ones are large, as
+	// each costs a round trip.
 	firstChunk, lastChunk = 1000, 25_000
 
-	// maxJobs is how many River jobs of one state are looked at: more than a site
-	// has waiting, and than a limit of 600 calls a minute leaves in an hour.
+	// maxJobs is how many River jobs of one state are read: more than a site has waiting,
+	// and more than 600 calls a minute leave behind in an hour.
 	maxJobs = 50_000
 
-	// jobKind is that of the River jobs that are hints to renames.
+	// jobKind is the kind of the River jobs that send rows.
 	jobKind = "rename"
 )
 
-// scope is what the batches' counters tell of a filter, without a look at rows.
+// scope is what the batches' counters say about a filter, before any row is read.
 type scope struct {
 	Batches  int64       // that there are of it
 	Lo, Hi   int64       // bounds of the ids of rows that it may choose
@@ -54,7 +53,7 @@ func (db *DB) scope(ctx context.Context, q querier, f RowFilter, siteID int) (sc
 	return list[0], nil
 }
 
-// batches is what of a filter is about batches b, as a condition.
+// batches returns the part of the filter about batches b, as an SQL condition.
 func (f RowFilter) batches() string {
 	where := "true"
 	if f.Batch != 0 {
@@ -98,8 +97,8 @@ func presentOf(statuses []RowStatus) string {
 	return "array_remove(ARRAY[" + strings.Join(list, ", ") + "]::text[], NULL)"
 }
 
-// walk is a way through rename: the order of one index, and the conditions that
-// it serves.
+// walk is a way to read rename: in the order of one index, with the conditions that the
+// index serves.
 type walk struct {
 	name   string
 	before string // CTEs
@@ -127,8 +126,7 @@ func (w walk) order(at, n string, desc bool) string {
 // inOrder sorts the rows of the walk itself.
 func (w walk) inOrder() string { return w.order(w.at, w.n, w.desc) }
 
-// sql looks through a chunk: first its hits, then its last row, which tells how
-// far it came.
+// sql reads a chunk: first its hits, then its last row, which is how far it came.
 func (w walk) sql(hit string) string {
 	at := w.at
 	if at == "" {
@@ -170,12 +168,12 @@ func (f RowFilter) walkName(sort RowSort) string {
 	return walkAll
 }
 
-// onlyOf tells that statuses are asked for, and none but some of these.
+// onlyOf reports whether statuses are asked for, and all of them are among these.
 func onlyOf(asked []RowStatus, statuses ...RowStatus) bool {
 	return len(asked) > 0 && !slices.ContainsFunc(asked, func(s RowStatus) bool { return !slices.Contains(statuses, s) })
 }
 
-// walk begins at a place; nil is the front.
+// walk builds the walk from a place on, or from the start if it has not begun.
 func (f RowFilter) walk(sort RowSort, sc scope, from place, begun bool) walk {
 	w := walk{
 		name: f.walkName(sort), n: "r.id", desc: sort != SortOldest,
@@ -202,11 +200,11 @@ func (f RowFilter) walk(sort RowSort, sc scope, from place, begun bool) walk {
 	return w
 }
 
-// fromPicked looks each of the few up: OFFSET 0 keeps PostgreSQL, which knows
-// nothing of a CTE's length, from reading the whole range of ids and joining.
+// fromPicked looks up each of the few rows. OFFSET 0 keeps PostgreSQL from reading the
+// whole range of ids for a join: it does not know how short the CTE is.
 const fromPicked = "picked p CROSS JOIN LATERAL (SELECT * FROM rename WHERE id = p.id OFFSET 0) r"
 
-// picked names the few renames that a filter is about.
+// picked returns the CTEs that name the few rows that a filter is about.
 func (f RowFilter) picked(args pgx.NamedArgs) string {
 	if f.AssetID != "" {
 		args["asset"] = f.AssetID
@@ -232,7 +230,8 @@ func (f RowFilter) openWalk(w *walk, from place) {
 	w.args["of"] = from.Batch
 }
 
-// endedWalk goes by end, from the last: of all rows, or of the few picked.
+// endedWalk goes by the time of the end, the last first: of all rows, or of the few
+// picked.
 func (f RowFilter) endedWalk(w *walk, begun bool) {
 	w.at = "r.finished_at"
 	if w.name == walkFew {
@@ -251,7 +250,7 @@ func (f RowFilter) endedWalk(w *walk, begun bool) {
 	}
 }
 
-// search is a look through the table.
+// search reads the rows of a filter, chunk by chunk.
 type search struct {
 	q      querier
 	filter RowFilter
@@ -264,7 +263,7 @@ type search struct {
 	chunk  int64
 	looked int64
 	hits   int64
-	done   bool // there is nothing left to look at
+	done   bool // no rows are left
 }
 
 // foundRow is a hit; or with Hit false the last row of a chunk.
@@ -275,7 +274,7 @@ type foundRow struct {
 	Looked, Hits int64
 }
 
-// newSearch checks a filter and reads what the counters know of it.
+// newSearch checks a filter, and reads what the counters know about it.
 func (db *DB) newSearch(ctx context.Context, q querier, f RowFilter, sort RowSort, cursor string) (s *search, err error) {
 	if err := f.Check(); err != nil {
 		return nil, err
@@ -298,9 +297,9 @@ func (db *DB) newSearch(ctx context.Context, q querier, f RowFilter, sort RowSor
 		return nil, noBatch(f.Batch)
 	}
 	if f.batchIs != "" && len(f.Statuses) > 0 {
-		// An action goes to the end at once, and may leave out what there is none of:
-		// without cancelled rows an index serves a retry. A list may not, as its
-		// next page would have another order when such a row comes.
+		// An action reads to the end at once, so it may leave out statuses that no row
+		// has: without cancelled rows an index serves a retry. A list may not do that,
+		// as its next page would have another order once there is such a row.
 		s.filter.Statuses = s.scope.Present
 	}
 	s.at.Walk = s.filter.walkName(sort)
@@ -317,7 +316,7 @@ func (db *DB) newSearch(ctx context.Context, q querier, f RowFilter, sort RowSor
 	return s, nil
 }
 
-// readOpen lists the batches that have open rows, from the place on.
+// readOpen lists the batches with open rows, from the place on.
 func (s *search) readOpen(ctx context.Context) error {
 	rows, err := s.q.Query(ctx, `
 		SELECT b.id FROM batch b WHERE b.total > b.ended AND `+s.filter.batches()+` ORDER BY b.id`,
@@ -363,8 +362,8 @@ func (s *search) endOfWalk() {
 	s.at = s.frontOf(s.open[0])
 }
 
-// next looks through a chunk of at most look rows, and gives its first hits.
-// Where it has more than limit, the place is that of the last one given.
+// next reads a chunk of at most look rows, and returns the ids of its first hits, limit at
+// most. The search goes on after the last one returned.
 func (s *search) next(ctx context.Context, look int64, limit int) ([]int64, error) {
 	chunk := min(s.chunk, look)
 	s.chunk = min(4*s.chunk, lastChunk)

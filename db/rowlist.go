@@ -9,8 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Row is a rename as the row table shows it, with the state of its River job
-// beside.
+// Row is a row of a batch as lists show it, with the state of its River job.
 type Row struct {
 	ID           int64       `json:"id"`
 	Batch        int64       `json:"batch"`
@@ -37,31 +36,30 @@ type Row struct {
 	SupersededBy *int64      `json:"superseded_by"`
 }
 
-// RowQuery asks for a page of renames.
+// RowQuery asks for a page of rows.
 type RowQuery struct {
 	RowFilter
 
 	Sort   RowSort // empty: the filter's own
 	Cursor string  // RowPage.Next of the page before; empty: the first page
 	Limit  int     // rows; 0: 50
-	Look   int64   // rows that it looks through at most; 0: 50,000
+	Look   int64   // rows that it examines at most; 0: 50,000
 }
 
-// RowPage is a page of renames. A filter that no index serves is compared row by
-// row, so a page may end before it is full: Looked rows were looked through,
-// and Next goes on behind them.
+// RowPage is a page of rows. A filter that no index serves is compared row by row, so a
+// page may end before it is full: Looked rows were examined, and Next goes on after them.
 type RowPage struct {
 	Rows   []Row  `json:"jobs"`
 	Next   string `json:"next"`   // the cursor of the next page; empty: this is the last one
 	Full   bool   `json:"full"`   // it has Limit rows
-	Looked int64  `json:"looked"` // rows looked through for it
+	Looked int64  `json:"looked"` // rows examined for it
 	Of     int64  `json:"of"`     // rows of the batches that the filter is about
 	Total  *int64 `json:"total"`  // rows that the filter chooses, where the counters know
 }
 
 const defaultRows = 50
 
-// Rows gives a page of renames.
+// Rows reads a page of rows.
 func (db *DB) Rows(ctx context.Context, p RowQuery) (RowPage, error) {
 	if p.Sort == "" {
 		p.Sort = p.RowFilter.Sort()
@@ -95,19 +93,19 @@ func (db *DB) Rows(ctx context.Context, p RowQuery) (RowPage, error) {
 	return page, err
 }
 
-// jobColumns are those of Job, from rename r, batch b and site s.
-const jobColumns = `
+// rowColumnsSQL are the columns of Row, from rename r, batch b and site s.
+const rowColumnsSQL = `
 	r.id, r.batch_id AS batch, b.name AS batch_name, b.status AS batch_status, s.name AS site, r.line, r.asset_id, r.locale_id,
 	r.display_name, r.alt_text, r.status, NULL::text AS job_state, r.http_status::int AS http_status, r.calls AS attempts,
 	r.failures::int AS failures, r.before_name, r.applied_name, r.error, r.not_before, r.cancelled_at, r.retried_at,
 	r.finished_at, r.superseded_by`
 
 const rowSQL = `
-SELECT ` + jobColumns + `
+SELECT ` + rowColumnsSQL + `
 FROM rename r JOIN batch b ON b.id = r.batch_id JOIN site s ON s.id = r.site_id
 WHERE r.id = ANY (@ids)`
 
-// rowsByID reads renames in the order of ids, with their jobs' states.
+// rowsByID reads rows in the order of ids, with the states of their jobs.
 func (db *DB) rowsByID(ctx context.Context, ids []int64) ([]Row, error) {
 	if len(ids) == 0 {
 		return []Row{}, nil
@@ -124,11 +122,10 @@ func (db *DB) rowsByID(ctx context.Context, ids []int64) ([]Row, error) {
 	return rows, db.addStates(ctx, rows)
 }
 
-// jobStatesSQL reads the live jobs of some queues, and picks those of some
-// renames. It reads all of a queue's, which are no more than the feed's window
-// has: River's index of arguments may hold a long list of what it has still to
-// take in, which each single look-up would read. A join, as = ANY compares each
-// with each.
+// jobStatesSQL reads the live jobs of some queues, and picks those of some rows. It reads
+// all jobs of a queue, which are no more than the feed's window. River's index of
+// arguments may have a long list of pending entries, which each look-up would read. It
+// joins, as = ANY would compare all with all.
 const jobStatesSQL = `
 WITH live AS MATERIALIZED (
 	SELECT j.id, (j.args->>'rename_id')::bigint AS rename_id, j.state::text AS state FROM river_job j
@@ -138,8 +135,7 @@ WITH live AS MATERIALIZED (
 SELECT DISTINCT ON (rename_id) rename_id, state FROM live JOIN unnest(@ids::bigint[]) AS wanted (rename) ON wanted.rename = rename_id
 ORDER BY rename_id, live.id DESC`
 
-// addStates asks for the jobs of the rows that are open: others have none that
-// matters.
+// addStates adds the states of the open rows' jobs. Other rows have no job that matters.
 func (db *DB) addStates(ctx context.Context, rows []Row) error {
 	var ids []int64
 	var queues []string
@@ -177,13 +173,13 @@ func (db *DB) addStates(ctx context.Context, rows []Row) error {
 // RowCount is how many rows a filter chooses.
 type RowCount struct {
 	Rows   int64 `json:"rows"`
-	Exact  bool  `json:"exact"`  // false: only some rows were looked through, there may be more
-	Looked int64 `json:"looked"` // rows looked through; 0: the counters knew
+	Exact  bool  `json:"exact"`  // false: only some rows were examined, there may be more
+	Looked int64 `json:"looked"` // rows examined; 0: the counters knew
 }
 
-// CountRows counts what a filter chooses. The batches' counters know most;
-// otherwise look rows are looked through at most, or with 0 all there are,
-// which for millions of rows takes seconds.
+// CountRows counts the rows that a filter chooses. Mostly the batches' counters know.
+// Otherwise it examines at most look rows, or with 0 all of them, which takes seconds for
+// millions of rows.
 func (db *DB) CountRows(ctx context.Context, f RowFilter, look int64) (RowCount, error) {
 	s, err := db.newSearch(ctx, db.pool, f, SortOldest, "")
 	if err != nil {
@@ -204,7 +200,7 @@ func (db *DB) CountRows(ctx context.Context, f RowFilter, look int64) (RowCount,
 	return RowCount{Rows: s.hits, Exact: s.done, Looked: s.looked}, nil
 }
 
-// Cause is why some rows did not succeed, with the first of them as an example.
+// Cause is one reason for bad rows, with the first of them as an example.
 type Cause struct {
 	Status     RowStatus `json:"status"`
 	HTTPStatus *int      `json:"http_status"`
@@ -217,8 +213,8 @@ type Cause struct {
 	Name       *string   `json:"example_display_name"`
 }
 
-// Causes are the reasons of failures. Complete is false when there are more rows
-// than were looked through: then the counts are those of the newest.
+// Causes are the reasons for bad rows. Complete is false when there are more rows than
+// were examined: then the counts are those of the newest.
 type Causes struct {
 	Causes   []Cause `json:"causes"`
 	Complete bool    `json:"complete"`
@@ -226,14 +222,13 @@ type Causes struct {
 	Of       int64   `json:"of"` // failed, conflicting and invalid rows, by the counters
 }
 
-// MaxErrors is how many rows are grouped at once: fewer than a page looks
-// through, as grouping costs as much again.
+// MaxErrors is how many rows RowErrors examines: fewer than a page, as grouping costs as
+// much again.
 const MaxErrors = 30_000
 
-// RowErrors groups rows by why they did not succeed, most frequent first: the
-// failed, conflicting and invalid ones, or those of the filter's statuses that
-// have an error. It looks through the newest MaxErrors at most; with since or until,
-// through the last that ended.
+// RowErrors groups the bad rows by cause, the most frequent first; with statuses in the
+// filter, the rows of those that have an error. It examines the newest MaxErrors at most,
+// or with since or until the last that ended.
 func (db *DB) RowErrors(ctx context.Context, f RowFilter, limit int) (Causes, error) {
 	return db.rowErrors(ctx, f, limit, MaxErrors)
 }
@@ -280,14 +275,13 @@ func (db *DB) rowErrors(ctx context.Context, f RowFilter, limit int, look int64)
 	return out, nil
 }
 
-// causeSQL is why rename r did not succeed, without what is another one for
-// each row: the names that a conflict is about. It is a part of the error, so that
-// a filter finds the rows of a cause.
+// causeSQL is the error of rename r without what differs for each row: the names that a
+// conflict is about. It is a part of the error, so that a filter finds the rows of a cause.
 const causeSQL = `CASE WHEN r.status = 'conflict' THEN regexp_replace(r.error, '(: it is| was) ".*', '') ELSE r.error END`
 
-// causesSQL groups the hits of one chunk, and tells the whole error of a hit that
-// is the only one of its cause; a row without a cause tells how many
-// rows were looked through when there is no hit among them.
+// causesSQL groups the hits of one chunk. It returns the whole error of a hit that is the
+// only one of its cause. Without any hit it returns a row without a cause, for the number
+// of rows that were examined.
 func causesSQL(w walk, hit string) string {
 	return `WITH ` + w.before + ` looked AS MATERIALIZED (
 	SELECT r.id, r.status, r.http_status, ` + causeSQL + ` AS error, ` + hit + ` AS hit

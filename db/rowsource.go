@@ -10,7 +10,7 @@ func rowColumns() []string {
 	}
 }
 
-// rowSource feeds COPY from an iterator of rows: pgx.CopyFromSource.
+// rowSource gives the rows of an iterator to COPY, as a pgx.CopyFromSource.
 type rowSource struct {
 	next    func() (*SourceRow, error, bool)
 	batchID int64

@@ -10,8 +10,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Schedule says what shall run when. Exactly one of CSV, Query and QueryFile is
-// set.
+// Schedule is a source that is run at cron times. Exactly one of CSV, Query and
+// QueryFile is set.
 type Schedule struct {
 	ID          int
 	Name        string
@@ -35,7 +35,7 @@ type Schedule struct {
 	NextRunAt   *time.Time // nil while it is paused
 	PausedAt    *time.Time
 	PausedNote  *string
-	State       string // ok, trouble, failed, held, parked, missed: what somebody was last told
+	State       string // ok, trouble, failed, held, parked or missed: what the last notice said
 	CreatedAt   time.Time
 }
 
@@ -117,8 +117,8 @@ func (db *DB) EditSchedule(ctx context.Context, s Schedule) error {
 	return nil
 }
 
-// PauseSchedule starts no more runs of it by itself; it tells whether that
-// changed anything. The note says why, and may be empty.
+// PauseSchedule stops the schedule's own runs, and reports whether that changed anything.
+// The note says why, and may be empty.
 func (db *DB) PauseSchedule(ctx context.Context, id int, note string) (bool, error) {
 	tag, err := db.pool.Exec(ctx, `
 		UPDATE schedule SET paused_at = clock_timestamp(), paused_note = nullif(@note, ''), next_run_at = NULL
@@ -129,8 +129,8 @@ func (db *DB) PauseSchedule(ctx context.Context, id int, note string) (bool, err
 	return tag.RowsAffected() > 0, nil
 }
 
-// ResumeSchedule goes on, from next on: what fell due meanwhile is not made up
-// for.
+// ResumeSchedule lets the schedule run again, first at next. Runs that were due while it
+// was paused are not made up for.
 func (db *DB) ResumeSchedule(ctx context.Context, id int, next time.Time) (bool, error) {
 	tag, err := db.pool.Exec(ctx, `
 		UPDATE schedule SET paused_at = NULL, paused_note = NULL, next_run_at = @next
@@ -141,8 +141,8 @@ func (db *DB) ResumeSchedule(ctx context.Context, id int, next time.Time) (bool,
 	return tag.RowsAffected() > 0, nil
 }
 
-// RemoveSchedule removes a schedule with its history. Its batches stay; plans
-// among them that nobody has sent are discarded.
+// RemoveSchedule deletes a schedule and its history. Its batches stay, but plans that
+// were not applied are discarded.
 func (db *DB) RemoveSchedule(ctx context.Context, id int) error {
 	plans, err := collect[planOf](ctx, db.pool, "reading the schedule's plans", `
 		SELECT b.id FROM schedule_run r JOIN batch b ON b.id = r.batch_id
@@ -150,7 +150,7 @@ func (db *DB) RemoveSchedule(ctx context.Context, id int) error {
 	if err != nil {
 		return err
 	}
-	// First, so that who is killed in between says it again.
+	// Before the schedule, so that the command can be repeated if it is killed.
 	for _, p := range plans {
 		if err := db.Discard(ctx, p.ID); err != nil && !errors.Is(err, ErrNotPlanned) {
 			return err

@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Notice is what somebody is to be told of a schedule.
+// Notice is a message about a schedule, to be posted to its URL.
 type Notice struct {
 	ID        int64
 	Schedule  string
@@ -21,18 +21,16 @@ type Notice struct {
 	CreatedAt time.Time
 }
 
-// NoticeParams say whose notices to take, and when each try that fails is
-// followed by the next: its index is the number of tries made. After the last
-// one the notice is given up.
+// NoticeParams name the sites whose notices to take. Delays are the times between two
+// tries, by the number of tries made; after the last the notice is given up.
 type NoticeParams struct {
 	SiteIDs []int
 	Now     time.Time
 	Delays  []time.Duration
 }
 
-// TakeNotices takes the notices that are due, for one try each: should this
-// process be gone before it has told of the outcome, the next try comes when it
-// would have come after a failure.
+// TakeNotices takes the notices that are due, for one try each. If this process dies
+// before it records the outcome, the next try comes as after a failure.
 func (db *DB) TakeNotices(ctx context.Context, p NoticeParams) ([]Notice, error) {
 	return collect[Notice](ctx, db.pool, "reading notices", `
 		WITH due AS (
@@ -48,7 +46,7 @@ func (db *DB) TakeNotices(ctx context.Context, p NoticeParams) ([]Notice, error)
 		pgx.NamedArgs{"sites": p.SiteIDs, "now": p.Now, "delays": p.Delays})
 }
 
-// NoticeSent records that somebody took the notice.
+// NoticeSent records that the notice was accepted.
 func (db *DB) NoticeSent(ctx context.Context, id int64) error {
 	_, err := db.pool.Exec(ctx, `
 		UPDATE schedule_notice SET sent_at = clock_timestamp(), next_try_at = NULL, error = NULL WHERE id = $1`, id)
@@ -58,7 +56,7 @@ func (db *DB) NoticeSent(ctx context.Context, id int64) error {
 	return nil
 }
 
-// NoticeFailed records why a notice was not taken. For good: it is not tried again.
+// NoticeFailed records why a notice was not accepted. With forGood it is not tried again.
 func (db *DB) NoticeFailed(ctx context.Context, id int64, reason string, forGood bool) error {
 	_, err := db.pool.Exec(ctx, `
 		UPDATE schedule_notice SET error = @reason, next_try_at = CASE WHEN NOT @for_good THEN next_try_at END
@@ -81,7 +79,7 @@ type SentNotice struct {
 	Error     *string    `json:"error"`
 }
 
-// Notices lists what was told of a schedule, the newest first.
+// Notices lists a schedule's notices, the newest first.
 func (db *DB) Notices(ctx context.Context, scheduleID, limit int) ([]SentNotice, error) {
 	return collect[SentNotice](ctx, db.pool, "reading notices", `
 		SELECT event, run_id AS run, detail, created_at, tries, sent_at, next_try_at, error

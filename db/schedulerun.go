@@ -9,10 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// ScheduleRun is one run of a schedule: waiting (for an earlier one), reading,
-// held (more would change than may unseen; its plan waits to be applied), sending,
-// and at its end done, failed, cancelled, skipped (an earlier one was under way)
-// or missed. While it is sending, its counts are those of its batch now.
+// ScheduleRun is one run of a schedule. While it is sending, its counts are the current
+// ones of its batch.
 type ScheduleRun struct {
 	Run         int64      `json:"run"`
 	Schedule    string     `json:"schedule"`
@@ -22,7 +20,7 @@ type ScheduleRun struct {
 	Batch       *int64     `json:"batch"`
 	StartedAt   *time.Time `json:"started_at"`
 	FinishedAt  *time.Time `json:"finished_at"`
-	Missed      int        `json:"missed"` // so many runs, the first of them at DueAt
+	Missed      int        `json:"missed"` // the number of missed runs, the first of them at DueAt
 	LookedAt    int64      `json:"looked_at"`
 	Different   int64      `json:"different"`
 	Renamed     int64      `json:"renamed"`
@@ -94,8 +92,8 @@ func scheduleRun(ctx context.Context, q querier, id int64) (ScheduleRun, error) 
 	return list[0], nil
 }
 
-// RunsToDo counts the runs of a site that workers still have something to do for,
-// beside the rows of their batches.
+// RunsToDo counts the runs of a site that still need work by a worker, apart from sending
+// rows.
 func (db *DB) RunsToDo(ctx context.Context, siteID int) (n int64, err error) {
 	err = db.pool.QueryRow(ctx, `
 		SELECT count(*) FROM schedule c JOIN schedule_run r ON r.schedule_id = c.id AND r.finished_at IS NULL
@@ -110,8 +108,8 @@ func (db *DB) RunsToDo(ctx context.Context, siteID int) (n int64, err error) {
 	return n, nil
 }
 
-// RunNow starts a run, whatever the time; what is under way counts as it does
-// for any run. A worker process takes it up at its next turn.
+// RunNow starts a run now. The schedule's rule for overlaps applies. A worker process
+// takes the run up at its next turn.
 func (db *DB) RunNow(ctx context.Context, scheduleID int) (run ScheduleRun, err error) {
 	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		list, err := collect[Schedule](ctx, tx, "reading the schedule",
@@ -130,7 +128,7 @@ func (db *DB) RunNow(ctx context.Context, scheduleID int) (run ScheduleRun, err 
 		if err != nil {
 			return err
 		}
-		// Here, for an error after the commit would have somebody start it again.
+		// Read here: after an error behind the commit a person would start it again.
 		run, err = scheduleRun(ctx, tx, id)
 		return err
 	})
@@ -140,8 +138,8 @@ func (db *DB) RunNow(ctx context.Context, scheduleID int) (run ScheduleRun, err 
 	return run, nil
 }
 
-// startRun makes a run of a locked schedule, by its rule for overlaps; open tells
-// whether it begins now.
+// startRun makes a run of a locked schedule, by the schedule's rule for overlaps; open is
+// true when the run begins now.
 func startRun(ctx context.Context, tx pgx.Tx, s Schedule, due time.Time, byHand bool) (id int64, open bool, err error) {
 	under, err := collect[openRun](ctx, tx, "reading the runs under way", `
 		SELECT id, status FROM schedule_run
@@ -184,9 +182,9 @@ type cancelledRun struct {
 	BatchID *int64
 }
 
-// cancelRuns ends the runs of a schedule that are under way, and after that what
-// their batches have not sent. In this order: a run that begins to send meanwhile
-// holds its row until it does (lockRun), so the second statement sees its batch.
+// cancelRuns ends the runs of a schedule that are under way, and then cancels their
+// batches. In this order: a run that is just beginning to send holds its row until it
+// does (lockRun), so the second statement sees its batch.
 func cancelRuns(ctx context.Context, tx pgx.Tx, scheduleID int, why string) error {
 	runs, err := collect[cancelledRun](ctx, tx, "cancelling earlier runs", `
 		UPDATE schedule_run SET status = 'cancelled', finished_at = clock_timestamp(), process_id = NULL, note = @why,
@@ -216,8 +214,8 @@ func cancelRuns(ctx context.Context, tx pgx.Tx, scheduleID int, why string) erro
 	return nil
 }
 
-// tellState records what a schedule has come to; when that differs from before
-// and it has a URL to tell, a notice is made.
+// tellState records the state of a schedule. When it has changed, and the schedule has a
+// notify URL, it makes a notice.
 func tellState(ctx context.Context, tx pgx.Tx, runID int64, state, detail string) error {
 	_, err := tx.Exec(ctx, `
 		WITH was AS (
@@ -237,6 +235,6 @@ func tellState(ctx context.Context, tx pgx.Tx, runID int64, state, detail string
 	return nil
 }
 
-// ErrRunLost says that a run is not this claim's any more: it was cancelled, or
-// another process has it.
+// ErrRunLost means that a run does not belong to this claim any more: it was cancelled,
+// or another process has taken it.
 var ErrRunLost = errors.New("the run is not ours any more")

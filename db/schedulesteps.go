@@ -9,15 +9,14 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// RunWork is a run that somebody works at: what is done already, and its
-// schedule.
+// RunWork is a run that a process has claimed, and how far it is.
 type RunWork struct {
 	RunID      int64
 	Fence      int // of the claim: a step counts only for this one
 	ScheduleID int
 	DueAt      time.Time
 	BatchID    *int64  // it is loaded
-	Pass       *string // JSON: how far the site is read
+	Pass       *string // JSON: how far the site was read
 	ComparedAt *time.Time
 	Reads      int64
 	Failures   int
@@ -32,9 +31,9 @@ type ClaimRunParams struct {
 	Stale     time.Duration  // as FeedParams
 }
 
-// ClaimRun takes a run that is due and that no living process works at, and its
-// schedule; ok is false when there is nothing to do. What this process works at
-// itself it must know.
+// ClaimRun claims a run that is due and that no other living process works at, and reads
+// its schedule; ok is false when there is none. The caller must know which runs it works
+// at itself.
 func (db *DB) ClaimRun(ctx context.Context, p ClaimRunParams) (w RunWork, s Schedule, ok bool, err error) {
 	sites, lanes := ownLanes(p.Lanes)
 	list, err := collect[RunWork](ctx, db.pool, "claiming the run", `
@@ -64,8 +63,8 @@ func (db *DB) ClaimRun(ctx context.Context, p ClaimRunParams) (w RunWork, s Sche
 	return list[0], schedules[0], true, nil
 }
 
-// step writes a step of a run, guarded by its claim; the error is ErrRunLost
-// when the run is not this claim's any more.
+// step records a step of a run, guarded by its claim; the error is ErrRunLost when the
+// run does not belong to this claim any more.
 func step(ctx context.Context, tx execer, w RunWork, set string, args pgx.NamedArgs) error {
 	args["run"], args["fence"] = w.RunID, w.Fence
 	tag, err := tx.Exec(ctx, `UPDATE schedule_run SET `+set+` WHERE id = @run AND fence = @fence AND status = 'reading'`, args)
@@ -78,8 +77,7 @@ func step(ctx context.Context, tx execer, w RunWork, set string, args pgx.NamedA
 	return nil
 }
 
-// lockSchedule comes first where a run and its schedule change together, as where
-// runs start.
+// lockSchedule comes before the lock of a run, here and where runs start.
 func lockSchedule(ctx context.Context, tx pgx.Tx, id int) error {
 	if _, err := tx.Exec(ctx, `SELECT FROM schedule WHERE id = $1 FOR NO KEY UPDATE`, id); err != nil {
 		return fmt.Errorf("error locking the schedule: %w", err)
@@ -87,8 +85,8 @@ func lockSchedule(ctx context.Context, tx pgx.Tx, id int) error {
 	return nil
 }
 
-// lockRun takes a run before its plan is applied: runs come before batches, as
-// where a newer run cancels them.
+// lockRun locks a run before its plan is applied. Runs are locked before batches, here and
+// in cancelRuns.
 func lockRun(ctx context.Context, tx pgx.Tx, w RunWork) error {
 	tag, err := tx.Exec(ctx, `
 		SELECT FROM schedule_run WHERE id = @run AND fence = @fence AND status = 'reading' FOR NO KEY UPDATE`,
@@ -102,27 +100,26 @@ func lockRun(ctx context.Context, tx pgx.Tx, w RunWork) error {
 	return nil
 }
 
-// RunLoaded records within the load's transaction which batch it made.
+// RunLoaded records the run's batch, in the transaction of its load.
 func RunLoaded(ctx context.Context, tx pgx.Tx, w RunWork, batchID, reads int64, note string) error {
 	return step(ctx, tx, w, `batch_id = @batch, reads = reads + @reads, note = nullif(@note, '')`,
 		pgx.NamedArgs{"batch": batchID, "reads": reads, "note": note})
 }
 
-// SavePass records how far the site is read, to go on from there.
+// SavePass records how far the site was read, so that the run can go on from there.
 func (db *DB) SavePass(ctx context.Context, w RunWork, pass []byte, reads int64) error {
 	return step(ctx, db.pool, w, `pass = @pass::text::jsonb, reads = @reads`, pgx.NamedArgs{"pass": string(pass), "reads": reads})
 }
 
-// ComparedParams say what came of a run's comparison.
+// ComparedParams are the result of a run's comparison.
 type ComparedParams struct {
 	Reads int64
-	Note  string // of how it was compared; empty: nothing to say
-	Held  string // why its changes wait for a person; empty: they don't
+	Note  string // how it was compared; may be empty
+	Held  string // why its plan waits for a person; empty: it does not
 }
 
-// RunCompared records the comparison, and what the plan would change. Plans of
-// earlier runs that still wait for a person are outdated by it; one that has been
-// applied is followed by the next turn.
+// RunCompared records the comparison, and how much the plan would change. It replaces the
+// plans of earlier runs that still wait for a person.
 func (db *DB) RunCompared(ctx context.Context, w RunWork, p ComparedParams) error {
 	return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		if err := lockSchedule(ctx, tx, w.ScheduleID); err != nil {
@@ -144,9 +141,9 @@ func (db *DB) RunCompared(ctx context.Context, w RunWork, p ComparedParams) erro
 	})
 }
 
-// replaceHeld ends earlier runs whose plans wait for a person. One that somebody is
-// at work with at this moment is left: if it is applied a turn follows it, if not
-// the next run replaces it.
+// replaceHeld ends earlier runs whose plans wait for a person. It skips a plan that is
+// locked, as somebody is just working with it: if that is applied, the next turn follows
+// it; if not, the next run replaces it.
 func replaceHeld(ctx context.Context, tx pgx.Tx, w RunWork) error {
 	_, err := tx.Exec(ctx, `
 		WITH held AS MATERIALIZED (
@@ -163,15 +160,15 @@ func replaceHeld(ctx context.Context, tx pgx.Tx, w RunWork) error {
 	return nil
 }
 
-// RunApplied records within the transaction that applies the plan that its batch
-// is sent from here on.
+// RunApplied records that the run's batch is being sent, in the transaction that applies
+// the plan.
 func RunApplied(ctx context.Context, tx pgx.Tx, w RunWork) error {
 	return step(ctx, tx, w, `
 		status = 'sending', applied_at = clock_timestamp(), process_id = NULL,
 		different = greatest(different, (SELECT total - ended FROM batch WHERE id = batch_id))`, pgx.NamedArgs{})
 }
 
-// FailRun ends a run that could not be done; nothing of it is sent.
+// FailRun ends a run that failed. Nothing of it is sent.
 func (db *DB) FailRun(ctx context.Context, w RunWork, reason string) error {
 	return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		if err := lockSchedule(ctx, tx, w.ScheduleID); err != nil {
@@ -187,13 +184,13 @@ func (db *DB) FailRun(ctx context.Context, w RunWork, reason string) error {
 	})
 }
 
-// RetryRun lets a run go on later, after a failure that may pass.
+// RetryRun lets a run go on later, after a failure that may be temporary.
 func (db *DB) RetryRun(ctx context.Context, w RunWork, at time.Time, reason string) error {
 	return step(ctx, db.pool, w, `failures = failures + 1, not_before = @at, process_id = NULL, error = @reason`,
 		pgx.NamedArgs{"at": at, "reason": reason})
 }
 
-// ReleaseRun lets another process go on with a run at once.
+// ReleaseRun gives a run up, so that another process can go on with it at once.
 func (db *DB) ReleaseRun(ctx context.Context, w RunWork) error {
 	return step(ctx, db.pool, w, `process_id = NULL`, pgx.NamedArgs{})
 }

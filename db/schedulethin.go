@@ -16,17 +16,16 @@ const (
 	keptRuns = 1_000
 )
 
-// Thinning is where a look through a run's rows has come to. Its zero value
-// begins with the oldest run.
+// Thinning is how far the rows of earlier runs have been examined. Its zero value begins
+// with the oldest run.
 type Thinning struct {
 	run   int64
 	after int64 // the last rename looked at
 }
 
-// TidyRuns does one piece of what earlier runs of a site leave to be done: it
-// cancels the plans of runs that ended without sending them, and deletes rows that
-// nobody needs any more, one process at a time. It tells whether more is left, and
-// from where it goes on.
+// TidyRuns cleans up a little after earlier runs of a site, one process at a time: it
+// cancels the plans of runs that ended without sending them, and deletes rows that are
+// not needed any more. It returns where to go on, and whether more is left.
 func (db *DB) TidyRuns(ctx context.Context, siteID int, at Thinning) (next Thinning, more bool, err error) {
 	if err := db.dropPlans(ctx, siteID); err != nil {
 		return Thinning{}, false, err
@@ -45,18 +44,18 @@ func (db *DB) TidyRuns(ctx context.Context, siteID int, at Thinning) (next Thinn
 	return next, more, nil
 }
 
-// thickRun is a run that has ended, and whose rows stand for those of earlier runs.
+// thickRun is a run that has ended, and whose rows may replace those of earlier runs.
 type thickRun struct {
 	Run      int64
 	Schedule int
 	Batch    int64
 	First    int64 // with Last: the range of the batch's rows
 	Last     int64
-	Older    []int64 // the batches of its schedule whose rows it stands for
+	Older    []int64 // the earlier batches of its schedule
 }
 
-// thickSQL finds the oldest of them. A batch that was never accepted stands for
-// nothing, not even for itself.
+// thickSQL finds the oldest of them. The rows of a batch that was never accepted are not
+// needed, so it counts among its own older ones.
 const thickSQL = `
 SELECT r.id AS run, r.schedule_id AS schedule, r.batch_id AS batch, coalesce(b.first_id, 1) AS first, coalesce(b.last_id, 0) AS last, ARRAY(
 	SELECT o.batch_id FROM schedule_run o JOIN batch ob ON ob.id = o.batch_id
@@ -66,14 +65,12 @@ JOIN batch b ON b.id = r.batch_id
 WHERE c.site_id = @site AND r.finished_at IS NOT NULL AND NOT r.drops_plan AND b.finished_at IS NOT NULL
 ORDER BY r.id LIMIT 1`
 
-// thin deletes rows of earlier runs that were as the source wanted them, where a
-// newer run has looked at the same target: a night of 150,000 rows with 200
-// differences would leave 55,000,000 rows a year. What was sent, or did not
-// succeed, stays; a batch of which nothing is left goes too.
+// thin deletes unchanged rows of earlier runs where a newer run has a row of the same
+// target: a nightly run of 150,000 rows with 200 differences would leave 55,000,000 rows
+// a year. Rows that were sent, or are bad, stay. A batch without rows is deleted too.
 //
-// The newest of a target stays, for it stands for what the site holds: a retry of
-// an older row looks for it. So a night that does not name the target deletes
-// nothing of it.
+// The newest row of a target stays, as a retry of an older row needs it to know what the
+// site holds. So a run that does not name a target deletes none of its rows.
 func thin(ctx context.Context, tx pgx.Tx, siteID int, at Thinning) (next Thinning, more bool, err error) {
 	runs, err := collect[thickRun](ctx, tx, "reading earlier runs", thickSQL, pgx.NamedArgs{"site": siteID})
 	if err != nil || len(runs) == 0 {
@@ -95,7 +92,7 @@ func thin(ctx context.Context, tx pgx.Tx, siteID int, at Thinning) (next Thinnin
 	return Thinning{}, true, endThinning(ctx, tx, r)
 }
 
-// thinChunkOf tells the last row looked at; nil when none is left.
+// thinChunkOf returns the last row that it examined; nil when none is left.
 func thinChunkOf(ctx context.Context, tx pgx.Tx, r thickRun, after int64) (last *int64, err error) {
 	err = tx.QueryRow(ctx, statement("thin_chunk"), pgx.NamedArgs{
 		"batch": r.Batch, "last": r.Last, "older": r.Older, "after": after, "limit": thinChunk,
@@ -106,8 +103,8 @@ func thinChunkOf(ctx context.Context, tx pgx.Tx, r thickRun, after int64) (last 
 	return last, nil
 }
 
-// endThinning records that a run is through, and drops the batches that are empty
-// by now.
+// endThinning records that a run is done with, and deletes the batches that have become
+// empty.
 func endThinning(ctx context.Context, tx pgx.Tx, r thickRun) error {
 	empty, err := collect[planOf](ctx, tx, "recording that a run is thinned", `
 		WITH changed AS (
@@ -130,8 +127,8 @@ func endThinning(ctx context.Context, tx pgx.Tx, r thickRun) error {
 	return nil
 }
 
-// forgetRuns deletes the oldest runs of a schedule that is due, a few more than
-// come at once. Their batches stay. Served by schedule_run_history_idx.
+// forgetRuns deletes the oldest runs of a schedule, more at a time than are made. Their
+// batches stay. Served by schedule_run_history_idx.
 func forgetRuns(ctx context.Context, tx pgx.Tx, s Schedule) error {
 	_, err := tx.Exec(ctx, `
 		DELETE FROM schedule_run WHERE id = ANY (ARRAY(

@@ -11,15 +11,15 @@ import (
 	"relabel/internal/failpoint"
 )
 
-// Occurrence is what has become due of a schedule.
+// Occurrence is what to do for a schedule that is due.
 type Occurrence struct {
 	Next       *time.Time // when it is due again; nil: never
 	Run        *time.Time // run it now, as due then; nil: don't
-	Missed     int        // so many passed that are not made up for
+	Missed     int        // the number of runs that are not made up for
 	MissedFrom time.Time  // the first of them
 }
 
-// StartDueParams say which site's schedule to start, and by which clock.
+// StartDueParams name the site whose schedules to start, and the time.
 type StartDueParams struct {
 	SiteID int
 	Skip   []int // schedules that could not be started a moment ago
@@ -34,9 +34,9 @@ type QueueRun struct {
 	Site  string
 }
 
-// claimDueSQL takes the schedule that has been due the longest, of those that
-// nobody else is taking. When it is due after that is known only when its times
-// are worked out, before the commit. Served by schedule_due_idx.
+// claimDueSQL claims the schedule that has been due for the longest time, and that no
+// other process is claiming. Its next time is set later in the transaction. Served by
+// schedule_due_idx.
 const claimDueSQL = `
 WITH due AS (
 	SELECT id, next_run_at AS due_at FROM schedule
@@ -50,11 +50,11 @@ type claimedSchedule struct {
 	DueAt time.Time
 }
 
-// StartDue starts the run of one schedule that is due, exactly once over all
-// processes: the schedule is claimed, its next time set, and run and job inserted
-// in one transaction. It tells which one; the zero Schedule when none is due. So
-// does it beside an error that is that schedule's: others may be started all the
-// same.
+// StartDue starts the run of one schedule that is due, exactly once over all processes:
+// it claims the schedule, sets its next time, and inserts the run and its job, in one
+// transaction. It returns the schedule, or the zero Schedule when none is due. With an
+// error that concerns only one schedule it returns that schedule, so that the caller can
+// start the others.
 func (db *DB) StartDue(ctx context.Context, p StartDueParams) (s Schedule, err error) {
 	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		claimed, err := collect[claimedSchedule](ctx, tx, "claiming a due schedule", claimDueSQL,
@@ -109,8 +109,8 @@ func startDue(ctx context.Context, tx pgx.Tx, s Schedule, o Occurrence) (run int
 	return id, nil
 }
 
-// recordMissed keeps in the history what was not run. Somebody is told only when
-// nothing runs in its place.
+// recordMissed records the missed runs in the history. It makes a notice only when no run
+// makes up for them.
 func recordMissed(ctx context.Context, tx pgx.Tx, s Schedule, o Occurrence) error {
 	note := "no worker was running; the last run that was due is made up for"
 	if o.Run == nil {
@@ -141,7 +141,7 @@ func (db *DB) NextDue(ctx context.Context, siteID int) (at *time.Time, err error
 	return at, nil
 }
 
-// TendParams say whose runs to tend.
+// TendParams name the site whose runs to tend, and the process that tends them.
 type TendParams struct {
 	SiteID    int
 	Now       time.Time
@@ -153,12 +153,12 @@ type TendParams struct {
 	Queue     func(ctx context.Context, tx pgx.Tx, runs []QueueRun) error
 }
 
-// TendRuns brings the runs of a site on, one process at a time: those that waited
-// begin, those whose batch has ended end, plans that a person has applied or
-// discarded are followed, and a run that lost its job gets another one. So no job
-// waits for a batch, and starting again is recovering.
+// TendRuns moves the runs of a site on, one process at a time. Waiting runs begin, runs
+// whose batch has ended end, plans that a person has applied or discarded are followed,
+// and a run without a job gets one. So no job has to wait for a batch, and a crash needs
+// no recovery of its own.
 //
-// It tells whether runs are under way, so that the next turn should be soon.
+// It reports whether runs are under way: then the next turn should come soon.
 func (db *DB) TendRuns(ctx context.Context, p TendParams) (busy bool, err error) {
 	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		var ok bool
@@ -307,9 +307,9 @@ func lostRuns(ctx context.Context, tx pgx.Tx, p TendParams) ([]QueueRun, error) 
 	})
 }
 
-// dropPlans cancels the plans of runs that ended without sending them; their rows
-// end as those of any cancelled batch, in the feed. A plan that is being compared
-// or applied at the moment is left for the next time.
+// dropPlans cancels the plans of runs that ended without sending them. The workers end
+// their rows, as those of any cancelled batch. A plan that is locked, as it is being
+// compared or applied, is left for the next time.
 func (db *DB) dropPlans(ctx context.Context, siteID int) error {
 	_, err := cancelBatches(ctx, db.pool, `
 		SELECT b.id FROM schedule c JOIN schedule_run r ON r.schedule_id = c.id AND r.drops_plan

@@ -26,9 +26,9 @@ type Site struct {
 	ParkedAt      *time.Time
 	ParkedReason  *string
 	PausedAt      *time.Time
-	BreakerOpen   bool    // its API failed so often that only a probe goes out now and then
+	BreakerOpen   bool    // after many failures only a probe is sent now and then
 	BreakerError  *string // the last failure
-	RefusedIn     *string // the living processes that have a refused token, while the site goes on without them
+	RefusedIn     *string // living processes whose token was refused, while others go on
 }
 
 // Queue is the name of the site's River queue.
@@ -40,7 +40,7 @@ const siteSQL = `
 		refused_in(s.id) AS refused_in
 	FROM site s JOIN breaker b ON b.site_id = s.id `
 
-// ErrNoSite says that no site has that name.
+// ErrNoSite means that no site has that name.
 var ErrNoSite = errors.New("no such site")
 
 // SiteByName finds a site; the error is ErrNoSite when there is none.
@@ -75,10 +75,10 @@ func (db *DB) Sites(ctx context.Context) ([]Site, error) {
 	return sites, nil
 }
 
-// SaveSite creates the site or replaces its settings. The lane of the token that it
-// was last worked with follows.
+// SaveSite creates the site or replaces its settings, and updates the lane of the token
+// that it was last worked with.
 func (db *DB) SaveSite(ctx context.Context, s Site) error {
-	err := db.setting(ctx, func(tx pgx.Tx) error {
+	err := db.inLaneTx(ctx, func(tx pgx.Tx) error {
 		lane, err := saveSite(ctx, tx, s)
 		if err != nil || lane == nil {
 			return err
@@ -115,8 +115,8 @@ func saveSite(ctx context.Context, tx pgx.Tx, s Site) (lane *string, err error) 
 	return pgx.CollectExactlyOneRow(rows, pgx.RowTo[*string])
 }
 
-// PauseSite stops all calls of a site, or lets them go on; it tells whether
-// that changed anything. Workers see it at their next claim.
+// PauseSite pauses or resumes a site, and reports whether that changed anything.
+// Workers see it at their next claim.
 func (db *DB) PauseSite(ctx context.Context, siteID int, pause bool) (bool, error) {
 	tag, err := db.pool.Exec(ctx, `
 		WITH changed AS (

@@ -14,8 +14,9 @@ type SiteLocale struct {
 	OwnID string // of the primary locale: Webflow's id of it, empty where it has none
 }
 
-// KeepLocales remembers a site's locales: which id the primary one has, and their
-// tags, for people who look for rows by them. A locale that the site no longer has keeps its tag: rows name it.
+// KeepLocales stores a site's locales: the id of the primary one, and the tags, so that
+// people can search rows by tag. A locale that the site no longer has keeps its tag, as
+// rows still name it.
 func (db *DB) KeepLocales(ctx context.Context, siteID int, list []SiteLocale) error {
 	ids, tags, primary := make([]string, len(list)), make([]string, len(list)), ""
 	for i, l := range list {
@@ -39,8 +40,8 @@ func (db *DB) KeepLocales(ctx context.Context, siteID int, list []SiteLocale) er
 	return nil
 }
 
-// PrimaryLocale is Webflow's id of a site's primary locale, empty where it is not
-// known, or has none.
+// PrimaryLocale is Webflow's id of a site's primary locale; empty when it has none, or it
+// is not known.
 func (db *DB) PrimaryLocale(ctx context.Context, siteID int) (id string, err error) {
 	err = db.pool.QueryRow(ctx, `SELECT coalesce(primary_locale_id, '') FROM site WHERE id = $1`, siteID).Scan(&id)
 	if err != nil {
@@ -49,15 +50,14 @@ func (db *DB) PrimaryLocale(ctx context.Context, siteID int) (id string, err err
 	return id, nil
 }
 
-// inLocaleSQL chooses the renames r of the locale with an id: those of the primary
-// one have none, and may be asked for by its own. (Sites are few.)
+// inLocaleSQL chooses the rows r of a locale by its id. Rows of the primary locale have an
+// empty one, and are found by the locale's own id too.
 const inLocaleSQL = `(r.locale_id = @locale OR r.locale_id = '' AND r.site_id IN (SELECT p.id FROM site p WHERE p.primary_locale_id = nullif(@locale, '')))`
 
-// taggedSQL chooses the renames r of the locales with a tag. Served by
-// site_locale_tag_idx.
+// taggedSQL chooses the rows r of the locales with a tag. Served by site_locale_tag_idx.
 const taggedSQL = `(r.site_id, r.locale_id) IN (SELECT l.site_id, l.locale_id FROM site_locale l WHERE lower(l.tag) = lower(@tag))`
 
-// checkTag refuses a tag that is no locale's; an empty one is none.
+// checkTag refuses a tag that no known locale has. An empty one is allowed.
 func checkTag(ctx context.Context, q querier, tag string) error {
 	if tag == "" {
 		return nil

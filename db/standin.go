@@ -7,9 +7,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// TryHold takes a name for this process, until release or until the process or
-// its connection is gone; ok is false while another one has it. It keeps a
-// connection of the pool.
+// TryHold locks a name for this process, until release or until its connection ends; ok
+// is false while another process has it. It uses up one connection of the pool.
 func (db *DB) TryHold(ctx context.Context, name string) (release func(), ok bool, err error) {
 	conn, err := db.pool.Acquire(ctx)
 	if err != nil {
@@ -30,7 +29,7 @@ func (db *DB) TryHold(ctx context.Context, name string) (release func(), ok bool
 	}, true, nil
 }
 
-// Abandon cancels what is open of a site, whose API is gone, and ends its rows.
+// Abandon cancels all open batches of a site whose API is gone, and ends their rows.
 func (db *DB) Abandon(ctx context.Context, siteID int, reason string) error {
 	_, err := cancelBatches(ctx, db.pool, `
 		SELECT id FROM batch WHERE site_id = @site AND status IN ('active', 'paused') ORDER BY id FOR NO KEY UPDATE`,

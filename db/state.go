@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// AssetState is what one target of a site held when it was read.
+// AssetState is one target of a site, as it was read.
 type AssetState struct {
 	AssetID          string
 	LocaleID         string
@@ -27,9 +27,9 @@ type AssetState struct {
 	ReadAt           time.Time
 }
 
-// SaveStates records what was read of a site, in one transaction: a page. An
-// older reading never replaces a newer one. Rows are locked by target, so that
-// readings of the same pages wait for each other in no circle.
+// SaveStates records a page that was read of a site, in one transaction. An older reading
+// never replaces a newer one. Rows are locked in the order of their targets, so that
+// readings of the same pages don't deadlock.
 func (db *DB) SaveStates(ctx context.Context, siteID int, states []AssetState) error {
 	batch := &pgx.Batch{}
 	for _, s := range slices.SortedFunc(slices.Values(states), byTarget) {
@@ -61,8 +61,8 @@ func byTarget(a, b AssetState) int {
 	return cmp.Or(cmp.Compare(a.LocaleID, b.LocaleID), cmp.Compare(a.AssetID, b.AssetID))
 }
 
-// States streams what the site holds in a locale, as read since then, by asset
-// id. It takes constant memory, and a connection until the end.
+// States streams what the site holds in a locale, as read since then, by asset id. It
+// takes constant memory, and a connection until the end.
 func (db *DB) States(ctx context.Context, siteID int, localeID string, since time.Time) iter.Seq2[AssetState, error] {
 	return stream[AssetState](ctx, db.pool, "reading the site's state", `
 		SELECT asset_id, locale_id, gone, display_name, alt_text, original_file_name, content_type, size, hosted_url,
@@ -77,9 +77,8 @@ type LocaleTargets struct {
 	Targets  int64
 }
 
-// batchTargets are the rows r of batch b that stand for a target whose state is
-// of interest: of a plan the last one of each that was not refused, of other
-// batches those that succeeded.
+// batchTargets chooses the rows r of batch b whose target has to be read: of a plan the
+// last row of each target, of other batches the rows that succeeded.
 const batchTargets = `
 	FROM batch b JOIN rename r ON r.id BETWEEN b.first_id AND b.last_id AND r.batch_id = b.id
 	WHERE b.id = @batch AND (b.status = 'planned' AND r.status NOT IN ('invalid', 'superseded') OR r.status = 'succeeded') `
@@ -104,7 +103,7 @@ func (db *DB) UnreadTargets(ctx context.Context, batchID int64, localeID string,
 		pgx.NamedArgs{"batch": batchID, "locale": localeID, "since": since, "after": after, "limit": limit})
 }
 
-// UnreadTarget is a target whose state is not known.
+// UnreadTarget is a target whose state was not read yet.
 type UnreadTarget struct {
 	RenameID int64
 	AssetID  string

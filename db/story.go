@@ -9,10 +9,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// ErrNoRename says that there is no such row.
+// ErrNoRename means that there is no such row.
 var ErrNoRename = errors.New("no such row")
 
-// StoryParams say whose story to read: of an asset, or of one rename.
+// StoryParams name an asset, or one row, whose history to read.
 type StoryParams struct {
 	Site     string // of AssetID; empty: all
 	AssetID  string
@@ -21,17 +21,16 @@ type StoryParams struct {
 	RenameID int64   // instead of the others
 }
 
-// maxTold bounds the renames of a story: an asset that is renamed in 20 locales
-// each night has 7,000 a year. The newest are told.
+// maxTold bounds the rows of a history, to the newest: an asset that is renamed in 20
+// locales each night has 7,000 a year.
 const maxTold = 100
 
-// History are all that is known of an asset, for its story. Times are the
-// database's.
+// History is all that is known about an asset. Times are the database's.
 type History struct {
 	Renames  []ToldRename // in the order in which they were loaded
 	Attempts []Attempt    // by rename and fence
 	Events   []Event      // by rename and time: what made it wait
-	Seen     []Seen       // what the site held when relabel last looked
+	Seen     []Seen       // what the site held when relabel last read it
 	More     bool         // there are older renames, which were left out
 	Now      time.Time
 }
@@ -79,8 +78,8 @@ type Attempt struct {
 	Delay      *time.Duration `json:"delay"`
 }
 
-// Event is something that made many rows wait, or let them go on, while a rename
-// was open; or the last of its kind before that.
+// Event is something that made many rows wait, or let them go on: while a row was open,
+// or shortly before.
 type Event struct {
 	RenameID int64
 	At       time.Time
@@ -89,7 +88,7 @@ type Event struct {
 	Detail   *string
 }
 
-// Seen is what the site held when relabel last looked.
+// Seen is what the site held when relabel last read it.
 type Seen struct {
 	LocaleID    string
 	Gone        bool
@@ -98,11 +97,11 @@ type Seen struct {
 	ReadAt      time.Time
 }
 
-// MaxAhead bounds the count of rows that come before one: in milliseconds.
+// MaxAhead bounds the count of the rows before one: counting so many takes milliseconds.
 const MaxAhead = 20_000
 
 const toldSQL = `
-SELECT ` + jobColumns + `,
+SELECT ` + rowColumnsSQL + `,
 	b.source, b.started_at AS accepted_at, b.created_at, b.status = 'planned' AS planned, r.fence, r.before_alt_text AS before_alt, r.before_at,
 	r.lease_until, (
 		SELECT count(*) FROM (
@@ -117,8 +116,8 @@ FROM told JOIN rename r USING (id) JOIN batch b ON b.id = r.batch_id JOIN site s
 LEFT JOIN lane l ON l.fingerprint = s.lane LEFT JOIN rename n ON n.id = r.superseded_by
 ORDER BY r.id`
 
-// History reads an asset's story, or a rename's. The error is ErrNoRename when
-// relabel knows nothing of it.
+// History reads the history of an asset, or of a row. The error is ErrNoRename when
+// relabel has no row of it.
 func (db *DB) History(ctx context.Context, p StoryParams) (out History, err error) {
 	args := pgx.NamedArgs{"id": p.RenameID, "asset": p.AssetID, "locale": p.Locale, "tag": p.Tag, "limit": maxTold + 1, "ahead": MaxAhead}
 	told := `WITH told AS MATERIALIZED (SELECT @id::bigint AS id)`
@@ -165,7 +164,7 @@ func (p StoryParams) unknown() error {
 	return fmt.Errorf("%w: none is about asset %s%s", ErrNoRename, p.AssetID, where)
 }
 
-// addToHistory reads what belongs to the renames: a query each, by their ids.
+// addToHistory reads what belongs to the rows, with one query for each kind.
 func (db *DB) addToHistory(ctx context.Context, f *History) (err error) {
 	ids := make([]int64, len(f.Renames))
 	for i, r := range f.Renames {

@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// UndoParams choose what of a batch to put back.
+// UndoParams choose the rows of a batch to put back.
 type UndoParams struct {
 	BatchID  int64
 	Statuses []RowStatus // of rows whose call was made; none: succeeded
@@ -17,26 +17,25 @@ type UndoParams struct {
 	Until    time.Time   // rows that ended before that; zero: any
 }
 
-// Undone is a planned batch of the values before.
+// Undone is the plan that an undo made.
 type Undone struct {
 	BatchID  int64
 	Rows     int64
-	NoBefore int64 // rows that were sent, and whose value before nobody read: they are not among Rows
+	NoBefore int64 // rows that were sent, but can't be put back, as nobody read their value before; not in Rows
 }
 
 // Errors of Undo.
 var (
-	// ErrNoBefore says that nobody read what the assets held before.
+	// ErrNoBefore means that nobody read what the assets held before.
 	ErrNoBefore = errors.New("there are no values before")
 
-	// ErrNothingSent says that no row chosen was sent.
+	// ErrNothingSent means that none of the chosen rows was sent.
 	ErrNothingSent = errors.New("there is nothing to undo")
 )
 
-// Undo makes a planned batch that puts back what the targets of a batch held
-// before it, to be compared with the site and applied as any plan. Its rows
-// begin with what we sent as the value before: Compare thus finds a conflict
-// where a target holds something else by now.
+// Undo makes a plan that puts back what the targets of a batch held before it, to be
+// compared with the site and applied like any plan. The value before of its rows is what
+// we sent, so Compare finds a conflict where a target holds something else by now.
 func (db *DB) Undo(ctx context.Context, p UndoParams) (out Undone, err error) {
 	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		out, err = undo(ctx, tx, p)
@@ -89,7 +88,7 @@ func insertUndo(ctx context.Context, tx pgx.Tx, of int64) (id int64, err error) 
 	return id, nil
 }
 
-// nullTime is nil for the zero time.
+// nullTime returns nil for the zero time.
 func nullTime(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil

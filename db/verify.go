@@ -8,8 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Found are what a verification may find of a row that succeeded, as the site is
-// by now.
+// Found lists what a verification can find for a row that succeeded.
 func Found() []string { return []string{"asked", "normalised", "renamed", "changed", "gone"} }
 
 // Finding is a row that succeeded, and what its target holds now.
@@ -26,14 +25,14 @@ type Finding struct {
 	LastUpdated  *time.Time `json:"last_updated"`
 }
 
-// FoundCount is how many rows were found so.
+// FoundCount is how many rows have one finding.
 type FoundCount struct {
 	Found string
 	Rows  int64
 }
 
-// CountFound counts what the rows of a batch that succeeded hold now, as read
-// since then. It reads the whole batch.
+// CountFound counts the findings for a batch, by the states that were read since then. It
+// reads the whole batch.
 func (db *DB) CountFound(ctx context.Context, batchID int64, since time.Time) ([]FoundCount, error) {
 	return collect[FoundCount](ctx, db.pool, "comparing with the site", statement("found")+`
 		SELECT found, count(*) AS rows FROM found GROUP BY found`, pgx.NamedArgs{"batch": batchID, "since": since})

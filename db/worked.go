@@ -8,8 +8,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// SiteProgress is how far some sites are: their batches that are open, or have ended
-// since a moment.
+// SiteProgress sums up the batches of some sites that are open, or have ended since a
+// moment.
 type SiteProgress struct {
 	Total       int64
 	Ended       int64
@@ -20,8 +20,8 @@ type SiteProgress struct {
 	Now         time.Time
 }
 
-// workedSQL asks for the open ones and for those that have ended by an index each,
-// batch_open_idx and batch_ended_idx: a site keeps all of its batches.
+// workedSQL reads the open batches and those that have ended by an index each,
+// batch_open_idx and batch_ended_idx, as a site keeps all its batches.
 const workedSQL = `
 SELECT coalesce(sum(total), 0)::bigint AS total, coalesce(sum(ended), 0)::bigint AS ended,
 	coalesce(sum(failed), 0)::bigint AS failed, coalesce(sum(calls), 0)::bigint AS calls,
@@ -36,7 +36,7 @@ FROM (
 	WHERE site_id = ANY (@sites) AND finished_at >= @since AND acceptance IS NOT NULL AND status NOT IN ('active', 'paused')
 ) b`
 
-// SiteProgress reads how far sites are.
+// SiteProgress reads the progress of some sites.
 func (db *DB) SiteProgress(ctx context.Context, siteIDs []int, since time.Time) (SiteProgress, error) {
 	list, err := collect[SiteProgress](ctx, db.pool, "reading the progress", workedSQL, pgx.NamedArgs{"sites": siteIDs, "since": since})
 	if err != nil {
