@@ -66,14 +66,13 @@ func (db *DB) CancelBatch(ctx context.Context, id int64, reason *string) (change
 
 // cancelBatch locks the rows that it ends before the batch, as all statements do.
 func cancelBatch(ctx context.Context, tx pgx.Tx, id int64, reason *string) (changed bool, err error) {
-	open, err := collect[renameID](ctx, tx, "reading the batch's open rows", `
+	rows, err := collectIDs(ctx, tx, "reading the batch's open rows", `
 		SELECT id FROM rename WHERE batch_id = @id AND finished_at IS NULL
 			AND (lease_until IS NULL OR lease_until < clock_timestamp())
 		ORDER BY line LIMIT @limit`, pgx.NamedArgs{"id": id, "limit": cancelChunk})
 	if err != nil {
 		return false, err
 	}
-	rows := ids(open)
 	if err := lockRows(ctx, tx, rows, []int64{id}); err != nil {
 		return false, err
 	}
@@ -85,16 +84,6 @@ func cancelBatch(ctx context.Context, tx pgx.Tx, id int64, reason *string) (chan
 		return false, fmt.Errorf("error cancelling rows: %w", err)
 	}
 	return true, nil
-}
-
-type renameID struct{ ID int64 }
-
-func ids(list []renameID) []int64 {
-	out := make([]int64, len(list))
-	for i, r := range list {
-		out[i] = r.ID
-	}
-	return out
 }
 
 // openOfCancelledSQL reads the open rows of each batch by line, like feed.sql. Rows
@@ -117,13 +106,13 @@ func endCancelledArgs(rows []int64) pgx.NamedArgs {
 // CancelOpen ends open rows of a site's cancelled batches, limit at most, and returns
 // how many it ended. Calls in flight end by themselves.
 func (db *DB) CancelOpen(ctx context.Context, siteID, limit int) (n int, err error) {
-	open, err := collect[renameID](ctx, db.pool, "reading rows of cancelled batches", openOfCancelledSQL,
+	open, err := collectIDs(ctx, db.pool, "reading rows of cancelled batches", openOfCancelledSQL,
 		pgx.NamedArgs{"site_id": siteID, "limit": limit})
 	if err != nil || len(open) == 0 {
 		return 0, err
 	}
 	failpoint.Hit("cancelling")
-	args := endCancelledArgs(ids(open))
+	args := endCancelledArgs(open)
 	batch := &pgx.Batch{}
 	batch.Queue(lockRenames, args)
 	batch.Queue(statement("end_cancelled"), args).QueryRow(func(row pgx.Row) error { return row.Scan(&n) })

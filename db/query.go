@@ -27,6 +27,19 @@ func collect[T any](ctx context.Context, q querier, what, sql string, args pgx.N
 	return out, nil
 }
 
+// collectIDs runs a query of one column of ids.
+func collectIDs(ctx context.Context, q querier, what, sql string, args pgx.NamedArgs) ([]int64, error) {
+	rows, err := q.Query(ctx, sql, args)
+	if err != nil {
+		return nil, fmt.Errorf("error %s: %w", what, err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, fmt.Errorf("error %s: %w", what, err)
+	}
+	return ids, nil
+}
+
 // stream is collect for any number of rows: it takes constant memory, and a connection
 // until the end.
 func stream[T any](ctx context.Context, q querier, what, sql string, args pgx.NamedArgs) iter.Seq2[T, error] {

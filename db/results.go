@@ -42,26 +42,8 @@ ORDER BY r.id`
 // Results streams a batch's rows in input order; statuses, when given, choose.
 // It takes constant memory, and a connection until the end.
 func (db *DB) Results(ctx context.Context, batch int64, statuses []RowStatus) iter.Seq2[Result, error] {
-	return func(yield func(Result, error) bool) {
-		if statuses == nil {
-			statuses = []RowStatus{}
-		}
-		rows, err := db.pool.Query(ctx, resultsSQL, pgx.NamedArgs{"batch": batch, "statuses": statuses})
-		if err != nil {
-			yield(Result{}, fmt.Errorf("error reading the results: %w", err))
-			return
-		}
-		defer rows.Close()
-		for rows.Next() {
-			r, err := pgx.RowToStructByName[Result](rows)
-			if !yield(r, err) || err != nil {
-				return
-			}
-		}
-		if err := rows.Err(); err != nil {
-			yield(Result{}, fmt.Errorf("error reading the results: %w", err))
-		}
-	}
+	return stream[Result](ctx, db.pool, "reading the results", resultsSQL,
+		pgx.NamedArgs{"batch": batch, "statuses": append([]RowStatus{}, statuses...)})
 }
 
 // Normalised counts the rows that succeeded with another name than asked for:

@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -318,15 +317,13 @@ func (db *DB) newSearch(ctx context.Context, q querier, f RowFilter, sort RowSor
 
 // readOpen lists the batches with open rows, from the place on.
 func (s *search) readOpen(ctx context.Context) error {
-	rows, err := s.q.Query(ctx, `
+	open, err := collectIDs(ctx, s.q, "listing open batches", `
 		SELECT b.id FROM batch b WHERE b.total > b.ended AND `+s.filter.batches()+` ORDER BY b.id`,
 		pgx.NamedArgs{"batch": s.filter.Batch, "site": s.site})
-	if err == nil {
-		s.open, err = pgx.CollectRows(rows, pgx.RowTo[int64])
-	}
 	if err != nil {
-		return fmt.Errorf("error listing open batches: %w", err)
+		return err
 	}
+	s.open = open
 	desc := s.sort != SortOldest
 	if desc {
 		slices.Reverse(s.open)

@@ -144,15 +144,15 @@ func (db *DB) ResumeSchedule(ctx context.Context, id int, next time.Time) (bool,
 // RemoveSchedule deletes a schedule and its history. Its batches stay, but plans that
 // were not applied are discarded.
 func (db *DB) RemoveSchedule(ctx context.Context, id int) error {
-	plans, err := collect[planOf](ctx, db.pool, "reading the schedule's plans", `
+	plans, err := collectIDs(ctx, db.pool, "reading the schedule's plans", `
 		SELECT b.id FROM schedule_run r JOIN batch b ON b.id = r.batch_id
 		WHERE r.schedule_id = @id AND (r.finished_at IS NULL OR r.drops_plan) AND b.status = 'planned'`, pgx.NamedArgs{"id": id})
 	if err != nil {
 		return err
 	}
 	// Before the schedule, so that the command can be repeated if it is killed.
-	for _, p := range plans {
-		if err := db.Discard(ctx, p.ID); err != nil && !errors.Is(err, ErrNotPlanned) {
+	for _, id := range plans {
+		if err := db.Discard(ctx, id); err != nil && !errors.Is(err, ErrNotPlanned) {
 			return err
 		}
 	}
@@ -161,5 +161,3 @@ func (db *DB) RemoveSchedule(ctx context.Context, id int) error {
 	}
 	return nil
 }
-
-type planOf struct{ ID int64 }

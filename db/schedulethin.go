@@ -106,7 +106,7 @@ func thinChunkOf(ctx context.Context, tx pgx.Tx, r thickRun, after int64) (last 
 // endThinning records that a run is done with, and deletes the batches that have become
 // empty.
 func endThinning(ctx context.Context, tx pgx.Tx, r thickRun) error {
-	empty, err := collect[planOf](ctx, tx, "recording that a run is thinned", `
+	empty, err := collectIDs(ctx, tx, "recording that a run is thinned", `
 		WITH changed AS (
 			UPDATE schedule_run r SET thinned = true, batch_id = CASE WHEN b.total > 0 THEN r.batch_id END
 			FROM batch b WHERE b.id = r.batch_id AND r.schedule_id = @schedule
@@ -117,11 +117,7 @@ func endThinning(ctx context.Context, tx pgx.Tx, r thickRun) error {
 	if err != nil || len(empty) == 0 {
 		return err
 	}
-	ids := make([]int64, len(empty))
-	for i, b := range empty {
-		ids[i] = b.ID
-	}
-	if _, err := tx.Exec(ctx, `DELETE FROM batch WHERE id = ANY ($1)`, ids); err != nil {
+	if _, err := tx.Exec(ctx, `DELETE FROM batch WHERE id = ANY ($1)`, empty); err != nil {
 		return fmt.Errorf("error deleting empty batches: %w", err)
 	}
 	return nil

@@ -114,7 +114,7 @@ func TestReadingFails(t *testing.T) {
 		require.Error(t, readErr)
 		st, err := b.BatchStatus(t.Context(), id)
 		require.NoError(t, err)
-		require.Equal(t, []any{"planned", int64(300)}, []any{st.Status, st.Pending})
+		require.Equal(t, []any{db.BatchPlanned, int64(300)}, []any{st.Status, st.Pending})
 		return readErr
 	}
 	b.api.SetToken(token, standin.TokenForbidden)
