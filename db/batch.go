@@ -62,7 +62,7 @@ func (s BatchProgress) BadOrCancelled() int64 { return s.Bad() + s.Cancelled }
 var ErrNoBatch = errors.New("no such batch")
 
 func noBatch(id int64) error {
-	return fmt.Errorf("%w: %d; `relabel status` lists those that exist", ErrNoBatch, id)
+	return fmt.Errorf("%w: %d", ErrNoBatch, id)
 }
 
 // BatchStatus reads one batch; the error is ErrNoBatch when there is none.

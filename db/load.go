@@ -43,6 +43,20 @@ type LoadParams struct {
 // ErrNoRows means that a source had a header and no rows.
 var ErrNoRows = errors.New("the source holds no rows")
 
+// LoadUnknownError is returned when nobody knows whether a load's COMMIT took effect.
+// It wraps ErrCommitUnknown.
+type LoadUnknownError struct {
+	Batch int64 // the number that the batch has if it was stored
+	Err   error
+}
+
+func (e *LoadUnknownError) Error() string {
+	return fmt.Sprintf("error loading batch %d: %v", e.Batch, e.Err)
+}
+
+// Unwrap implements errors.Is and errors.As.
+func (e *LoadUnknownError) Unwrap() error { return e.Err }
+
 // loadMemory is work_mem for the statements that compare a whole batch with
 // itself and with older ones; beyond it PostgreSQL sorts on disk.
 const loadMemory = "64MB"
@@ -53,9 +67,8 @@ const loadMemory = "64MB"
 // supersede those of older batches after it, in chunks (acceptBatch).
 //
 // It takes constant memory here. The acceptance lock is held only for the end, so
-// that a slow source keeps nobody waiting. An error means that nothing was loaded,
-// but for ErrCommitUnknown, with which it gives the number that the batch has if
-// it is there.
+// a slow source keeps nobody waiting. An error means that nothing was loaded, except
+// a LoadUnknownError.
 func (db *DB) Load(ctx context.Context, p LoadParams) (batchID int64, err error) {
 	err = db.inTx(ctx, func(tx pgx.Tx) error {
 		batchID, err = db.loadBatch(ctx, tx, p)
@@ -70,7 +83,7 @@ func (db *DB) Load(ctx context.Context, p LoadParams) (batchID int64, err error)
 	case err == nil:
 		db.acceptAll(ctx, p.SiteID)
 	case errors.Is(err, ErrCommitUnknown):
-		err = fmt.Errorf("error loading batch %d: %w; `relabel status %d` shows it if it was", batchID, err, batchID)
+		err = &LoadUnknownError{Batch: batchID, Err: err}
 	case errors.Is(err, context.Canceled):
 	case lostConnectionOf(err):
 		err = fmt.Errorf("the load lost its connection, and was undone (one that stands still for %s does, so that it holds nobody up): load it again", standstill)

@@ -71,7 +71,7 @@ func (db *DB) ScheduleByName(ctx context.Context, name string) (Schedule, error)
 }
 
 func noSchedule(name string) error {
-	return fmt.Errorf("%w: %s; `relabel schedule list` shows those that exist", ErrNoSchedule, name)
+	return fmt.Errorf("%w: %s", ErrNoSchedule, name)
 }
 
 func scheduleArgs(s Schedule) pgx.NamedArgs {
@@ -92,7 +92,7 @@ func (db *DB) AddSchedule(ctx context.Context, s Schedule) error {
 		VALUES (@name, @site_id, @cron, @time_zone, @csv, @query, @query_file, @source_env, @source_url, @column_map,
 			@skip_invalid, @locales, @mode, @overlap, @catch_up, @max_change, @notify_url, @next_run_at)`, scheduleArgs(s))
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "23505" { // unique_violation
-		return fmt.Errorf("%w: %s; `relabel schedule edit` changes it", ErrScheduleExists, s.Name)
+		return fmt.Errorf("%w: %s", ErrScheduleExists, s.Name)
 	}
 	if err != nil {
 		return fmt.Errorf("error adding schedule %s: %w", s.Name, err)

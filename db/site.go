@@ -57,7 +57,7 @@ func oneSite(ctx context.Context, q querier, sql string, arg any) (Site, error) 
 	rows, _ := q.Query(ctx, sql, arg)
 	site, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Site])
 	if errors.Is(err, pgx.ErrNoRows) {
-		return site, fmt.Errorf("%w: %v; `relabel site list` shows those that exist", ErrNoSite, arg)
+		return site, fmt.Errorf("%w: %v", ErrNoSite, arg)
 	}
 	if err != nil {
 		return site, fmt.Errorf("error reading site %v: %w", arg, err)

@@ -69,7 +69,7 @@ func checkTag(ctx context.Context, q querier, tag string) error {
 		return err
 	}
 	if len(known) == 0 {
-		return badFilter("no locale %q is known: tags are learned when a load with a column locale, a schedule or `relabel pull --locales` asks the site; a locale's id always works", tag)
+		return badFilter("no locale %q is known yet: relabel learns tags when it reads a site's locales; the locale's id always works", tag)
 	}
 	return nil
 }

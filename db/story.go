@@ -155,7 +155,7 @@ func (db *DB) History(ctx context.Context, p StoryParams) (out History, err erro
 
 func (p StoryParams) unknown() error {
 	if p.RenameID != 0 {
-		return fmt.Errorf("%w: %d; `relabel rows list` shows those that exist", ErrNoRename, p.RenameID)
+		return fmt.Errorf("%w: %d", ErrNoRename, p.RenameID)
 	}
 	where := ""
 	if p.Site != "" {

@@ -27,7 +27,7 @@ type Undone struct {
 // Errors of Undo.
 var (
 	// ErrNoBefore means that nobody read what the assets held before.
-	ErrNoBefore = errors.New("there are no values before")
+	ErrNoBefore = errors.New("its old names weren't saved")
 
 	// ErrNothingSent means that none of the chosen rows was sent.
 	ErrNothingSent = errors.New("there is nothing to undo")
@@ -67,7 +67,7 @@ func undo(ctx context.Context, tx pgx.Tx, p UndoParams) (out Undone, err error) 
 	out.Rows = counts.total
 	switch {
 	case out.Rows == 0 && out.NoBefore > 0:
-		return out, fmt.Errorf("%w for batch %d: nobody read the site before its rows were sent, as a plan and --snapshot do", ErrNoBefore, p.BatchID)
+		return out, fmt.Errorf("batch %d can't be undone: %w", p.BatchID, ErrNoBefore)
 	case out.Rows == 0:
 		return out, fmt.Errorf("%w: no row of batch %d that was chosen has been sent", ErrNothingSent, p.BatchID)
 	}

@@ -227,7 +227,7 @@ func TestUndo(t *testing.T) {
 		require.Equal(t, "its first alt text", *b.api.AltText(id(4), ""))
 	})
 	t.Run("messages", func(t *testing.T) {
-		b.run("undo", "2").fails(exitError, "there are no values before for batch 2", "--snapshot")
+		b.run("undo", "2").fails(exitError, "batch 2 can't be undone: its old names weren't saved", "--snapshot")
 		b.run("undo", "1", "--until", "3d").fails(exitError, "there is nothing to undo", "--since")
 		b.run("undo", "1", "--status", "failed").fails(exitError, "there is nothing to undo")
 		b.run("undo", "1", "--status", "unchanged").fails(exitUsage, "was not sent")

@@ -62,7 +62,7 @@ func explain(err error) (code int, line string) {
 // advice is what a person can do about an error, in the command line's words.
 func advice(err error) string {
 	plan, ended, site := (*usecase.IsPlanError)(nil), (*usecase.EndedError)(nil), (*siteread.NoSiteError)(nil)
-	refused := (*usecase.RefusedError)(nil)
+	refused, unknown := (*usecase.RefusedError)(nil), (*db.LoadUnknownError)(nil)
 	switch {
 	case errors.As(err, &refused):
 		return ": mend them, or load the others with --skip-invalid"
@@ -72,12 +72,32 @@ func advice(err error) string {
 		return ": enqueue the new rows without --replace"
 	case errors.As(err, &site):
 		return report.SiteIDAdvice(site.Site)
+	case errors.As(err, &unknown):
+		return fmt.Sprintf("; `relabel status %[1]d` shows batch %[1]d if it was", unknown.Batch)
 	case errors.Is(err, db.ErrNotPlanned):
 		return "; `relabel plan SOURCE` makes a plan"
 	case errors.Is(err, db.ErrNoBefore):
-		return "; the next time `relabel plan`, `run --plan` or --snapshot keeps them"
+		return "; `relabel plan`, `run --plan` and --snapshot save them"
 	case errors.Is(err, db.ErrNothingSent):
 		return "; --status, --since and --until choose rows"
+	}
+	return lookup(err)
+}
+
+// lookup names the command that lists what exists, after an error about a name or a
+// number that does not.
+func lookup(err error) string {
+	switch {
+	case errors.Is(err, db.ErrNoSite):
+		return "; `relabel site list` shows those that exist"
+	case errors.Is(err, db.ErrNoRename):
+		return "; `relabel rows list` shows those that exist"
+	case errors.Is(err, db.ErrNoBatch):
+		return "; `relabel status` lists those that exist"
+	case errors.Is(err, db.ErrNoSchedule):
+		return "; `relabel schedule list` shows those that exist"
+	case errors.Is(err, db.ErrScheduleExists):
+		return "; `relabel schedule edit` changes it"
 	}
 	return ""
 }

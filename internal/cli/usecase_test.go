@@ -36,6 +36,9 @@ func TestExplain(t *testing.T) {
 		{&usecase.NotDoneError{What: "there is no plan", Err: &usecase.ReadError{Err: refusedToken}}, 4, "the API refuses the token (401); `relabel site check` tries it"},
 		{refusedToken, 1, refusedToken.Error()},
 		{fmt.Errorf("%w: batch 7 is done", db.ErrNotPlanned), 1, "batch 7 is done; `relabel plan SOURCE` makes a plan"},
+		{&db.LoadUnknownError{Batch: 7, Err: db.ErrCommitUnknown}, 1, "the database did not say whether it was stored; `relabel status 7` shows batch 7 if it was"},
+		{fmt.Errorf("%w: 7", db.ErrNoRename), 1, "no such row: 7; `relabel rows list` shows those that exist"},
+		{fmt.Errorf("%w: nightly", db.ErrScheduleExists), 1, "nightly; `relabel schedule edit` changes it"},
 	} {
 		code, text := endOf(c.err)
 		require.Equal(t, c.code, code, text)

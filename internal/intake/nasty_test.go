@@ -57,7 +57,7 @@ func TestRefusedRows(t *testing.T) {
 		"bad byte, line 3":  {head, id1 + ",\"a\r\n\xe9\"\n", "3 : byte 1 of line 3 (byte 52 of the file) is 0xE9"},
 		"bad byte, ignored": {"asset_id,display_name,note\n", id1 + ",a,\xe9\n", "2 : byte 28 of line 2 (byte 55 of the file)"},
 		"locale id":         {"asset_id,display_name,locale_id\n", id1 + ",a,fr-FR\n", "2 locale_id: a locale id has 24 hexadecimal digits: put tags such as fr-FR in a column named locale"},
-		"no resolver":       {"asset_id,display_name,locale\n", id1 + ",a,fr-FR\n", "2 locale: a locale can be looked up only when the site's id is known: run relabel site set --site-id ID"},
+		"no resolver":       {"asset_id,display_name,locale\n", id1 + ",a,fr-FR\n", "2 locale: a locale can be looked up only when the site's id is known: set the site's id"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

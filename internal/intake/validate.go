@@ -166,7 +166,7 @@ func (v *validator) resolve(row *Row, col column, cell string) (string, bool) {
 	case v.locales != nil:
 		id, err = v.locales(cell)
 	case !isID:
-		err = errors.New("a locale can be looked up only when the site's id is known: run relabel site set --site-id ID, or give locale_id")
+		err = errors.New("a locale can be looked up only when the site's id is known: set the site's id, or give locale_id")
 	}
 	if err != nil {
 		row.refuse(col, cell, err.Error())

@@ -46,7 +46,7 @@ func (r *Runner) source(ctx context.Context, s db.Schedule) (usecase.Source, fun
 		name := text.Deref(s.SourceEnv)
 		src.URL, _ = r.cfg.LookupEnv(name)
 		if src.URL == "" {
-			return src, nil, fmt.Errorf("set the variable %s to the URL of the database to read from, where `relabel work` runs", name)
+			return src, nil, fmt.Errorf("set the variable %s to the URL of the database to read from, in the worker's environment", name)
 		}
 	}
 	return src, func() {}, nil
@@ -67,7 +67,7 @@ func (r *Runner) fetch(ctx context.Context, url string) (io.ReadCloser, error) {
 	if err != nil {
 		err = withoutURL(err)
 		if errors.Is(err, errPrivate) {
-			err = fmt.Errorf("%w; to allow that, set %s=1 where `relabel work` runs", err, SourceAllowPrivate)
+			err = fmt.Errorf("%w; to allow that, set %s=1 in the worker's environment", err, SourceAllowPrivate)
 		}
 		return nil, err
 	}
