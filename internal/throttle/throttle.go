@@ -18,6 +18,21 @@
 //  3. If the answer is 429, Block the lane at once.
 //  4. Settle the grant (db.Finish, db.SettleGrant) with the age of the answer.
 //  5. Observe the answer's headers.
+//
+// # Why no window is ever broken
+//
+// A lane's limit is N calls a window. A grant is given only while fewer than N grants
+// count. It counts until one window after its call's answer arrived; while the call
+// is in flight, until one window after the latest moment at which it could be answered.
+//
+// Take all calls that Webflow counts in one of its windows, in whatever phase. Each
+// was counted between its grant and its answer. Look at the moment when the last of
+// their grants was given. Every other of these calls was counted at the window's
+// start or later, so its answer came later still, so its grant still counted.
+// Together with the last one they were at most N.
+//
+// Counting from the sending would not do: of two calls sent a window apart, the first
+// may be slow and the second quick, and Webflow would see them closer together.
 package throttle
 
 import (
