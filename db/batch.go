@@ -113,7 +113,8 @@ type BatchStateError struct {
 }
 
 func (e *BatchStateError) Error() string {
-	return fmt.Sprintf("batch %d is %s: it can't become %s", e.Batch, e.Status, e.Wanted)
+	change := map[BatchStatus]string{BatchPaused: "paused", BatchActive: "resumed", BatchCancelled: "cancelled"}[e.Wanted]
+	return fmt.Sprintf("batch %d is %s and can't be %s", e.Batch, e.Status, change)
 }
 
 // PauseBatch lets no further call of a batch begin. Workers see it at their next

@@ -77,7 +77,7 @@ func TestChangeBatchRefuses(t *testing.T) {
 		changed, err := change(l.batch)
 		require.False(t, changed)
 		require.Equal(t, &db.BatchStateError{Batch: l.batch, Status: db.BatchDone, Wanted: wanted}, err)
-		require.EqualError(t, err, fmt.Sprintf("batch %d is done: it can't become %s", l.batch, wanted))
+		require.EqualError(t, err, fmt.Sprintf("batch %d is done and can't be %s", l.batch, map[db.BatchStatus]string{"paused": "paused", "active": "resumed", "cancelled": "cancelled"}[wanted]))
 		_, err = change(99)
 		require.ErrorIs(t, err, db.ErrNoBatch)
 	}

@@ -22,7 +22,7 @@ type CompareParams struct {
 }
 
 // ErrNotPlanned means that a batch is not a plan any more, or never was one.
-var ErrNotPlanned = errors.New("the batch is no plan")
+var ErrNotPlanned = errors.New("only plans can be applied")
 
 // Compare gives each row of a plan its status and its value before, by the state of the
 // site that was just read (compare.sql). Rows that stay pending are what the plan will
@@ -99,7 +99,7 @@ func lockPlan(ctx context.Context, tx pgx.Tx, batchID int64) (plannedBatch, erro
 	case len(list) == 0:
 		return plannedBatch{}, noBatch(batchID)
 	case list[0].Status != BatchPlanned:
-		return plannedBatch{}, fmt.Errorf("%w: batch %d is %s", ErrNotPlanned, batchID, list[0].Status)
+		return plannedBatch{}, fmt.Errorf("batch %d is already %s; %w", batchID, list[0].Status, ErrNotPlanned)
 	}
 	return list[0], nil
 }
@@ -238,7 +238,7 @@ func (db *DB) PlanState(ctx context.Context, batchID int64) (st PlanState, err e
 	case err != nil:
 		return st, fmt.Errorf("error reading the plan: %w", err)
 	case status != BatchPlanned:
-		return st, fmt.Errorf("%w: batch %d is %s", ErrNotPlanned, batchID, status)
+		return st, fmt.Errorf("batch %d is already %s; %w", batchID, status, ErrNotPlanned)
 	}
 	st.Site, err = db.SiteByID(ctx, siteID)
 	return st, err

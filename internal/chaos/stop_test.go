@@ -214,9 +214,14 @@ func (s *stage) stopTurn() *process {
 	return w
 }
 
+// waitRuns waits for runs that a stopped process could hold up. They start within heldUp;
+// the run itself then takes as long as any other.
 func (s *stage) waitRuns(runs int, since time.Time) {
 	s.Helper()
-	s.eventually(time.Until(since.Add(heldUp)), "the run is done", func() bool {
+	s.eventually(time.Until(since.Add(heldUp)), "the run has started", func() bool {
+		return ask[int](s, `SELECT count(*) FROM schedule_run`) == runs
+	})
+	s.eventually(recovery, "the run is done", func() bool {
 		return ask[int](s, `SELECT count(*) FROM schedule_run WHERE status = 'done'`) == runs
 	})
 	s.checkNight(runs)

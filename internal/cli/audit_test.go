@@ -20,7 +20,7 @@ func TestAudit(t *testing.T) {
 	b.ok("batch", "pause", id)
 	b.ok("batch", "resume", id)
 	b.ok("work", "--until-done")
-	b.run("batch", "pause", id).fails(exitError, "it can't become paused")
+	b.run("batch", "pause", id).fails(exitError, "can't be paused")
 	b.ok("batch", "retry", id, "--error", "timed out", "--database-url", b.env["DATABASE_URL"])
 	b.ok("plan", "names.csv")
 	b.ok("apply", "2")
@@ -57,7 +57,7 @@ func TestAudit(t *testing.T) {
 		"load site default, first: 3 rows, done",
 		"pause batch 1, : 3 rows, done",
 		"resume batch 1, : 3 rows, done",
-		"pause batch 1, : 0 rows, batch 1 is done: it can't become paused",
+		"pause batch 1, : 0 rows, batch 1 is done and can't be paused",
 		"retry batch 1, --error timed out: 0 rows, done",
 		"plan site default, names.csv: 6 rows, done",
 		"apply batch 2, : 3 rows, done",

@@ -20,10 +20,10 @@ func (a *app) batchCommand() *cobra.Command {
 		a.batchChange("pause", "Send nothing more of it until it is resumed", func(ctx context.Context, u *usecase.Service, id int64) error {
 			return u.Pause(ctx, actor(), id)
 		}),
-		a.batchChange("resume", "Go on with a paused batch", func(ctx context.Context, u *usecase.Service, id int64) error {
+		a.batchChange("resume", "Resume a paused batch", func(ctx context.Context, u *usecase.Service, id int64) error {
 			return u.Resume(ctx, actor(), id)
 		}),
-		a.batchChange("cancel", "End what is not sent yet; what was sent stays reported", a.cancelBatch),
+		a.batchChange("cancel", "Cancel rows not sent yet; rows already sent keep their results", a.cancelBatch),
 		a.batchRetryCommand(),
 	)
 	return cmd

@@ -15,7 +15,7 @@ import (
 // terminal, --yes is required.
 func (a *app) confirm(ctx context.Context, question string) (bool, error) {
 	if !terminal.Is(a.In) {
-		return false, usageError("there is no terminal to ask on: --yes answers the question")
+		return false, usageError("can't ask for confirmation here: add --yes")
 	}
 	fmt.Fprintf(a.Err, "%s [y/N] ", question)
 	answer, err := bufio.NewReader(newInput(ctx, a.In)).ReadString('\n')

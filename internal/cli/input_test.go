@@ -28,7 +28,7 @@ func TestRefusedSource(t *testing.T) {
 		{"other.csv", "Asset ID,Name\n" + id + ",x\n", []string{"no asset_id column", `"Asset ID", "Name"`, "--map"}},
 		{"nothing.csv", "asset_id,size\n" + id + ",3\n", []string{"no display_name", `"asset_id", "size"`}},
 		{"quote.csv", "asset_id,display_name\n" + id + ",\"open\n", []string{"quote.csv", "line 2"}},
-		{"bad.csv", "asset_id,display_name\nnope,x\n" + id + ",y\n", []string{"bad.csv", "1 row was refused, nothing was loaded"}},
+		{"bad.csv", "asset_id,display_name\nnope,x\n" + id + ",y\n", []string{"bad.csv", "1 row is invalid, so nothing was loaded"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := *b
@@ -60,7 +60,7 @@ func TestProblems(t *testing.T) {
 	b := setup(t, standin.Config{Assets: 1})
 
 	t.Run("first 50 on standard error", func(t *testing.T) {
-		r := b.pipe(badRows(60), "enqueue", "-").fails(exitError, "60 rows were refused")
+		r := b.pipe(badRows(60), "enqueue", "-").fails(exitError, "60 rows are invalid")
 		require.Equal(t, 50, strings.Count(r.stderr, "\nline ")+1)
 		require.Contains(t, r.stderr, `line 2, asset_id "bad-0": `)
 		require.Contains(t, r.stderr, "and 10 more problems; --json lists all\n")

@@ -114,13 +114,13 @@ func (a *app) printPlan(ctx context.Context, s *session, p usecase.Summary) erro
 	if p.Change > 0 {
 		calls := text.Plural(p.Calls, "call", "calls")
 		if p.EndsAt != nil {
-			calls += fmt.Sprintf(": applied now they end %s (in %s), at %s calls in %s", text.Clock(*p.EndsAt, v.Now),
-				text.Span(p.EndsAt.Sub(v.Now)), text.Number(int64(v.Lane.Limit)), text.Span(v.Lane.Window))
+			calls += fmt.Sprintf("; if applied now, finished at about %s, at %s calls in %s", text.Clock(*p.EndsAt, v.Now),
+				text.Number(int64(v.Lane.Limit)), text.Span(v.Lane.Window))
 		}
 		fmt.Fprintln(w, "  "+calls)
 	}
 	for _, warning := range planWarnings(p) {
-		fmt.Fprintln(w, "  look: "+warning)
+		fmt.Fprintln(w, "  check: "+warning)
 	}
 	return printTroubles(ctx, w, s, v)
 }
@@ -155,7 +155,7 @@ func readWay(by string, reads int64) string {
 	case "both":
 		return fmt.Sprintf("pages of the site and some assets by themselves, as that was cheapest: %s", calls)
 	}
-	return "relabel's own record of what it sent; the site was not asked"
+	return "relabel's own record of what it sent; the site was not read"
 }
 
 // maxShownName cuts a name so that old and new fit a line.
@@ -201,7 +201,7 @@ func oldNew(before, after *string) string {
 
 func planWarnings(p usecase.Summary) (out []string) {
 	if p.Conflict > 0 {
-		out = append(out, fmt.Sprintf("%s would be left alone; `relabel apply %d --take-over` sends all the same",
+		out = append(out, fmt.Sprintf("%s would be left alone; `relabel apply %d --take-over` sends them too",
 			text.Plural(p.Conflict, "row in conflict", "rows in conflict"), p.Batch))
 	}
 	return append(out, p.Warnings()...)

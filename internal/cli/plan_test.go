@@ -71,7 +71,7 @@ func TestPlanApply(t *testing.T) {
 	t.Log("\n" + r.stdout + r.stderr)
 	require.Contains(t, r.stdout, `"asset-000002.jpg" → "second.jpg"`)
 	require.Contains(t, r.stdout, "6 rows: 2 to change, 1 unchanged, 1 of unknown assets, 1 invalid, 1 named again by a later row")
-	require.Contains(t, r.stdout, "look: 1 name loses its extension")
+	require.Contains(t, r.stdout, "check: 1 name loses its extension")
 	require.Contains(t, r.stdout, "what would not be sent, by cause:")
 	require.Contains(t, r.stdout, "next: relabel apply 2")
 	r = b.ok("status", "2")
@@ -81,14 +81,14 @@ func TestPlanApply(t *testing.T) {
 	require.Contains(t, b.ok("results", "2", "--json").stdout, `"before_name":"asset-000002.jpg"`)
 	b.run("batch", "pause", "2").fails(exitError, "batch 2 is a plan", "`relabel batch cancel 2` drops it")
 	require.Contains(t, b.ok("batch", "cancel", "2").stdout, "is cancelled")
-	b.run("apply", "2").fails(exitError, "batch 2 is cancelled", "`relabel plan SOURCE` makes a plan")
+	b.run("apply", "2").fails(exitError, "batch 2 is already cancelled", "`relabel plan SOURCE` makes one")
 	b.run("apply", "9").fails(exitError, "no such batch: 9")
 	require.Zero(t, b.patches())
 
 	r = b.ok("apply", "1")
 	t.Log("\n" + r.stdout)
 	require.Contains(t, r.stdout, "next: relabel work --until-done")
-	b.run("apply", "1").fails(exitError, "batch 1 is active")
+	b.run("apply", "1").fails(exitError, "batch 1 is already active")
 	b.run("work", "--until-done").exits(exitTrouble)
 	require.Equal(t, 2, b.patches())
 	require.Equal(t, "second.jpg", b.api.Name(standin.AssetID(1), ""))
@@ -178,7 +178,7 @@ func TestPlanTrouble(t *testing.T) {
 	b.run("plan", "none.csv").fails(exitError, "none.csv")
 	for _, id := range []string{"1", "2", "3", "4"} {
 		require.Equal(t, "cancelled", b.status(id)["status"])
-		b.run("apply", id).fails(exitError, "is cancelled")
+		b.run("apply", id).fails(exitError, "already cancelled")
 	}
 	require.Zero(t, b.patches())
 }
@@ -206,7 +206,7 @@ func TestUndo(t *testing.T) {
 	require.Contains(t, r.stdout, `"spaced.jpg" → "asset-000002.jpg"`)
 	require.Contains(t, r.stdout, `changed by batch 2: the name was "three.jpg" and is "newer.jpg"`)
 	require.Contains(t, r.stdout, `changed by somebody else: the name was "two.jpg" and is "by hand.jpg"`)
-	require.Contains(t, r.stdout, "`relabel apply 3 --take-over` sends all the same")
+	require.Contains(t, r.stdout, "`relabel apply 3 --take-over` sends them too")
 	b.ok("apply", "3")
 	b.run("work", "--until-done").exits(exitTrouble)
 	require.Equal(t, []string{"asset-000001.jpg", "asset-000002.jpg", "by hand.jpg", "newer.jpg", "asset-000005.jpg"},
@@ -227,7 +227,7 @@ func TestUndo(t *testing.T) {
 		require.Equal(t, "its first alt text", *b.api.AltText(id(4), ""))
 	})
 	t.Run("messages", func(t *testing.T) {
-		b.run("undo", "2").fails(exitError, "batch 2 can't be undone: its old names weren't saved", "--snapshot")
+		b.run("undo", "2").fails(exitError, "batch 2 can't be undone: its old names weren't saved", "--snapshot save them")
 		b.run("undo", "1", "--until", "3d").fails(exitError, "there is nothing to undo", "--since")
 		b.run("undo", "1", "--status", "failed").fails(exitError, "there is nothing to undo")
 		b.run("undo", "1", "--status", "unchanged").fails(exitUsage, "was not sent")
@@ -330,7 +330,7 @@ func TestPull(t *testing.T) {
 		require.Equal(t, lines, strings.Count(b.ok("rows", "list", "--locale", standin.FrenchLocale, "--batch", "2", "--csv").stdout, standin.FrenchLocale))
 		require.Contains(t, b.ok("why", standin.AssetID(0), "--locale", "fr-FR").stdout, "fr ")
 		b.run("rows", "list", "--locale", "es-MX").fails(exitUsage, `no locale "es-mx" is known`)
-		b.run("why", standin.AssetID(0), "--locale", "es-MX").fails(exitUsage, "a locale's id always works")
+		b.run("why", standin.AssetID(0), "--locale", "es-MX").fails(exitUsage, "the locale's id always works")
 	})
 	t.Run("edited", func(t *testing.T) {
 		text := strings.Replace(b.read("assets.csv"), "asset-000200.jpg", "edited.jpg", 1) // the name: it comes before the file's
@@ -382,7 +382,7 @@ func TestReplace(t *testing.T) {
 	))
 	r := b.run("enqueue", "new.csv", "--replace", "2").exits(exitUsage)
 	t.Log("\n" + r.stderr)
-	require.Contains(t, r.stderr, "1 kept, 2 replaced by other values, 1 added, 2 removed, 1 sent already and the same")
+	require.Contains(t, r.stderr, "1 row stays, 2 get a new name, 1 is added, 2 are removed, 1 is already done")
 	require.Equal(t, "cancelled", b.status("3")["status"])
 	require.Equal(t, "paused", b.status("2")["status"])
 

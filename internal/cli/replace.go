@@ -75,7 +75,7 @@ func (a *app) planReplacement(ctx context.Context, s *session, src sourceFlags, 
 		return usecase.Replacement{}, err
 	}
 	if r.siteGiven && site.Name != a.site {
-		return usecase.Replacement{}, usageError("batch %d is of site %s, not of %s: leave out --site", r.batch, site.Name, a.site)
+		return usecase.Replacement{}, usageError("batch %d is of site %s, not of %s: omit --site", r.batch, site.Name, a.site)
 	}
 	if err := noStandIn(site.Name); err != nil {
 		return usecase.Replacement{}, err
@@ -100,7 +100,7 @@ func (a *app) agreeToReplace(ctx context.Context, r replaceFlags, diff db.Replac
 	}
 	ok, err := a.confirm(ctx, fmt.Sprintf("Replace what is left of batch %d?", r.batch))
 	if err == nil && !ok {
-		err = exitErr{exitError, fmt.Sprintf("batch %d goes on as it was", r.batch)}
+		err = exitErr{exitError, fmt.Sprintf("batch %d is unchanged", r.batch)}
 	}
 	return err
 }
@@ -108,25 +108,29 @@ func (a *app) agreeToReplace(ctx context.Context, r replaceFlags, diff db.Replac
 func replacementText(d db.Replacement) string {
 	var parts []string
 	for _, c := range []struct {
-		n    int64
-		what string
+		n         int64
+		one, many string
 	}{
-		{d.Kept, "kept"},
-		{d.Replaced, "replaced by other values"},
-		{d.Added, "added"},
-		{d.Removed, "removed"},
-		{d.Sent, "sent already and the same"},
-		{d.Again, "sent already or ended, and sent again with the new value"},
+		{d.Kept, "stays", "stay"},
+		{d.Replaced, "gets a new name", "get a new name"},
+		{d.Added, "is added", "are added"},
+		{d.Removed, "is removed", "are removed"},
+		{d.Sent, "is already done", "are already done"},
+		{d.Again, "has ended and is sent again with the new name", "have ended and are sent again with the new name"},
 	} {
-		if c.n > 0 {
-			parts = append(parts, text.Number(c.n)+" "+c.what)
+		if c.n == 0 {
+			continue
 		}
+		if len(parts) == 0 {
+			c.one, c.many = "row "+c.one, "rows "+c.many
+		}
+		parts = append(parts, text.Plural(c.n, c.one, c.many))
 	}
 	if d.InFlight > 0 {
-		parts = append(parts, text.Plural(d.InFlight, "call is", "calls are")+" in flight and will end as they may")
+		parts = append(parts, text.Plural(d.InFlight, "call is", "calls are")+" in flight and can't be recalled")
 	}
 	if len(parts) == 0 {
 		return "nothing would change"
 	}
-	return "of its rows and the new ones " + strings.Join(parts, ", ")
+	return strings.Join(parts, ", ")
 }

@@ -98,7 +98,7 @@ func TestJobsShowAndWhy(t *testing.T) {
 // Both actions ask, and do nothing unless they are told to.
 func TestJobsRetryAndCancel(t *testing.T) {
 	b := setupJobs(t)
-	b.run("rows", "retry").fails(exitUsage, "there is no terminal to ask on: --yes answers the question")
+	b.run("rows", "retry").fails(exitUsage, "can't ask for confirmation here: add --yes")
 	require.Contains(t, b.answer("n\n", "rows", "retry", "--http", "404"), "Send 2 rows (failed, conflict, cancelled) again? [y/N]")
 	require.EqualValues(t, 2, b.status("1")["failed"])
 

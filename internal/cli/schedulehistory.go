@@ -56,7 +56,7 @@ func (a *app) printRuns(runs []db.ScheduleRun) {
 		{Name: "RUN", Need: 1, Right: true},
 		{Name: "DUE", Need: 2},
 		{Name: "BATCH", Need: 5, Right: true},
-		{Name: "WHAT CAME OF IT", Need: 3},
+		{Name: "RESULT", Need: 3},
 		{Name: "CALLS", Need: 6, Right: true},
 		{Name: "TOOK", Need: 7, Right: true},
 		{Name: "WHY", Text: true},

@@ -74,13 +74,13 @@ func TestBatchCommands(t *testing.T) {
 	require.Equal(t, "active", b.ok("batch", "resume", id, "--json").json()["status"])
 	b.ok("work", "--until-done")
 	b.sentOnce(5)
-	b.run("batch", "pause", id).fails(exitError, "batch "+id+" is done: it can't become paused")
+	b.run("batch", "pause", id).fails(exitError, "batch "+id+" is done and can't be paused")
 
 	other := b.enqueue("asset_id,display_name\n" + standin.AssetID(0) + ",other\n")
 	v := b.ok("batch", "cancel", other, "--json").json()
 	require.Equal(t, "cancelled", v["status"])
 	require.Equal(t, 1., v["cancelled"], "at once, though no worker runs")
-	b.run("batch", "resume", other).fails(exitError, "is cancelled: it can't become active")
+	b.run("batch", "resume", other).fails(exitError, "is cancelled and can't be resumed")
 	b.run("batch", "pause", "99").fails(exitError, "no such batch: 99")
 }
 

@@ -28,7 +28,7 @@ func (a *app) undoCommand() *cobra.Command {
 	var p undoParams
 	cmd := &cobra.Command{
 		Use:   "undo BATCH",
-		Short: "Plan to put back the values before a batch",
+		Short: "Make a plan that restores the values from before a batch",
 		Long: `Makes a plan of the values that the assets had before a batch, reads the site, and shows what
 would change; relabel apply sends it. Rows that succeeded are put back where the asset still
 holds what the batch sent; where somebody changed it since they are conflicts, which
@@ -72,11 +72,11 @@ func (a *app) undo(ctx context.Context, s *session, arg string, p undoParams) er
 	undone, err := a.use(s).Undo(ctx, actor(), params, reading)
 	done()
 	if undone.Left > 0 {
-		a.note("%s of batch %d may still be sent; `relabel batch cancel %d` ends that",
+		a.note("%s of batch %d may still be sent; `relabel batch cancel %d` prevents that",
 			text.Plural(undone.Left, "row", "rows"), params.BatchID, params.BatchID)
 	}
 	if undone.NoBefore > 0 {
-		a.note("%s of batch %d can't be put back: nobody read what they were before",
+		a.note("%s of batch %d can't be restored: the old values weren't saved",
 			text.Plural(undone.NoBefore, "row", "rows"), params.BatchID)
 	}
 	if err != nil {

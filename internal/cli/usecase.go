@@ -10,6 +10,7 @@ import (
 	"relabel/db"
 	"relabel/internal/report"
 	"relabel/internal/siteread"
+	"relabel/internal/text"
 	"relabel/internal/usecase"
 	"relabel/internal/webflow"
 )
@@ -65,7 +66,7 @@ func advice(err error) string {
 	refused, unknown := (*usecase.RefusedError)(nil), (*db.LoadUnknownError)(nil)
 	switch {
 	case errors.As(err, &refused):
-		return ": mend them, or load the others with --skip-invalid"
+		return ": fix " + text.ItThem(refused.Rows) + ", or load the others with --skip-invalid"
 	case errors.As(err, &plan):
 		return fmt.Sprintf("; `relabel apply %d` sends it, `relabel batch cancel %d` drops it", plan.Batch, plan.Batch)
 	case errors.As(err, &ended):
@@ -75,7 +76,7 @@ func advice(err error) string {
 	case errors.As(err, &unknown):
 		return fmt.Sprintf("; `relabel status %[1]d` shows batch %[1]d if it was", unknown.Batch)
 	case errors.Is(err, db.ErrNotPlanned):
-		return "; `relabel plan SOURCE` makes a plan"
+		return "; `relabel plan SOURCE` makes one"
 	case errors.Is(err, db.ErrNoBefore):
 		return "; `relabel plan`, `run --plan` and --snapshot save them"
 	case errors.Is(err, db.ErrNothingSent):

@@ -26,7 +26,7 @@ func TestExplain(t *testing.T) {
 		code int
 		text string // its end
 	}{
-		{&usecase.RefusedError{Source: "a.csv", Rows: 1}, 1, "a.csv: 1 row was refused, nothing was loaded: mend them, or load the others with --skip-invalid"},
+		{&usecase.RefusedError{Source: "a.csv", Rows: 1}, 1, "a.csv: 1 row is invalid, so nothing was loaded: fix it, or load the others with --skip-invalid"},
 		{&usecase.MapError{Err: errors.New("no column")}, 2, "--map: no column"},
 		{&usecase.NoRowsError{Source: "a.csv"}, 1, "a.csv has a header and no rows: nothing was loaded"},
 		{&usecase.IsPlanError{Batch: 7}, 1, "batch 7 is a plan: nothing of it was sent; `relabel apply 7` sends it, `relabel batch cancel 7` drops it"},
@@ -35,7 +35,7 @@ func TestExplain(t *testing.T) {
 		{&usecase.NotDoneError{What: "there is no plan", Err: context.Canceled}, 1, "interrupted: there is no plan"},
 		{&usecase.NotDoneError{What: "there is no plan", Err: &usecase.ReadError{Err: refusedToken}}, 4, "the API refuses the token (401); `relabel site check` tries it"},
 		{refusedToken, 1, refusedToken.Error()},
-		{fmt.Errorf("%w: batch 7 is done", db.ErrNotPlanned), 1, "batch 7 is done; `relabel plan SOURCE` makes a plan"},
+		{fmt.Errorf("batch 7 is already done; %w", db.ErrNotPlanned), 1, "batch 7 is already done; only plans can be applied; `relabel plan SOURCE` makes one"},
 		{&db.LoadUnknownError{Batch: 7, Err: db.ErrCommitUnknown}, 1, "the database did not say whether it was stored; `relabel status 7` shows batch 7 if it was"},
 		{fmt.Errorf("%w: 7", db.ErrNoRename), 1, "no such row: 7; `relabel rows list` shows those that exist"},
 		{fmt.Errorf("%w: nightly", db.ErrScheduleExists), 1, "nightly; `relabel schedule edit` changes it"},

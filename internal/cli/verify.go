@@ -24,7 +24,7 @@ func (a *app) verifyCommand() *cobra.Command {
 	var p verifyParams
 	cmd := &cobra.Command{
 		Use:   "verify BATCH",
-		Short: "Read the site and tell whether it holds what a batch sent",
+		Short: "Check whether the site still has what a batch sent",
 		Long: `Reads the site once (100 assets a call, or asset by asset where that is cheaper) and compares
 it with the rows of a batch that succeeded: as asked; normalised by Webflow; renamed since by a
 later batch; changed by somebody else; gone. -o writes a row for each as CSV, which loads straight

@@ -6,6 +6,7 @@ import (
 
 	"relabel/internal/report"
 	"relabel/internal/siteread"
+	"relabel/internal/text"
 	"relabel/internal/usecase"
 	"relabel/internal/webflow"
 )
@@ -26,7 +27,7 @@ func advice(err error) string {
 	api := (*webflow.Error)(nil)
 	switch {
 	case errors.As(err, &refused):
-		return ": mend them, or load the others with --skip-invalid (" + strings.Join(refused.problems, "; ") + ")"
+		return ": fix " + text.ItThem(refused.Rows) + ", or load the others with --skip-invalid (" + strings.Join(refused.problems, "; ") + ")"
 	case errors.As(err, &site):
 		return report.SiteIDAdvice(site.Site)
 	case errors.As(err, &locales) && errors.As(err, &api) && api.Kind == webflow.KindForbidden:

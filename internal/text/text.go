@@ -20,6 +20,14 @@ func Plural(n int64, one, many string) string {
 	return Number(n) + " " + many
 }
 
+// ItThem is the pronoun for n things.
+func ItThem(n int64) string {
+	if n == 1 {
+		return "it"
+	}
+	return "them"
+}
+
 // Number groups the digits by threes: 5,000,000.
 func Number(n int64) string {
 	s := strconv.FormatInt(n, 10)

@@ -37,7 +37,7 @@ type RefusedError struct {
 }
 
 func (e *RefusedError) Error() string {
-	return fmt.Sprintf("%s: %s refused, nothing was loaded", e.Source, text.Plural(e.Rows, "row was", "rows were"))
+	return fmt.Sprintf("%s: %s invalid, so nothing was loaded", e.Source, text.Plural(e.Rows, "row is", "rows are"))
 }
 
 // NoRowsError is returned when a source has no rows, or none of the chosen locales.

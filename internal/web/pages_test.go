@@ -64,7 +64,7 @@ func TestEveryChangeIsInTheLog(t *testing.T) {
 		"apply batch 1 4 done", "pause batch 1 4 done", "resume batch 1 4 done", "cancel batch 1 4 done", "retry batch 1 4 done",
 		"discard batch 2 5 done", "pause site default - done", "resume site default - done",
 		"pause schedule nightly - done", "resume schedule nightly - done", "run schedule nightly - done",
-		"apply batch 2 - the batch is no plan: batch 2 is cancelled",
+		"apply batch 2 - batch 2 is already cancelled; only plans can be applied",
 	}, got)
 	require.Contains(t, c.get("/schedule/nightly").text, "by hand")
 	require.Contains(t, c.get("/schedules").text, "nightly")
@@ -107,7 +107,7 @@ func TestUploadProblems(t *testing.T) {
 	c := b.login(t, RoleChange)
 	bad := c.upload("asset_id,display_name\nnonsense,<i>a</i>\n" + standin.AssetID(1) + ",good\n")
 	require.Equal(t, http.StatusUnprocessableEntity, bad.StatusCode)
-	require.Contains(t, bad.text, "names.csv: 1 row was refused, nothing was loaded")
+	require.Contains(t, bad.text, "names.csv: 1 row is invalid, so nothing was loaded")
 	require.Contains(t, bad.text, "or tick “Load the good rows”", "no option of the command line")
 	require.Contains(t, bad.text, "line 2, asset_id")
 	require.Equal(t, http.StatusUnprocessableEntity, c.upload("asset_id,display_name\n").StatusCode)

@@ -5,6 +5,7 @@ import (
 
 	"relabel/internal/report"
 	"relabel/internal/siteread"
+	"relabel/internal/text"
 	"relabel/internal/usecase"
 )
 
@@ -13,7 +14,7 @@ func problem(err error) string {
 	refused, site := (*usecase.RefusedError)(nil), (*siteread.NoSiteError)(nil)
 	switch {
 	case errors.As(err, &refused):
-		return err.Error() + ": mend them, or tick “Load the good rows”"
+		return err.Error() + ": fix " + text.ItThem(refused.Rows) + ", or tick “Load the good rows”"
 	case errors.As(err, &site):
 		return err.Error() + report.SiteIDAdvice(site.Site)
 	}
