@@ -86,10 +86,21 @@ func (x *brittle) each(what string, do func(ctx context.Context, d *db.DB) error
 			return
 		}
 		require.ErrorIs(x.T, err, context.Canceled, "%s: statement %d", what, n)
+		x.waitIdle()
 		if then != nil {
 			then()
 		}
 	}
+}
+
+// waitIdle waits until the server has undone the transaction of a connection that broke
+// at its COMMIT. Until then its locks remain, and the next try would skip locked rows.
+func (x *brittle) waitIdle() {
+	x.Helper()
+	require.Eventually(x.T, func() bool {
+		return value[bool](x.T, x.testBundle, `SELECT NOT EXISTS (SELECT FROM pg_stat_activity
+			WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND state <> 'idle')`)
+	}, patience, time.Millisecond)
 }
 
 // reads is each, of what reads.
