@@ -140,7 +140,7 @@ func (r *Runner) post(ctx context.Context, n db.Notice, now time.Time) error {
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	resp, err := client.Do(req)
 	if err != nil {
-		return withoutURL(err)
+		return withoutURL(err, NotifyAllowPrivate)
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read from
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, notifyDrain))

@@ -104,29 +104,11 @@ func newClient(allowPrivate bool, timeout time.Duration) *http.Client {
 	}
 }
 
-// isPublic reports whether an address is on the public Internet: it is in none of
-// IANA's registries of special addresses.
-func isPublic(ip netip.Addr) bool {
-	ip = ip.Unmap()
-	if !ip.IsGlobalUnicast() || ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() {
-		return false
-	}
-	for _, special := range []string{
-		"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4",
-		"64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "fec0::/10",
-	} {
-		if netip.MustParsePrefix(special).Contains(ip) {
-			return false
-		}
-	}
-	return true
-}
-
 // withoutURL removes the URL from an error of the HTTP client: its path or query
-// may be a secret.
-func withoutURL(err error) error {
+// may be a secret. allow is the variable that permits private addresses.
+func withoutURL(err error, allow string) error {
 	if errors.Is(err, errPrivate) {
-		return errPrivate
+		return fmt.Errorf("%w; to allow that, set %s=1 in the worker's environment", errPrivate, allow)
 	}
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		if e.Timeout() {

@@ -65,11 +65,7 @@ func (r *Runner) fetch(ctx context.Context, url string) (io.ReadCloser, error) {
 	req.Header.Set("Accept", "text/csv, */*;q=0.5")
 	resp, err := newClient(allow, r.cfg.sourceTimeout).Do(req)
 	if err != nil {
-		err = withoutURL(err)
-		if errors.Is(err, errPrivate) {
-			err = fmt.Errorf("%w; to allow that, set %s=1 in the worker's environment", err, SourceAllowPrivate)
-		}
-		return nil, err
+		return nil, withoutURL(err, SourceAllowPrivate)
 	}
 	if err := checkAnswer(resp); err != nil {
 		_ = resp.Body.Close() // it was not read
@@ -105,7 +101,7 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 		return n, errors.New("the answer broke off before its end")
 	case err != nil && !errors.Is(err, io.EOF):
 		// Only its text: errors.Is must not see a broken database connection.
-		return n, errors.New("the answer broke off: " + withoutURL(err).Error())
+		return n, errors.New("the answer broke off: " + withoutURL(err, SourceAllowPrivate).Error())
 	}
 	return n, err
 }
