@@ -87,6 +87,20 @@ func (a account) command(ctx context.Context, dir, name string, args ...string) 
 	return cmd
 }
 
+// interrupt sends a process SIGINT with the account's rights. The account writes postmaster.pid, so as root we must not
+// signal the process in it ourselves: it could be any process of the machine. The kernel checks whose it is.
+func (a account) interrupt(pid int) error {
+	if !a.switched {
+		return syscall.Kill(pid, syscall.SIGINT)
+	}
+	// The shell's own kill: a small system may lack the program.
+	out, err := a.command(context.Background(), "/", "/bin/sh", "-c", `kill -INT "$1"`, "sh", strconv.Itoa(pid)).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("it is no process of account %s (%s): see what it is with ps, and end that account's postgres by hand", a.name, oneLine(string(out)))
+	}
+	return nil
+}
+
 // serverEnv is the whole environment of the server's processes. It is the same everywhere, so that messages, sort orders
 // and times don't depend on who started the server.
 func serverEnv() []string {

@@ -57,6 +57,34 @@ func TestForeignProcessInPidFile(t *testing.T) {
 	require.NoError(t, os.Remove(file))
 }
 
+// The server's account owns postmaster.pid. What it writes there must not make root signal another's process.
+func TestRootSignalsOnlyTheAccount(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	dir := stateDir(t)
+	s, err := Open(t.Context(), fastConfig(dir))
+	require.NoError(t, err)
+	victim := exec.Command("/bin/sleep", "1000")
+	require.NoError(t, victim.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- victim.Wait() }()
+	t.Cleanup(func() { _ = victim.Process.Kill() })
+	file := filepath.Join(s.in.data(s.major), "postmaster.pid")
+	real, err := os.ReadFile(file)
+	require.NoError(t, err)
+	_, rest, _ := strings.Cut(string(real), "\n")
+	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, "%d\n%s", victim.Process.Pid, rest), 0o600))
+
+	require.ErrorContains(t, s.Close(t.Context()), "it is no process of account")
+	select {
+	case err := <-ended:
+		require.Fail(t, "root's process was signalled", "%v", err)
+	default:
+	}
+	require.NoError(t, os.WriteFile(file, real, 0o600))
+	require.NoError(t, Stop(t.Context(), fastConfig(dir)))
+}
+
 func TestOtherMajorIsNeverTouched(t *testing.T) {
 	t.Parallel()
 	dir := stateDir(t)

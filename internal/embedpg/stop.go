@@ -94,8 +94,8 @@ func (in *instance) stop(ctx context.Context, major int) error {
 			return false, nil
 		case in.answers(ctx, major):
 			signalled = true
-			if err := syscall.Kill(p.pid, syscall.SIGINT); err != nil && !errors.Is(err, syscall.ESRCH) {
-				return false, fmt.Errorf("error stopping the private PostgreSQL (process %d): %w", p.pid, err)
+			if err := in.account.interrupt(p.pid); err != nil && alive(p.pid) {
+				return false, fmt.Errorf("error stopping the private PostgreSQL (process %d in %s): %w", p.pid, in.data(major), err)
 			}
 		case time.Now().After(giveUp):
 			return false, fmt.Errorf("process %d holds %s and doesn't answer: see what it is with ps and end it if it is a postgres", p.pid, in.data(major))
