@@ -34,7 +34,7 @@ type binaries struct {
 func serverPrograms() []string { return []string{"postgres", "initdb", "pg_ctl"} }
 
 func defaultSearch() *search {
-	return &search{path: os.Getenv("PATH"), folders: []string{
+	return &search{path: os.Getenv("PATH"), repository: mavenCentral(), folders: []string{
 		"/usr/lib/postgresql/*/bin",       // Debian, Ubuntu
 		"/usr/pgsql-*/bin",                // PostgreSQL's own RPMs
 		"/usr/libexec/postgresql*",        // Alpine

@@ -54,7 +54,7 @@ func (c Config) logger() *slog.Logger {
 type search struct {
 	path       string   // as in $PATH
 	folders    []string // glob patterns of the usual install folders
-	repository string   // base URL of the Maven repository; "" is the library's own
+	repository repository
 }
 
 // Status is the result of Inspect.

