@@ -4,36 +4,85 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
 
 // writeFile writes a whole file or none: it writes a file beside it, and then
 // renames that. A device or pipe (/dev/null) is written to directly.
+//
+// A new file is readable by its owner alone, since names of unpublished assets
+// may be secret. An existing one keeps its mode.
 func writeFile(path string, write func(io.Writer) (int64, error)) (n int64, err error) {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real // else the link would be replaced, not the file it points to
-	}
-	part := fmt.Sprintf("%s.%d.part", path, os.Getpid())
-	flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		part, flags = path, os.O_WRONLY
-	}
-	f, err := os.OpenFile(part, flags, 0o666) //nolint:gosec // the user names the file, and the umask its mode
-	if err != nil {
-		return 0, fmt.Errorf("error writing %s: %w", path, pathless(err))
-	}
-	n, err = write(f)
-	if err = errors.Join(err, f.Close()); err == nil && part != path {
-		err = os.Rename(part, path)
+	real, err := writable(path)
+	if err == nil {
+		n, err = replaceFile(real, write)
 	}
 	if err != nil {
-		if part != path {
-			_ = os.Remove(part)
-		}
 		return 0, fmt.Errorf("error writing %s: %w", path, pathless(err))
 	}
 	return n, nil
+}
+
+// writable returns the file behind a path, or refuses it: in a folder such as
+// /tmp another user may have put a link or a file where ours should be.
+func writable(path string) (string, error) {
+	if err := checkShared(path); err != nil {
+		return "", err
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return path, nil // there is none yet; if it can't be reached, opening it says why
+	}
+	return real, checkShared(real)
+}
+
+func checkShared(path string) error {
+	dir := filepath.Dir(path)
+	info, err := os.Lstat(path)
+	if err != nil || !isShared(dir) {
+		return nil // a missing file is made under a name that nobody can guess
+	}
+	if info.Mode()&fs.ModeSymlink != 0 {
+		return fmt.Errorf("it is a symlink in %s, where other users may write: name the file it leads to, or another folder", dir)
+	}
+	if isForeign(info) {
+		return fmt.Errorf("it belongs to another user and is in %s, where other users may write: name another file or folder", dir)
+	}
+	return nil
+}
+
+func replaceFile(path string, write func(io.Writer) (int64, error)) (n int64, err error) {
+	old, statErr := os.Stat(path)
+	if statErr == nil && !old.Mode().IsRegular() {
+		return writeInto(path, write)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.part") // mode 0600
+	if err != nil {
+		return 0, err
+	}
+	n, err = write(f)
+	if err == nil && statErr == nil {
+		err = f.Chmod(old.Mode().Perm())
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return n, err
+}
+
+// writeInto writes to what is no regular file.
+func writeInto(path string, write func(io.Writer) (int64, error)) (n int64, err error) {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return 0, err
+	}
+	n, err = write(f)
+	return n, errors.Join(err, f.Close())
 }
 
 // pathless removes the path from an error whose message has it already.
