@@ -2,6 +2,8 @@
 #
 #     docker build --build-arg VERSION=1.2.3 -t relabel .
 #
+# To pin the builder, write its digest behind its tag: docker-compose.yml says how.
+#
 # The image holds no PostgreSQL: DATABASE_URL names the database (docker-compose.yml brings one).
 
 # The builder runs on the machine's own platform and cross-compiles: emulating it would take minutes.

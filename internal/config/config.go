@@ -5,6 +5,8 @@
 // is empty counts as not set, because compose files set variables to nothing.
 //
 //	DATABASE_URL          Config.DatabaseURL; default: the private PostgreSQL
+//	DATABASE_PASSWORD_FILE
+//	                      the password in Config.DatabaseURL
 //	RELABEL_STATE_DIR     Config.StateDir; default: chosen by package embedpg
 //	RELABEL_SOURCE_URL    Config.SourceURL
 //	RELABEL_CALL_TIMEOUT  Config.CallTimeout; default 30s
@@ -21,7 +23,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"relabel/db"
@@ -61,6 +65,9 @@ func Read(lookup func(string) (string, bool)) (Config, error) {
 		env:         env,
 	}
 	var err error
+	if cfg.DatabaseURL, err = withPassword(cfg.DatabaseURL, env.get("DATABASE_PASSWORD_FILE")); err != nil {
+		return cfg, fmt.Errorf("DATABASE_PASSWORD_FILE: %w", err)
+	}
 	if cfg.Rate, err = ParseRate(rate); err != nil {
 		return cfg, fmt.Errorf("WEBFLOW_RATE_LIMIT: %w", err)
 	}
@@ -76,6 +83,27 @@ type environment func(string) (string, bool)
 func (e environment) get(name string) string {
 	v, _ := e(name)
 	return v
+}
+
+// withPassword puts the password in a file into a database's URL, where it may hold
+// any character. Errors never hold the URL or the password.
+func withPassword(database, file string) (string, error) {
+	if file == "" {
+		return database, nil
+	}
+	u, err := url.Parse(database)
+	if err != nil || u.Host == "" || u.User == nil {
+		return "", errors.New("DATABASE_URL must look like postgres://USER@HOST:PORT/DATABASE")
+	}
+	if _, given := u.User.Password(); given {
+		return "", errors.New("DATABASE_URL holds a password too: leave one of them out")
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("the password file can't be read: %w", err)
+	}
+	u.User = url.UserPassword(u.User.Username(), strings.TrimRight(string(text), "\r\n"))
+	return u.String(), nil
 }
 
 func parseTimeout(s string) (time.Duration, error) {

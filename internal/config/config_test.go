@@ -1,11 +1,13 @@
 package config_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
 	"relabel/internal/config"
@@ -62,6 +64,36 @@ func TestReadRefuses(t *testing.T) {
 			require.ErrorContains(t, err, value)
 		}
 	}
+}
+
+func TestDatabasePasswordFile(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "password")
+	require.NoError(t, os.WriteFile(file, []byte("p@ss:w/ rd%\\'+?#\n"), 0o600))
+	read := func(database, file string) (string, error) {
+		cfg, err := config.Read(lookupIn(map[string]string{"DATABASE_URL": database, "DATABASE_PASSWORD_FILE": file}))
+		return cfg.DatabaseURL, err
+	}
+	got, err := read("postgres://relabel@db:5432/names?sslmode=disable", file)
+	require.NoError(t, err)
+	parsed, err := pgconn.ParseConfig(got)
+	require.NoError(t, err)
+	require.Equal(t, `p@ss:w/ rd%\'+?#`, parsed.Password)
+	require.Equal(t, "relabel db 5432 names", fmt.Sprint(parsed.User, " ", parsed.Host, " ", parsed.Port, " ", parsed.Database))
+
+	for database, want := range map[string]string{
+		"postgres://relabel:secret@db/names": "holds a password too",
+		"host=db password=secret":            "must look like",
+		"postgres:///names":                  "must look like",
+		"":                                   "must look like",
+	} {
+		_, err := read(database, file)
+		require.ErrorContains(t, err, "DATABASE_PASSWORD_FILE: ", database)
+		require.ErrorContains(t, err, want, database)
+		require.NotContains(t, err.Error(), "secret")
+	}
+	_, err = read("postgres://relabel@db/names", file+"-missing")
+	require.ErrorContains(t, err, "no such file")
 }
 
 func TestParseRate(t *testing.T) {
