@@ -31,23 +31,25 @@ func writable(path string) (string, error) {
 	if err := checkShared(path); err != nil {
 		return "", err
 	}
-	real, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return path, nil // there is none yet; if it can't be reached, opening it says why
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real, checkShared(real)
 	}
-	return real, checkShared(real)
+	return path, nil // there is none yet; if it can't be reached, opening it says why
 }
 
+// checkShared looks at existing files only: a new one is made under a name that
+// nobody can guess.
 func checkShared(path string) error {
 	dir := filepath.Dir(path)
 	info, err := os.Lstat(path)
-	if err != nil || !isShared(dir) {
-		return nil // a missing file is made under a name that nobody can guess
-	}
-	if info.Mode()&fs.ModeSymlink != 0 {
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || !isShared(dir):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode()&fs.ModeSymlink != 0:
 		return fmt.Errorf("it is a symlink in %s, where other users may write: name the file it leads to, or another folder", dir)
-	}
-	if isForeign(info) {
+	case isForeign(info):
 		return fmt.Errorf("it belongs to another user and is in %s, where other users may write: name another file or folder", dir)
 	}
 	return nil

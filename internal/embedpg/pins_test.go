@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+//nolint:gochecknoglobals // a flag of the tests
 var pinsOf = flag.String("embedpg.pins", "", "print the pins of this version of PostgreSQL, such as 17.5.0, and compare them with the known ones")
 
 // TestPinsOfRepository downloads about 100 MB, so it runs only when it is asked to.
