@@ -85,6 +85,22 @@ func TestRootSignalsOnlyTheAccount(t *testing.T) {
 	require.NoError(t, Stop(t.Context(), fastConfig(dir)))
 }
 
+// Nor must it make us connect to another machine, with our password.
+func TestProbeConnectsToSocketsOnly(t *testing.T) {
+	t.Parallel()
+	in := &instance{layout: layout(openDir(t))}
+	require.NoError(t, os.MkdirAll(in.data(17), 0o700))
+	require.NoError(t, os.WriteFile(in.password(17), []byte("secret"), 0o600))
+	for _, host := range []string{"localhost", "127.0.0.1", "/nowhere,localhost"} {
+		text := fmt.Sprintf("%d\n%s\n1700000000\n1\n%s\n\n\nready   \n", os.Getpid(), in.data(17), host)
+		require.NoError(t, os.WriteFile(filepath.Join(in.data(17), "postmaster.pid"), []byte(text), 0o600))
+		r, h, err := in.probe(t.Context(), 17)
+		require.NoError(t, err)
+		require.Equal(t, unresponsive, h)
+		require.Empty(t, r.reason, "it tried to connect to %s", host)
+	}
+}
+
 func TestOtherMajorIsNeverTouched(t *testing.T) {
 	t.Parallel()
 	dir := stateDir(t)

@@ -43,7 +43,7 @@ func (in *instance) probe(ctx context.Context, major int) (running, health, erro
 		return running{}, stopped, nil
 	}
 	r := running{pidFile: p}
-	if p.port == 0 || p.socketDir == "" {
+	if p.port == 0 || !plainPath.MatchString(p.socketDir) { // a host's name would get our password over the network
 		return r, unresponsive, nil
 	}
 	dsn, err := in.url(major, p)
