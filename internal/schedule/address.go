@@ -4,7 +4,7 @@ import "net/netip"
 
 // specialPrefixes are the address blocks that hold no public server: all of IANA's
 // "IPv4 Special-Purpose Address Registry" and "IPv6 Special-Purpose Address
-// Registry" (RFC 6890, entries as of October 2025), and multicast (RFC 5771).
+// Registry" (RFC 6890, RFC 8190), and multicast (RFC 5771).
 // Some of them are routed on the Internet, but serve DNS or relays, never a web
 // hook or a CSV file.
 func specialPrefixes() []string {
