@@ -245,7 +245,7 @@ func TestNotifyIsGivenUp(t *testing.T) {
 	require.NoError(t, b.runner.Notify(t.Context()))
 	notices, err = b.Notices(t.Context(), b.schedule().ID, 10)
 	require.NoError(t, err)
-	require.Equal(t, "the address is in a private network; to allow that, set RELABEL_NOTIFY_ALLOW_PRIVATE=1 where `relabel work` runs", *notices[0].Error)
+	require.Equal(t, "the address is in a private network; to allow that, set RELABEL_NOTIFY_ALLOW_PRIVATE=1 in the worker's environment", *notices[0].Error)
 }
 
 func TestMessageIsNoMarkup(t *testing.T) {
