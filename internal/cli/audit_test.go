@@ -28,7 +28,7 @@ func TestAudit(t *testing.T) {
 	b.ok("batch", "cancel", "2")
 	b.ok("plan", "names.csv", "--name", "again", "--force")
 	b.ok("batch", "cancel", "3")
-	b.ok("site", "set", "--site", "shop", "--token-env", "SHOP_TOKEN")
+	b.ok("site", "set", "--site", "shop", "--token-env", "SHOP_WEBFLOW_TOKEN")
 	b.ok("site", "pause", "--site", "shop")
 	b.ok("site", "resume", "--site", "shop")
 	b.ok("schedule", "add", "nightly", "names.csv", "--cron", "@daily")

@@ -51,7 +51,7 @@ func (a *app) standInSite(ctx context.Context, s *session, name, url string, rat
 	if err != nil {
 		return jobs.SiteConfig{}, nil, err
 	}
-	cfg, err := a.siteWith(lease.Site, lease.Token, rate)
+	cfg, err := a.siteWith(lease.Site, url, lease.Token, rate)
 	if err != nil {
 		lease.Release()
 	}

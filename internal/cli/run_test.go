@@ -137,12 +137,12 @@ func TestSitesShareALane(t *testing.T) {
 
 func TestWorkOnSites(t *testing.T) {
 	b := setup(t, standin.Config{Assets: 2})
-	b.ok("site", "set", "--site", "shop", "--token-env", "SHOP_TOKEN")
-	b.run("work", "--until-done", "--site", "all").fails(exitError, "site shop", "SHOP_TOKEN is not set")
+	b.ok("site", "set", "--site", "shop", "--token-env", "SHOP_WEBFLOW_TOKEN")
+	b.run("work", "--until-done", "--site", "all").fails(exitError, "site shop", "SHOP_WEBFLOW_TOKEN is not set")
 	b.run("work", "--until-done", "--site", "default,nope").fails(exitError, "no such site: nope")
 	b.run("work", "--until-done", "--site", "rehearsal").fails(exitUsage, "stand-ins")
 	b.run("enqueue", "-", "--site", "a,b").fails(exitError, "no such site: a,b")
-	b = b.with("SHOP_TOKEN", testToken)
+	b = b.with("SHOP_WEBFLOW_TOKEN", testToken)
 	b.pipe(names(2), "run", "-", "--rehearse").exits(exitOK)
 	b.enqueue(names(1), "--site", "shop")
 	require.Contains(t, b.ok("work", "--until-done", "--site", "all").stderr, "working on sites default, shop;")

@@ -46,17 +46,19 @@ func (a *app) siteConfig(site db.Site) (jobs.SiteConfig, error) {
 			return none, fmt.Errorf("site %s: rate limit: %w", site.Name, err)
 		}
 	}
-	return a.siteWith(site, token, rate)
+	url, err := a.cfg.SiteURL(text.Deref(site.APIURL))
+	if err != nil {
+		return none, fmt.Errorf("site %s: %w", site.Name, err)
+	}
+	return a.siteWith(site, url, token, rate)
 }
 
-func (a *app) siteWith(site db.Site, token webflow.Token, rate config.Rate) (jobs.SiteConfig, error) {
+// siteWith makes a site's client. The token goes to url, which must be trusted: a site's
+// own address comes from the database.
+func (a *app) siteWith(site db.Site, url string, token webflow.Token, rate config.Rate) (jobs.SiteConfig, error) {
 	protect(a.log, token)
-	baseURL := a.cfg.APIURL
-	if site.APIURL != nil {
-		baseURL = *site.APIURL
-	}
 	client, err := webflow.NewClient(webflow.Config{
-		BaseURL: baseURL, Token: token, LocaleIn: webflow.LocaleIn(text.Deref(site.LocaleIn)),
+		BaseURL: url, Token: token, LocaleIn: webflow.LocaleIn(text.Deref(site.LocaleIn)),
 		Timeout: a.cfg.CallTimeout, Version: Version(),
 	})
 	if err != nil {

@@ -25,7 +25,9 @@ func (a *app) siteSetCommand() *cobra.Command {
 		Use:   "set",
 		Short: "Create a site or change its settings",
 		Long: `Creates the site of --site, or changes the settings that are given. An empty value restores the
-default. The token itself is never stored: name the variable or file that holds it.`,
+default. The token itself is never stored: name the variable or file that holds it. Workers use
+these settings only as far as their environment allows: see RELABEL_API_HOSTS, RELABEL_TOKEN_ENV
+and RELABEL_TOKEN_DIRS in relabel help environment.`,
 		Example: `  relabel site set --site shop --token-env SHOP_WEBFLOW_TOKEN --rate 120/1m
   relabel site set --site-id 65a1f2c3d4e5f60718293a4b`,
 		Args:              noArgs("no arguments; --site names the site"),
@@ -34,7 +36,7 @@ default. The token itself is never stored: name the variable or file that holds 
 			if err := checkSiteName(a.site); err != nil {
 				return err
 			}
-			if err := o.check(); err != nil {
+			if err := o.check(a.cfg); err != nil {
 				return err
 			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
@@ -75,7 +77,7 @@ func checkSiteName(name string) error {
 	return noStandIn(name)
 }
 
-func (o siteSettings) check() error {
+func (o siteSettings) check(cfg config.Config) error {
 	switch {
 	case o.siteID != "" && !webflow.IsObjectID(o.siteID):
 		return usageError("--site-id is 24 lower-case hex digits, not %q", o.siteID)
@@ -89,7 +91,28 @@ func (o siteSettings) check() error {
 	if _, err := config.ParseRate(o.rate); err != nil {
 		return usageError("--rate: %s", err)
 	}
-	return checkAPIURL(o.apiURL)
+	if err := checkAPIURL(o.apiURL); err != nil {
+		return err
+	}
+	return o.checkAllowed(cfg)
+}
+
+// checkAllowed refuses what workers would refuse, if their environment is like this one.
+func (o siteSettings) checkAllowed(cfg config.Config) error {
+	if _, err := cfg.SiteURL(o.apiURL); err != nil {
+		return usageError("--api-url: %s", err)
+	}
+	if o.tokenEnv != "" {
+		if err := cfg.AllowTokenEnv(o.tokenEnv); err != nil {
+			return usageError("--token-env: %s", err)
+		}
+	}
+	if o.tokenFile != "" {
+		if err := cfg.TokenFolders().Allow(o.tokenFile); err != nil {
+			return usageError("--token-file: %s", err)
+		}
+	}
+	return nil
 }
 
 // checkAPIURL lets the client check the address.

@@ -86,17 +86,17 @@ func TestBatchCommands(t *testing.T) {
 
 func TestSites(t *testing.T) {
 	b := setup(t, standin.Config{})
-	v := b.ok("site", "set", "--site", "shop", "--token-env", "SHOP_TOKEN", "--rate", "120/1m", "--locale-in", "body",
+	v := b.ok("site", "set", "--site", "shop", "--token-env", "SHOP_WEBFLOW_TOKEN", "--rate", "120/1m", "--locale-in", "body",
 		"--site-id", standin.SiteID, "--json").json()
 	require.Equal(t, "shop", v["name"])
-	require.Equal(t, "SHOP_TOKEN", v["token_env"])
+	require.Equal(t, "SHOP_WEBFLOW_TOKEN", v["token_env"])
 	require.Equal(t, "120/1m", v["rate_limit"])
 	require.Equal(t, standin.SiteID, v["webflow_site_id"])
 	require.Equal(t, "ready", v["state"])
 	v = b.ok("site", "set", "--site", "shop", "--rate", "", "--json").json()
 	require.Nil(t, v["rate_limit"], "back to the default")
-	require.Equal(t, "SHOP_TOKEN", v["token_env"], "not given, not changed")
-	require.Regexp(t, `default +not known yet +WEBFLOW_TOKEN or WEBFLOW_TOKEN_FILE +ready\nshop +not known yet +SHOP_TOKEN +`, b.ok("site", "list").stdout)
+	require.Equal(t, "SHOP_WEBFLOW_TOKEN", v["token_env"], "not given, not changed")
+	require.Regexp(t, `default +not known yet +WEBFLOW_TOKEN or WEBFLOW_TOKEN_FILE +ready\nshop +not known yet +SHOP_WEBFLOW_TOKEN +`, b.ok("site", "list").stdout)
 	for _, site := range b.ok("site", "list", "--json").json()["sites"].([]any) {
 		for key := range site.(map[string]any) {
 			require.Regexp(t, `^[a-z_]+$`, key)

@@ -31,6 +31,11 @@ func environmentTopic() topic {
 				"learn/WINDOW: the same for an API with another window. none: no limit.\n" +
 				"If sites share a token, the lowest limit holds for all of them", "learn"},
 			{"WEBFLOW_API_URL", "address of the API: https, or http on this machine only", "https://api.webflow.com/v2"},
+			{"RELABEL_API_HOSTS", "other hosts that a site's --api-url may name, as HOST or HOST:PORT with commas between:\n" +
+				"its token is sent there", "the host of WEBFLOW_API_URL only"},
+			{"RELABEL_TOKEN_ENV", "the variables that a site's --token-env may name: patterns with commas between", "*WEBFLOW_TOKEN*"},
+			{"RELABEL_TOKEN_DIRS", "the folders that a site's --token-file may be in, separated as in PATH",
+				"/run/secrets, $CREDENTIALS_DIRECTORY, and the folder of WEBFLOW_TOKEN_FILE"},
 			{"RELABEL_CALL_TIMEOUT", "the longest time for one call, 1s to 1m", "30s"},
 			{"RELABEL_SOURCE_URL", "the PostgreSQL that --sql reads from", ""},
 			{"RELABEL_NOTIFY_SECRET", "the key that signs notices; unset: they are not signed", ""},

@@ -14,6 +14,8 @@
 //	WEBFLOW_RATE_LIMIT    Config.Rate and Config.RateGiven; default: learned from the API
 //	WEBFLOW_TOKEN, WEBFLOW_TOKEN_FILE
 //	                      Config.Token, which also reads the variable or the file of a site
+//	RELABEL_API_HOSTS, RELABEL_TOKEN_ENV, RELABEL_TOKEN_DIRS, RELABEL_SOURCE_ENV,
+//	RELABEL_SOURCE_DIRS   what stored settings may name (trust.go, folders.go)
 //
 // Two kinds of variables are read where they are used: RELABEL_LOG (package cli), and
 // those that a schedule looks up at each run (package schedule).
@@ -23,6 +25,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"strings"
@@ -127,20 +130,23 @@ type TokenSource struct {
 	Env, File string
 }
 
-// Token reads a site's token. Errors name the variable or the file, and never its
-// content.
+// Token reads a site's token, if the environment allows its source. Errors name the
+// variable or the file, and never its content.
 func (c Config) Token(src TokenSource) (webflow.Token, error) {
 	switch {
 	case src.File != "":
-		return tokenFile(src.File)
+		return tokenFile(src.File, c.TokenFolders().Open)
 	case src.Env != "":
+		if err := c.AllowTokenEnv(src.Env); err != nil {
+			return webflow.Token{}, err
+		}
 		return c.tokenEnv(src.Env)
 	}
 	if c.env.get("WEBFLOW_TOKEN") != "" {
 		return c.tokenEnv("WEBFLOW_TOKEN")
 	}
 	if path := c.env.get("WEBFLOW_TOKEN_FILE"); path != "" {
-		return tokenFile(path)
+		return tokenFile(path, os.Open)
 	}
 	return webflow.Token{}, fmt.Errorf("%w: set WEBFLOW_TOKEN, or WEBFLOW_TOKEN_FILE to a file that holds it", ErrNoToken)
 }
@@ -157,8 +163,16 @@ func (c Config) tokenEnv(name string) (webflow.Token, error) {
 	return t, nil
 }
 
-func tokenFile(path string) (webflow.Token, error) {
-	text, err := os.ReadFile(path)
+// maxTokenFile is far above the size of any token.
+const maxTokenFile = 64 << 10
+
+func tokenFile(path string, open func(string) (*os.File, error)) (webflow.Token, error) {
+	f, err := open(path)
+	if err != nil {
+		return webflow.Token{}, fmt.Errorf("%w: the token file can't be read: %w", ErrNoToken, err)
+	}
+	defer f.Close() //nolint:errcheck // only read from
+	text, err := io.ReadAll(io.LimitReader(f, maxTokenFile))
 	if err != nil {
 		return webflow.Token{}, fmt.Errorf("%w: the token file can't be read: %w", ErrNoToken, err)
 	}
