@@ -36,6 +36,7 @@ func (s *stage) spawn(name string, env []string, args ...string) *process {
 	p.cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "DATABASE_URL=" + s.dbURL, "WEBFLOW_TOKEN=" + token, "WEBFLOW_API_URL=" + s.apiURL,
 		"WEBFLOW_RATE_LIMIT=" + s.rate(), "RELABEL_CALL_TIMEOUT=" + callTimeout.String(), "RELABEL_TIMES=lease-margin=" + leaseMargin.String() + "," + times,
+		"RELABEL_SOURCE_DIRS=" + os.TempDir(),
 	}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
 	require.NoError(s, p.cmd.Start())

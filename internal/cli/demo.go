@@ -81,6 +81,7 @@ func (a *app) demoWork(ctx context.Context, s *session, server *standin.Server, 
 		return v, err
 	}
 	defer sched.Remove(ctx)
+	a.cfg.SourceDirs = a.cfg.SourceDirs.With(sched.Dir())
 	working, err := a.startWork(ctx, s, []jobs.SiteConfig{site}, work)
 	if err != nil {
 		return v, err

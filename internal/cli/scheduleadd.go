@@ -65,18 +65,20 @@ func (a *app) scheduleAdd(ctx context.Context, s *session, sched db.Schedule) er
 	if err := a.auditedSchedule(ctx, s, "add", sched.Name, func(ctx context.Context) error { return s.AddSchedule(ctx, sched) }); err != nil {
 		return err
 	}
-	a.noteMissingFile(sched)
+	a.noteFile(sched)
 	return a.printSchedule(ctx, s, sched.Name, "schedule "+sched.Name+" is added")
 }
 
-// noteMissingFile warns of a path that can't be read here. It may exist only on the
-// machine of `relabel work`.
-func (a *app) noteMissingFile(s db.Schedule) {
+// noteFile warns of a path that could not be read here. On the machine of `relabel work`
+// the file, its folder and the environment may be others.
+func (a *app) noteFile(s db.Schedule) {
 	for _, path := range []*string{s.CSV, s.QueryFile} {
 		if path == nil || schedule.IsURL(*path) {
 			continue
 		}
-		if _, err := os.Stat(*path); err != nil {
+		if err := a.cfg.SourceDirs.Allow(*path); err != nil {
+			a.note("%s", err)
+		} else if _, err := os.Stat(*path); err != nil {
 			a.note("%s can't be read here now: at each run it must exist on the machine of `relabel work`", *path)
 		}
 	}

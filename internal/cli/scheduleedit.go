@@ -55,5 +55,8 @@ func (a *app) scheduleEdit(ctx context.Context, s *session, name string, f *sche
 	if err := a.auditedSchedule(ctx, s, "edit", sched.Name, func(ctx context.Context) error { return s.EditSchedule(ctx, sched) }); err != nil {
 		return err
 	}
+	if f.forms() > 0 {
+		a.noteFile(sched)
+	}
 	return a.printSchedule(ctx, s, name, "schedule "+name+" is changed")
 }

@@ -46,7 +46,8 @@ func (f *scheduleFlags) register(fs *pflag.FlagSet) {
 
 const scheduleSourceHelp = `SOURCE is the path or https URL of a CSV file (a Google sheet: File, Share, Publish to web,
 CSV), or --sql with the URL of a PostgreSQL in RELABEL_SOURCE_URL. relabel work reads it at each
-run, on its own machine. The columns are those of relabel run.`
+run, on its own machine. A file must be below the folder in which relabel work is started, or
+below those of RELABEL_SOURCE_DIRS. The columns are those of relabel run.`
 
 var scheduleName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,29}$`)
 
@@ -136,6 +137,9 @@ func (f *scheduleFlags) setSource(a *app, fs *pflag.FlagSet, s *db.Schedule) err
 		s.SourceEnv = &f.sourceEnv
 		if !envPattern.MatchString(f.sourceEnv) {
 			return usageError("--source-env takes the name of an environment variable, such as RELABEL_SOURCE_URL")
+		}
+		if err := a.cfg.AllowSourceEnv(f.sourceEnv); err != nil {
+			return usageError("--source-env: %s", err)
 		}
 		return nil
 	}

@@ -108,7 +108,7 @@ func (o siteSettings) checkAllowed(cfg config.Config) error {
 		}
 	}
 	if o.tokenFile != "" {
-		if err := cfg.TokenFolders().Allow(o.tokenFile); err != nil {
+		if err := cfg.TokenDirs.Allow(o.tokenFile); err != nil {
 			return usageError("--token-file: %s", err)
 		}
 	}

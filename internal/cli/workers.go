@@ -48,6 +48,7 @@ func (a *app) startPool(ctx context.Context, s *session, sites []jobs.SiteConfig
 func (a *app) startWork(ctx context.Context, s *session, sites []jobs.SiteConfig, f workFlags) (*workers, error) {
 	runner := schedule.New(schedule.Config{
 		DB: s.DB, Sites: sites, CallTimeout: a.cfg.CallTimeout, LookupEnv: a.LookupEnv, Logger: a.log,
+		SourceDirs: a.cfg.SourceDirs, AllowSourceEnv: a.cfg.AllowSourceEnv,
 	})
 	pool, err := a.startPoolWith(ctx, s, sites, f, runner)
 	if err != nil {

@@ -51,6 +51,8 @@ type Config struct {
 	Rate        Rate
 	RateGiven   bool // WEBFLOW_RATE_LIMIT is set
 	CallTimeout time.Duration
+	TokenDirs   Folders // of the files that sites name for their tokens
+	SourceDirs  Folders // of the files that schedules read
 
 	env environment
 }
@@ -65,6 +67,8 @@ func Read(lookup func(string) (string, bool)) (Config, error) {
 		SourceURL:   env.get("RELABEL_SOURCE_URL"),
 		APIURL:      cmp.Or(env.get("WEBFLOW_API_URL"), webflow.DefaultBaseURL),
 		RateGiven:   rate != "",
+		TokenDirs:   env.tokenDirs(),
+		SourceDirs:  env.sourceDirs(),
 		env:         env,
 	}
 	var err error
@@ -135,7 +139,7 @@ type TokenSource struct {
 func (c Config) Token(src TokenSource) (webflow.Token, error) {
 	switch {
 	case src.File != "":
-		return tokenFile(src.File, c.TokenFolders().Open)
+		return tokenFile(src.File, c.TokenDirs.Open)
 	case src.Env != "":
 		if err := c.AllowTokenEnv(src.Env); err != nil {
 			return webflow.Token{}, err

@@ -12,28 +12,28 @@ import (
 // Folders are the folders below which files may be read that stored settings name.
 type Folders struct {
 	Paths    []string
-	variable string // sets them
+	Variable string // that sets them
 }
 
-// TokenFolders returns the folders for the files of sites' tokens: those of
+// tokenDirs returns the folders for the files of sites' tokens: those of
 // RELABEL_TOKEN_DIRS, or the places where Docker and systemd put secrets and the folder
 // of WEBFLOW_TOKEN_FILE.
-func (c Config) TokenFolders() Folders {
-	f := Folders{c.env.paths(tokenDirsVar), tokenDirsVar}
+func (e environment) tokenDirs() Folders {
+	f := Folders{e.paths(tokenDirsVar), tokenDirsVar}
 	if len(f.Paths) == 0 {
 		f.Paths = []string{"/run/secrets"}
-		f.add(c.env.get("CREDENTIALS_DIRECTORY"))
-		if file := c.env.get("WEBFLOW_TOKEN_FILE"); file != "" {
+		f.add(e.get("CREDENTIALS_DIRECTORY"))
+		if file := e.get("WEBFLOW_TOKEN_FILE"); file != "" {
 			f.add(filepath.Dir(file))
 		}
 	}
 	return f
 }
 
-// SourceFolders returns the folders for the files that schedules read: those of
+// sourceDirs returns the folders for the files that schedules read: those of
 // RELABEL_SOURCE_DIRS, or the folder that the process was started in.
-func (c Config) SourceFolders() Folders {
-	f := Folders{c.env.paths(sourceDirsVar), sourceDirsVar}
+func (e environment) sourceDirs() Folders {
+	f := Folders{e.paths(sourceDirsVar), sourceDirsVar}
 	if len(f.Paths) == 0 {
 		f.add(".")
 	}
@@ -85,7 +85,7 @@ func (f Folders) refusal(file string) error {
 	if len(f.Paths) > 0 {
 		where = "it is not below " + strings.Join(f.Paths, " or ")
 	}
-	return fmt.Errorf("%w: reading %s, as %s: to allow it, set %s to its folder where relabel runs", ErrNotAllowed, file, where, f.variable)
+	return fmt.Errorf("%w: reading %s, as %s: to allow it, set %s to its folder where relabel runs", ErrNotAllowed, file, where, f.Variable)
 }
 
 // below returns a folder without links and the file's path in it. A file that does not

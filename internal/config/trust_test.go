@@ -97,7 +97,7 @@ func TestFolders(t *testing.T) {
 	require.NoError(t, os.Symlink(filepath.Join(in, "sub"), filepath.Join(in, "short")))
 	require.NoError(t, os.Symlink(in, filepath.Join(top, "alias")))
 
-	folders := read(t, map[string]string{"RELABEL_SOURCE_DIRS": in}).SourceFolders()
+	folders := read(t, map[string]string{"RELABEL_SOURCE_DIRS": in}).SourceDirs
 	for _, name := range []string{"in/a", "in/sub/b", "in/short/b", "in/sub/../a", "alias/a"} {
 		f, err := folders.Open(top + "/" + name)
 		require.NoError(t, err, name)
@@ -130,9 +130,9 @@ func TestDefaultFolders(t *testing.T) {
 		_, err := read(t, env).Token(config.TokenSource{File: file})
 		require.NoError(t, err, env)
 	}
-	require.Equal(t, []string{"/run/secrets"}, read(t, map[string]string{"WEBFLOW_TOKEN_FILE": "/token"}).TokenFolders().Paths)
+	require.Equal(t, []string{"/run/secrets"}, read(t, map[string]string{"WEBFLOW_TOKEN_FILE": "/token"}).TokenDirs.Paths)
 
 	here, err := os.Getwd()
 	require.NoError(t, err)
-	require.Equal(t, []string{here}, read(t, nil).SourceFolders().Paths)
+	require.Equal(t, []string{here}, read(t, nil).SourceDirs.Paths)
 }

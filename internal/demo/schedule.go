@@ -33,7 +33,7 @@ type Schedule struct {
 	server *standin.Server
 	sched  db.Schedule
 	assets []string
-	dir    string // of its CSV
+	dir    string
 	note   func(format string, args ...any)
 }
 
@@ -68,6 +68,9 @@ func (s *Schedule) writeFile() (err error) {
 	}
 	return err
 }
+
+// Dir is the folder of the schedule's CSV. Workers must be allowed to read it.
+func (s *Schedule) Dir() string { return s.dir }
 
 func (s *Schedule) path() string { return filepath.Join(s.dir, "names.csv") }
 

@@ -17,6 +17,8 @@ type CSVParams struct {
 	Name string            // for messages; OpenCSV takes the path
 	Map  map[string]string // our column to the header in the file, from ParseMap
 
+	Open func(path string) (*os.File, error) // for OpenCSV; nil: os.Open
+
 	workers int // goroutines that validate; 0 for one per processor
 }
 
@@ -46,7 +48,10 @@ func OpenCSV(path string, params CSVParams) (*CSV, error) {
 	if params.Name == "" {
 		params.Name = path
 	}
-	file, err := os.Open(path)
+	if params.Open == nil {
+		params.Open = os.Open
+	}
+	file, err := params.Open(path)
 	if err != nil {
 		return nil, openError(path, err)
 	}

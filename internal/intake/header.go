@@ -29,7 +29,7 @@ func resolveHeader(names []string, mapped map[column]string) (header, error) {
 		if want, ok := mapped[c]; ok {
 			at := find(names, want)
 			if at < 0 {
-				return h, fmt.Errorf("the mapping reads %s from a column %s, which the header does not have: it is %s", c, quote(want), list(names))
+				return h, fmt.Errorf("the mapping reads %s from a column %s, which the header does not have: it %s", c, quote(want), described(names))
 			}
 			h.index[c], taken[at] = at, true
 		}
@@ -51,14 +51,14 @@ func checkNames(names []string) error {
 			return errors.New(`the header holds NUL bytes, as UTF-16 without a byte order mark does: save the file as "CSV UTF-8"`)
 		}
 		if name == "" {
-			return fmt.Errorf("column %d of the header has no name: name it, or delete the column (the header is %s)", i+1, list(names))
+			return fmt.Errorf("column %d of the header has no name: name it, or delete the column (the header %s)", i+1, described(names))
 		}
 		key := strings.ToLower(name)
 		if c := columnNamed(name); c != colNone {
 			key = c.String()
 		}
 		if j, twice := first[key]; twice {
-			return fmt.Errorf("columns %d and %d of the header have the same name, %s: rename or delete one", j+1, i+1, quote(name))
+			return fmt.Errorf("columns %d and %d have the same name: rename or delete one (the header %s)", j+1, i+1, described(names))
 		}
 		first[key] = i
 	}
@@ -97,11 +97,11 @@ func (h *header) info() Info {
 
 func (h *header) complete() error {
 	if h.index[colAssetID] < 0 {
-		return fmt.Errorf("no asset_id column; the header is %s: %s", list(h.names), h.remedy(colAssetID))
+		return fmt.Errorf("no asset_id column; the header %s: %s", described(h.names), h.remedy(colAssetID))
 	}
 	if h.index[colDisplayName] < 0 && h.index[colAltText] < 0 {
-		return fmt.Errorf("no display_name and no alt_text column, so nothing to set; the header is %s: %s",
-			list(h.names), h.remedy(colDisplayName))
+		return fmt.Errorf("no display_name and no alt_text column, so nothing to set; the header %s: %s",
+			described(h.names), h.remedy(colDisplayName))
 	}
 	return nil
 }
@@ -147,7 +147,13 @@ func subset(some, all []string) bool {
 // shownNames is how many headers a message lists. More would not make it clearer.
 const shownNames = 20
 
-func list(names []string) string {
+// described says what a header is. It quotes none without any column like ours: that is
+// no header, but perhaps the first line of a file that a schedule should not read, and
+// errors are stored and posted.
+func described(names []string) string {
+	if !slices.ContainsFunc(names, func(name string) bool { return looksLike(name) != colNone }) {
+		return "has none of relabel's columns"
+	}
 	var quoted []string
 	for _, name := range names[:min(len(names), shownNames)] {
 		quoted = append(quoted, quote(name))
@@ -155,5 +161,5 @@ func list(names []string) string {
 	if more := len(names) - shownNames; more > 0 {
 		quoted = append(quoted, fmt.Sprintf("and %d more", more))
 	}
-	return strings.Join(quoted, ", ")
+	return "is " + strings.Join(quoted, ", ")
 }

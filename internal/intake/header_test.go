@@ -74,12 +74,28 @@ func TestParseMap(t *testing.T) {
 
 func TestLongHeaderIsCut(t *testing.T) {
 	t.Parallel()
-	var names []string
-	for i := range 100 {
+	names := []string{"asset_id"}
+	for i := range 99 {
 		names = append(names, strings.Repeat("c", i+1))
 	}
 	_, err := NewCSV(strings.NewReader(strings.Join(names, ",")+"\n"), CSVParams{})
 	require.ErrorContains(t, err, "and 80 more")
+}
+
+// The first line of a file without our columns may be anything, such as a secret.
+func TestUnknownHeaderIsNotQuoted(t *testing.T) {
+	t.Parallel()
+	mapped := map[string]string{"asset_id": "id"}
+	for _, c := range []struct {
+		text    string
+		mapping map[string]string
+	}{
+		{"root:geheim:1\n", nil}, {"geheim,geheim\n", nil}, {"geheim,,\n", nil}, {"geheim\nx\n", mapped}, {"-----BEGIN geheim-----\n", nil},
+	} {
+		_, err := NewCSV(strings.NewReader(c.text), CSVParams{Map: c.mapping})
+		require.ErrorContains(t, err, "has none of relabel's columns", c.text)
+		require.NotContains(t, err.Error(), "geheim")
+	}
 }
 
 func TestLocales(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/config"
 	"relabel/internal/dbtest"
 	"relabel/internal/standin"
 	"relabel/internal/usecase"
@@ -96,6 +97,7 @@ func setup(t testing.TB, assets int) *testBundle {
 		DB: dbtest.Open(t, url), t: t, url: url, api: api, clock: &clock{at: at2(1).Add(-time.Hour)},
 		csv: filepath.Join(t.TempDir(), "names.csv"), env: map[string]string{},
 	}
+	b.env["RELABEL_SOURCE_DIRS"] = filepath.Dir(b.csv)
 	id := standin.SiteID
 	require.NoError(t, b.SaveSite(t.Context(), db.Site{Name: db.DefaultSite, WebflowSiteID: &id}))
 	b.site, err = b.SiteByName(t.Context(), db.DefaultSite)
@@ -141,6 +143,9 @@ func (b *testBundle) anotherWith(change func(*Config)) *Runner {
 		LookupEnv: func(name string) (string, bool) { v, ok := b.env[name]; return v, ok },
 		maxSource: 1 << 20, sourceTimeout: sourceTimeout,
 	}
+	settings, err := config.Read(cfg.LookupEnv)
+	require.NoError(b.t, err)
+	cfg.SourceDirs, cfg.AllowSourceEnv = settings.SourceDirs, settings.AllowSourceEnv
 	change(&cfg)
 	r := New(cfg)
 	pool, err := jobs.NewPool(b.t.Context(), jobs.Config{

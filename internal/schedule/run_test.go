@@ -263,10 +263,10 @@ func TestExpectedNameIsHeeded(t *testing.T) {
 func TestSQLSource(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 3)
-	query, env := fmt.Sprintf("SELECT '%s' AS id, 'from sql' AS display_name", standin.AssetID(1)), "NAMES_URL"
+	query, env := fmt.Sprintf("SELECT '%s' AS id, 'from sql' AS display_name", standin.AssetID(1)), "NAMES_SOURCE_URL"
 	columns := "asset_id=id"
 	b.add(func(s *db.Schedule) { s.CSV, s.Query, s.SourceEnv, s.ColumnMap = nil, &query, &env, &columns })
-	require.Contains(t, *b.run(at2(1), "failed").Error, "NAMES_URL")
+	require.Contains(t, *b.run(at2(1), "failed").Error, "NAMES_SOURCE_URL")
 	b.env[env] = b.url
 	require.EqualValues(t, 1, b.run(at2(2), "done").Renamed)
 	require.Equal(t, "from sql", b.api.Name(standin.AssetID(1), ""))

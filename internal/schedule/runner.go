@@ -33,6 +33,7 @@ import (
 	"github.com/sourcegraph/conc"
 
 	"relabel/db"
+	"relabel/internal/config"
 	"relabel/jobs"
 )
 
@@ -47,6 +48,11 @@ type Config struct {
 	CallTimeout time.Duration
 	LookupEnv   func(string) (string, bool)
 	Logger      *slog.Logger
+
+	// What a schedule may name as its source. Its row is only as trustworthy as those
+	// who can write to the database.
+	SourceDirs     config.Folders
+	AllowSourceEnv func(variable string) error
 
 	// Now is the clock of the schedules; nil: the database's.
 	Now func(context.Context) (time.Time, error)

@@ -29,7 +29,9 @@ const (
 
 // source opens what a schedule reads its rows from. Close it.
 func (r *Runner) source(ctx context.Context, s db.Schedule) (usecase.Source, func(), error) {
-	src := usecase.Source{SQL: text.Deref(s.Query), SQLFile: text.Deref(s.QueryFile), Map: text.Deref(s.ColumnMap)}
+	src := usecase.Source{
+		SQL: text.Deref(s.Query), SQLFile: text.Deref(s.QueryFile), Map: text.Deref(s.ColumnMap), Open: r.cfg.SourceDirs.Open,
+	}
 	switch {
 	case s.CSV != nil && IsURL(*s.CSV):
 		body, err := r.fetch(ctx, *s.CSV)
@@ -44,6 +46,9 @@ func (r *Runner) source(ctx context.Context, s db.Schedule) (usecase.Source, fun
 		src.URL = *s.SourceURL
 	default:
 		name := text.Deref(s.SourceEnv)
+		if err := r.cfg.AllowSourceEnv(name); err != nil {
+			return src, nil, err
+		}
 		src.URL, _ = r.cfg.LookupEnv(name)
 		if src.URL == "" {
 			return src, nil, fmt.Errorf("set the variable %s to the URL of the database to read from, in the worker's environment", name)

@@ -22,6 +22,8 @@ type Source struct {
 	Map     string    // other names of columns, as intake.ParseMap reads them
 
 	InputName string
+
+	Open func(path string) (*os.File, error) // opens Path and SQLFile; nil: os.Open
 }
 
 // Name is how messages and the batch call the source.
@@ -56,7 +58,7 @@ func (p LoadParams) open(ctx context.Context) (rowSource, error) {
 			return nil, &MapError{Err: err}
 		}
 	}
-	params := intake.CSVParams{Name: p.Source.Name(), Map: mapping}
+	params := intake.CSVParams{Name: p.Source.Name(), Map: mapping, Open: p.Source.Open}
 	switch {
 	case p.Source.Input != nil:
 		return intake.NewCSV(p.Source.Input, params)
@@ -66,14 +68,34 @@ func (p LoadParams) open(ctx context.Context) (rowSource, error) {
 	return p.openSQL(ctx, mapping)
 }
 
+// maxQuery is far above the length of any SELECT that people write.
+const maxQuery = 1 << 20
+
+func (s Source) readSQL() (string, error) {
+	open := s.Open
+	if open == nil {
+		open = os.Open
+	}
+	f, err := open(s.SQLFile)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close() //nolint:errcheck // only read from
+	text, err := io.ReadAll(io.LimitReader(f, maxQuery+1))
+	if err == nil && len(text) > maxQuery {
+		err = fmt.Errorf("%s is longer than %d MiB", s.SQLFile, maxQuery>>20)
+	}
+	return string(text), err
+}
+
 func (p LoadParams) openSQL(ctx context.Context, mapping map[string]string) (rowSource, error) {
 	params := intake.SQLParams{URL: p.Source.URL, Query: p.Source.SQL, Map: mapping}
 	if p.Source.SQLFile != "" {
-		text, err := os.ReadFile(p.Source.SQLFile)
+		text, err := p.Source.readSQL()
 		if err != nil {
 			return nil, fmt.Errorf("the SQL file can't be read: %w", err)
 		}
-		params.Query = string(text)
+		params.Query = text
 	}
 	source, err := intake.OpenSQL(ctx, params)
 	if err != nil {

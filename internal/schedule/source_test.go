@@ -1,0 +1,48 @@
+package schedule
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"relabel/db"
+	"relabel/internal/standin"
+)
+
+// A schedule's row can't make the worker read files that its owner did not mean to be
+// read, and no error repeats what is in one.
+func TestSourceOutsideItsFolder(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 2)
+	b.write(0, 2)
+	secret := filepath.Join(t.TempDir(), "shadow")
+	require.NoError(t, os.WriteFile(secret, []byte("root:geheim:19000:0:99999:7:::\n"), 0o600))
+	link, env := filepath.Join(filepath.Dir(b.csv), "link.csv"), "NAMES_SOURCE_URL"
+	require.NoError(t, os.Symlink(secret, link))
+	b.env[env] = b.url
+	b.add(nil)
+	for day, path := range []string{secret, link, filepath.Dir(b.csv) + "/../../etc/passwd", "/etc/passwd"} {
+		for i, s := range []db.Schedule{{CSV: &path}, {QueryFile: &path}} {
+			b.exec(`UPDATE schedule SET csv = $1, query_file = $2, source_env = $3, skip_invalid = true`, s.CSV, s.QueryFile, env)
+			run := b.run(at2(1+2*day+i), "failed")
+			require.Contains(t, *run.Error, "set RELABEL_SOURCE_DIRS", path)
+			require.NotContains(t, *run.Error, "root")
+		}
+	}
+	b.exec(`UPDATE schedule SET csv = $1, query_file = NULL`, b.csv)
+	b.run(at2(20), "done")
+	require.Equal(t, wanted(1), b.api.Name(standin.AssetID(1), ""))
+}
+
+// Nor can it read through relabel's own database, or any other address that the
+// environment holds for another purpose.
+func TestSourceVariableIsAllowed(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 1)
+	b.env["DATABASE_URL"] = b.url
+	query, env := "SELECT 'x' AS asset_id, 'y' AS display_name", "DATABASE_URL"
+	b.add(func(s *db.Schedule) { s.CSV, s.Query, s.SourceEnv = nil, &query, &env })
+	require.Contains(t, *b.run(at2(1), "failed").Error, "set RELABEL_SOURCE_ENV")
+}
