@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/spf13/pflag"
 
 	"relabel/db"
@@ -150,8 +149,8 @@ func (f *scheduleFlags) setSource(a *app, fs *pflag.FlagSet, s *db.Schedule) err
 }
 
 func (f *scheduleFlags) setSourceURL(s *db.Schedule) error {
-	if _, err := pgx.ParseConfig(f.sourceURL); err != nil { // the error may quote the password
-		return usageError("--source-url is not valid: it should look like postgres://USER@HOST:PORT/DATABASE")
+	if err := intake.CheckStoredURL(f.sourceURL); err != nil {
+		return usageError("--source-url: %s", err)
 	}
 	if schedule.HoldsPassword(f.sourceURL) {
 		return usageError("--source-url would be stored with its password: put it into an environment variable of relabel work, and name that with --source-env (default %s)", schedule.DefaultSourceEnv)

@@ -10,8 +10,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-
-	"relabel/db"
 )
 
 const (
@@ -23,6 +21,9 @@ const (
 	sqlConnectTimeout = 15 * time.Second
 	sqlFetchTimeout   = 10 * time.Minute
 
+	// sqlGrace is what a FETCH may take beyond that, for the server's own message to arrive.
+	sqlGrace = 10 * time.Second
+
 	// sqlIdleTimeout makes the source's server end our transaction if this process dies or hangs.
 	sqlIdleTimeout = 10 * time.Minute
 )
@@ -30,6 +31,7 @@ const (
 // SQLParams says what to read, and where.
 type SQLParams struct {
 	URL   string            // of a PostgreSQL
+	Safe  bool              // the URL is not trusted: it may name no file of this machine
 	Query string            // one SELECT that yields the columns
 	Map   map[string]string // our column to the query's, from ParseMap
 
@@ -56,35 +58,18 @@ func OpenSQL(ctx context.Context, params SQLParams) (*SQL, error) {
 	if params.FetchTimeout == 0 {
 		params.FetchTimeout = sqlFetchTimeout
 	}
-	conn, err := connectSource(ctx, params.URL)
+	conn, err := connectSource(ctx, params)
 	if err != nil {
 		return nil, err
 	}
 	s := &SQL{params: params, conn: conn}
+	ctx, cancel := s.withDeadline(ctx)
+	defer cancel()
 	if err := s.begin(ctx); err != nil {
 		s.Close() //nolint:errcheck // the first error counts
 		return nil, err
 	}
 	return s, nil
-}
-
-// connectSource leaves the URL out of its errors, since it may hold a password.
-func connectSource(ctx context.Context, url string) (*pgx.Conn, error) {
-	cfg, err := pgx.ParseConfig(url)
-	if err != nil {
-		return nil, errors.New("the source's URL can't be read: it should look like postgres://USER:PASSWORD@HOST:PORT/DATABASE")
-	}
-	cfg.ConnectTimeout = sqlConnectTimeout
-	cfg.RuntimeParams["application_name"] = "relabel source"
-	db.NoticeDead(&cfg.Config)
-	conn, err := pgx.ConnectConfig(ctx, cfg)
-	if err == nil {
-		return conn, nil
-	}
-	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return nil, fmt.Errorf("the source at %s:%d refused the connection: %s", cfg.Host, cfg.Port, Clean(pgErr.Message))
-	}
-	return nil, fmt.Errorf("the source at %s:%d can't be reached: check its URL, and that it is running", cfg.Host, cfg.Port)
 }
 
 func (s *SQL) begin(ctx context.Context) error {
@@ -150,8 +135,16 @@ func (s *SQL) declare(ctx context.Context) error {
 	return nil
 }
 
+// withDeadline bounds a FETCH by our own clock. The server's statement_timeout usually ends
+// it first, with a better message, but the query itself can lift that.
+func (s *SQL) withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, s.params.FetchTimeout+min(s.params.FetchTimeout, sqlGrace))
+}
+
 // fetch returns the next rows as text, with NULL as the empty string.
 func (s *SQL) fetch(ctx context.Context) (names []string, rows [][]string, err error) {
+	ctx, cancel := s.withDeadline(ctx)
+	defer cancel()
 	reader := s.conn.PgConn().ExecParams(ctx, fmt.Sprintf("FETCH FORWARD %d FROM relabel_source", sqlFetch), nil, nil, nil, nil)
 	for reader.NextRow() {
 		var row []string
@@ -172,7 +165,10 @@ func (s *SQL) fetch(ctx context.Context) (names []string, rows [][]string, err e
 // queryError adds to PostgreSQL's message what it means here.
 func (s *SQL) queryError(err error) error {
 	var pgErr *pgconn.PgError
-	if !errors.As(err, &pgErr) {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return s.tooLong()
+	case !errors.As(err, &pgErr):
 		return fmt.Errorf("the connection to the source was lost after row %d: run it again", s.row)
 	}
 	text := Clean(pgErr.Message)
@@ -182,11 +178,15 @@ func (s *SQL) queryError(err error) error {
 	case "25006", "0A000": // read_only_sql_transaction, feature_not_supported
 		return fmt.Errorf("the query was refused: %s; relabel only reads: give a SELECT that changes nothing", text)
 	case "57014": // query_canceled
-		return fmt.Errorf("the query took longer than %s for its next rows: make it quicker, or store its result first", s.params.FetchTimeout)
+		return s.tooLong()
 	case "42501":
 		return fmt.Errorf("the query was refused: %s; grant the role SELECT on it", text)
 	}
 	return fmt.Errorf("the query failed: %s (%s)", text, pgErr.Code)
+}
+
+func (s *SQL) tooLong() error {
+	return fmt.Errorf("the query took longer than %s for its next rows: make it quicker, or store its result first", s.params.FetchTimeout)
 }
 
 // Chunks yields the validated rows in the query's order. It can be used once. An error comes last; it means that nothing of

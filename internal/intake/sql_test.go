@@ -112,6 +112,7 @@ func TestSQLChangesNothing(t *testing.T) {
 		"writing function":   {`SELECT sneaky() AS asset_id, 'x' AS display_name`, "only reads"},
 		"for update":         {`SELECT asset_id, "New name" AS display_name FROM wanted FOR UPDATE`, "only reads"},
 		"endless":            {`SELECT pg_sleep(60)::text AS asset_id, 'x' AS display_name`, "took longer than 300ms"},
+		"lifts the limit":    {`SELECT asset_id, CASE WHEN row_number() OVER () <= 1000 THEN set_config('statement_timeout', '0', true) ELSE pg_sleep(30)::text END AS display_name FROM wanted`, "took longer than 300ms"},
 		"no such table":      {`SELECT * FROM nothing_here`, "does not exist"},
 		"missing column":     {`SELECT "New name" AS display_name FROM wanted`, "no asset_id column"},
 		"columns twice":      {`SELECT asset_id, asset_id, 'x' AS display_name FROM wanted`, "same name"},

@@ -43,7 +43,7 @@ func (r *Runner) source(ctx context.Context, s db.Schedule) (usecase.Source, fun
 	case s.CSV != nil:
 		src.Path = *s.CSV
 	case s.SourceURL != nil:
-		src.URL = *s.SourceURL
+		src.URL, src.SafeURL = *s.SourceURL, true
 	default:
 		name := text.Deref(s.SourceEnv)
 		if err := r.cfg.AllowSourceEnv(name); err != nil {

@@ -19,6 +19,7 @@ type Source struct {
 	SQL     string    // a SELECT
 	SQLFile string    // the path of one
 	URL     string    // of the PostgreSQL for SQL and SQLFile
+	SafeURL bool      // URL is not trusted, and may name no file of this machine
 	Map     string    // other names of columns, as intake.ParseMap reads them
 
 	InputName string
@@ -89,7 +90,7 @@ func (s Source) readSQL() (string, error) {
 }
 
 func (p LoadParams) openSQL(ctx context.Context, mapping map[string]string) (rowSource, error) {
-	params := intake.SQLParams{URL: p.Source.URL, Query: p.Source.SQL, Map: mapping}
+	params := intake.SQLParams{URL: p.Source.URL, Safe: p.Source.SafeURL, Query: p.Source.SQL, Map: mapping}
 	if p.Source.SQLFile != "" {
 		text, err := p.Source.readSQL()
 		if err != nil {
