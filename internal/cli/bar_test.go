@@ -285,3 +285,22 @@ func TestWorkBar(t *testing.T) {
 	require.Regexp(t, `stopped; 0 rows are left to send\s*$`, s.String())
 	require.Empty(t, s.wrapped)
 }
+
+// Results on a terminal can't control it; elsewhere they are exact.
+func TestResultsOnTerminal(t *testing.T) {
+	b := setup(t, standin.Config{Assets: 1})
+	id := b.enqueue(names(1))
+	b.inDatabase(`UPDATE relabel.rename SET display_name = E'a\x1b]0;title\u0007\u009b2J'`)
+	require.Contains(t, b.ok("results", id).stdout, "\x1b]0;title")
+	master, slave, err := pty.Open()
+	require.NoError(t, err)
+	cmd := b.command("results", id)
+	cmd.Stdout = slave
+	require.NoError(t, cmd.Start())
+	require.NoError(t, slave.Close())
+	shown, _ := io.ReadAll(master) // ends with an error when the program does
+	require.NoError(t, cmd.Wait())
+	require.NoError(t, master.Close())
+	require.Contains(t, string(shown), `a\u001b]0;title\u0007\u009b2J`)
+	require.NotContains(t, string(shown), "\x1b")
+}

@@ -102,7 +102,7 @@ func Run(ctx context.Context, p Params) int {
 }
 
 func newApp(p Params) *app {
-	a := &app{Params: p, stdout: &output{Writer: p.Out}, screen: terminal.NewScreen(p.Err)}
+	a := &app{Params: p, stdout: &output{Writer: p.Out, terminal: terminal.Is(p.Out)}, screen: terminal.NewScreen(p.Err)}
 	a.Out, a.Err = a.stdout, a.screen
 	a.result = &jsonResult{w: a.Out}
 	return a
@@ -123,7 +123,7 @@ func endOf(err error) (code int, line string) {
 	if code == exitError && errors.Is(err, context.Canceled) && !strings.HasPrefix(line, "interrupted") {
 		return code, "interrupted" // by a signal: the place of the interruption does not matter
 	}
-	return code, text.OneLine(line)
+	return code, text.Escape(text.OneLine(line), "")
 }
 
 func (a *app) configure() error {
@@ -149,9 +149,10 @@ func (a *app) configure() error {
 	return nil
 }
 
-// note prints a line on standard error, unless quiet.
+// note prints a line on standard error, unless quiet. Names and other foreign text in it
+// can't begin another line.
 func (a *app) note(format string, args ...any) {
 	if !a.quiet {
-		fmt.Fprintf(a.Err, format+"\n", args...)
+		fmt.Fprintln(a.Err, text.Escape(fmt.Sprintf(format, args...), ""))
 	}
 }

@@ -161,7 +161,7 @@ func (p *problemList) add(pr intake.Problem) {
 	case p.app.json:
 		_ = p.app.result.problem(pr) // standard output keeps its error
 	case p.n <= shownProblems:
-		fmt.Fprintln(p.app.Err, problemText(pr))
+		fmt.Fprintln(p.app.Err, text.Escape(problemText(pr), ""))
 	}
 }
 

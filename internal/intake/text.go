@@ -5,22 +5,24 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	show "relabel/internal/text"
 )
 
 // shownRunes is how much of a cell a message shows: enough to recognise it, and short enough for one line.
 const shownRunes = 60
 
 // Clean makes a text fit for a message or a terminal. It cuts the text, and makes visible what cannot be seen: control
-// characters, line breaks and text direction overrides become escapes, bytes that are not UTF-8 the replacement character.
-func Clean(text string) string {
+// characters, line breaks and marks of the text direction become escapes, bytes that are not UTF-8 the replacement character.
+func Clean(cell string) string {
 	var b strings.Builder
 	shown := 0
-	for _, r := range text { // ends at the cut: a cell may be a MiB
+	for _, r := range cell { // ends at the cut: a cell may be a MiB
 		if shown == shownRunes {
 			b.WriteString("…")
 			break
 		}
-		if unicode.IsControl(r) || isOverride(r) || r == '\u2028' || r == '\u2029' || r == '\ufeff' {
+		if show.Hidden(r) {
 			fmt.Fprintf(&b, "\\u%04x", r)
 		} else {
 			b.WriteRune(r)
@@ -33,16 +35,16 @@ func Clean(text string) string {
 // quote is Clean between double quotes.
 func quote(text string) string { return `"` + Clean(text) + `"` }
 
-// trim cuts the white space around a cell, and the invisible characters that copying from web pages leaves there. Its
-// first line is a short cut for nearly every cell.
+// trim cuts what is blank around a cell. Its first line is a short cut for nearly every cell.
 func trim(text string) string {
 	if text == "" || text[0] > ' ' && text[0] < 0x7f && text[len(text)-1] > ' ' && text[len(text)-1] < 0x7f {
 		return text
 	}
-	return strings.TrimFunc(text, func(r rune) bool {
-		return unicode.IsSpace(r) || r == '\ufeff' || r == '\u200b'
-	})
+	return strings.TrimFunc(text, blank)
 }
+
+// blank reports white space, and the invisible characters that copying from web pages leaves.
+func blank(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' || r == '\u200b' }
 
 // isOverride reports the characters that turn the direction of the text after them (U+202A to E, U+2066 to 9). They can
 // make "gpj.exe" look like "exe.jpg".

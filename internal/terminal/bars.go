@@ -66,7 +66,7 @@ func (v *barView) Show(f Frame) {
 		v.drawn = mpb.New(mpb.WithConsoleWriter(v.console), mpb.WithAutoRefresh(), mpb.WithWidth(barWidth))
 		v.screen.startBars(v.drawn)
 	}
-	f = f.cut(v.console.size())
+	f = f.escaped().cut(v.console.size())
 	for label, b := range v.bars {
 		if !slices.ContainsFunc(f.Bars, func(p Progress) bool { return p.Label == label }) {
 			b.Abort(true)

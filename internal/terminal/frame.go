@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,6 +65,25 @@ func (p Progress) detailLines(width int) []string {
 		lines[i] = p.Indent + lines[i]
 	}
 	return lines
+}
+
+// escaped is the frame without characters that control a terminal or begin another line:
+// names, and reasons that come from an API, are foreign text.
+func (f Frame) escaped() Frame {
+	f.Bars, f.Below = slices.Clone(f.Bars), escapeAll(f.Below)
+	for i := range f.Bars {
+		b := &f.Bars[i]
+		b.Label, b.Name, b.Details = text.Escape(b.Label, ""), text.Escape(b.Name, ""), escapeAll(b.Details)
+	}
+	return f
+}
+
+func escapeAll(list []string) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = text.Escape(s, "")
+	}
+	return out
 }
 
 // cut removes the bars that don't fit on a terminal of this size. A text below

@@ -1,8 +1,10 @@
 package terminal
 
 import (
+	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -69,4 +71,20 @@ func TestWrap(t *testing.T) {
 	} {
 		require.Equal(t, c.want, wrap(c.items, c.width, 3), "%q at %d", c.items, c.width)
 	}
+}
+
+// Names and reasons are foreign text: they begin no other line, and control no terminal.
+func TestLinesAreEscaped(t *testing.T) {
+	t.Parallel()
+	const hostile = "x\nforged\x1b[2J\u202e"
+	var out bytes.Buffer
+	v := NewView(ViewConfig{Screen: NewScreen(&out)})
+	v.Show(Frame{
+		At:    time.Now(),
+		Bars:  []Progress{{Label: "batch 1", Name: hostile, Total: 2, Unit: "rows", Details: []string{hostile}}},
+		Below: []string{"site a: " + hostile},
+	})
+	require.Equal(t, 2, strings.Count(out.String(), "\n"))
+	require.NotContains(t, out.String(), "\x1b")
+	require.Contains(t, out.String(), `site a: x\u000aforged\u001b[2J\u202e`)
 }

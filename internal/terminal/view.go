@@ -52,7 +52,7 @@ func (v *lineView) Show(f Frame) {
 	if f.At.Sub(v.last) < lineEvery {
 		return
 	}
-	v.last = f.At
+	v.last, f = f.At, f.escaped()
 	for _, b := range f.Bars {
 		if b.Done == b.Total && b.Done == v.done[b.Label] { // a worker without work is silent
 			continue

@@ -85,6 +85,32 @@ func Line(s string) string {
 	}, OneLine(s))
 }
 
+// Hidden reports whether a character can't be seen, or changes how the text around it is
+// shown: control characters, line separators, byte order marks, and those that set the
+// direction of text (U+202E and others), which make a name look like another one.
+func Hidden(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' || r == '\ufeff'
+}
+
+// Escape shows hidden characters as \uXXXX, except those in keep, and bytes that are no
+// UTF-8 as U+FFFD. So foreign text can't control a terminal or begin a line of a log. JSON
+// stays the same JSON.
+func Escape(s, keep string) string {
+	hidden := func(r rune) bool { return r == unicode.ReplacementChar || Hidden(r) && !strings.ContainsRune(keep, r) }
+	if strings.IndexFunc(s, hidden) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if r != unicode.ReplacementChar && hidden(r) {
+			fmt.Fprintf(&b, "\\u%04x", r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
 // OneLine joins the lines of a text, and turns any run of white space into one space.
 func OneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 

@@ -48,3 +48,18 @@ func TestLine(t *testing.T) {
 	require.Equal(t, "näh…", Cut("nähmaschine", 4))
 	require.Equal(t, "name", Cut("name", 4))
 }
+
+func TestEscape(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"plain é 😀":            "plain é 😀",
+		"a\x1b[2Jb":            `a\u001b[2Jb`,
+		"a\u009b2Jb":           `a\u009b2Jb`,
+		"a\nb\tc\r\n":          "a\nb\\u0009c\\u000d\n",
+		"\u202ea\u200f\u061cb": `\u202ea\u200f\u061cb`,
+		"a\x9bb\ufffd":         "a\ufffdb\ufffd",
+		"👩\u200d👧":             "👩\u200d👧",
+	} {
+		require.Equal(t, want, Escape(in, "\n"))
+	}
+}

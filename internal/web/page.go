@@ -104,14 +104,16 @@ func ticks(s string) template.HTML {
 	return template.HTML(b.String()) //nolint:gosec // escaped, part by part
 }
 
-// bidi matches the characters that reverse the direction of the text around them
-// (U+202E and others), and HTML tags, inside which they are left alone.
-var bidi = regexp.MustCompile("<[^>]*>|[\u202a-\u202e\u2066-\u2069]")
+// bidi matches the characters that set the direction of the text around them (U+202E and
+// others), and HTML tags, inside which they are left alone.
+var bidi = regexp.MustCompile("<[^>]*>|[" + bidiMarks + "]")
+
+const bidiMarks = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 // shown makes those characters visible: a name must not reverse the words around
 // it, or look like another name.
 func shown(html []byte) []byte {
-	if !bytes.ContainsAny(html, "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069") {
+	if !bytes.ContainsAny(html, bidiMarks) {
 		return html
 	}
 	return bidi.ReplaceAllFunc(html, func(m []byte) []byte {

@@ -391,7 +391,7 @@ func TestClientBehindProxy(t *testing.T) {
 func TestHostileTextIsShownAsText(t *testing.T) {
 	t.Parallel()
 	// U+202E turns what follows it round.
-	const hostile = "\u202e" + `<script>alert(1)</script>"'><img src=x onerror=alert(2)>`
+	const hostile = "\u202e\u200f\u061c" + `<script>alert(1)</script>"'><img src=x onerror=alert(2)>`
 	b := setup(t, settings{})
 	b.api.AddAsset("640000000000000000000666", hostile+" old")
 	c := b.login(t, RoleChange)
@@ -409,7 +409,9 @@ func TestHostileTextIsShownAsText(t *testing.T) {
 		text := c.get(path).text
 		require.NotContains(t, text, "<script>alert", path)
 		require.NotContains(t, text, "<img", path)
-		require.NotContains(t, regexp.MustCompile(`<[^>]*>`).ReplaceAllString(text, ""), "\u202e", path)
+		for _, mark := range []string{"\u202e", "\u200f", "\u061c"} {
+			require.NotContains(t, regexp.MustCompile(`<[^>]*>`).ReplaceAllString(text, ""), mark, path)
+		}
 	}
-	require.Contains(t, c.get("/batch/1").text, "[U+202E]&lt;script&gt;alert(1)")
+	require.Contains(t, c.get("/batch/1").text, "[U+202E][U+200F][U+061C]&lt;script&gt;alert(1)")
 }
