@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bytes"
+	"compress/gzip"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -45,6 +47,28 @@ func TestRefusedSource(t *testing.T) {
 	b.pipe("", "enqueue", "-").fails(exitError, "standard input")
 	require.Zero(t, b.api.Calls())
 	require.Empty(t, b.ok("status", "--json").json()["batches"], "something was loaded")
+}
+
+// A small .gz may hold very many rows. The load says so as it reads them, and --max-rows
+// ends it with nothing loaded.
+func TestMaxRows(t *testing.T) {
+	b := setup(t, standin.Config{Assets: 3})
+	b.file("names.csv", names(3))
+	b.run("enqueue", "names.csv", "--max-rows", "2").fails(exitError, "nothing was loaded", "names.csv has more than 2 rows", "--max-rows")
+	b.run("plan", "names.csv", "--max-rows", "-1").fails(exitUsage, "--max-rows")
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, err := w.Write([]byte("asset_id,display_name\n" + strings.Repeat(standin.AssetID(0)+",x\n", 120_000)))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	require.Less(t, packed.Len(), 20_000)
+	b.file("bomb.csv.gz", packed.String())
+	r := b.run("enqueue", "bomb.csv.gz", "--max-rows", "110000")
+	require.Equal(t, exitError, r.code)
+	require.Contains(t, r.stderr, "100,000 rows read\n")
+	require.Contains(t, r.stderr, "bomb.csv.gz has more than 110,000 rows")
+	require.Empty(t, b.ok("status", "--json").json()["batches"], "something was loaded")
+	b.ok("enqueue", "names.csv", "--max-rows", "3")
 }
 
 // badRows is a CSV of n rows, each with an asset id that is none, and one good row.

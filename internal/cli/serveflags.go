@@ -27,6 +27,7 @@ type serveFlags struct {
 	behindProxy      bool
 	hosts            []string
 	maxUpload        int // MB
+	maxRows          int64
 	password, lookPW string
 }
 
@@ -39,6 +40,7 @@ func (f *serveFlags) register(cmd *cobra.Command) {
 	fs.BoolVar(&f.behindProxy, "behind-proxy", false, "your own proxy serves it: the proxy speaks https and sets X-Forwarded-For")
 	fs.StringSliceVar(&f.hosts, "allow-host", nil, "a host `NAME` of the dashboard; IP addresses and localhost are always allowed")
 	fs.IntVar(&f.maxUpload, "max-upload", defaultMaxUpload, "the largest CSV that can be uploaded, in `MB`")
+	fs.Int64Var(&f.maxRows, "max-rows", 0, "refuse a CSV with more than `N` rows (default: no limit)")
 }
 
 // registerForWork adds the flags of a dashboard beside workers.
@@ -70,6 +72,8 @@ func (f *serveFlags) check() error {
 		return usageError("--read-only-password-file needs --password-file too")
 	case f.maxUpload < 1:
 		return usageError("--max-upload is 1 MB or more, not %d", f.maxUpload)
+	case f.maxRows < 0:
+		return usageError("--max-rows is 1 or more, or 0 for no limit, not %d", f.maxRows)
 	}
 	if !isLoopback(host) && (f.passwordFile == "" || f.tlsCert == "" && !f.behindProxy) {
 		return usageError("other machines can reach %s: that requires --password-file, and --tls-cert with --tls-key or --behind-proxy", f.listen)

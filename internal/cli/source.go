@@ -18,6 +18,9 @@ import (
 const (
 	shownProblems = 50 // on screen; --json gives all
 	shownWarnings = 5
+
+	// readEvery is after how many rows a load says how far it is: a few seconds.
+	readEvery = 100_000
 )
 
 // sourceHelp says in the help of those commands what a SOURCE is.
@@ -42,6 +45,7 @@ type sourceFlags struct {
 	force       bool
 	snapshot    bool
 	mapping     string
+	maxRows     int64
 }
 
 func (f *sourceFlags) register(cmd *cobra.Command) {
@@ -50,6 +54,7 @@ func (f *sourceFlags) register(cmd *cobra.Command) {
 	fs.IntVar(&f.priority, "priority", usecase.DefaultPriority, "`N`: 1 (first) to 4 (last)")
 	fs.BoolVar(&f.skipInvalid, "skip-invalid", false, "load the good rows, keep the refused ones in the batch as invalid")
 	fs.BoolVar(&f.force, "force", false, "send also rows whose target has the value already, by relabel's own record")
+	fs.Int64Var(&f.maxRows, "max-rows", 0, "load nothing if SOURCE has more than `N` rows (default: no limit)")
 	fs.StringVar(&f.sql, "sql", "", "read the rows of this `SELECT`")
 	fs.StringVar(&f.sqlFile, "sql-file", "", "read the rows of the SELECT in this `FILE`")
 	fs.StringVar(&f.sourceURL, "source-url", "", "the `URL` of the PostgreSQL to read from (default $RELABEL_SOURCE_URL)")
@@ -81,6 +86,9 @@ func (f *sourceFlags) check() error {
 	if f.priority < 1 || f.priority > 4 {
 		return usageError("--priority is 1 (first) to 4 (last), not %d", f.priority)
 	}
+	if f.maxRows < 0 {
+		return usageError("--max-rows is 1 or more, or 0 for no limit, not %d", f.maxRows)
+	}
 	return nil
 }
 
@@ -110,6 +118,7 @@ type loading struct {
 	columns  []string
 	problems problemList
 	warnings int
+	said     int64 // how many rows were read when it said so last
 }
 
 func (a *app) newLoading(ctx context.Context, site db.Site, f sourceFlags) (*loading, error) {
@@ -122,6 +131,7 @@ func (a *app) newLoading(ctx context.Context, site db.Site, f sourceFlags) (*loa
 		Site: site, Source: src,
 		Name: f.name, Priority: f.priority, SkipInvalid: f.skipInvalid, Force: f.force, Rehearsal: rehearsal.IsStandIn(site.Name),
 		Opened: l.opened, Problem: l.problems.add, Warning: l.warning, Notice: a.notice,
+		MaxRows: f.maxRows, Read: l.read,
 	}
 	return l, nil
 }
@@ -130,6 +140,14 @@ func (l *loading) opened(info intake.Info) {
 	l.columns = info.Columns
 	if len(info.Ignored) > 0 && !info.Exported {
 		l.app.note("columns not used: %s", strings.Join(info.Ignored, ", "))
+	}
+}
+
+// read says now and then how many rows were read.
+func (l *loading) read(rows int64) {
+	if rows-l.said >= readEvery {
+		l.said = rows - rows%readEvery
+		l.app.note("%s rows read", text.Number(rows))
 	}
 }
 

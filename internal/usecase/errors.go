@@ -53,6 +53,16 @@ func (e *NoRowsError) Error() string {
 	return e.Source + " has a header and no rows: nothing was loaded"
 }
 
+// TooManyRowsError is returned when a source has more rows than LoadParams.MaxRows.
+type TooManyRowsError struct {
+	Source string
+	Max    int64
+}
+
+func (e *TooManyRowsError) Error() string {
+	return fmt.Sprintf("%s has more than %s, the limit of --max-rows", e.Source, text.Plural(e.Max, "row", "rows"))
+}
+
 // MapError is returned when the mapping of columns is malformed.
 type MapError struct{ Err error }
 

@@ -31,6 +31,9 @@ type LoadParams struct {
 	// leaves out the others; none: all rows.
 	Only []string
 
+	MaxRows int64 // load nothing if the source has more; 0: no limit
+
+	Read    func(rows int64)     // how many rows were read so far
 	Opened  func(intake.Info)    // what the source looks like, before its rows are read
 	Problem func(intake.Problem) // why a row is refused, as it is found
 	Warning func(intake.Problem) // what a person should look at
@@ -116,6 +119,9 @@ func (p LoadParams) withDefaults() LoadParams {
 		if *f == nil {
 			*f = func(intake.Problem) {}
 		}
+	}
+	if p.Read == nil {
+		p.Read = func(int64) {}
 	}
 	if p.Notice == nil {
 		p.Notice = func(error) {}

@@ -13,6 +13,7 @@ import (
 type loader struct {
 	LoadParams
 	service *Service
+	read    int64
 	refused int64
 	leftOut int64
 	reads   int64
@@ -58,6 +59,9 @@ func (l *loader) rows(ctx context.Context, source rowSource) iter.Seq2[*db.Sourc
 	return func(yield func(*db.SourceRow, error) bool) {
 		var row db.SourceRow
 		for chunk, err := range source.Chunks(ctx) {
+			if err == nil {
+				err = l.count(len(chunk))
+			}
 			if err != nil {
 				yield(nil, err)
 				return
@@ -84,6 +88,17 @@ func (l *loader) rows(ctx context.Context, source rowSource) iter.Seq2[*db.Sourc
 			yield(nil, errRefused)
 		}
 	}
+}
+
+// count counts rows that were read. A small .gz can hold so many that only counting them
+// keeps them out of the database.
+func (l *loader) count(rows int) error {
+	l.read += int64(rows)
+	if l.MaxRows > 0 && l.read > l.MaxRows {
+		return &TooManyRowsError{Source: l.Source.Name(), Max: l.MaxRows}
+	}
+	l.Read(l.read)
+	return nil
 }
 
 func (l *loader) take(in *intake.Row, out *db.SourceRow) {

@@ -290,6 +290,20 @@ func TestSizes(t *testing.T) {
 	require.Empty(t, list)
 }
 
+// A file that unpacks to very many rows loads nothing.
+func TestUploadOfTooManyRows(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{config: Config{MaxRows: 10}})
+	c := b.login(t, RoleChange)
+	got := c.upload(rows(11, "name"))
+	require.Equal(t, http.StatusUnprocessableEntity, got.StatusCode)
+	require.Contains(t, got.text, "has more than 10 rows")
+	list, err := b.Batches(t.Context(), "", 10)
+	require.NoError(t, err)
+	require.Empty(t, list)
+	require.Equal(t, http.StatusSeeOther, c.upload(rows(10, "name")).StatusCode)
+}
+
 // Whoever guesses has to wait, each for himself and all together; the owner gets in.
 func TestLoginLimiter(t *testing.T) {
 	t.Parallel()

@@ -151,7 +151,7 @@ func (s *Server) loadUpload(r *http.Request, f *uploadForm, file *multipart.Part
 	name := intake.Clean(path.Base(strings.ReplaceAll(file.FileName(), `\`, "/")))
 	res, err := s.use.Load(r.Context(), actor(r), usecase.LoadParams{
 		Site: site, Source: usecase.Source{Input: file, InputName: name},
-		Name: f.Name, SkipInvalid: f.SkipInvalid, Force: f.Force, Planned: true,
+		Name: f.Name, SkipInvalid: f.SkipInvalid, Force: f.Force, Planned: true, MaxRows: s.cfg.MaxRows,
 		Notice:  func(err error) { current(r).addFlash(flash{Text: "About the file: " + problem(err) + "."}) },
 		Problem: f.addProblem,
 	})

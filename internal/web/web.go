@@ -48,6 +48,7 @@ type Config struct {
 	Port        string   // keeps the cookies of two dashboards on one host apart
 
 	MaxUpload int64 // largest CSV, in bytes
+	MaxRows   int64 // of a CSV; 0: no limit
 
 	// Site returns the client and lane to read a site with. Its error says why the
 	// token is missing.
