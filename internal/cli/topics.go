@@ -34,12 +34,16 @@ func environmentTopic() topic {
 			{"RELABEL_API_HOSTS", "other hosts that a site's --api-url may name, as HOST or HOST:PORT with commas between:\n" +
 				"its token is sent there", "the host of WEBFLOW_API_URL only"},
 			{"RELABEL_TOKEN_ENV", "the variables that a site's --token-env may name: patterns with commas between", "*WEBFLOW_TOKEN*"},
-			{"RELABEL_TOKEN_DIRS", "the folders that a site's --token-file may be in, separated as in PATH",
-				"/run/secrets, $CREDENTIALS_DIRECTORY, and the folder of WEBFLOW_TOKEN_FILE"},
+			{
+				"RELABEL_TOKEN_DIRS", "the folders that a site's --token-file may be in, separated as in PATH",
+				"/run/secrets, $CREDENTIALS_DIRECTORY, and the folder of WEBFLOW_TOKEN_FILE",
+			},
 			{"RELABEL_CALL_TIMEOUT", "the longest time for one call, 1s to 1m", "30s"},
 			{"RELABEL_SOURCE_URL", "the PostgreSQL that --sql reads from", ""},
-			{"RELABEL_SOURCE_DIRS", "the folders that a schedule may read files from, and those below, separated as in PATH",
-				"the folder in which relabel work is started, unless that is /"},
+			{
+				"RELABEL_SOURCE_DIRS", "the folders that a schedule may read files from, and those below, separated as in PATH",
+				"the folder in which relabel work is started, unless that is /",
+			},
 			{"RELABEL_SOURCE_ENV", "the variables that a schedule's --source-env may name: patterns with commas between", "*SOURCE_URL*"},
 			{"RELABEL_NOTIFY_SECRET", "the key that signs notices; unset: they are not signed", ""},
 			{"RELABEL_NOTIFY_ALLOW_PRIVATE", "1: notices may go to private networks, and over http", "refused"},

@@ -14,10 +14,10 @@ import (
 // checked here at every use.
 const (
 	apiHostsVar   = "RELABEL_API_HOSTS"
-	tokenEnvVar   = "RELABEL_TOKEN_ENV"   //nolint:gosec // the variable's name
-	tokenDirsVar  = "RELABEL_TOKEN_DIRS"  //nolint:gosec // the variable's name
-	sourceEnvVar  = "RELABEL_SOURCE_ENV"  //nolint:gosec // the variable's name
-	sourceDirsVar = "RELABEL_SOURCE_DIRS" //nolint:gosec // the variable's name
+	tokenEnvVar   = "RELABEL_TOKEN_ENV"  //nolint:gosec // the variable's name
+	tokenDirsVar  = "RELABEL_TOKEN_DIRS" //nolint:gosec // the variable's name
+	sourceEnvVar  = "RELABEL_SOURCE_ENV" //nolint:gosec // the variable's name
+	sourceDirsVar = "RELABEL_SOURCE_DIRS"
 )
 
 // The patterns that the names of variables must match by default.

@@ -93,10 +93,23 @@ type setting struct{ key, value string }
 // values that pgx has for them otherwise.
 func gaps() []setting {
 	return []setting{
-		{"sslmode", ""}, {"sslkey", ""}, {"sslcert", ""}, {"sslrootcert", ""}, {"sslpassword", ""}, {"sslcertmode", "allow"},
-		{"sslsni", ""}, {"sslnegotiation", ""}, {"channel_binding", ""}, {"require_auth", ""}, {"min_protocol_version", ""},
-		{"max_protocol_version", ""}, {"target_session_attrs", "any"}, {"connect_timeout", fmt.Sprint(sqlConnectTimeout.Seconds())},
-		{"application_name", ""}, {"options", ""}, {"timezone", ""},
+		{"sslmode", ""},
+		{"sslkey", ""},
+		{"sslcert", ""},
+		{"sslrootcert", ""},
+		{"sslpassword", ""},
+		{"sslcertmode", "allow"},
+		{"sslsni", ""},
+		{"sslnegotiation", ""},
+		{"channel_binding", ""},
+		{"require_auth", ""},
+		{"min_protocol_version", ""},
+		{"max_protocol_version", ""},
+		{"target_session_attrs", "any"},
+		{"connect_timeout", fmt.Sprint(sqlConnectTimeout.Seconds())},
+		{"application_name", ""},
+		{"options", ""},
+		{"timezone", ""},
 	}
 }
 
