@@ -227,6 +227,23 @@ func TestBrowserWithoutScripts(t *testing.T) {
 	p.again("/batch/1?status=succeeded", "#rows", "30 rows match")
 }
 
+// An event that is not the live part of a page changes nothing, and loads no page.
+func TestBrowserIgnoresStrangeEvents(t *testing.T) {
+	b := setup(t, settings{noToken: true})
+	require.Equal(t, http.StatusSeeOther, b.login(t, RoleChange).upload(rows(3, "new.jpg")).StatusCode)
+	p := newTab(t, b)
+	_, err := chromedp.Call(p, cdppage.AddScriptToEvaluateOnNewDocument, cdppage.AddScriptToEvaluateOnNewDocumentParams{
+		Source: `const Source = EventSource; window.EventSource = function (url) { return window.source = new Source(url); }`,
+	})
+	require.NoError(t, err)
+	p.open("/batch/1")
+	p.true(`window.source?.onmessage !== null`, "the stream is open")
+	for _, data := range []string{"", "text", "<p>x</p>", "<svg></svg>"} {
+		p.true(fmt.Sprintf(`(window.same = true, source.onmessage({data: %q}), window.same)`, data), "the page takes "+data)
+	}
+	p.true(`window.same && source.readyState !== EventSource.CLOSED && document.querySelector("#live #head") !== null`, "the page is as before")
+}
+
 // again loads a page until it shows a text.
 func (p *tab) again(path, selector, want string) {
 	p.t.Helper()

@@ -198,15 +198,11 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, out *http.Re
 	}
 }
 
+// event formats a text as one server-sent event. CR, LF and CRLF all end a line
+// there, so a CR in a name would otherwise begin a field or an event of its own.
 func event(text []byte) []byte {
-	var buf bytes.Buffer
-	for line := range bytes.SplitSeq(bytes.TrimSpace(text), []byte("\n")) {
-		buf.WriteString("data: ")
-		buf.Write(bytes.TrimRight(line, "\r"))
-		buf.WriteByte('\n')
-	}
-	buf.WriteByte('\n')
-	return buf.Bytes()
+	lines := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(bytes.TrimSpace(text)))
+	return []byte("data: " + strings.ReplaceAll(lines, "\n", "\ndata: ") + "\n\n")
 }
 
 // topic returns the function that renders a topic.

@@ -122,6 +122,25 @@ func (c *browser) stream(path string) <-chan string {
 	return out
 }
 
+// CR, LF and CRLF end a line of an event alike.
+func TestEvent(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "data: a\ndata: b\ndata: c\ndata: \ndata: d\n\n", string(event([]byte("\na\rb\r\nc\n\rd\r"))))
+}
+
+// A name with line breaks does not begin an event of its own.
+func TestNameWithLineBreaksStaysInItsEvent(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{noToken: true})
+	c := b.login(t, RoleChange)
+	require.Equal(t, http.StatusSeeOther, c.upload(rows(1, "a.jpg")).StatusCode)
+	_, err := b.Pool().Exec(t.Context(), `UPDATE batch SET name = E'spring\r\rdata: <p>\r\rend'`)
+	require.NoError(t, err)
+	first := <-c.stream("/live/batch/1")
+	require.NotContains(t, first, "\r")
+	require.Contains(t, first, "spring\n\ndata: &lt;p&gt;\n\nend")
+}
+
 // A stream shows what the page shows, and moves.
 func TestStream(t *testing.T) {
 	t.Parallel()

@@ -73,6 +73,7 @@
       const box = document.createElement("template");
       box.innerHTML = event.data;
       const now = box.content.firstElementChild, old = place.firstElementChild;
+      if (now?.dataset?.state === undefined) return; // a part of an event, or none of ours
       if (now.dataset.state !== old.dataset.state) { // the rest of the page has changed, too
         source.close();
         location.reload();
