@@ -51,6 +51,10 @@ func (s *Server) changeBatch(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, http.StatusBadRequest, "The form could not be read.")
 		return
 	}
+	if !storableForm(r.PostForm) {
+		s.fail(w, r, http.StatusBadRequest, notStorable)
+		return
+	}
 	b, err := s.cfg.DB.BatchStatus(r.Context(), id)
 	if err != nil {
 		s.failed(w, r, err)

@@ -5,8 +5,10 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 const (
@@ -36,6 +38,10 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			http.Error(w, "this host name is not allowed; relabel serve --allow-host NAME allows it", http.StatusMisdirectedRequest)
 			return
 		}
+		if !storable(r.URL.Path) || !storableForm(r.URL.Query()) {
+			http.Error(w, notStorable, http.StatusBadRequest)
+			return
+		}
 		if r.URL.Path != uploadPath { // upload sets its own limit
 			if r.ContentLength > maxBody {
 				http.Error(w, "this request is too large", http.StatusRequestEntityTooLarge)
@@ -45,6 +51,21 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// notStorable answers a request with a text that PostgreSQL refuses.
+const notStorable = "refused: this request holds a NUL character or invalid UTF-8, which can't be stored or searched for"
+
+// storable reports whether PostgreSQL accepts a text.
+func storable(text string) bool { return utf8.ValidString(text) && !strings.Contains(text, "\x00") }
+
+func storableForm(form url.Values) bool {
+	for name, values := range form {
+		if !storable(name) || slices.ContainsFunc(values, func(v string) bool { return !storable(v) }) {
+			return false
+		}
+	}
+	return true
 }
 
 func setHeaders(h http.Header, path string) {

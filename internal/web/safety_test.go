@@ -270,6 +270,27 @@ func TestHeaders(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, c.get("/static/app.css").StatusCode)
 }
 
+// PostgreSQL refuses NUL and invalid UTF-8: the request is at fault, not the dashboard.
+func TestNotStorable(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{noToken: true})
+	c := b.login(t, RoleChange)
+	require.Equal(t, http.StatusSeeOther, c.upload(rows(1, "new.jpg")).StatusCode)
+	for _, path := range []string{
+		"/asset?id=%00", "/asset?id=a&site=%ff", "/batch/1?name=a%00b", "/batch/1?error=%ff", "/batch/1?asset=%00", "/batch/1?status=%00",
+		"/batch/1?after=%00", "/schedule/%00", "/schedule/%ff", "/live/schedule/%00", "/river/api/jobs?state=%00", "/batch/1?%00=1",
+	} {
+		require.Equal(t, http.StatusBadRequest, c.get(path).StatusCode, path)
+	}
+	for _, path := range []string{"/site/%00/pause", "/schedule/%ff/run"} {
+		require.Equal(t, http.StatusBadRequest, c.post(path, nil).StatusCode, path)
+	}
+	require.Equal(t, http.StatusBadRequest, c.post("/batch/1/retry", url.Values{"name": {"a\x00"}}).StatusCode)
+	require.Equal(t, http.StatusBadRequest, c.upload(rows(1, "x"), "name", "a\x00").StatusCode)
+	require.Equal(t, http.StatusBadRequest, c.upload(rows(1, "x"), "site", "\xff").StatusCode)
+	require.Equal(t, http.StatusOK, c.get("/batch/1?name=%07%e2%80%ae").StatusCode, "other characters are searched for")
+}
+
 func TestSizes(t *testing.T) {
 	t.Parallel()
 	b := setup(t, settings{config: Config{MaxUpload: 5000}})

@@ -126,6 +126,9 @@ func readForm(r *http.Request) (f uploadForm, file *multipart.Part, err error) {
 		if err != nil {
 			return f, nil, fmt.Errorf("the upload broke off: %w", err)
 		}
+		if !storable(string(text)) {
+			return f, nil, errors.New(notStorable)
+		}
 		f.set(part.FormName(), strings.TrimSpace(string(text)))
 	}
 }
