@@ -90,7 +90,7 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request, what, next string, 
 
 // actor is who sent a request.
 func actor(r *http.Request) usecase.Actor {
-	return usecase.Actor{Name: current(r).who, Via: usecase.ViaDashboard}
+	return usecase.Actor{Name: current(r).who(), Via: usecase.ViaDashboard}
 }
 
 func changeTo(change func(context.Context, usecase.Actor, int64) error, text string) actionOn {

@@ -2,15 +2,12 @@ package web
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
-	"time"
 )
 
 // Role is what a person may do.
@@ -22,94 +19,9 @@ const (
 	RoleChange Role = "change"
 )
 
-const (
-	sessionIdle = 12 * time.Hour     // one working day
-	sessionLife = 7 * 24 * time.Hour // even if it is used all the time
-	maxSessions = 1000               // beyond it, the session unused for longest ends
-)
-
-// newSecret returns 256 random bits as text.
-func newSecret() string {
-	var b [32]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return base64.RawURLEncoding.EncodeToString(b[:])
-}
-
 func same(a, b string) bool {
 	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
-}
-
-// session is a person who has logged in.
-type session struct {
-	who     string // name, if given, and address
-	role    Role
-	created time.Time
-	seen    time.Time
-
-	mu    sync.Mutex
-	flash []flash
-}
-
-// may reports whether the session's role is enough.
-func (s *session) may(r Role) bool { return s.role == RoleChange || s.role == r }
-
-// sessions holds all sessions in memory, by the hash of their cookie. A restart
-// logs everybody out.
-type sessions struct {
-	now func() time.Time
-
-	mu    sync.Mutex
-	byKey map[[32]byte]*session
-}
-
-func newSessions(now func() time.Time) *sessions {
-	return &sessions{now: now, byKey: map[[32]byte]*session{}}
-}
-
-// begin starts a session and returns the cookie's value.
-func (l *sessions) begin(who string, r Role) string {
-	secret, now := newSecret(), l.now()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.byKey) >= maxSessions {
-		l.dropOldest()
-	}
-	l.byKey[sha256.Sum256([]byte(secret))] = &session{who: who, role: r, created: now, seen: now}
-	return secret
-}
-
-func (l *sessions) dropOldest() {
-	var oldest [32]byte
-	var at time.Time
-	for key, s := range l.byKey {
-		if at.IsZero() || s.seen.Before(at) {
-			oldest, at = key, s.seen
-		}
-	}
-	delete(l.byKey, oldest)
-}
-
-func (l *sessions) find(secret string) *session {
-	key, now := sha256.Sum256([]byte(secret)), l.now()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := l.byKey[key]
-	if s == nil {
-		return nil
-	}
-	if now.Sub(s.seen) > sessionIdle || now.Sub(s.created) > sessionLife {
-		delete(l.byKey, key)
-		return nil
-	}
-	s.seen = now
-	return s
-}
-
-func (l *sessions) end(secret string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.byKey, sha256.Sum256([]byte(secret)))
 }
 
 // cookieName contains the port, because browsers share cookies between ports.
@@ -144,7 +56,8 @@ func current(r *http.Request) *session {
 	return s
 }
 
-// forRole registers handlers that require a login with a role.
+// forRole registers handlers that require a login with a role. A request ends with
+// its session.
 func (s *Server) forRole(mux *http.ServeMux, role Role) func(string, func(http.ResponseWriter, *http.Request)) {
 	return func(pattern string, handle func(http.ResponseWriter, *http.Request)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
@@ -155,7 +68,9 @@ func (s *Server) forRole(mux *http.ServeMux, role Role) func(string, func(http.R
 			case !who.may(role):
 				s.fail(w, r, http.StatusForbidden, notAllowed)
 			default:
-				handle(w, r.WithContext(context.WithValue(r.Context(), sessionKey{}, who)))
+				ctx, cancel := until(r.Context(), who.ctx)
+				defer cancel()
+				handle(w, r.WithContext(context.WithValue(ctx, sessionKey{}, who)))
 			}
 		})
 	}

@@ -44,8 +44,13 @@ func (b *background) run(ctx context.Context) {
 // with returns a context that outlives its request: a person who leaves a page
 // does not mean to stop the action begun there. It ends with the server.
 func (b *background) with(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(b.ctx, cancel)
+	return until(context.WithoutCancel(ctx), b.ctx)
+}
+
+// until returns a context that also ends with another one.
+func until(ctx, end context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(end, cancel)
 	return ctx, func() {
 		stop()
 		cancel()

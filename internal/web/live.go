@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -20,10 +19,6 @@ const (
 
 	// aliveEvery keeps proxies from closing an idle stream.
 	aliveEvery = 15 * time.Second
-
-	// maxStreams bounds the open streams. Pages beyond it show the figures of when
-	// they were loaded.
-	maxStreams = 500
 
 	// readWithin bounds one reading of a topic. After that the database connection is
 	// dead, and the next reading takes another one.
@@ -38,10 +33,9 @@ const (
 type hub struct {
 	log *slog.Logger
 
-	mu      sync.Mutex
-	topics  map[string]*topic
-	streams int
-	ended   bool
+	mu     sync.Mutex
+	topics map[string]*topic
+	ended  bool
 }
 
 type topic struct {
@@ -63,7 +57,7 @@ func (t *topic) read(ctx context.Context) ([]byte, error) {
 func (h *hub) subscribe(name string, render func(context.Context) ([]byte, error)) (<-chan []byte, func(), bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.streams >= maxStreams || h.ended {
+	if h.ended {
 		return nil, nil, false
 	}
 	t := h.topics[name]
@@ -73,7 +67,6 @@ func (h *hub) subscribe(name string, render func(context.Context) ([]byte, error
 	}
 	sub := make(chan []byte, 1)
 	t.subs[sub] = struct{}{}
-	h.streams++
 	if t.last != nil {
 		sub <- t.last
 	}
@@ -88,7 +81,6 @@ func (h *hub) leave(name string, sub chan []byte) {
 		return
 	}
 	delete(t.subs, sub)
-	h.streams--
 	if len(t.subs) == 0 {
 		delete(h.topics, name)
 	}
@@ -96,24 +88,31 @@ func (h *hub) leave(name string, sub chan []byte) {
 
 // run reads the topics that have subscribers, until ctx ends.
 func (h *hub) run(ctx context.Context) {
-	tick := time.NewTicker(liveEvery)
-	defer tick.Stop()
+	next := time.NewTimer(liveEvery)
+	defer next.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			h.end()
 			return
-		case <-tick.C:
-			for name, t := range h.wanted() {
-				text, err := t.read(ctx)
-				if err != nil {
-					if ctx.Err() == nil {
-						h.log.Warn("the dashboard's figures could not be read", "topic", name, "error", err)
-					}
-					continue
-				}
-				h.publish(t, text)
-			}
+		case <-next.C:
+			begun := time.Now()
+			h.turn(ctx)
+			took := time.Since(begun)
+			next.Reset(max(liveEvery-took, took)) // many topics take at most half of the time
+		}
+	}
+}
+
+// turn reads all topics that have subscribers.
+func (h *hub) turn(ctx context.Context) {
+	for name, t := range h.wanted() {
+		text, err := t.read(ctx)
+		switch {
+		case err == nil:
+			h.publish(t, text)
+		case ctx.Err() == nil:
+			h.log.Warn("the dashboard's figures could not be read", "topic", name, "error", err)
 		}
 	}
 }
@@ -152,19 +151,29 @@ func (h *hub) end() {
 	h.topics = map[string]*topic{}
 }
 
+// streamAllowance is how many streams are open at once. Pages beyond it show the figures
+// of when they were loaded. A browser opens at most 6 over plain HTTP.
+func streamAllowance() allowance { return allowance{all: 500, look: 400, each: 20, eachLook: 20} }
+
 // live streams a topic as server-sent events. Each event is the "live" part of
 // the page.
 func (s *Server) live(w http.ResponseWriter, r *http.Request) {
-	name := r.PathValue("topic")
-	may := current(r).may(RoleChange)
-	render, ok := s.topic(name, may)
+	name, who := r.PathValue("topic"), current(r)
+	release, ok := s.streams.take(who)
 	if !ok {
+		http.Error(w, "too many pages are open", http.StatusServiceUnavailable)
+		return
+	}
+	defer release()
+	read := s.topic(r.Context(), name)
+	if read == nil {
 		http.NotFound(w, r)
 		return
 	}
-	sub, leave, ok := s.hub.subscribe(fmt.Sprint(name, " ", may), render)
+	may := who.may(RoleChange)
+	sub, leave, ok := s.hub.subscribe(fmt.Sprint(name, " ", may), s.liveOf(read, may))
 	if !ok {
-		http.Error(w, "too many pages are open", http.StatusServiceUnavailable)
+		http.Error(w, "the dashboard is stopping", http.StatusServiceUnavailable)
 		return
 	}
 	defer leave()
@@ -172,10 +181,10 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 	_ = out.SetReadDeadline(time.Time{}) // a stream has no time limit
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // for proxies
-	s.stream(r.Context(), w, out, sub)
+	s.stream(r, w, out, sub)
 }
 
-func (s *Server) stream(ctx context.Context, w http.ResponseWriter, out *http.ResponseController, sub <-chan []byte) {
+func (s *Server) stream(r *http.Request, w http.ResponseWriter, out *http.ResponseController, sub <-chan []byte) {
 	alive := time.NewTicker(aliveEvery)
 	defer alive.Stop()
 	next := []byte("retry: 3000\n\n") // ms until a browser reconnects
@@ -185,7 +194,7 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, out *http.Re
 			return
 		}
 		select {
-		case <-ctx.Done():
+		case <-r.Context().Done():
 			return
 		case text, ok := <-sub:
 			if !ok {
@@ -193,6 +202,7 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, out *http.Re
 			}
 			next = event(text)
 		case <-alive.C:
+			s.sessions.use(current(r))
 			next = []byte(": alive\n\n")
 		}
 	}
@@ -203,32 +213,4 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, out *http.Re
 func event(text []byte) []byte {
 	lines := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(bytes.TrimSpace(text)))
 	return []byte("data: " + strings.ReplaceAll(lines, "\n", "\ndata: ") + "\n\n")
-}
-
-// topic returns the function that renders a topic.
-func (s *Server) topic(name string, may bool) (func(context.Context) ([]byte, error), bool) {
-	kind, arg, _ := strings.Cut(name, "/")
-	id, _ := strconv.ParseInt(arg, 10, 64)
-	read := map[string]func(context.Context) (page, error){
-		"overview":  s.overview,
-		"batches":   s.batches,
-		"schedules": s.schedules,
-		"schedule":  func(ctx context.Context) (page, error) { return s.history(ctx, arg) },
-		"batch":     func(ctx context.Context) (page, error) { return s.batchFigures(ctx, id) },
-	}[kind]
-	if read == nil {
-		return nil, false
-	}
-	return func(ctx context.Context) ([]byte, error) {
-		p, err := read(ctx)
-		if err != nil {
-			return nil, err
-		}
-		p.May = may
-		var buf bytes.Buffer
-		if err := s.pages[kind].ExecuteTemplate(&buf, "live", p); err != nil {
-			return nil, fmt.Errorf("error rendering %s: %w", name, err)
-		}
-		return shown(buf.Bytes()), nil
-	}, true
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"relabel/db"
 )
 
 // However many look at the same, it is read once a turn; when nobody looks it is not read.
@@ -66,7 +68,6 @@ func TestHubReadsOnceForAll(t *testing.T) {
 		time.Sleep(5 * liveEvery) //nolint:forbidigo // the clock of synctest
 		require.Equal(t, before, reads.Load(), "nobody looks")
 		require.Empty(t, h.topics)
-		require.Zero(t, h.streams)
 
 		last, _, _ := h.subscribe("u", render)
 		cancel()
@@ -77,15 +78,73 @@ func TestHubReadsOnceForAll(t *testing.T) {
 	})
 }
 
-func TestHubIsBounded(t *testing.T) {
+// Reading many topics takes at most half of the time.
+func TestHubRests(t *testing.T) {
 	t.Parallel()
-	h := newHub(slog.New(slog.NewTextHandler(io.Discard, nil)))
-	for range maxStreams {
-		_, _, ok := h.subscribe("t", nil)
-		require.True(t, ok)
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(slog.New(slog.NewTextHandler(io.Discard, nil)))
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go h.run(ctx)
+		reads := atomic.Int64{}
+		_, leave, _ := h.subscribe("t", func(ctx context.Context) ([]byte, error) {
+			reads.Add(1)
+			select {
+			case <-time.After(3 * liveEvery):
+			case <-ctx.Done():
+			}
+			return nil, nil
+		})
+		defer leave()
+		time.Sleep(60 * liveEvery) //nolint:forbidigo // the clock of synctest
+		require.EqualValues(t, 10, reads.Load())
+	})
+}
+
+// Only the pages that exist have a topic, each under one name.
+func TestTopics(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{noToken: true})
+	b.exampleSchedules(t)
+	c := b.login(t, RoleChange)
+	require.Equal(t, http.StatusSeeOther, c.upload(rows(1, "a.jpg")).StatusCode)
+	for topic, want := range map[string]bool{
+		"overview": true, "batch/1": true, "schedule/nightly": true,
+		"": false, "overview/": false, "overview/x": false, "batches/1": false, "schedules/nightly": false, "schedule": false,
+		"schedule/none": false, "schedule/nightly/": false, "batch": false, "batch/2": false, "batch/01": false, "batch/+1": false,
+		"batch/1/": false, "batch/x": false, "batch/-1": false, "login": false,
+	} {
+		require.Equal(t, want, b.server.topic(t.Context(), topic) != nil, topic)
 	}
-	_, _, ok := h.subscribe("t", nil)
-	require.False(t, ok)
+	require.Equal(t, http.StatusNotFound, c.get("/live/batch/01").StatusCode)
+}
+
+// One session opens 20 streams, and those of others stay possible.
+func TestStreamsOfASession(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{noToken: true})
+	c := b.login(t, RoleLook)
+	for range streamAllowance().eachLook {
+		c.stream("/live/overview")
+	}
+	require.Equal(t, http.StatusServiceUnavailable, c.get("/live/overview").StatusCode)
+	require.NotEmpty(t, <-b.login(t, RoleLook).stream("/live/overview"))
+}
+
+// A stream ends with its session.
+func TestLogoutEndsStreams(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{noToken: true})
+	c, other := b.login(t, RoleLook), b.login(t, RoleLook)
+	events, others := c.stream("/live/overview"), other.stream("/live/overview")
+	require.NotEmpty(t, <-events)
+	require.NotEmpty(t, <-others)
+	require.Equal(t, http.StatusSeeOther, c.post("/logout", nil).StatusCode)
+	for range events { // until it ends
+	}
+	require.Equal(t, http.StatusOK, other.get("/").StatusCode)
+	require.NoError(t, b.SaveSite(t.Context(), db.Site{Name: "blog"}))
+	require.Contains(t, <-others, "blog")
 }
 
 // stream gives the events of a topic, each without its "data: ".

@@ -41,9 +41,11 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, form, "This link was used already, or relabel was restarted. The terminal where relabel runs shows the newest link.")
 		return
 	}
-	s.enter(w, r, "", role)
 	if s.cfg.LinkUsed != nil {
 		s.cfg.LinkUsed(role, s.client(r))
+	}
+	if !s.enter(w, r, "", role) {
+		return
 	}
 	form.Done = true
 	s.renderLogin(w, r, http.StatusOK, form)
@@ -69,7 +71,9 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.limiter.succeed(from)
-	s.enter(w, r, r.PostFormValue("name"), role)
+	if !s.enter(w, r, r.PostFormValue("name"), role) {
+		return
+	}
 	http.Redirect(w, r, form.Next, http.StatusSeeOther)
 }
 
@@ -87,13 +91,15 @@ func (s *Server) checkPassword(given string) (Role, bool) {
 	return "", false
 }
 
-// enter starts a session.
-func (s *Server) enter(w http.ResponseWriter, r *http.Request, name string, role Role) {
-	who := s.client(r)
-	if name = strings.TrimSpace(text.Cut(intake.Clean(name), 40)); name != "" {
-		who = name + " at " + who
+// enter starts a session, or answers why it does not.
+func (s *Server) enter(w http.ResponseWriter, r *http.Request, name string, role Role) bool {
+	secret, ok := s.sessions.begin(strings.TrimSpace(text.Cut(intake.Clean(name), 40)), s.client(r), role)
+	if !ok {
+		s.fail(w, r, http.StatusServiceUnavailable, "Too many people are logged in: try again when one has logged out.")
+		return false
 	}
-	s.setCookie(w, s.sessions.begin(who, role), int(sessionLife.Seconds()))
+	s.setCookie(w, secret, int(sessionLife.Seconds()))
+	return true
 }
 
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, form loginForm, why string) {
@@ -107,9 +113,7 @@ func (s *Server) renderLogin(w http.ResponseWriter, r *http.Request, status int,
 }
 
 func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
-	if c, err := r.Cookie(s.cookieName()); err == nil {
-		s.sessions.end(c.Value)
-	}
+	s.sessions.end(func(one *session) bool { return one == current(r) })
 	s.setCookie(w, "", -1)
 	http.Redirect(w, r, "/login", http.StatusSeeOther)
 }

@@ -144,7 +144,7 @@ func when(t, now any) template.HTML {
 // render answers a request with a page.
 func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
 	if who := current(r); who != nil {
-		p.Who, p.May = who.who, who.may(RoleChange)
+		p.Who, p.May = who.who(), who.may(RoleChange)
 		p.Flash = who.takeFlash()
 	}
 	p.Version = s.cfg.Version
@@ -167,6 +167,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, status int, text s
 // failed logs an error of a handler and answers with a page that explains it.
 func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
+	case current(r) != nil && current(r).ctx.Err() != nil:
+		http.Error(w, "your session has ended: log in again", http.StatusUnauthorized)
 	case r.Context().Err() != nil: // the browser is gone
 	case errors.Is(err, db.ErrNoBatch), errors.Is(err, db.ErrNoSite), errors.Is(err, db.ErrNoSchedule), errors.Is(err, errNotFound):
 		s.fail(w, r, http.StatusNotFound, err.Error())

@@ -3,11 +3,14 @@ package web
 import (
 	"encoding/csv"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -196,15 +199,97 @@ func TestLongRequestsTakeTurns(t *testing.T) {
 	b := setup(t, settings{noToken: true})
 	c := b.login(t, RoleChange)
 	c.upload(rows(2, "a.jpg"))
-	for range maxLong {
-		b.server.long <- struct{}{}
+	var last func()
+	for range longAllowance().all {
+		last, _ = b.server.long.take(&session{role: RoleChange})
 	}
 	require.Equal(t, http.StatusServiceUnavailable, c.get("/batch/1/results.csv").StatusCode)
 	require.Equal(t, http.StatusServiceUnavailable, c.upload(rows(2, "a.jpg")).StatusCode)
-	<-b.server.long
+	last()
 	require.Equal(t, http.StatusOK, c.get("/batch/1/results.csv").StatusCode)
 	require.Equal(t, http.StatusOK, c.get("/batch/1/results.csv").StatusCode, "its turn was given back")
 }
+
+// Read-only sessions can't take all turns, and one session can't take those of others.
+func TestQuota(t *testing.T) {
+	t.Parallel()
+	q := newQuota(allowance{all: 4, look: 2, each: 2, eachLook: 1})
+	take := func(who *session) (func(), bool) { return q.take(who) }
+	look := []*session{{role: RoleLook}, {role: RoleLook}, {role: RoleLook}}
+	change := []*session{{role: RoleChange}, {role: RoleChange}}
+	release, ok := take(look[0])
+	require.True(t, ok)
+	_, ok = take(look[0])
+	require.False(t, ok, "one for each read-only session")
+	_, ok = take(look[1])
+	require.True(t, ok)
+	_, ok = take(look[2])
+	require.False(t, ok, "two for all of them")
+	for _, want := range []bool{true, true, false} {
+		_, ok = take(change[0])
+		require.Equal(t, want, ok, "two for a session that may change things")
+	}
+	_, ok = take(change[1])
+	require.False(t, ok, "four for all")
+	release()
+	_, ok = take(change[1])
+	require.True(t, ok)
+	require.Len(t, q.bySession, 3, "nothing is kept of the first one")
+}
+
+// A client may wait a minute for each piece, and must keep up a least rate.
+func TestPace(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		pace pace
+		want time.Duration
+	}{
+		{pace{}, stallTime},
+		{pace{waited: 50 * time.Second}, 10 * time.Second},
+		{pace{waited: 2 * time.Minute}, -time.Minute},
+		{pace{waited: 2 * time.Minute, bytes: 70 * slowestRate}, 10 * time.Second},
+		{pace{waited: 2 * time.Minute, bytes: 1 << 40}, stallTime},
+	} {
+		require.Equal(t, c.want, c.pace.left(), "%+v", c.pace)
+	}
+}
+
+// A download that is taken a few bytes at a time ends.
+func TestSlowDownloadEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		slow := &dripping{}
+		out := &slowWriter{w: slow, control: http.NewResponseController(slow)}
+		begun := time.Now()
+		_, err := io.Copy(out, io.LimitReader(zeroes{}, 1<<20))
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		require.Less(t, time.Since(begun), 2*stallTime)
+	})
+}
+
+// dripping takes 512 bytes a second, and fails after its deadline.
+type dripping struct {
+	http.ResponseWriter
+	deadline time.Time
+}
+
+func (d *dripping) SetWriteDeadline(at time.Time) error {
+	d.deadline = at
+	return nil
+}
+
+func (d *dripping) Write(b []byte) (int, error) {
+	end := time.Now().Add(time.Duration(len(b)) * time.Second / 512)
+	if end.After(d.deadline) {
+		return 0, os.ErrDeadlineExceeded
+	}
+	time.Sleep(time.Until(end)) //nolint:forbidigo // the clock of synctest
+	return len(b), nil
+}
+
+type zeroes struct{}
+
+func (zeroes) Read(b []byte) (int, error) { return min(len(b), 4<<10), nil }
 
 func TestUnknownThings(t *testing.T) {
 	t.Parallel()

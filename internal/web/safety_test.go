@@ -373,24 +373,59 @@ func TestSessionsEnd(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_800_000_000, 0)
 	l := newSessions(func() time.Time { return now })
-	idle := l.begin("a", RoleLook)
+	begin := func(name string, r Role) string {
+		secret, ok := l.begin(name, "192.0.2.1", r)
+		require.True(t, ok)
+		return secret
+	}
+	idle := begin("a", RoleLook)
 	now = now.Add(sessionIdle)
 	require.NotNil(t, l.find(idle))
 	now = now.Add(sessionIdle + 1)
 	require.Nil(t, l.find(idle), "not used for so long")
-	old := l.begin("b", RoleLook)
+	old := begin("b", RoleLook)
 	for end := now.Add(sessionLife); now.Before(end); now = now.Add(time.Hour) {
 		require.NotNil(t, l.find(old))
 	}
 	now = now.Add(time.Hour)
 	require.Nil(t, l.find(old), "used all the time, but old")
-	first := l.begin("first", RoleLook)
+	first := begin("first", RoleLook)
+	ended := l.find(first).ctx
 	for range maxSessions {
 		now = now.Add(1)
-		l.begin("more", RoleLook)
+		begin("more", RoleLook)
 	}
 	require.Nil(t, l.find(first))
+	require.Error(t, ended.Err(), "its requests end with it")
 	require.Len(t, l.byKey, maxSessions)
+}
+
+// A read-only login never throws out a session that may change things.
+func TestLoginsMakeRoom(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_800_000_000, 0)
+	l := newSessions(func() time.Time { return now })
+	owner, _ := l.begin("owner", "192.0.2.1", RoleChange)
+	for range maxSessions + 1 {
+		now = now.Add(1)
+		_, ok := l.begin("reader", "192.0.2.2", RoleLook)
+		require.True(t, ok)
+	}
+	require.NotNil(t, l.find(owner))
+	for range maxSessions - 1 {
+		_, ok := l.begin("editor", "192.0.2.3", RoleChange)
+		require.True(t, ok)
+	}
+	_, ok := l.begin("reader", "192.0.2.2", RoleLook)
+	require.False(t, ok, "there is no read-only session that could end")
+	require.NotNil(t, l.find(owner))
+	_, ok = l.begin("editor", "192.0.2.3", RoleChange)
+	require.True(t, ok)
+	require.Len(t, l.byKey, maxSessions)
+	now = now.Add(sessionIdle + 1)
+	_, ok = l.begin("reader", "192.0.2.2", RoleLook)
+	require.True(t, ok)
+	require.Len(t, l.byKey, 1, "sessions that are over make room first")
 }
 
 func TestLocalPath(t *testing.T) {

@@ -22,11 +22,11 @@ const (
 
 	shownProblems = 50   // problems shown of a CSV; the command line lists all
 	maxField      = 1024 // bytes of a form field before the file
-
-	// maxLong is how many uploads and downloads run at once. Each holds a database
-	// connection for its whole time.
-	maxLong = 3
 )
+
+// longAllowance is how many uploads and downloads run at once. Each holds a database
+// connection for its whole time, of the 6 that a dashboard has beside workers.
+func longAllowance() allowance { return allowance{all: 4, look: 2, each: 2, eachLook: 1} }
 
 // uploadForm is the upload page.
 type uploadForm struct {
@@ -57,14 +57,12 @@ func (s *Server) renderUpload(w http.ResponseWriter, r *http.Request, status int
 
 // busy limits long requests, so that they do not take all database connections.
 func (s *Server) busy(w http.ResponseWriter, r *http.Request) (release func(), ok bool) {
-	select {
-	case s.long <- struct{}{}:
-		return func() { <-s.long }, true
-	default:
+	release, ok = s.long.take(current(r))
+	if !ok {
 		w.Header().Set("Retry-After", "10")
 		s.fail(w, r, http.StatusServiceUnavailable, "Too many uploads or downloads are running: try again when one has ended.")
-		return nil, false
 	}
+	return release, ok
 }
 
 // upload streams a CSV into a plan. It writes no file, and memory does not grow

@@ -70,7 +70,8 @@ type Server struct {
 	background *background
 	figures    *cache[slowFigures]
 	plans      *cache[usecase.Summary]
-	long       chan struct{} // uploads and downloads in progress
+	long       *quota // uploads and downloads in progress
+	streams    *quota
 	river      riverUI
 	handler    http.Handler
 }
@@ -87,7 +88,7 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg, use: &usecase.Service{DB: cfg.DB, Client: cfg.Client, Site: cfg.Site, CallTimeout: cfg.CallTimeout, Logger: cfg.Logger},
 		hub: newHub(cfg.Logger), sessions: newSessions(cfg.Now),
 		limiter: newLoginLimiter(cfg.Now), links: newLinks(), background: newBackground(),
-		figures: newCache[slowFigures](slowEvery), plans: newCache[usecase.Summary](planEvery), long: make(chan struct{}, maxLong),
+		figures: newCache[slowFigures](slowEvery), plans: newCache[usecase.Summary](planEvery), long: newQuota(longAllowance()), streams: newQuota(streamAllowance()),
 	}
 	var err error
 	if s.static, err = readStatic(); err != nil {

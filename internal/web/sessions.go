@@ -1,0 +1,147 @@
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"sync"
+	"time"
+)
+
+const (
+	sessionIdle = 12 * time.Hour     // one working day
+	sessionLife = 7 * 24 * time.Hour // even if it is used all the time
+	maxSessions = 1000
+)
+
+// newSecret returns 256 random bits as text.
+func newSecret() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// session is a person who has logged in.
+type session struct {
+	id      int64  // names it on the page of sessions
+	name    string // as typed at the login; may be empty
+	from    string // address
+	role    Role
+	created time.Time
+	seen    time.Time // guarded by sessions.mu
+
+	ctx context.Context //nolint:containedctx // ends with the session, and with it every request
+	end context.CancelFunc
+
+	mu    sync.Mutex
+	flash []flash
+}
+
+// may reports whether the session's role is enough.
+func (s *session) may(r Role) bool { return s.role == RoleChange || s.role == r }
+
+// who names the person on a page.
+func (s *session) who() string {
+	if s.name == "" {
+		return s.from
+	}
+	return s.name + " at " + s.from
+}
+
+func (s *session) over(now time.Time) bool {
+	return now.Sub(s.seen) > sessionIdle || now.Sub(s.created) > sessionLife
+}
+
+// sessions holds all sessions in memory, by the hash of their cookie. A restart
+// logs everybody out.
+type sessions struct {
+	now func() time.Time
+
+	mu     sync.Mutex
+	byKey  map[[32]byte]*session
+	lastID int64
+}
+
+func newSessions(now func() time.Time) *sessions {
+	return &sessions{now: now, byKey: map[[32]byte]*session{}}
+}
+
+// begin starts a session and returns the cookie's value. It returns false if there
+// are too many sessions and none may be dropped for a new one with this role.
+func (l *sessions) begin(name, from string, r Role) (secret string, ok bool) {
+	secret, now := newSecret(), l.now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.drop(func(s *session) bool { return s.over(now) })
+	if len(l.byKey) >= maxSessions && !l.makeRoom(r) {
+		return "", false
+	}
+	l.lastID++
+	s := &session{id: l.lastID, name: name, from: from, role: r, created: now, seen: now}
+	s.ctx, s.end = context.WithCancel(context.Background())
+	l.byKey[sha256.Sum256([]byte(secret))] = s
+	return secret, true
+}
+
+// makeRoom drops the read-only session that was unused for longest. Only for a
+// session that may change things, and if there is no other, it drops one of those.
+func (l *sessions) makeRoom(r Role) bool {
+	var oldest *session
+	for _, s := range l.byKey {
+		if r == RoleLook && s.role == RoleChange {
+			continue
+		}
+		if oldest == nil || s.role == RoleLook && oldest.role == RoleChange || s.role == oldest.role && s.seen.Before(oldest.seen) {
+			oldest = s
+		}
+	}
+	return l.drop(func(s *session) bool { return s == oldest }) > 0
+}
+
+// drop ends sessions and returns how many. The caller holds l.mu.
+func (l *sessions) drop(which func(*session) bool) (n int) {
+	for key, s := range l.byKey {
+		if which(s) {
+			delete(l.byKey, key)
+			s.end()
+			n++
+		}
+	}
+	return n
+}
+
+// find returns the session of a cookie, or nil, and counts as a use of it.
+func (l *sessions) find(secret string) *session {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.byKey[sha256.Sum256([]byte(secret))]
+	if s == nil || !l.keep(s) {
+		return nil
+	}
+	return s
+}
+
+// use counts an open page as a use of its session. It ends a session that is over.
+func (l *sessions) use(s *session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.keep(s)
+}
+
+func (l *sessions) keep(s *session) bool {
+	now := l.now()
+	if s.over(now) {
+		l.drop(func(other *session) bool { return other == s })
+		return false
+	}
+	s.seen = now
+	return true
+}
+
+// end ends sessions and returns how many.
+func (l *sessions) end(which func(*session) bool) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.drop(which)
+}
