@@ -45,7 +45,7 @@ func (a *app) newDashboard(ctx context.Context, d *db.DB, f serveFlags) (*dashbo
 	out.url = dashboardURL(f, port)
 	out.server, err = web.New(web.Config{
 		DB: d, Client: client, Version: Version(), Logger: a.log,
-		Password: f.password, ReadOnlyPassword: f.lookPW,
+		Password: f.password, ReadOnlyPassword: f.lookPW, ReadPasswords: f.readPasswords,
 		LinkUsed: func(r web.Role, from string) {
 			fmt.Fprintf(a.Err, "a browser at %s has logged in to %s; the next link: %s\n", from, r, out.link(r))
 		},

@@ -206,6 +206,13 @@ func TestServeWithTLS(t *testing.T) {
 	status, _ = v.do(http.MethodPost, "/login", url.Values{"password": {"correct horse"}})
 	require.Equal(t, http.StatusSeeOther, status)
 	require.Contains(t, v.page("/"), "Nothing is running")
+	b.file("secret", "another horse\n")
+	require.Eventually(t, func() bool {
+		status, _ := v.do(http.MethodGet, "/", nil)
+		return status == http.StatusUnauthorized
+	}, patience, 100*time.Millisecond, "a changed password ends the session")
+	status, _ = v.do(http.MethodPost, "/login", url.Values{"password": {"another horse"}})
+	require.Equal(t, http.StatusSeeOther, status)
 	p.signal(syscall.SIGINT)
 	r := p.wait().exits(exitOK)
 	require.Equal(t, "the dashboard is at https://relabel.example.com"+address[strings.Index(address, ":"):]+"\n", r.stdout)

@@ -33,7 +33,7 @@ type serveFlags struct {
 
 func (f *serveFlags) register(cmd *cobra.Command) {
 	fs := cmd.Flags()
-	fs.StringVar(&f.passwordFile, "password-file", "", "`FILE` with the password of the dashboard; it replaces the login links")
+	fs.StringVar(&f.passwordFile, "password-file", "", "`FILE` with the password of the dashboard; it replaces the login links. A changed file ends the sessions of the old password")
 	fs.StringVar(&f.readOnlyFile, "read-only-password-file", "", "`FILE` with a second password, for people who may look but not change")
 	fs.StringVar(&f.tlsCert, "tls-cert", "", "`FILE` with the certificate for https")
 	fs.StringVar(&f.tlsKey, "tls-key", "", "`FILE` with the key of the certificate")
@@ -78,13 +78,18 @@ func (f *serveFlags) check() error {
 	if !isLoopback(host) && (f.passwordFile == "" || f.tlsCert == "" && !f.behindProxy) {
 		return usageError("other machines can reach %s: that requires --password-file, and --tls-cert with --tls-key or --behind-proxy", f.listen)
 	}
-	if f.password, err = readPassword(f.passwordFile); err == nil {
-		f.lookPW, err = readPassword(f.readOnlyFile)
+	f.password, f.lookPW, err = f.readPasswords()
+	return err
+}
+
+func (f *serveFlags) readPasswords() (change, look string, err error) {
+	if change, err = readPassword(f.passwordFile); err == nil {
+		look, err = readPassword(f.readOnlyFile)
 	}
-	if err == nil && f.password != "" && f.password == f.lookPW {
+	if err == nil && change != "" && change == look {
 		err = usageError("the two passwords are the same: nobody could log in as a reader")
 	}
-	return err
+	return change, look, err
 }
 
 // isLoopback reports whether only this machine can reach the address. Of names only

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Role is what a person may do.
@@ -33,9 +34,21 @@ func (s *Server) cookieName() string {
 	return "relabel-" + s.cfg.Port
 }
 
-func (s *Server) setCookie(w http.ResponseWriter, value string, maxAge int) {
+// deviceCookie is kept after a logout. It only shortens waits: see guesser.
+func (s *Server) deviceCookie() string { return s.cookieName() + "-device" }
+
+func (s *Server) deviceOf(r *http.Request) device {
+	c, err := r.Cookie(s.deviceCookie())
+	if err != nil {
+		return device{}
+	}
+	return s.passwords.find(c.Value, s.cfg.Now())
+}
+
+// setCookie sets a cookie, or removes it if its life is negative.
+func (s *Server) setCookie(w http.ResponseWriter, name, value string, life time.Duration) {
 	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure is set wherever a browser would take it
-		Name: s.cookieName(), Value: value, Path: "/", MaxAge: maxAge,
+		Name: name, Value: value, Path: "/", MaxAge: int(life.Seconds()),
 		HttpOnly: true, Secure: s.cfg.Secure, SameSite: http.SameSiteStrictMode,
 	})
 }

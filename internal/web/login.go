@@ -58,37 +58,33 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	form := loginForm{Password: s.cfg.Password != "", Next: localPath(r.PostFormValue("next"))}
-	from := s.client(r)
-	if wait := s.limiter.begin(from); wait > 0 {
+	given, by := r.PostFormValue("password"), guesser{address: s.client(r), device: s.deviceOf(r)}
+	may, wait := s.limiter.begin(by, s.passwords.roles()...)
+	role, ok := s.passwords.check(given, may)
+	switch {
+	case ok:
+		s.limiter.succeed(by, may, role)
+		s.enterWith(w, r, given, role, form.Next)
+	case wait > 0:
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
 		form.Problem = fmt.Sprintf("Too many attempts: try again in %s.", text.Span(max(wait, time.Second)))
 		s.renderLogin(w, r, http.StatusTooManyRequests, form)
-		return
-	}
-	role, ok := s.checkPassword(r.PostFormValue("password"))
-	if !ok {
+	default:
 		s.refuse(w, r, form, "The password is wrong.")
-		return
 	}
-	s.limiter.succeed(from)
+}
+
+// enterWith starts a session with a right password. The password may have changed
+// since it was compared: the session would then outlive it.
+func (s *Server) enterWith(w http.ResponseWriter, r *http.Request, given string, role Role, next string) {
 	if !s.enter(w, r, r.PostFormValue("name"), role) {
 		return
 	}
-	http.Redirect(w, r, form.Next, http.StatusSeeOther)
-}
-
-// checkPassword always compares with both passwords, so that its duration reveals
-// nothing.
-func (s *Server) checkPassword(given string) (Role, bool) {
-	change := s.cfg.Password != "" && same(given, s.cfg.Password)
-	look := s.cfg.ReadOnlyPassword != "" && same(given, s.cfg.ReadOnlyPassword)
-	switch {
-	case change:
-		return RoleChange, true
-	case look:
-		return RoleLook, true
+	if _, ok := s.passwords.check(given, []Role{role}); !ok {
+		s.sessions.end(func(one *session) bool { return one.role == role })
 	}
-	return "", false
+	s.setCookie(w, s.deviceCookie(), s.passwords.remember(role, s.cfg.Now()), deviceLife)
+	http.Redirect(w, r, next, http.StatusSeeOther)
 }
 
 // enter starts a session, or answers why it does not.
@@ -98,7 +94,7 @@ func (s *Server) enter(w http.ResponseWriter, r *http.Request, name string, role
 		s.fail(w, r, http.StatusServiceUnavailable, "Too many people are logged in: try again when one has logged out.")
 		return false
 	}
-	s.setCookie(w, secret, int(sessionLife.Seconds()))
+	s.setCookie(w, s.cookieName(), secret, sessionLife)
 	return true
 }
 
@@ -114,6 +110,6 @@ func (s *Server) renderLogin(w http.ResponseWriter, r *http.Request, status int,
 
 func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
 	s.sessions.end(func(one *session) bool { return one == current(r) })
-	s.setCookie(w, "", -1)
+	s.setCookie(w, s.cookieName(), "", -time.Second)
 	http.Redirect(w, r, "/login", http.StatusSeeOther)
 }

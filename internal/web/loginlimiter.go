@@ -13,16 +13,21 @@ const (
 	longestWait       = 5 * time.Minute  // per address
 	longestWaitAll    = 10 * time.Second // for everybody: a crowd must not lock the owner out
 	guessesRemembered = time.Hour
-	maxAddresses      = 10_000 // addresses whose wrong guesses are remembered
+	maxGuessers       = 10_000 // of whom wrong guesses are remembered
 )
 
-// loginLimiter slows down password guessing, by address and in total.
+// loginLimiter slows down password guessing, by guesser and in total. It counts for
+// each role on its own: who knows one password may still guess at the other.
 type loginLimiter struct {
 	now func() time.Time
 
 	mu     sync.Mutex
-	all    wrongGuesses
-	byAddr map[string]*wrongGuesses
+	byRole map[Role]*roleGuesses
+}
+
+type roleGuesses struct {
+	all wrongGuesses
+	by  map[string]*wrongGuesses
 }
 
 type wrongGuesses struct {
@@ -30,47 +35,89 @@ type wrongGuesses struct {
 	last time.Time
 }
 
-func newLoginLimiter(now func() time.Time) *loginLimiter {
-	return &loginLimiter{now: now, byAddr: map[string]*wrongGuesses{}}
+// guesser is who tries to log in.
+type guesser struct {
+	address string
+	device  device // the zero device: a browser that has not logged in before
 }
 
-// begin counts a guess as wrong before the password is compared, so that many
-// guesses at once gain nothing. If it returns a wait, the guess must not be
-// compared at all.
-func (l *loginLimiter) begin(from string) time.Duration {
+// key returns what a guess at a role's password is counted by. A browser that has
+// logged in with the role before is counted by itself, and need not wait because of
+// others.
+func (g guesser) key(r Role) (key string, known bool) {
+	if g.device.role == r || g.device.role == RoleChange {
+		return g.device.id, true
+	}
+	return network(g.address), false
+}
+
+func newLoginLimiter(now func() time.Time) *loginLimiter {
+	return &loginLimiter{now: now, byRole: map[Role]*roleGuesses{}}
+}
+
+// begin returns the roles whose password the guess may be compared with, and the
+// longest wait of the others. It counts the guess as wrong before it is compared, so
+// that many guesses at once gain nothing.
+func (l *loginLimiter) begin(g guesser, roles ...Role) (may []Role, wait time.Duration) {
 	now := l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	one := l.guessesOf(network(from), now)
-	l.all.forget(now)
-	wait := max(one.wait(now, freeGuesses, longestWait), l.all.wait(now, freeGuessesAll, longestWaitAll))
-	if wait > 0 {
-		return wait
+	for _, r := range roles {
+		key, known := g.key(r)
+		role, one := l.guessesOf(r, key, now)
+		w := one.wait(now, freeGuesses, longestWait)
+		if !known {
+			w = max(w, role.all.wait(now, freeGuessesAll, longestWaitAll))
+		}
+		if w > 0 {
+			wait = max(wait, w)
+			continue
+		}
+		may = append(may, r)
+		one.add(now)
+		if !known {
+			role.all.add(now)
+		}
 	}
-	one.add(now)
-	l.all.add(now)
-	return 0
+	return may, wait
 }
 
-// succeed takes back what begin counted, and forgets the address's wrong guesses.
-func (l *loginLimiter) succeed(from string) {
+// succeed takes back what begin counted, and forgets the wrong guesses at the
+// passwords that the person need not guess any more.
+func (l *loginLimiter) succeed(g guesser, may []Role, got Role) {
+	now := l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.byAddr, network(from))
-	l.all.n = max(l.all.n-1, 0)
+	for _, r := range may {
+		key, known := g.key(r)
+		role, one := l.guessesOf(r, key, now)
+		one.n = max(one.n-1, 0)
+		if !known {
+			role.all.n = max(role.all.n-1, 0)
+		}
+		if got == r || got == RoleChange {
+			delete(role.by, key)
+		}
+	}
 }
 
-func (l *loginLimiter) guessesOf(addr string, now time.Time) *wrongGuesses {
-	one := l.byAddr[addr]
+func (l *loginLimiter) guessesOf(r Role, key string, now time.Time) (*roleGuesses, *wrongGuesses) {
+	role := l.byRole[r]
+	if role == nil {
+		role = &roleGuesses{by: map[string]*wrongGuesses{}}
+		l.byRole[r] = role
+	}
+	one := role.by[key]
 	if one == nil {
-		if len(l.byAddr) >= maxAddresses {
-			clear(l.byAddr) // the limit for all addresses still holds
+		if len(role.by) >= maxGuessers {
+			clear(role.by) // the limit for all together still holds
 		}
 		one = &wrongGuesses{}
-		l.byAddr[addr] = one
+		role.by[key] = one
 	}
 	one.forget(now)
-	return one
+	role.all.forget(now)
+	return role, one
 }
 
 func (g *wrongGuesses) add(now time.Time) { g.n, g.last = g.n+1, now }

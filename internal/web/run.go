@@ -33,6 +33,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, cert *tls.Certificat
 	defer cancel() // runs before Wait
 	run.Go(func() { s.hub.run(running) })
 	run.Go(func() { s.background.run(running) })
+	run.Go(func() { s.watchPasswords(running) })
 	if err := s.river.start(running); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -330,31 +331,124 @@ func TestLoginLimiter(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_800_000_000, 0)
 	g := newLoginLimiter(func() time.Time { return now })
+	guess := func(from string) time.Duration {
+		_, wait := g.begin(guesser{address: from}, RoleChange)
+		return wait
+	}
 	for range freeGuesses {
-		require.Zero(t, g.begin("192.0.2.1"))
+		require.Zero(t, guess("192.0.2.1"))
 	}
-	require.Equal(t, firstWait, g.begin("192.0.2.1"))
-	require.Zero(t, g.begin("192.0.2.2"), "another one is free")
+	require.Equal(t, firstWait, guess("192.0.2.1"))
+	require.Zero(t, guess("192.0.2.2"), "another one is free")
 	now = now.Add(firstWait)
-	require.Zero(t, g.begin("192.0.2.1"))
-	require.Equal(t, 2*firstWait, g.begin("192.0.2.1"))
-	g.succeed("192.0.2.1")
-	require.Zero(t, g.begin("192.0.2.1"), "who knows it begins anew")
+	require.Zero(t, guess("192.0.2.1"))
+	require.Equal(t, 2*firstWait, guess("192.0.2.1"))
+	g.succeed(guesser{address: "192.0.2.1"}, []Role{RoleChange}, RoleChange)
+	require.Zero(t, guess("192.0.2.1"), "who knows it begins anew")
 
-	require.Zero(t, g.begin("2001:db8::1"))
+	require.Zero(t, guess("2001:db8::1"))
 	for range freeGuesses - 1 {
-		require.Zero(t, g.begin("2001:db8::ffff"))
+		require.Zero(t, guess("2001:db8::ffff"))
 	}
-	require.Equal(t, firstWait, g.begin("2001:db8::2"), "one network, one guesser")
+	require.Equal(t, firstWait, guess("2001:db8::2"), "one network, one guesser")
 
 	for i := range freeGuessesAll {
-		g.begin(time.Duration(i).String())
+		guess(time.Duration(i).String())
 	}
-	require.Positive(t, g.begin("192.0.2.99"), "a crowd")
-	require.LessOrEqual(t, g.begin("192.0.2.99"), longestWaitAll)
+	require.Positive(t, guess("192.0.2.99"), "a crowd")
+	require.LessOrEqual(t, guess("192.0.2.99"), longestWaitAll)
+	known := guesser{address: "192.0.2.99", device: device{role: RoleChange, id: "x"}}
+	for range freeGuesses {
+		may, wait := g.begin(known, RoleChange, RoleLook)
+		require.Len(t, may, 2, "a browser that logged in before does not wait for others")
+		require.Zero(t, wait)
+	}
+	_, wait := g.begin(known, RoleChange)
+	require.Equal(t, firstWait, wait, "but its own guesses count")
+	_, wait = g.begin(guesser{address: "192.0.2.99", device: device{role: RoleLook, id: "y"}}, RoleChange)
+	require.Positive(t, wait, "a read-only one waits at the other password")
 	now = now.Add(longestWaitAll)
-	require.Zero(t, g.begin("192.0.2.99"))
+	require.Zero(t, guess("192.0.2.99"))
 	require.Equal(t, longestWait, backOff(1000, longestWait))
+}
+
+// Who knows the read-only password gets no more guesses at the other one by it, and
+// gets in while guesses at the other one wait.
+func TestRolesAreGuessedApart(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{config: Config{Password: "correct horse", ReadOnlyPassword: "battery staple"}})
+	c := b.stranger(t)
+	try := func(password string) int { return c.post("/login", url.Values{"password": {password}}).StatusCode }
+	for i := range freeGuesses {
+		require.Equal(t, http.StatusSeeOther, try("battery staple"))
+		require.Equal(t, http.StatusForbidden, try("wrong"), i)
+	}
+	require.Equal(t, http.StatusTooManyRequests, try("wrong"))
+	require.Equal(t, http.StatusTooManyRequests, try("correct horse"), "it is not compared")
+	require.Equal(t, http.StatusSeeOther, try("battery staple"))
+}
+
+// A browser that logged in before does not wait because of guesses from elsewhere, as
+// long as its password is the same.
+func TestKnownBrowserDoesNotWait(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{config: Config{Password: "correct horse"}})
+	owner, stranger := b.stranger(t), b.stranger(t)
+	try := func(c *browser) int { return c.post("/login", url.Values{"password": {"correct horse"}}).StatusCode }
+	require.Equal(t, http.StatusSeeOther, try(owner))
+	require.Equal(t, http.StatusSeeOther, owner.post("/logout", nil).StatusCode)
+	for i := range 2 * freeGuessesAll {
+		b.server.limiter.begin(guesser{address: time.Duration(i).String()}, RoleChange)
+	}
+	require.Equal(t, http.StatusTooManyRequests, try(stranger))
+	require.Equal(t, http.StatusSeeOther, try(owner))
+}
+
+func TestDevices(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_800_000_000, 0)
+	p := newPasswords("correct horse", "battery staple")
+	value := p.remember(RoleLook, now)
+	got := p.find(value, now.Add(deviceLife))
+	require.Equal(t, RoleLook, got.role)
+	require.NotEmpty(t, got.id)
+	require.Zero(t, p.find(value, now.Add(deviceLife+time.Second)), "too old")
+	for _, bad := range []string{"", "...", value + "x", "change" + strings.TrimPrefix(value, "look"), strings.Replace(value, ".", "", 1), ".a.9999999999.b"} {
+		require.Zero(t, p.find(bad, now), bad)
+	}
+	require.Equal(t, []Role{RoleChange}, p.set("another horse", "battery staple"))
+	require.NotZero(t, p.find(value, now))
+	require.Equal(t, []Role{RoleLook}, p.set("another horse", "another staple"))
+	require.Zero(t, p.find(value, now), "of the old password")
+	require.Zero(t, newPasswords("correct horse", "battery staple").find(value, now), "of another process")
+}
+
+// A changed password ends the sessions of the old one, and those alone.
+func TestChangedPasswordEndsSessions(t *testing.T) {
+	t.Parallel()
+	var problem error
+	change, look := "correct horse", "battery staple"
+	b := setup(t, settings{config: Config{
+		Password: change, ReadOnlyPassword: look,
+		ReadPasswords: func() (string, string, error) { return change, look, problem },
+	}})
+	owner, reader := b.stranger(t), b.stranger(t)
+	try := func(c *browser, password string) int {
+		return c.post("/login", url.Values{"password": {password}}).StatusCode
+	}
+	require.Equal(t, http.StatusSeeOther, try(owner, change))
+	require.Equal(t, http.StatusSeeOther, try(reader, look))
+	require.NoError(t, b.server.readPasswords())
+	require.Equal(t, http.StatusOK, owner.get("/").StatusCode, "nothing has changed")
+	change = "another horse"
+	require.NoError(t, b.server.readPasswords())
+	require.Equal(t, http.StatusSeeOther, owner.get("/").StatusCode)
+	require.Equal(t, http.StatusOK, reader.get("/").StatusCode)
+	require.Equal(t, http.StatusForbidden, try(owner, "correct horse"))
+	require.Equal(t, http.StatusSeeOther, try(owner, change))
+	change, problem = "", errors.New("the file is away")
+	require.Error(t, b.server.readPasswords())
+	require.Equal(t, http.StatusOK, owner.get("/").StatusCode, "a file that can't be read changes nothing")
 }
 
 func TestGuessingIsSlowed(t *testing.T) {

@@ -40,7 +40,8 @@ type Config struct {
 	// Without a password, people log in with links that work once: see Link.
 	Password         string
 	ReadOnlyPassword string
-	LinkUsed         func(r Role, from string) // called when a link was used and replaced; may be nil
+	ReadPasswords    func() (change, look string, err error) // reads them again; nil: they stay
+	LinkUsed         func(r Role, from string)               // called when a link was used and replaced; may be nil
 
 	Hosts       []string // accepted host names, besides IP addresses and localhost
 	Secure      bool     // browsers use https, to us or to a proxy in front of us
@@ -66,6 +67,7 @@ type Server struct {
 	hub        *hub
 	sessions   *sessions
 	limiter    *loginLimiter
+	passwords  *passwords
 	links      *links
 	background *background
 	figures    *cache[slowFigures]
@@ -87,7 +89,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, use: &usecase.Service{DB: cfg.DB, Client: cfg.Client, Site: cfg.Site, CallTimeout: cfg.CallTimeout, Logger: cfg.Logger},
 		hub: newHub(cfg.Logger), sessions: newSessions(cfg.Now),
-		limiter: newLoginLimiter(cfg.Now), links: newLinks(), background: newBackground(),
+		limiter: newLoginLimiter(cfg.Now), passwords: newPasswords(cfg.Password, cfg.ReadOnlyPassword), links: newLinks(), background: newBackground(),
 		figures: newCache[slowFigures](slowEvery), plans: newCache[usecase.Summary](planEvery), long: newQuota(longAllowance()), streams: newQuota(streamAllowance()),
 	}
 	var err error
