@@ -13,7 +13,8 @@ import (
 type AuditEntry struct {
 	ID      int64     `json:"id"`
 	At      time.Time `json:"at"`
-	Who     string    `json:"who"`
+	Who     string    `json:"who"`    // an address, or an account and host
+	Person  string    `json:"person"` // the name typed at a login; may be empty
 	Via     string    `json:"via"`
 	Action  string    `json:"action"`
 	Subject string    `json:"subject"`
@@ -31,10 +32,10 @@ func BatchSubject(id int64) string { return "batch " + strconv.FormatInt(id, 10)
 func (db *DB) Audit(ctx context.Context, d AuditEntry, act func(context.Context) (rows int64, err error)) error {
 	var id int64
 	err := db.pool.QueryRow(ctx, `
-		INSERT INTO audit (who, via, action, subject, detail)
-		VALUES (@who, @via, @action, @subject, @detail) RETURNING id`,
+		INSERT INTO audit (who, person, via, action, subject, detail)
+		VALUES (@who, @person, @via, @action, @subject, @detail) RETURNING id`,
 		pgx.NamedArgs{
-			"who": d.Who, "via": d.Via, "action": d.Action, "subject": d.Subject, "detail": d.Detail,
+			"who": d.Who, "person": d.Person, "via": d.Via, "action": d.Action, "subject": d.Subject, "detail": d.Detail,
 		}).Scan(&id)
 	if err != nil {
 		return fmt.Errorf("error recording who does this, so it was not done: %w", err)
@@ -62,7 +63,7 @@ func (db *DB) AuditEntries(ctx context.Context, subject string, before int64, li
 		where = `AND subject = @subject`
 	}
 	return collect[AuditEntry](ctx, db.pool, "reading who did what", `
-		SELECT id, at, who, via, action, subject, detail, rows, result FROM audit
+		SELECT id, at, who, person, via, action, subject, detail, rows, result FROM audit
 		WHERE (@before::bigint = 0 OR id < @before) `+where+`
 		ORDER BY id DESC LIMIT @limit`,
 		pgx.NamedArgs{"subject": subject, "before": before, "limit": limit})

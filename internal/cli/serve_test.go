@@ -128,7 +128,8 @@ func (b *testBundle) workAndServe() (*process, *visitor) {
 	found := linkPattern.FindStringSubmatch(p.stderr.String())
 	require.NotNil(b.t, found, &p.stderr)
 	v := newVisitor(b.t, found[1], nil)
-	v.page(found[2])
+	status, _ := v.do(http.MethodGet, found[2], nil)
+	require.Equal(b.t, http.StatusSeeOther, status)
 	p.says("the next link: http://")
 	return p, v
 }

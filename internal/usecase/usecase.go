@@ -37,8 +37,9 @@ const (
 // Actor is who does something. The zero Actor is relabel itself: a schedule's run
 // has its own record, so the audit log holds only what people do.
 type Actor struct {
-	Name string
-	Via  string
+	Name   string // an address, or an account and host
+	Person string // the name typed at a login; may be empty
+	Via    string
 }
 
 // Service runs the use cases of one database.
@@ -58,7 +59,7 @@ func (s *Service) Record(ctx context.Context, by Actor, e db.AuditEntry, act fun
 		_, err := act(ctx)
 		return err
 	}
-	e.Who, e.Via = by.Name, by.Via
+	e.Who, e.Person, e.Via = by.Name, by.Person, by.Via
 	return s.DB.Audit(ctx, e, act)
 }
 

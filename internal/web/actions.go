@@ -90,7 +90,8 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request, what, next string, 
 
 // actor is who sent a request.
 func actor(r *http.Request) usecase.Actor {
-	return usecase.Actor{Name: current(r).who(), Via: usecase.ViaDashboard}
+	who := current(r)
+	return usecase.Actor{Name: who.from, Person: who.name, Via: usecase.ViaDashboard}
 }
 
 func changeTo(change func(context.Context, usecase.Actor, int64) error, text string) actionOn {

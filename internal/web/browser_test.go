@@ -163,6 +163,11 @@ func TestBrowser(t *testing.T) {
 	b := setup(t, settings{api: standin.Config{Assets: 30, Latency: 20 * time.Millisecond}})
 	p := newTab(t, b)
 	p.do(chromedp.WaitVisible(chromedp.CSS(`#running`)))
+	history, err := chromedp.Call(p, cdppage.GetNavigationHistory, cdp.Empty{})
+	require.NoError(t, err)
+	for _, entry := range history.Entries {
+		require.NotContains(t, entry.URL, "key=", "the login key is not kept")
+	}
 	p.press(`nav a[href="/upload"]`)
 
 	csv := filepath.Join(t.TempDir(), "names.csv")
@@ -308,6 +313,7 @@ func TestScreens(t *testing.T) {
 		{"asset", "/asset?id=" + standin.AssetID(7), ".story"},
 		{"log", "/log", "td"},
 		{"upload", "/upload", "form"},
+		{"sessions", "/sessions", "td"},
 		{"schedules", "/schedules", "td"},
 		{"schedule", "/schedule/nightly", "#runs"},
 		{"river", "/river/jobs", "main"},

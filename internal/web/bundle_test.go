@@ -168,7 +168,7 @@ func (b *testBundle) stranger(t testing.TB) *browser {
 func (b *testBundle) login(t testing.TB, r Role) *browser {
 	t.Helper()
 	c := b.stranger(t)
-	require.Equal(t, http.StatusOK, c.get(b.server.Link(r)).StatusCode)
+	require.Equal(t, http.StatusSeeOther, c.get(b.server.Link(r)).StatusCode)
 	return c
 }
 

@@ -1,15 +1,22 @@
 package web
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
+	"relabel/db"
 	"relabel/internal/intake"
 	"relabel/internal/text"
+	"relabel/internal/usecase"
 )
+
+// roleLink counts wrong links, so that they do not fill the audit log.
+const roleLink Role = "link"
 
 // loginForm is what the login page shows.
 type loginForm struct {
@@ -19,9 +26,16 @@ type loginForm struct {
 	Done     bool
 }
 
-// loginPage accepts a link's key, or shows the form. It answers a key with a page
-// instead of a redirect: a browser that came from another site (a chat, a mail)
-// would follow the redirect without the new cookie.
+// enteredPath is the page after a link was used, so that its key leaves the address
+// bar and the history. It leads to the first page by itself: a browser that came from
+// another site (a chat, a mail) follows a redirect without the new cookie.
+const enteredPath = "/login/done"
+
+func (s *Server) enteredPage(w http.ResponseWriter, r *http.Request) {
+	s.renderLogin(w, r, http.StatusOK, loginForm{Done: true})
+}
+
+// loginPage accepts a link's key, or shows the form.
 func (s *Server) loginPage(w http.ResponseWriter, r *http.Request) {
 	key := r.URL.Query().Get("key")
 	form := loginForm{Password: s.cfg.Password != "", Next: localPath(r.URL.Query().Get("next"))}
@@ -34,11 +48,13 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request) {
 		s.renderLogin(w, r, http.StatusForbidden, form)
 		return
 	}
-	// Wrong keys do not count as wrong guesses. A key has 256 bits, and any web page
+	// Wrong keys do not make anybody wait; the limiter only says how many of them are
+	// recorded. A key has 256 bits, and any web page
 	// could make a browser send wrong ones to lock its owner out.
 	role, ok := s.links.use(key)
 	if !ok {
-		s.refuse(w, r, form, "This link was used already, or relabel was restarted. The terminal where relabel runs shows the newest link.")
+		_, wait := s.limiter.begin(guesser{address: s.client(r)}, roleLink)
+		s.refuse(w, r, form, wait == 0, "This link was used already, or relabel was restarted. The terminal where relabel runs shows the newest link.")
 		return
 	}
 	if s.cfg.LinkUsed != nil {
@@ -47,8 +63,7 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request) {
 	if !s.enter(w, r, "", role) {
 		return
 	}
-	form.Done = true
-	s.renderLogin(w, r, http.StatusOK, form)
+	http.Redirect(w, r, enteredPath, http.StatusSeeOther)
 }
 
 // login accepts the form with a password.
@@ -70,7 +85,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		form.Problem = fmt.Sprintf("Too many attempts: try again in %s.", text.Span(max(wait, time.Second)))
 		s.renderLogin(w, r, http.StatusTooManyRequests, form)
 	default:
-		s.refuse(w, r, form, "The password is wrong.")
+		s.refuse(w, r, form, true, "The password is wrong.")
 	}
 }
 
@@ -87,21 +102,52 @@ func (s *Server) enterWith(w http.ResponseWriter, r *http.Request, given string,
 	http.Redirect(w, r, next, http.StatusSeeOther)
 }
 
+var errTooManySessions = errors.New("too many people are logged in: try again when one has logged out")
+
 // enter starts a session, or answers why it does not.
 func (s *Server) enter(w http.ResponseWriter, r *http.Request, name string, role Role) bool {
-	secret, ok := s.sessions.begin(strings.TrimSpace(text.Cut(intake.Clean(name), 40)), s.client(r), role)
-	if !ok {
-		s.fail(w, r, http.StatusServiceUnavailable, "Too many people are logged in: try again when one has logged out.")
-		return false
+	name = strings.TrimSpace(text.Cut(intake.Clean(name), 40))
+	entry := s.loginEntry(r)
+	entry.Person, entry.Detail = name, "role "+string(role)
+	err := s.cfg.DB.Audit(r.Context(), entry, func(context.Context) (int64, error) {
+		secret, ok := s.sessions.begin(name, s.client(r), role)
+		if !ok {
+			return -1, errTooManySessions
+		}
+		s.setCookie(w, s.cookieName(), secret, sessionLife)
+		return -1, nil
+	})
+	switch {
+	case errors.Is(err, errTooManySessions):
+		s.fail(w, r, http.StatusServiceUnavailable, err.Error())
+	case err != nil:
+		s.failed(w, r, err)
 	}
-	s.setCookie(w, s.cookieName(), secret, sessionLife)
-	return true
+	return err == nil
 }
 
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, form loginForm, why string) {
+// loginEntry is the audit entry of a login.
+func (s *Server) loginEntry(r *http.Request) db.AuditEntry {
+	return db.AuditEntry{Who: s.client(r), Via: usecase.ViaDashboard, Action: "log in", Subject: "dashboard"}
+}
+
+// refuse answers a login that failed. record says whether the audit log gets an entry.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, form loginForm, record bool, why string) {
 	s.cfg.Logger.Warn("a login to the dashboard failed", "from", s.client(r))
+	if record {
+		s.record(r, s.loginEntry(r), errors.New("refused: "+why))
+	}
 	form.Problem = why
 	s.renderLogin(w, r, http.StatusForbidden, form)
+}
+
+// record writes an audit entry of what has already happened. It must not fail because
+// of the log.
+func (s *Server) record(r *http.Request, e db.AuditEntry, result error) {
+	err := s.cfg.DB.Audit(context.WithoutCancel(r.Context()), e, func(context.Context) (int64, error) { return -1, result })
+	if err != nil && !errors.Is(err, result) {
+		s.cfg.Logger.Error("the audit log could not be written", "action", e.Action, "error", err)
+	}
 }
 
 func (s *Server) renderLogin(w http.ResponseWriter, r *http.Request, status int, form loginForm) {
@@ -109,7 +155,9 @@ func (s *Server) renderLogin(w http.ResponseWriter, r *http.Request, status int,
 }
 
 func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
-	s.sessions.end(func(one *session) bool { return one == current(r) })
+	who := current(r)
+	s.sessions.end(func(one *session) bool { return one == who })
+	s.record(r, db.AuditEntry{Who: who.from, Person: who.name, Via: usecase.ViaDashboard, Action: "log out", Subject: "dashboard"}, nil)
 	s.setCookie(w, s.cookieName(), "", -time.Second)
 	http.Redirect(w, r, "/login", http.StatusSeeOther)
 }

@@ -51,7 +51,7 @@ func readPages(st static) (pages, error) {
 		return nil, fmt.Errorf("error reading the pages' frame: %w", err)
 	}
 	out := pages{}
-	for _, name := range []string{"login", "overview", "batches", "batch", "asset", "log", "upload", "schedules", "schedule", "error"} {
+	for _, name := range []string{"login", "overview", "batches", "batch", "asset", "log", "upload", "schedules", "schedule", "sessions", "error"} {
 		t, err := layout.Clone()
 		if err == nil {
 			_, err = t.ParseFS(files, "templates/"+name+".html")

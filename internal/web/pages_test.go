@@ -63,7 +63,7 @@ func TestEveryChangeIsInTheLog(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %s %s %s", d.Action, d.Subject, rows, *d.Result))
 	}
 	require.Equal(t, []string{
-		"upload site default 4 done", "upload site default 5 done",
+		"log in dashboard - done", "upload site default 4 done", "upload site default 5 done",
 		"apply batch 1 4 done", "pause batch 1 4 done", "resume batch 1 4 done", "cancel batch 1 4 done", "retry batch 1 4 done",
 		"discard batch 2 5 done", "pause site default - done", "resume site default - done",
 		"pause schedule nightly - done", "resume schedule nightly - done", "run schedule nightly - done",
@@ -72,6 +72,63 @@ func TestEveryChangeIsInTheLog(t *testing.T) {
 	require.Contains(t, c.get("/schedule/nightly").text, "by hand")
 	require.Contains(t, c.get("/schedules").text, "nightly")
 	require.Contains(t, c.get("/").text, `href="/schedule/nightly"`)
+}
+
+// Logins, refused ones and logouts are in the log, with the name that was typed. Wrong
+// links, which any web page can open, do not fill it.
+func TestLoginsAreInTheLog(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{config: Config{Password: "correct horse"}})
+	c := b.stranger(t)
+	c.post("/login", url.Values{"password": {"wrong"}, "name": {"Eve"}})
+	c.post("/login", url.Values{"password": {"correct horse"}, "name": {"Ann at 192.0.2.1"}})
+	c.post("/logout", nil)
+	require.Equal(t, []string{
+		"log in 127.0.0.1 | refused: The password is wrong.",
+		"log in 127.0.0.1 Ann at 192.0.2.1 | done",
+		"log out 127.0.0.1 Ann at 192.0.2.1 | done",
+	}, b.log(t))
+
+	links := setup(t, settings{})
+	for range 5 * freeGuesses {
+		require.Equal(t, http.StatusForbidden, links.stranger(t).get("/login?key=x").StatusCode)
+	}
+	require.Len(t, links.log(t), freeGuesses)
+}
+
+// log gives the audit log, the oldest entry first.
+func (b *testBundle) log(t testing.TB) (lines []string) {
+	t.Helper()
+	entries, err := b.AuditEntries(t.Context(), "", 0, 100)
+	require.NoError(t, err)
+	for _, e := range slices.Backward(entries) {
+		lines = append(lines, strings.TrimSpace(e.Action+" "+e.Who+" "+e.Person)+" | "+*e.Result)
+	}
+	return lines
+}
+
+// Who may change things sees who is logged in, and can end each session.
+func TestSessionsPage(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{noToken: true})
+	owner, reader := b.login(t, RoleChange), b.login(t, RoleLook)
+	events := reader.stream("/live/overview")
+	require.NotEmpty(t, <-events)
+	require.Equal(t, http.StatusForbidden, reader.get("/sessions").StatusCode)
+	require.Equal(t, http.StatusForbidden, reader.post("/sessions/1/end", nil).StatusCode)
+	require.NotContains(t, reader.get("/").text, `href="/sessions"`)
+	page := owner.get("/sessions").text
+	require.Contains(t, page, "127.0.0.1 <span class=\"dim\">(this browser)</span>")
+	require.Contains(t, page, `action="/sessions/2/end"`)
+	require.Equal(t, http.StatusSeeOther, owner.post("/sessions/2/end", nil).StatusCode)
+	for range events { // until it ends
+	}
+	require.Equal(t, http.StatusSeeOther, reader.get("/").StatusCode)
+	require.Contains(t, owner.get("/sessions").text, "Session 2 has ended.")
+	for _, id := range []string{"2", "x"} {
+		require.Equal(t, http.StatusNotFound, owner.post("/sessions/"+id+"/end", nil).StatusCode, id)
+	}
+	require.Contains(t, b.log(t), "end 127.0.0.1 | done")
 }
 
 // Without a token a plan goes by what relabel itself has sent; the page says so.

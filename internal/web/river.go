@@ -93,7 +93,7 @@ func (s *Server) changeRiver(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	entry := db.AuditEntry{
-		Who: current(r).who(), Via: "river ui", Action: r.Method + " " + strings.TrimPrefix(r.URL.Path, riverPrefix), Detail: jobIDs(body),
+		Who: current(r).from, Person: current(r).name, Via: "river ui", Action: r.Method + " " + strings.TrimPrefix(r.URL.Path, riverPrefix), Detail: jobIDs(body),
 	}
 	out := &recorder{header: w.Header()}
 	err = s.cfg.DB.Audit(r.Context(), entry, func(context.Context) (int64, error) {

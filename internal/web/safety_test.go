@@ -45,7 +45,9 @@ func TestLinkLogsInOnce(t *testing.T) {
 	c := b.stranger(t)
 	require.Equal(t, http.StatusOK, c.do(c.request(http.MethodHead, link, nil)).StatusCode, "a look uses nothing up")
 	first := c.get(link)
-	require.Equal(t, http.StatusOK, first.StatusCode)
+	require.Equal(t, http.StatusSeeOther, first.StatusCode)
+	require.Equal(t, "/login/done", first.Header.Get("Location"), "the key leaves the address bar")
+	require.Contains(t, c.get("/login/done").text, `content="0;url=/"`)
 	cookie := first.Cookies()[0]
 	require.True(t, cookie.HttpOnly)
 	require.Equal(t, http.SameSiteStrictMode, cookie.SameSite)
@@ -60,7 +62,7 @@ func TestLinkLogsInOnce(t *testing.T) {
 	for range 2 * freeGuesses {
 		require.Equal(t, http.StatusForbidden, other.get("/login?key=x").StatusCode, "another page has the browser ask: nobody has to wait for it")
 	}
-	require.Equal(t, http.StatusOK, other.get(b.server.Link(RoleChange)).StatusCode)
+	require.Equal(t, http.StatusSeeOther, other.get(b.server.Link(RoleChange)).StatusCode)
 
 	require.Equal(t, http.StatusSeeOther, c.post("/logout", nil).StatusCode)
 	require.Equal(t, http.StatusSeeOther, c.get("/").StatusCode, "logged out")
@@ -89,7 +91,7 @@ func TestPasswords(t *testing.T) {
 	require.Equal(t, "/batches?x=1", in.Header.Get("Location"))
 	require.Equal(t, http.StatusSeeOther, c.post("/site/default/pause", nil).StatusCode)
 	log := c.get("/log").text
-	require.Contains(t, log, "&lt;b&gt;Eve&lt;/b&gt;")
+	require.Contains(t, log, `<td data-l="Who">127.0.0.1</td><td data-l="Name given">&lt;b&gt;Eve&lt;/b&gt;`)
 	require.NotContains(t, log, "<b>Eve")
 
 	reader := b.stranger(t)
@@ -222,7 +224,7 @@ func TestRiverTakesJSONAlone(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, send("application/json"), "there is no such job")
 	entries, err := b.AuditEntries(t.Context(), "", 0, 10)
 	require.NoError(t, err)
-	require.Len(t, entries, 1)
+	require.Len(t, entries, 2, "with the login")
 	require.Equal(t, "POST /api/jobs/cancel", entries[0].Action)
 	require.Equal(t, "jobs 77", entries[0].Detail)
 	require.Contains(t, *entries[0].Result, "404")

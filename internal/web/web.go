@@ -118,6 +118,7 @@ func (s *Server) routes() http.Handler {
 
 	open("GET /static/{file}", s.static.serve)
 	open("GET /login", s.loginPage)
+	open("GET "+enteredPath, s.enteredPage)
 	open("POST /login", s.login)
 	open("GET /healthz", s.health)
 
@@ -134,6 +135,8 @@ func (s *Server) routes() http.Handler {
 	look("POST /logout", s.logout)
 	look("/", s.notFound)
 
+	change("GET "+sessionsPath, s.sessionsPage)
+	change("POST "+sessionsPath+"/{id}/end", s.endSession)
 	change("POST "+uploadPath, s.upload)
 	change("POST /batch/{id}/{action}", s.changeBatch)
 	change("POST /site/{site}/{action}", s.changeSite)

@@ -1,0 +1,3 @@
+ALTER TABLE audit DROP COLUMN person;
+
+COMMENT ON COLUMN audit.who IS 'name, role and address, as far as they are known';
