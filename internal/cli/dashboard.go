@@ -49,7 +49,7 @@ func (a *app) newDashboard(ctx context.Context, d *db.DB, f serveFlags) (*dashbo
 		LinkUsed: func(r web.Role, from string) {
 			fmt.Fprintf(a.Err, "a browser at %s has logged in to %s; the next link: %s\n", from, r, out.link(r))
 		},
-		Hosts: f.hosts, Secure: out.cert != nil || f.behindProxy, BehindProxy: f.behindProxy, Port: port,
+		Hosts: f.hosts, Secure: out.cert != nil || f.behindProxy, BehindProxy: f.behindProxy, Proxies: f.proxyNetworks, Port: port,
 		MaxUpload: int64(f.maxUpload) << 20, MaxRows: f.maxRows, Site: a.realSite, StandIn: rehearsal.IsStandIn, CallTimeout: a.cfg.CallTimeout,
 	})
 	if err != nil {

@@ -25,6 +25,8 @@ type serveFlags struct {
 	readOnlyFile     string
 	tlsCert, tlsKey  string
 	behindProxy      bool
+	proxies          []string
+	proxyNetworks    []netip.Prefix
 	hosts            []string
 	maxUpload        int // MB
 	maxRows          int64
@@ -38,6 +40,7 @@ func (f *serveFlags) register(cmd *cobra.Command) {
 	fs.StringVar(&f.tlsCert, "tls-cert", "", "`FILE` with the certificate for https")
 	fs.StringVar(&f.tlsKey, "tls-key", "", "`FILE` with the key of the certificate")
 	fs.BoolVar(&f.behindProxy, "behind-proxy", false, "your own proxy serves it: the proxy speaks https and sets X-Forwarded-For")
+	fs.StringSliceVar(&f.proxies, "proxy-address", nil, "an `ADDRESS` or network (10.0.0.0/8) of your proxy: X-Forwarded-For counts only from there. Default: this machine and private networks")
 	fs.StringSliceVar(&f.hosts, "allow-host", nil, "a host `NAME` of the dashboard; IP addresses and localhost are always allowed")
 	fs.IntVar(&f.maxUpload, "max-upload", defaultMaxUpload, "the largest CSV that can be uploaded, in `MB`")
 	fs.Int64Var(&f.maxRows, "max-rows", 0, "refuse a CSV with more than `N` rows (default: no limit)")
@@ -54,7 +57,7 @@ func (f *serveFlags) checkForWork() error {
 	if f.listen != "" {
 		return f.check()
 	}
-	if f.passwordFile+f.readOnlyFile+f.tlsCert+f.tlsKey != "" || f.behindProxy || len(f.hosts) > 0 {
+	if f.passwordFile+f.readOnlyFile+f.tlsCert+f.tlsKey != "" || f.behindProxy || len(f.hosts)+len(f.proxies) > 0 {
 		return usageError("these options are for the dashboard: --serve starts it")
 	}
 	return nil
@@ -70,6 +73,8 @@ func (f *serveFlags) check() error {
 		return usageError("--tls-cert and --tls-key go together")
 	case f.readOnlyFile != "" && f.passwordFile == "":
 		return usageError("--read-only-password-file needs --password-file too")
+	case len(f.proxies) > 0 && !f.behindProxy:
+		return usageError("--proxy-address needs --behind-proxy too")
 	case f.maxUpload < 1:
 		return usageError("--max-upload is 1 MB or more, not %d", f.maxUpload)
 	case f.maxRows < 0:
@@ -78,8 +83,24 @@ func (f *serveFlags) check() error {
 	if !isLoopback(host) && (f.passwordFile == "" || f.tlsCert == "" && !f.behindProxy) {
 		return usageError("other machines can reach %s: that requires --password-file, and --tls-cert with --tls-key or --behind-proxy", f.listen)
 	}
-	f.password, f.lookPW, err = f.readPasswords()
+	if f.proxyNetworks, err = parseNetworks(f.proxies); err == nil {
+		f.password, f.lookPW, err = f.readPasswords()
+	}
 	return err
+}
+
+func parseNetworks(texts []string) (list []netip.Prefix, err error) {
+	for _, text := range texts {
+		p, err := netip.ParsePrefix(text)
+		if addr, addrErr := netip.ParseAddr(text); addrErr == nil {
+			p, err = addr.Prefix(addr.BitLen())
+		}
+		if err != nil {
+			return nil, usageError("--proxy-address: %q is not an address or a network, such as 10.0.0.7 or 10.0.0.0/8", text)
+		}
+		list = append(list, p)
+	}
+	return list, nil
 }
 
 func (f *serveFlags) readPasswords() (change, look string, err error) {

@@ -33,24 +33,33 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	}))
 	next = crossOrigin.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		setHeaders(w.Header(), r.URL.Path)
-		if !s.knownHost(r.Host) {
-			http.Error(w, "this host name is not allowed; relabel serve --allow-host NAME allows it", http.StatusMisdirectedRequest)
-			return
-		}
-		if !storable(r.URL.Path) || !storableForm(r.URL.Query()) {
-			http.Error(w, notStorable, http.StatusBadRequest)
+		s.setHeaders(w.Header(), r)
+		if text, status := s.refusal(r); status != 0 {
+			http.Error(w, text, status)
 			return
 		}
 		if r.URL.Path != uploadPath { // upload sets its own limit
-			if r.ContentLength > maxBody {
-				http.Error(w, "this request is too large", http.StatusRequestEntityTooLarge)
-				return
-			}
 			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// refusal says why a request is refused, or returns status 0.
+func (s *Server) refusal(r *http.Request) (text string, status int) {
+	switch {
+	case !s.knownHost(r.Host):
+		return "this host name is not allowed; relabel serve --allow-host NAME allows it", http.StatusMisdirectedRequest
+	case !storable(r.URL.Path) || !storableForm(r.URL.Query()):
+		return notStorable, http.StatusBadRequest
+	case r.URL.Path == uploadPath:
+		return "", 0
+	case r.ContentLength < 0: // Transfer-Encoding, which no browser uses for a form
+		return "a request must give its length (Content-Length)", http.StatusLengthRequired
+	case r.ContentLength > maxBody:
+		return "this request is too large", http.StatusRequestEntityTooLarge
+	}
+	return "", 0
 }
 
 // notStorable answers a request with a text that PostgreSQL refuses.
@@ -68,10 +77,13 @@ func storableForm(form url.Values) bool {
 	return true
 }
 
-func setHeaders(h http.Header, path string) {
+func (s *Server) setHeaders(h http.Header, r *http.Request) {
 	policy := pagePolicy
-	if strings.HasPrefix(path, riverPrefix+"/") {
+	if strings.HasPrefix(r.URL.Path, riverPrefix+"/") {
 		policy = riverPolicy
+	}
+	if name := hostName(r.Host); s.cfg.Secure && name != "localhost" && !strings.HasSuffix(name, ".localhost") {
+		h.Set("Strict-Transport-Security", "max-age=31536000") // a year; on localhost it would reach other programs' ports
 	}
 	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -86,15 +98,18 @@ func setHeaders(h http.Header, path string) {
 // knownHost refuses web pages whose own name resolves to our address (DNS
 // rebinding). They always use a name, so an IP address is safe.
 func (s *Server) knownHost(host string) bool {
-	name := host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		name = h
-	}
-	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	name := hostName(host)
 	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
 		return true
 	}
 	return name == "localhost" || slices.ContainsFunc(s.cfg.Hosts, func(h string) bool { return strings.EqualFold(h, name) })
+}
+
+func hostName(host string) string {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
 
 // client returns the address that a request came from.
@@ -103,7 +118,7 @@ func (s *Server) client(r *http.Request) string {
 	if err != nil {
 		host = r.RemoteAddr
 	}
-	if !s.cfg.BehindProxy {
+	if !s.cfg.BehindProxy || !s.isProxy(host) {
 		return host
 	}
 	// Our proxy added the last address; the client may have forged the others.
@@ -114,6 +129,20 @@ func (s *Server) client(r *http.Request) string {
 		}
 	}
 	return host
+}
+
+// isProxy reports whether an address is our proxy's. Without a list, it is any on this
+// machine or in a private network.
+func (s *Server) isProxy(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return false
+	}
+	addr = addr.Unmap().WithZone("")
+	if len(s.cfg.Proxies) == 0 {
+		return addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast()
+	}
+	return slices.ContainsFunc(s.cfg.Proxies, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // isJSON reports whether the body is JSON, which no form of another web page can

@@ -40,7 +40,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, cert *tls.Certificat
 	server := &http.Server{
 		Handler: s, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-		ErrorLog: slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelInfo),
+		DisableGeneralOptionsHandler: true, // our guard answers OPTIONS *, with its headers
+		ErrorLog:                     slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelInfo),
 	}
 	if cert != nil {
 		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12}

@@ -1,9 +1,12 @@
 package web
 
 import (
+	"bufio"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
@@ -294,6 +297,35 @@ func TestNotStorable(t *testing.T) {
 	require.Equal(t, http.StatusOK, c.get("/batch/1?name=%07%e2%80%ae").StatusCode, "other characters are searched for")
 }
 
+// Over TLS browsers stay with https. On localhost that would reach other programs.
+func TestStrictTransport(t *testing.T) {
+	t.Parallel()
+	get := func(secure bool, host string) string {
+		h := http.Header{}
+		(&Server{cfg: Config{Secure: secure}}).setHeaders(h, &http.Request{Host: host, URL: &url.URL{Path: "/"}})
+		return h.Get("Strict-Transport-Security")
+	}
+	require.Equal(t, "max-age=31536000", get(true, "relabel.example.com:8443"))
+	require.Empty(t, get(true, "localhost:8443"))
+	require.Empty(t, get(true, "x.localhost"))
+	require.Empty(t, get(false, "relabel.example.com"))
+}
+
+// net/http answers OPTIONS * itself unless it is told not to.
+func TestOptionsHasHeaders(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{})
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(b.url, "http://"))
+	require.NoError(t, err)
+	defer conn.Close() //nolint:errcheck // nothing is lost with it
+	_, err = io.WriteString(conn, "OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	require.NoError(t, err)
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	defer res.Body.Close() //nolint:errcheck // was only read
+	require.Contains(t, res.Header.Get("Content-Security-Policy"), "default-src 'self'")
+}
+
 func TestSizes(t *testing.T) {
 	t.Parallel()
 	b := setup(t, settings{config: Config{MaxUpload: 5000}})
@@ -303,7 +335,7 @@ func TestSizes(t *testing.T) {
 		require.Equal(t, http.StatusRequestEntityTooLarge, c.post(path, large).StatusCode, path)
 	}
 	pieces := c.request(http.MethodPost, "/batch/1/retry", io.MultiReader(strings.NewReader(large.Encode())), "Content-Type", "application/x-www-form-urlencoded")
-	require.Equal(t, http.StatusBadRequest, c.do(pieces).StatusCode, "its length is not told before")
+	require.Equal(t, http.StatusLengthRequired, c.do(pieces).StatusCode, "it does not give its length")
 	r := c.request(http.MethodPost, "/river/api/jobs/cancel", strings.NewReader(`{"ids":["`+strings.Repeat("1", maxBody)+`"]}`), "Content-Type", "application/json")
 	require.Equal(t, http.StatusRequestEntityTooLarge, c.do(r).StatusCode)
 	got := c.upload(rows(200, "a name of twenty four"))
@@ -537,19 +569,28 @@ func TestLocalPath(t *testing.T) {
 func TestClientBehindProxy(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		proxy bool
-		xff   []string
-		want  string
+		proxy    bool
+		networks string
+		from     string
+		xff      []string
+		want     string
 	}{
-		{false, []string{"192.0.2.1"}, "198.51.100.9"},
-		{true, nil, "198.51.100.9"},
-		{true, []string{"192.0.2.66, 192.0.2.1"}, "192.0.2.1"},
-		{true, []string{"192.0.2.66", "192.0.2.1"}, "192.0.2.1"},
-		{true, []string{"<script>"}, "198.51.100.9"},
+		{false, "", "10.0.0.9", []string{"192.0.2.1"}, "10.0.0.9"},
+		{true, "", "10.0.0.9", nil, "10.0.0.9"},
+		{true, "", "10.0.0.9", []string{"192.0.2.66, 192.0.2.1"}, "192.0.2.1"},
+		{true, "", "127.0.0.1", []string{"192.0.2.66", "192.0.2.1"}, "192.0.2.1"},
+		{true, "", "::ffff:10.0.0.9", []string{"192.0.2.1"}, "192.0.2.1"},
+		{true, "", "10.0.0.9", []string{"<script>"}, "10.0.0.9"},
+		{true, "", "198.51.100.9", []string{"192.0.2.1"}, "198.51.100.9"},
+		{true, "198.51.100.0/24", "198.51.100.9", []string{"192.0.2.1"}, "192.0.2.1"},
+		{true, "198.51.100.0/24", "10.0.0.9", []string{"192.0.2.1"}, "10.0.0.9"},
 	} {
 		s := &Server{cfg: Config{BehindProxy: c.proxy}}
-		r := &http.Request{RemoteAddr: "198.51.100.9:1234", Header: http.Header{"X-Forwarded-For": c.xff}}
-		require.Equal(t, c.want, s.client(r))
+		if c.networks != "" {
+			s.cfg.Proxies = []netip.Prefix{netip.MustParsePrefix(c.networks)}
+		}
+		r := &http.Request{RemoteAddr: net.JoinHostPort(c.from, "1234"), Header: http.Header{"X-Forwarded-For": c.xff}}
+		require.Equal(t, c.want, s.client(r), "%+v", c)
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"relabel/db"
@@ -43,10 +44,11 @@ type Config struct {
 	ReadPasswords    func() (change, look string, err error) // reads them again; nil: they stay
 	LinkUsed         func(r Role, from string)               // called when a link was used and replaced; may be nil
 
-	Hosts       []string // accepted host names, besides IP addresses and localhost
-	Secure      bool     // browsers use https, to us or to a proxy in front of us
-	BehindProxy bool     // X-Forwarded-For holds the client's address
-	Port        string   // keeps the cookies of two dashboards on one host apart
+	Hosts       []string       // accepted host names, besides IP addresses and localhost
+	Secure      bool           // browsers use https, to us or to a proxy in front of us
+	BehindProxy bool           // X-Forwarded-For holds the client's address
+	Proxies     []netip.Prefix // whose X-Forwarded-For counts; none: of this machine and private networks
+	Port        string         // keeps the cookies of two dashboards on one host apart
 
 	MaxUpload int64 // largest CSV, in bytes
 	MaxRows   int64 // of a CSV; 0: no limit
