@@ -203,6 +203,10 @@ func TestBrowser(t *testing.T) {
 		p.text("td", what)
 	}
 	p.riverButtons(b)
+	p.press(`nav a[href="/sessions"]`)
+	p.text("td", "this browser")
+	p.press(`form[action="/sessions/1/end"] button`)
+	p.text("main", "Open the link from the terminal")
 }
 
 // The same way with a browser that runs no scripts: each page is right when it is loaded again.

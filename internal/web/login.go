@@ -48,9 +48,9 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request) {
 		s.renderLogin(w, r, http.StatusForbidden, form)
 		return
 	}
-	// Wrong keys do not make anybody wait; the limiter only says how many of them are
-	// recorded. A key has 256 bits, and any web page
-	// could make a browser send wrong ones to lock its owner out.
+	// Nobody waits because of wrong keys: a key has 256 bits, and any web page could make
+	// a browser send wrong ones to lock its owner out. The limiter only bounds how many
+	// of them are recorded.
 	role, ok := s.links.use(key)
 	if !ok {
 		_, wait := s.limiter.begin(guesser{address: s.client(r)}, roleLink)
@@ -97,6 +97,8 @@ func (s *Server) enterWith(w http.ResponseWriter, r *http.Request, given string,
 	}
 	if _, ok := s.passwords.check(given, []Role{role}); !ok {
 		s.sessions.end(func(one *session) bool { return one.role == role })
+		http.Redirect(w, r, "/login", http.StatusSeeOther)
+		return
 	}
 	s.setCookie(w, s.deviceCookie(), s.passwords.remember(role, s.cfg.Now()), deviceLife)
 	http.Redirect(w, r, next, http.StatusSeeOther)

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -71,11 +72,8 @@ func (p *passwords) roles() (list []Role) {
 // compares with both, so that its duration reveals nothing.
 func (p *passwords) check(given string, may []Role) (got Role, ok bool) {
 	for _, r := range []Role{RoleLook, RoleChange} {
-		right := same(given, p.of(r).password) && given != ""
-		for _, m := range may {
-			if right && m == r {
-				got, ok = r, true
-			}
+		if right := same(given, p.of(r).password); right && given != "" && slices.Contains(may, r) {
+			got, ok = r, true
 		}
 	}
 	return got, ok

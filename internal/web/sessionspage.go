@@ -17,8 +17,9 @@ const sessionsPath = "/sessions"
 
 // sessionsData is the list of sessions.
 type sessionsData struct {
-	Now  time.Time
-	List []sessionRow
+	Now      time.Time
+	List     []sessionRow
+	Password bool // people log in with passwords
 }
 
 type sessionRow struct {
@@ -44,7 +45,7 @@ func (l *sessions) list(here *session) (rows []sessionRow) {
 }
 
 func (s *Server) sessionsPage(w http.ResponseWriter, r *http.Request) {
-	d := sessionsData{Now: s.cfg.Now(), List: s.sessions.list(current(r))}
+	d := sessionsData{Now: s.cfg.Now(), List: s.sessions.list(current(r)), Password: s.cfg.Password != ""}
 	s.render(w, r, http.StatusOK, "sessions", page{Title: "Sessions", Nav: "sessions", Data: d})
 }
 
