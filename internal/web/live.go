@@ -161,7 +161,7 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 	name, who := r.PathValue("topic"), current(r)
 	release, ok := s.streams.take(who)
 	if !ok {
-		http.Error(w, "too many pages are open", http.StatusServiceUnavailable)
+		http.Error(w, "too many pages are open: close some, then load this one again", http.StatusServiceUnavailable)
 		return
 	}
 	defer release()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"slices"
@@ -323,6 +324,28 @@ func TestSlowDownloadEnds(t *testing.T) {
 		require.Less(t, time.Since(begun), 2*stallTime)
 	})
 }
+
+// An upload that sends a few bytes at a time ends, and the page says why.
+func TestSlowUploadEnds(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{noToken: true})
+	c := b.login(t, RoleChange)
+	body := "--x\r\nContent-Disposition: form-data; name=\"site\"\r\n\r\ndefault\r\n--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\n"
+	r := c.request(http.MethodPost, uploadPath, io.MultiReader(strings.NewReader(body), late{}), "Content-Type", "multipart/form-data; boundary=x")
+	w := httptest.NewRecorder()
+	r.RequestURI = uploadPath
+	for _, cookie := range c.client.Jar.Cookies(r.URL) {
+		r.AddCookie(cookie)
+	}
+	b.server.ServeHTTP(w, r)
+	require.Equal(t, http.StatusUnprocessableEntity, w.Code)
+	require.Contains(t, w.Body.String(), "The upload stalled, or was slower than 8,192 bytes a second")
+}
+
+// late is a body whose deadline has passed.
+type late struct{}
+
+func (late) Read([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }
 
 // dripping takes 512 bytes a second, and fails after its deadline.
 type dripping struct {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -96,6 +97,9 @@ func uploadProblem(err error) string {
 	if e := (*http.MaxBytesError)(nil); errors.As(err, &e) {
 		return fmt.Sprintf("The file is larger than %s MB: load it with `relabel plan FILE`, or start the dashboard with a larger --max-upload.",
 			text.Number(e.Limit>>20))
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Sprintf("The upload stalled, or was slower than %s bytes a second: try again, or load the file with `relabel plan FILE`.", text.Number(slowestRate))
 	}
 	return problem(err)
 }

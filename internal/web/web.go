@@ -5,6 +5,9 @@
 //     and routes lists every page and action with the role that it needs.
 //   - guard (guard.go) checks every request first: host name, origin, size. forRole
 //     (auth.go) then requires a login with a role: RoleLook or RoleChange.
+//   - sessions (sessions.go) holds who is logged in. A request ends with its session.
+//     passwords (passwords.go) and loginLimiter decide who gets in, and quota
+//     (quota.go) bounds what a session has at once: transfers and streams.
 //   - act (actions.go) runs every action of a person and records it in the audit
 //     log.
 //   - hub (live.go) streams figures that change to open pages: it reads each topic
