@@ -81,11 +81,11 @@ func (f Folders) Allow(file string) error {
 }
 
 func (f Folders) refusal(file string) error {
-	where := "no folder is allowed"
+	where := "any folder that is allowed"
 	if len(f.Paths) > 0 {
-		where = "it is not below " + strings.Join(f.Paths, " or ")
+		where = strings.Join(f.Paths, " or ")
 	}
-	return fmt.Errorf("%w: reading %s, as %s: to allow it, set %s to its folder where relabel runs", ErrNotAllowed, file, where, f.Variable)
+	return fmt.Errorf("%w: the file %s is not below %s; to read it, set %s to its folder where relabel runs", ErrNotAllowed, file, where, f.Variable)
 }
 
 // below returns a folder without links and the file's path in it. A file that does not

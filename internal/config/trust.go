@@ -28,7 +28,7 @@ const (
 
 // ErrNotAllowed means that a stored setting names an address, a variable or a file
 // that the environment of this process does not allow.
-var ErrNotAllowed = errors.New("not allowed here")
+var ErrNotAllowed = errors.New("not allowed")
 
 // SiteURL returns the API's address for a site that stores an address of its own, or
 // WEBFLOW_API_URL if stored is empty. The token goes there, so its host must be the one
@@ -42,7 +42,7 @@ func (c Config) SiteURL(stored string) (string, error) {
 	if host != "" && slices.ContainsFunc(allowed, func(a string) bool { return strings.EqualFold(a, host) }) {
 		return stored, nil
 	}
-	return "", fmt.Errorf("%w: sending the token to the host %q: to allow it, set %s=%s where relabel runs; else remove the site's --api-url",
+	return "", fmt.Errorf("%w: the token is not sent to the host %q; to allow it, set %s=%s where relabel runs, or remove the site's --api-url",
 		ErrNotAllowed, host, apiHostsVar, host)
 }
 
@@ -81,7 +81,7 @@ func (c Config) allowName(name, variable, otherwise string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%w: reading the variable %s, which does not match %s: name the variable so, or set %s to a pattern for it where relabel runs",
+	return fmt.Errorf("%w: the variable %s does not match %s; rename it, or set %s to a pattern for it where relabel runs",
 		ErrNotAllowed, name, strings.Join(patterns, " or "), variable)
 }
 
