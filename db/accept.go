@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"relabel/internal/failpoint"
+	"relabel/internal/pg"
 )
 
 // acceptChunk is how many rows of a batch supersede older ones in one transaction:
@@ -63,7 +64,7 @@ func startBatch(ctx context.Context, tx pgx.Tx, batchID, acceptance int64) error
 // workers call it as well, and so finish a load that was killed.
 func (db *DB) AcceptMore(ctx context.Context, siteID int) (more bool, err error) {
 	var batchID int64
-	err = db.pool.QueryRow(ctx, `
+	err = db.Pool().QueryRow(ctx, `
 		SELECT id FROM batch WHERE site_id = $1 AND status IN ('active', 'paused') AND accepted_to IS NOT NULL
 		ORDER BY acceptance LIMIT 1`, siteID).Scan(&batchID)
 	switch {
@@ -72,8 +73,8 @@ func (db *DB) AcceptMore(ctx context.Context, siteID int) (more bool, err error)
 	case err != nil:
 		return false, fmt.Errorf("error looking for batches to accept: %w", err)
 	}
-	err = retryDeadlock(func() error {
-		return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+	err = pg.RetryDeadlock(func() error {
+		return pgx.BeginFunc(ctx, db.Pool(), func(tx pgx.Tx) error {
 			err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtextextended('relabel accept', $1))`, batchID).Scan(&more)
 			if err != nil || !more {
 				return err
@@ -95,7 +96,7 @@ func (db *DB) acceptAll(ctx context.Context, siteID int) {
 	for more := true; more; {
 		var err error
 		if more, err = db.AcceptMore(ctx, siteID); err != nil && ctx.Err() == nil {
-			db.log.Warn("the batch is accepted; its rows supersede older ones when a worker runs", "error", err)
+			db.Log().Warn("the batch is accepted; its rows supersede older ones when a worker runs", "error", err)
 		}
 	}
 }
@@ -139,7 +140,7 @@ func (db *DB) acceptRows(ctx context.Context, tx pgx.Tx, batchID int64) error {
 
 // nextChunk reads which rows come next, by rename's primary key.
 func (db *DB) nextChunk(ctx context.Context, tx pgx.Tx, batchID int64) (c chunk, ok bool, err error) {
-	list, err := collect[chunk](ctx, tx, "reading which rows to accept", `
+	list, err := pg.Collect[chunk](ctx, tx, "reading which rows to accept", `
 		SELECT b.id AS batch, b.acceptance, b.accepted_to AS after, coalesce(c.upto, b.accepted_to) AS upto, c.n <= @limit AS last
 		FROM batch b CROSS JOIN LATERAL (
 			SELECT max(r.id) FILTER (WHERE r.place <= @limit) AS upto, count(*) AS n FROM (
@@ -185,7 +186,7 @@ type touchedRow struct {
 
 func readTouched(ctx context.Context, tx pgx.Tx, c chunk) (touched, error) {
 	t := touched{own: []int64{}, older: []int64{}, newer: []int64{}}
-	rows, err := collect[touchedRow](ctx, tx, "looking for older renames", touchedSQL, pgx.NamedArgs{
+	rows, err := pg.Collect[touchedRow](ctx, tx, "looking for older renames", touchedSQL, pgx.NamedArgs{
 		"batch": c.Batch, "acceptance": c.Acceptance, "after": c.After, "upto": c.Upto,
 	})
 	for _, r := range rows {

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -31,7 +33,7 @@ func BatchSubject(id int64) string { return "batch " + strconv.FormatInt(id, 10)
 // is nothing to count.
 func (db *DB) Audit(ctx context.Context, d AuditEntry, act func(context.Context) (rows int64, err error)) error {
 	var id int64
-	err := db.pool.QueryRow(ctx, `
+	err := db.Pool().QueryRow(ctx, `
 		INSERT INTO audit (who, person, via, action, subject, detail)
 		VALUES (@who, @person, @via, @action, @subject, @detail) RETURNING id`,
 		pgx.NamedArgs{
@@ -46,7 +48,7 @@ func (db *DB) Audit(ctx context.Context, d AuditEntry, act func(context.Context)
 		result = actErr.Error()
 	}
 	// The action is over, so its entry is completed even if the caller has gone.
-	_, err = db.pool.Exec(context.WithoutCancel(ctx), `
+	_, err = db.Pool().Exec(context.WithoutCancel(ctx), `
 		UPDATE audit SET rows = CASE WHEN @rows >= 0 THEN @rows::bigint END, result = left(@result, 500) WHERE id = @id`,
 		pgx.NamedArgs{"id": id, "rows": rows, "result": result})
 	if actErr == nil && err != nil {
@@ -62,7 +64,7 @@ func (db *DB) AuditEntries(ctx context.Context, subject string, before int64, li
 	if subject != "" {
 		where = `AND subject = @subject`
 	}
-	return collect[AuditEntry](ctx, db.pool, "reading who did what", `
+	return pg.Collect[AuditEntry](ctx, db.Pool(), "reading who did what", `
 		SELECT id, at, who, person, via, action, subject, detail, rows, result FROM audit
 		WHERE (@before::bigint = 0 OR id < @before) `+where+`
 		ORDER BY id DESC LIMIT @limit`,

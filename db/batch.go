@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -67,7 +69,7 @@ func noBatch(id int64) error {
 
 // BatchStatus reads one batch; the error is ErrNoBatch when there is none.
 func (db *DB) BatchStatus(ctx context.Context, id int64) (BatchProgress, error) {
-	list, err := collect[BatchProgress](ctx, db.pool, "reading the batch",
+	list, err := pg.Collect[BatchProgress](ctx, db.Pool(), "reading the batch",
 		statement("batch_progress")+`WHERE b.id = @id`, pgx.NamedArgs{"id": id})
 	if err != nil {
 		return BatchProgress{}, err
@@ -100,7 +102,7 @@ func (db *DB) Batches(ctx context.Context, site string, limit int) ([]BatchProgr
 	if site != "" {
 		which = siteBatches
 	}
-	return collect[BatchProgress](ctx, db.pool, "listing batches", statement("batch_progress")+which,
+	return pg.Collect[BatchProgress](ctx, db.Pool(), "listing batches", statement("batch_progress")+which,
 		pgx.NamedArgs{"site": site, "limit": limit})
 }
 
@@ -130,7 +132,7 @@ func (db *DB) ResumeBatch(ctx context.Context, id int64) (changed bool, err erro
 }
 
 func (db *DB) moveBatch(ctx context.Context, id int64, from, to BatchStatus, reason *string) (bool, error) {
-	tag, err := db.pool.Exec(ctx, `
+	tag, err := db.Pool().Exec(ctx, `
 		WITH changed AS (
 			UPDATE batch SET status = @to, status_reason = @reason WHERE id = @id AND status = @from
 			RETURNING id, site_id
@@ -185,7 +187,7 @@ WHERE s.id = @site GROUP BY s.id, k.site_id`
 
 // SiteBacklog reads the backlog of a site: one row for each open batch.
 func (db *DB) SiteBacklog(ctx context.Context, siteID int) (SiteBacklog, error) {
-	list, err := collect[SiteBacklog](ctx, db.pool, "reading the workload", workloadSQL, pgx.NamedArgs{"site": siteID})
+	list, err := pg.Collect[SiteBacklog](ctx, db.Pool(), "reading the workload", workloadSQL, pgx.NamedArgs{"site": siteID})
 	if err != nil {
 		return SiteBacklog{}, err
 	}
@@ -203,7 +205,7 @@ WHERE site_id = @site AND finished_at >= @since AND acceptance IS NOT NULL`
 // TroubledSince counts the bad rows (RowStatus.Bad) of batches that ended since then.
 // Discarded plans are left out.
 func (db *DB) TroubledSince(ctx context.Context, siteID int, since time.Time) (n int64, err error) {
-	err = db.pool.QueryRow(ctx, troubledSQL, pgx.NamedArgs{"site": siteID, "since": since}).Scan(&n)
+	err = db.Pool().QueryRow(ctx, troubledSQL, pgx.NamedArgs{"site": siteID, "since": since}).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("error counting failed rows: %w", err)
 	}

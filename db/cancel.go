@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"relabel/internal/failpoint"
+	"relabel/internal/pg"
 )
 
 // cancelChunk is how many rows of cancelled batches end in one transaction.
@@ -17,7 +18,7 @@ const cancelChunk = 10_000
 //
 // Rows that were not accepted yet never will be, so the batch may have ended by
 // that. Other open rows are left to CancelOpen.
-func cancelBatches(ctx context.Context, q execer, which string, args pgx.NamedArgs) (n int64, err error) {
+func cancelBatches(ctx context.Context, q pg.Execer, which string, args pgx.NamedArgs) (n int64, err error) {
 	tag, err := q.Exec(ctx, `
 		WITH chosen AS (`+which+`), changed AS (
 			UPDATE batch b SET status = 'cancelled', cancelled_at = clock_timestamp(), accepted_to = NULL,
@@ -41,8 +42,8 @@ const openBatchSQL = `SELECT id FROM batch WHERE id = @id AND status IN ('active
 // reports whether the batch was open. When it was cancelled before, its remaining
 // rows end; the error is a BatchStateError when it can't be cancelled.
 func (db *DB) CancelBatch(ctx context.Context, id int64, reason *string) (changed bool, err error) {
-	err = retryDeadlock(func() error {
-		return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+	err = pg.RetryDeadlock(func() error {
+		return pgx.BeginFunc(ctx, db.Pool(), func(tx pgx.Tx) error {
 			changed, err = cancelBatch(ctx, tx, id, reason)
 			return err
 		})
@@ -66,7 +67,7 @@ func (db *DB) CancelBatch(ctx context.Context, id int64, reason *string) (change
 
 // cancelBatch locks the rows that it ends before the batch, as all statements do.
 func cancelBatch(ctx context.Context, tx pgx.Tx, id int64, reason *string) (changed bool, err error) {
-	rows, err := collectIDs(ctx, tx, "reading the batch's open rows", `
+	rows, err := pg.CollectIDs(ctx, tx, "reading the batch's open rows", `
 		SELECT id FROM rename WHERE batch_id = @id AND finished_at IS NULL
 			AND (lease_until IS NULL OR lease_until < clock_timestamp())
 		ORDER BY line LIMIT @limit`, pgx.NamedArgs{"id": id, "limit": cancelChunk})
@@ -106,7 +107,7 @@ func endCancelledArgs(rows []int64) pgx.NamedArgs {
 // CancelOpen ends open rows of a site's cancelled batches, limit at most, and returns
 // how many it ended. Calls in flight end by themselves.
 func (db *DB) CancelOpen(ctx context.Context, siteID, limit int) (n int, err error) {
-	open, err := collectIDs(ctx, db.pool, "reading rows of cancelled batches", openOfCancelledSQL,
+	open, err := pg.CollectIDs(ctx, db.Pool(), "reading rows of cancelled batches", openOfCancelledSQL,
 		pgx.NamedArgs{"site_id": siteID, "limit": limit})
 	if err != nil || len(open) == 0 {
 		return 0, err
@@ -116,7 +117,7 @@ func (db *DB) CancelOpen(ctx context.Context, siteID, limit int) (n int, err err
 	batch := &pgx.Batch{}
 	batch.Queue(lockRenames, args)
 	batch.Queue(statement("end_cancelled"), args).QueryRow(func(row pgx.Row) error { return row.Scan(&n) })
-	if err := db.pool.SendBatch(ctx, batch).Close(); err != nil {
+	if err := db.Pool().SendBatch(ctx, batch).Close(); err != nil {
 		return 0, fmt.Errorf("error cancelling renames: %w", err)
 	}
 	return n, nil
@@ -147,7 +148,7 @@ const strandedLook = 200_000
 // Stranded finds the stranded rows that a cancelled batch left, by one look-up in
 // rename_target_idx a row. It examines none when no older batch has superseded rows.
 func (db *DB) Stranded(ctx context.Context, batchID int64) ([]Stranded, error) {
-	return collect[Stranded](ctx, db.pool, "counting rows that the batch had superseded", `
+	return pg.Collect[Stranded](ctx, db.Pool(), "counting rows that the batch had superseded", `
 		SELECT o.batch_id AS batch, count(*) AS rows
 		FROM (
 			SELECT r.id, r.asset_id, r.locale_id, r.site_id, b.acceptance

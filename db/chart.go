@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -25,7 +27,7 @@ type Bar struct {
 //
 // Served by attempt_sent_idx, and the primary key of rename for each call.
 func (db *DB) Calls(ctx context.Context, batch int64, from, to time.Time, step time.Duration) ([]Bar, error) {
-	return collect[Bar](ctx, db.pool, "counting calls", `
+	return pg.Collect[Bar](ctx, db.Pool(), "counting calls", `
 		WITH recent AS MATERIALIZED (
 			SELECT a.rename_id, a.sent_at, a.outcome FROM attempt a
 			WHERE a.sent_at >= @from AND a.sent_at <= @to
@@ -51,7 +53,7 @@ type LaneUser struct {
 
 // LaneUsers lists the processes of relabel that use the limits now.
 func (db *DB) LaneUsers(ctx context.Context) ([]LaneUser, error) {
-	return collect[LaneUser](ctx, db.pool, "reading who uses the limits", `
+	return pg.Collect[LaneUser](ctx, db.Pool(), "reading who uses the limits", `
 		SELECT s.name AS site, coalesce(p.host, '') AS host, coalesce(p.pid, 0) AS pid, count(*)::int AS calls
 		FROM site s JOIN lane_grant g ON g.lane = s.lane AND g.expires_at > (SELECT clock_timestamp())
 		LEFT JOIN process p ON p.id = g.process_id
@@ -60,7 +62,7 @@ func (db *DB) LaneUsers(ctx context.Context) ([]LaneUser, error) {
 
 // LiveProcesses lists the processes whose heartbeat is fresh.
 func (db *DB) LiveProcesses(ctx context.Context) ([]Process, error) {
-	return collect[Process](ctx, db.pool, "listing processes", `
+	return pg.Collect[Process](ctx, db.Pool(), "listing processes", `
 		SELECT id, command, version, host, pid, sites, lanes FROM process
 		WHERE heartbeat_at > clock_timestamp() - @stale::interval ORDER BY host, pid`,
 		pgx.NamedArgs{"stale": ProcessStale})

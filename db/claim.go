@@ -73,7 +73,7 @@ func (db *DB) Claim(ctx context.Context, p ClaimParams) (claims []Claim, err err
 		claims, err = pgx.CollectRows(rows, pgx.RowToStructByName[Claim])
 		return err
 	})
-	if err := db.pool.SendBatch(ctx, batch).Close(); err != nil {
+	if err := db.Pool().SendBatch(ctx, batch).Close(); err != nil {
 		return nil, fmt.Errorf("error claiming renames: %w", err)
 	}
 	return claims, nil

@@ -8,9 +8,11 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"relabel/db"
+	"relabel/internal/pg"
+
 	"github.com/stretchr/testify/require"
 
-	"relabel/db"
 	"relabel/internal/dbtest"
 )
 
@@ -106,7 +108,7 @@ func TestLoadAsksWhatBecameOfItsCommit(t *testing.T) {
 			require.Equal(t, tt.want, value[int](t, b, `SELECT count(*)::int FROM batch`))
 			if tt.want == 0 {
 				require.Error(t, err)
-				require.NotErrorIs(t, err, db.ErrCommitUnknown)
+				require.NotErrorIs(t, err, pg.ErrCommitUnknown)
 				return
 			}
 			require.NoError(t, err)
@@ -120,10 +122,11 @@ func TestCommitUnknown(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c, behind := cutAt(t, b, true)
-	d := dbtest.Open(t, behind)
-	d.AskCommitFor(1)
+	d, err := db.Open(t.Context(), pg.Config{URL: behind, CommitWait: 1})
+	require.NoError(t, err)
+	t.Cleanup(d.Close)
 	c.armed.Store(true)
 	id, err := d.Load(t.Context(), b.params(rowsOf("a")))
-	require.ErrorIs(t, err, db.ErrCommitUnknown)
+	require.ErrorIs(t, err, pg.ErrCommitUnknown)
 	require.NotZero(t, id)
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
@@ -15,22 +17,10 @@ import (
 // openWith opens the bundle's database with a setting in its URL.
 func (b *testBundle) openWith(t *testing.T, setting string) *db.DB {
 	t.Helper()
-	d, err := db.Open(t.Context(), db.Config{URL: b.url + "&" + setting})
+	d, err := db.Open(t.Context(), pg.Config{URL: b.url + "&" + setting})
 	require.NoError(t, err)
 	t.Cleanup(d.Close)
 	return d
-}
-
-// Every connection tells the server how long it waits for one that stands still
-// or is gone; a setting of the URL goes first.
-func TestConnectionSettings(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	require.Equal(t, "10s", value[string](t, b, `SHOW idle_in_transaction_session_timeout`))
-	tcp := `SELECT string_agg(reset_val, ' ' ORDER BY name) FROM pg_settings WHERE name LIKE 'tcp_keepalives%'`
-	require.Equal(t, "3 10 5", value[string](t, b, tcp))
-	other := &testBundle{DB: b.openWith(t, "idle_in_transaction_session_timeout=1234")}
-	require.Equal(t, "1234ms", value[string](t, other, `SHOW idle_in_transaction_session_timeout`))
 }
 
 // A load whose process stands still at its end loses the acceptance lock to others,

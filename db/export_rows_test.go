@@ -18,7 +18,7 @@ func (db *DB) JobStatements(ctx context.Context, q RowQuery) (map[string]Stateme
 		q.Sort = q.RowFilter.Sort()
 	}
 	all := map[string]Statement{}
-	s, err := db.newSearch(ctx, db.pool, q.RowFilter, q.Sort, "")
+	s, err := db.newSearch(ctx, db.Pool(), q.RowFilter, q.Sort, "")
 	if err != nil || s.done {
 		return all, err
 	}

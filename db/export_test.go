@@ -2,12 +2,12 @@ package db
 
 import (
 	"context"
-	"log/slog"
 	"time"
+
+	"relabel/internal/pg"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/jackc/tern/v2/migrate"
 )
 
 // StatementText returns a statement of sql/.
@@ -34,23 +34,13 @@ const (
 	WorkloadSQL        = workloadSQL
 )
 
-// MigrateTo brings our own tables to a version, up or down.
-func (db *DB) MigrateTo(ctx context.Context, version int32) error {
-	return db.withMigrator(ctx, func(m *migrator) error {
-		return m.ours(ctx, func(o *migrate.Migrator) error { return o.MigrateTo(ctx, version) })
-	})
-}
-
 // AcceptInChunksOf sets how many rows of a batch are accepted in one transaction.
 func (db *DB) AcceptInChunksOf(rows int) { db.acceptChunk = rows }
-
-// AskCommitFor bounds the asking what became of a commit.
-func (db *DB) AskCommitFor(d time.Duration) { db.commitKnown = d }
 
 // LoadFirst loads a batch as a process does that dies right after the commit: what
 // is not accepted yet is left to others.
 func (db *DB) LoadFirst(ctx context.Context, p LoadParams) (id int64, err error) {
-	err = db.inTx(ctx, func(tx pgx.Tx) error {
+	err = db.InTx(ctx, func(tx pgx.Tx) error {
 		id, err = db.loadBatch(ctx, tx, p)
 		return err
 	})
@@ -59,7 +49,7 @@ func (db *DB) LoadFirst(ctx context.Context, p LoadParams) (id int64, err error)
 
 // ApplyFirst applies a plan likewise.
 func (db *DB) ApplyFirst(ctx context.Context, p ApplyParams) error {
-	return db.inTx(ctx, func(tx pgx.Tx) error {
+	return db.InTx(ctx, func(tx pgx.Tx) error {
 		_, err := db.apply(ctx, tx, p)
 		return err
 	})
@@ -67,11 +57,11 @@ func (db *DB) ApplyFirst(ctx context.Context, p ApplyParams) error {
 
 // MarkCancelled cancels a batch as CancelBatch does before it ends any row.
 func (db *DB) MarkCancelled(ctx context.Context, id int64) (bool, error) {
-	n, err := cancelBatches(ctx, db.pool, openBatchSQL, pgx.NamedArgs{"id": id, "reason": nil})
+	n, err := cancelBatches(ctx, db.Pool(), openBatchSQL, pgx.NamedArgs{"id": id, "reason": nil})
 	return n > 0, err
 }
 
 // OnPool is a DB on a test's own pool.
 func OnPool(pool *pgxpool.Pool) *DB {
-	return &DB{pool: pool, log: slog.New(slog.DiscardHandler), acceptChunk: acceptChunk, commitKnown: time.Millisecond}
+	return &DB{DB: pg.New(pool, pg.Config{CommitWait: time.Millisecond}), acceptChunk: acceptChunk}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -75,7 +77,7 @@ func Feed(ctx context.Context, tx pgx.Tx, p FeedParams) (rows []FeedRow, ok bool
 				AND pg_try_advisory_xact_lock(hashtext('relabel feed'), s.id),
 			b.opened_at IS NOT NULL, set_config('tcp_user_timeout', $2, true)
 		FROM site s JOIN breaker b ON b.site_id = s.id WHERE s.id = $1`,
-		p.SiteID, milliseconds(unreadTime), p.Lane).Scan(&ok, &broken, &setting); err != nil {
+		p.SiteID, fmt.Sprint(unreadTime.Milliseconds()), p.Lane).Scan(&ok, &broken, &setting); err != nil {
 		return nil, false, fmt.Errorf("error locking the feed: %w", err)
 	}
 	if broken {
@@ -84,7 +86,7 @@ func Feed(ctx context.Context, tx pgx.Tx, p FeedParams) (rows []FeedRow, ok bool
 	if !ok {
 		return nil, false, nil
 	}
-	found, err := collect[feedItem](ctx, tx, "reading renames to feed", statement("feed"), pgx.NamedArgs{
+	found, err := pg.Collect[feedItem](ctx, tx, "reading renames to feed", statement("feed"), pgx.NamedArgs{
 		"site_id": p.SiteID, "queue": p.Queue, "kind": p.Kind, "window": p.Window, "stale": cmp.Or(p.Stale, ProcessStale),
 		"process_id": p.ProcessID, "running": append([]int64{}, p.Running...), "soon": jobSoon, "share": p.Window / ShareOf, "at_once": FeedAtOnce,
 	})

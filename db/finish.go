@@ -62,7 +62,7 @@ func (db *DB) Finish(ctx context.Context, p FinishParams) (map[int64]RowStatus, 
 	for i, f := range p.Finishes {
 		ids[i] = f.RenameID
 	}
-	rows, err := db.pool.Query(ctx, statement("finish"), pgx.NamedArgs{
+	rows, err := db.Pool().Query(ctx, statement("finish"), pgx.NamedArgs{
 		"finishes": p.Finishes, "rename_ids": ids, "process_id": p.ProcessID,
 		"breaker_limit": p.BreakerLimit, "quarantine": p.Quarantine, "probe_every": ProbeEvery,
 	})

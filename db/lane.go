@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -41,7 +43,7 @@ func (db *DB) EnsureLane(ctx context.Context, siteID int, s LaneSettings) error 
 // forgetGrants deletes the old grants of tokens that are no longer used. A lane in use
 // deletes its own (grant.sql).
 func (db *DB) forgetGrants(ctx context.Context) error {
-	_, err := db.pool.Exec(ctx, `
+	_, err := db.Pool().Exec(ctx, `
 		DELETE FROM lane_grant WHERE id = ANY (ARRAY(
 			SELECT g.id FROM lane l JOIN lane_grant g ON g.lane = l.fingerprint AND g.expires_at < (SELECT clock_timestamp() - @kept::interval)
 			FOR UPDATE OF g SKIP LOCKED))`, pgx.NamedArgs{"kept": grantsKept})
@@ -55,7 +57,7 @@ func (db *DB) forgetGrants(ctx context.Context) error {
 // nothing unless the site was never worked with that token.
 func (db *DB) FindLane(ctx context.Context, siteID int, s LaneSettings) (err error) {
 	var known bool
-	err = db.pool.QueryRow(ctx, `
+	err = db.Pool().QueryRow(ctx, `
 		SELECT EXISTS (SELECT FROM site s JOIN lane l ON l.fingerprint = s.lane WHERE s.id = $1 AND s.lane = $2)`,
 		siteID, s.Fingerprint).Scan(&known)
 	if err != nil {
@@ -70,7 +72,7 @@ func (db *DB) FindLane(ctx context.Context, siteID int, s LaneSettings) (err err
 // inLaneTx runs fn in a transaction that changes a lane. Changing its grants may
 // deadlock with finishes that settle some of them in another order.
 func (db *DB) inLaneTx(ctx context.Context, fn func(pgx.Tx) error) error {
-	return retryDeadlock(func() error { return pgx.BeginFunc(ctx, db.pool, fn) })
+	return pg.RetryDeadlock(func() error { return pgx.BeginFunc(ctx, db.Pool(), fn) })
 }
 
 // setLane derives a lane's limit from the sites of its token, under the lane's lock: a
@@ -102,7 +104,7 @@ func setLane(ctx context.Context, tx pgx.Tx, s LaneSettings) error {
 
 // laneRate is what the sites of a token want together.
 func laneRate(ctx context.Context, tx pgx.Tx, args pgx.NamedArgs) (Rate, error) {
-	sites, err := collect[struct{ Name, Rate string }](ctx, tx, "reading the token's sites", `
+	sites, err := pg.Collect[struct{ Name, Rate string }](ctx, tx, "reading the token's sites", `
 		SELECT name, coalesce(rate_limit, worked_rate, '') AS rate FROM site WHERE lane = @lane ORDER BY id`, args)
 	if err != nil {
 		return Rate{}, err
@@ -150,7 +152,7 @@ type LaneState struct {
 // Lane reads the lane of the token that a site was last worked with; known is false
 // when it never was.
 func (db *DB) Lane(ctx context.Context, site string) (state LaneState, known bool, err error) {
-	states, err := collect[LaneState](ctx, db.pool, "reading the lane", `
+	states, err := pg.Collect[LaneState](ctx, db.Pool(), "reading the lane", `
 		SELECT coalesce(l.call_limit, 0) AS "limit", l.call_window AS "window",
 			g.ours + f.n AS used, f.n AS "foreign",
 			greatest(coalesce(l.blocked_until, clock_timestamp()) - clock_timestamp(), interval '0') AS blocked
@@ -171,7 +173,7 @@ func (db *DB) Lane(ctx context.Context, site string) (state LaneState, known boo
 // EndsIn estimates how long a number of calls takes if a site begins now; limited is
 // false when there is no limit to calculate with.
 func (db *DB) EndsIn(ctx context.Context, site string, calls int64) (d time.Duration, limited bool, err error) {
-	list, err := collect[struct{ Wait *time.Duration }](ctx, db.pool, "forecasting calls",
+	list, err := pg.Collect[struct{ Wait *time.Duration }](ctx, db.Pool(), "forecasting calls",
 		`SELECT ends_in(s.lane, @calls) AS wait FROM site s WHERE s.name = @site`, pgx.NamedArgs{"site": site, "calls": calls})
 	if err != nil || len(list) == 0 || list[0].Wait == nil {
 		return 0, false, err
@@ -237,13 +239,13 @@ func (db *DB) underLane(ctx context.Context, args pgx.NamedArgs, sql string, rea
 	batch := &pgx.Batch{}
 	batch.Queue(lockLane, args)
 	batch.Queue(sql, args).Query(read)
-	return db.pool.SendBatch(ctx, batch).Close()
+	return db.Pool().SendBatch(ctx, batch).Close()
 }
 
 // SettleGrant ends the grant of a call that renames nothing: from its answer on, which
 // arrived answeredAgo, it counts for one more window. Finish does so for renames.
 func (db *DB) SettleGrant(ctx context.Context, id int64, answeredAgo time.Duration) error {
-	_, err := db.pool.Exec(ctx, `
+	_, err := db.Pool().Exec(ctx, `
 		UPDATE lane_grant SET expires_at = clock_timestamp() - $2::interval + call_window WHERE id = $1`, id, answeredAgo)
 	if err != nil {
 		return fmt.Errorf("error settling a grant: %w", err)
@@ -253,7 +255,7 @@ func (db *DB) SettleGrant(ctx context.Context, id int64, answeredAgo time.Durati
 
 // ReleaseGrants gives back grants whose call was not made.
 func (db *DB) ReleaseGrants(ctx context.Context, ids []int64) error {
-	if _, err := db.pool.Exec(ctx, `DELETE FROM lane_grant WHERE id = ANY ($1)`, ids); err != nil {
+	if _, err := db.Pool().Exec(ctx, `DELETE FROM lane_grant WHERE id = ANY ($1)`, ids); err != nil {
 		return fmt.Errorf("error releasing grants: %w", err)
 	}
 	return nil
@@ -271,7 +273,7 @@ type Observation struct {
 // limit learns nothing.
 func (db *DB) Observe(ctx context.Context, lane string, seen []Observation) error {
 	args := pgx.NamedArgs{"lane": lane, "observations": seen, "shared": sharedFor}
-	if _, err := db.pool.Exec(ctx, statement("observe"), args); err != nil {
+	if _, err := db.Pool().Exec(ctx, statement("observe"), args); err != nil {
 		return fmt.Errorf("error recording the API's limit: %w", err)
 	}
 	return nil
@@ -281,7 +283,7 @@ func (db *DB) Observe(ctx context.Context, lane string, seen []Observation) erro
 // API's window is over. Several calls in flight may be refused together: only the
 // first writes an event.
 func (db *DB) BlockLane(ctx context.Context, lane string, d time.Duration) error {
-	_, err := db.pool.Exec(ctx, `
+	_, err := db.Pool().Exec(ctx, `
 		WITH before AS (
 			SELECT fingerprint, coalesce(blocked_until > clock_timestamp(), false) AS stopped
 			FROM lane WHERE fingerprint = $1 FOR NO KEY UPDATE

@@ -7,9 +7,9 @@ import (
 	"iter"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"relabel/internal/failpoint"
+	"relabel/internal/pg"
 )
 
 // SourceRow is one row of a source, validated.
@@ -44,7 +44,7 @@ type LoadParams struct {
 var ErrNoRows = errors.New("the source holds no rows")
 
 // LoadUnknownError is returned when nobody knows whether a load's COMMIT took effect.
-// It wraps ErrCommitUnknown.
+// It wraps pg.ErrCommitUnknown.
 type LoadUnknownError struct {
 	Batch int64 // the number that the batch has if it was stored
 	Err   error
@@ -70,7 +70,7 @@ const loadMemory = "64MB"
 // a slow source keeps nobody waiting. An error means that nothing was loaded, except
 // a LoadUnknownError.
 func (db *DB) Load(ctx context.Context, p LoadParams) (batchID int64, err error) {
-	err = db.inTx(ctx, func(tx pgx.Tx) error {
+	err = db.InTx(ctx, func(tx pgx.Tx) error {
 		batchID, err = db.loadBatch(ctx, tx, p)
 		if err == nil && p.Stored != nil {
 			err = p.Stored(ctx, tx, batchID)
@@ -82,20 +82,13 @@ func (db *DB) Load(ctx context.Context, p LoadParams) (batchID int64, err error)
 	switch {
 	case err == nil:
 		db.acceptAll(ctx, p.SiteID)
-	case errors.Is(err, ErrCommitUnknown):
+	case errors.Is(err, pg.ErrCommitUnknown):
 		err = &LoadUnknownError{Batch: batchID, Err: err}
 	case errors.Is(err, context.Canceled):
-	case lostConnectionOf(err):
-		err = fmt.Errorf("the load lost its connection, and was undone (one that stands still for %s does, so that it holds nobody up): load it again", standstill)
+	case pg.LostConnection(err):
+		err = fmt.Errorf("the load lost its connection, and was undone (one that stands still for %s does, so that it holds nobody up): load it again", pg.Standstill)
 	}
 	return batchID, err
-}
-
-// lostConnectionOf reports whether a load failed because the server ended its idle
-// transaction, or could not be reached any more.
-func lostConnectionOf(err error) bool {
-	pgErr, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && pgErr.Code == stoodStill || pgconn.SafeToRetry(err)
 }
 
 func (db *DB) loadBatch(ctx context.Context, tx pgx.Tx, p LoadParams) (int64, error) {

@@ -3,6 +3,8 @@ package db
 import (
 	"context"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -13,6 +15,6 @@ const openBatches = `
 // OpenBatches lists the active and paused batches of some sites, or of all when none is
 // named, in the order in which their rows are sent. Served by batch_open_idx.
 func (db *DB) OpenBatches(ctx context.Context, limit int, sites ...string) ([]BatchProgress, error) {
-	return collect[BatchProgress](ctx, db.pool, "listing open batches", statement("batch_progress")+openBatches,
+	return pg.Collect[BatchProgress](ctx, db.Pool(), "listing open batches", statement("batch_progress")+openBatches,
 		pgx.NamedArgs{"limit": limit, "sites": append([]string{}, sites...)})
 }

@@ -34,7 +34,7 @@ func (db *DB) Park(ctx context.Context, r Refusal) error {
 	batch.Queue(`SELECT set_config('lock_timeout', $1, true)`, fmt.Sprint(parkWait.Milliseconds()))
 	batch.Queue(`SELECT FROM site WHERE id = @site FOR NO KEY UPDATE`, args) // park.sql must see what its last holder has written
 	batch.Queue(statement("park"), args)
-	if err := db.pool.SendBatch(ctx, batch).Close(); err != nil {
+	if err := db.Pool().SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("error parking site %d: %w", r.SiteID, err)
 	}
 	return nil
@@ -43,7 +43,7 @@ func (db *DB) Park(ctx context.Context, r Refusal) error {
 // UnparkForToken lets a site go on that was parked for another token than this one.
 // Processes that still have the other token stay held.
 func (db *DB) UnparkForToken(ctx context.Context, siteID int, fingerprint string) error {
-	_, err := db.pool.Exec(ctx, `
+	_, err := db.Pool().Exec(ctx, `
 		WITH s AS MATERIALIZED (
 			SELECT id, parked_lane, parked_reason FROM site
 			WHERE id = @site AND parked_at IS NOT NULL AND parked_lane <> @lane
@@ -65,7 +65,7 @@ func (db *DB) UnparkForToken(ctx context.Context, siteID int, fingerprint string
 // UnparkSite lets calls go on with any token. It reports whether the site was parked, or
 // a living process was held.
 func (db *DB) UnparkSite(ctx context.Context, siteID int) (changed bool, err error) {
-	err = db.pool.QueryRow(ctx, `
+	err = db.Pool().QueryRow(ctx, `
 		WITH changed AS (
 			UPDATE site SET parked_at = NULL, parked_reason = NULL
 			WHERE id = $1 AND parked_at IS NOT NULL RETURNING id
@@ -83,7 +83,7 @@ func (db *DB) UnparkSite(ctx context.Context, siteID int) (changed bool, err err
 
 // TokenRefused reports whether claims with a token are held while others go on.
 func (db *DB) TokenRefused(ctx context.Context, siteID int, fingerprint string) (refused bool, err error) {
-	err = db.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM site_refusal WHERE site_id = $1 AND lane = $2)`, siteID, fingerprint).Scan(&refused)
+	err = db.Pool().QueryRow(ctx, `SELECT EXISTS (SELECT FROM site_refusal WHERE site_id = $1 AND lane = $2)`, siteID, fingerprint).Scan(&refused)
 	if err != nil {
 		return false, fmt.Errorf("error looking for a refusal: %w", err)
 	}

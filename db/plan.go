@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"relabel/internal/failpoint"
+	"relabel/internal/pg"
 )
 
 // CompareParams name a plan, and the states of its site to compare it with: those read
@@ -68,7 +69,7 @@ func (db *DB) CompareWithRecord(ctx context.Context, batchID int64) error {
 
 // onPlan runs fn while nobody else can change the plan.
 func (db *DB) onPlan(ctx context.Context, batchID int64, fn func(pgx.Tx, plannedBatch) error) error {
-	return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+	return pgx.BeginFunc(ctx, db.Pool(), func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SET LOCAL work_mem = '`+loadMemory+`'`); err != nil {
 			return fmt.Errorf("error preparing the plan: %w", err)
 		}
@@ -89,7 +90,7 @@ type plannedBatch struct {
 }
 
 func lockPlan(ctx context.Context, tx pgx.Tx, batchID int64) (plannedBatch, error) {
-	list, err := collect[plannedBatch](ctx, tx, "reading the plan", `
+	list, err := pg.Collect[plannedBatch](ctx, tx, "reading the plan", `
 		SELECT site_id, status, total - ended AS pending, forced, read_by IS NOT DISTINCT FROM 'record' AS by_record
 		FROM batch WHERE id = @batch FOR UPDATE`,
 		pgx.NamedArgs{"batch": batchID})
@@ -119,8 +120,8 @@ type ApplyParams struct {
 // itself has sent, or is about to send, something else to its target since.
 func (db *DB) Apply(ctx context.Context, p ApplyParams) error {
 	var site int
-	err := retryDeadlock(func() error {
-		return db.inTx(ctx, func(tx pgx.Tx) (err error) {
+	err := pg.RetryDeadlock(func() error {
+		return db.InTx(ctx, func(tx pgx.Tx) (err error) {
 			site, err = db.apply(ctx, tx, p)
 			failpoint.Hit("applying")
 			return err
@@ -229,7 +230,7 @@ func (s PlanState) Stale(maxAge time.Duration) bool {
 func (db *DB) PlanState(ctx context.Context, batchID int64) (st PlanState, err error) {
 	var siteID int
 	var status BatchStatus
-	err = db.pool.QueryRow(ctx, `
+	err = db.Pool().QueryRow(ctx, `
 		SELECT site_id, status, CASE WHEN read_by = 'record' THEN clock_timestamp() ELSE planned_at END, clock_timestamp()
 		FROM batch WHERE id = $1`, batchID).Scan(&siteID, &status, &st.PlannedAt, &st.Now)
 	switch {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -20,7 +22,7 @@ type PlanFacts struct {
 
 // PlanFacts reads a planned batch once, all of it.
 func (db *DB) PlanFacts(ctx context.Context, batchID int64) (PlanFacts, error) {
-	list, err := collect[PlanFacts](ctx, db.pool, "reading the plan", `
+	list, err := pg.Collect[PlanFacts](ctx, db.Pool(), "reading the plan", `
 		WITH change AS (
 			SELECT r.asset_id, r.locale_id, r.display_name, lower(substring(r.before_name from '\.[[:alnum:]]{1,5}$')) AS extension
 			FROM batch b JOIN rename r ON r.id BETWEEN b.first_id AND b.last_id AND r.batch_id = b.id
@@ -53,7 +55,7 @@ type Change struct {
 // Changes lists what a plan would send, in input order, after the given line.
 // Served by rename_open_idx.
 func (db *DB) Changes(ctx context.Context, batchID, afterLine int64, limit int) ([]Change, error) {
-	return collect[Change](ctx, db.pool, "reading the plan's changes", `
+	return pg.Collect[Change](ctx, db.Pool(), "reading the plan's changes", `
 		SELECT id AS rename_id, line, asset_id, locale_id, before_name, display_name, before_alt_text AS before_alt, alt_text
 		FROM rename WHERE batch_id = @batch AND finished_at IS NULL AND line > @after
 		ORDER BY line LIMIT @limit`, pgx.NamedArgs{"batch": batchID, "after": afterLine, "limit": limit})

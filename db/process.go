@@ -35,7 +35,7 @@ type Process struct {
 // Beat records that the process is alive. The first beat creates its row, and deletes the
 // rows of long dead processes.
 func (db *DB) Beat(ctx context.Context, p Process) error {
-	_, err := db.pool.Exec(ctx, `
+	_, err := db.Pool().Exec(ctx, `
 		WITH forgotten AS (
 			DELETE FROM process WHERE heartbeat_at < clock_timestamp() - @forgotten::interval
 		)
@@ -55,7 +55,7 @@ func (db *DB) Beat(ctx context.Context, p Process) error {
 // EndProcess deletes the row of a process that stops normally, so that its jobs are free
 // at once.
 func (db *DB) EndProcess(ctx context.Context, id string) error {
-	if _, err := db.pool.Exec(ctx, `DELETE FROM process WHERE id = $1`, id); err != nil {
+	if _, err := db.Pool().Exec(ctx, `DELETE FROM process WHERE id = $1`, id); err != nil {
 		return fmt.Errorf("error ending the process row: %w", err)
 	}
 	return nil

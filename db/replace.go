@@ -3,6 +3,8 @@ package db
 import (
 	"context"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -22,7 +24,7 @@ type Replacement struct {
 // batch is being sent, the numbers are soon out of date; Apply decides by the state that
 // it finds.
 func (db *DB) Replacement(ctx context.Context, planID, oldID int64) (Replacement, error) {
-	list, err := collect[Replacement](ctx, db.pool, "comparing the batches", statement("replacement"), pgx.NamedArgs{"plan": planID, "old": oldID})
+	list, err := pg.Collect[Replacement](ctx, db.Pool(), "comparing the batches", statement("replacement"), pgx.NamedArgs{"plan": planID, "old": oldID})
 	if err != nil || len(list) == 0 {
 		return Replacement{}, err
 	}

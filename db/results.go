@@ -6,6 +6,8 @@ import (
 	"iter"
 	"time"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -42,14 +44,14 @@ ORDER BY r.id`
 // Results streams a batch's rows in input order; statuses, when given, choose.
 // It takes constant memory, and a connection until the end.
 func (db *DB) Results(ctx context.Context, batch int64, statuses []RowStatus) iter.Seq2[Result, error] {
-	return stream[Result](ctx, db.pool, "reading the results", resultsSQL,
+	return pg.Stream[Result](ctx, db.Pool(), "reading the results", resultsSQL,
 		pgx.NamedArgs{"batch": batch, "statuses": append([]RowStatus{}, statuses...)})
 }
 
 // Normalised counts the rows that succeeded with another name than asked for:
 // the server changed it. It reads the whole batch.
 func (db *DB) Normalised(ctx context.Context, batch int64) (n int64, err error) {
-	err = db.pool.QueryRow(ctx, `
+	err = db.Pool().QueryRow(ctx, `
 		SELECT count(*) FROM batch b JOIN rename r ON r.id BETWEEN b.first_id AND b.last_id AND r.batch_id = b.id
 		WHERE b.id = $1 AND r.status = 'succeeded' AND r.applied_name <> r.display_name`, batch).Scan(&n)
 	if err != nil {

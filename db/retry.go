@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"relabel/internal/failpoint"
+	"relabel/internal/pg"
 )
 
 // Retried is what came of a retry.
@@ -48,13 +49,13 @@ WHERE r.id = ANY (@ids)`
 //
 // A batch that was cancelled after the retry began is left alone.
 func (db *DB) retryChunk(ctx context.Context, batch int64, ids []int64, statuses []RowStatus, began time.Time) (out Retried, err error) {
-	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+	err = pgx.BeginFunc(ctx, db.Pool(), func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `
 			SELECT FROM acceptance WHERE site_id = (SELECT site_id FROM batch WHERE id = $1) FOR NO KEY UPDATE`, batch); err != nil {
 			return fmt.Errorf("error locking the order of acceptance: %w", err)
 		}
 		args := pgx.NamedArgs{"batch": batch, "ids": ids, "statuses": statuses, "began": began}
-		older, err := collect[struct{ ID, BatchID int64 }](ctx, tx, "looking for older renames", olderOpenSQL, args)
+		older, err := pg.Collect[struct{ ID, BatchID int64 }](ctx, tx, "looking for older renames", olderOpenSQL, args)
 		if err != nil {
 			return err
 		}
@@ -65,7 +66,7 @@ func (db *DB) retryChunk(ctx context.Context, batch int64, ids []int64, statuses
 		if err := lockRows(ctx, tx, renames, batches); err != nil {
 			return err
 		}
-		list, err := collect[Retried](ctx, tx, "retrying rows", statement("retry"), args)
+		list, err := pg.Collect[Retried](ctx, tx, "retrying rows", statement("retry"), args)
 		if err == nil && len(list) == 1 {
 			out = list[0]
 		}

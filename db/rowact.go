@@ -3,6 +3,8 @@ package db
 import (
 	"context"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -50,7 +52,7 @@ func (db *DB) CancelRows(ctx context.Context, f RowFilter, progress func(Cancell
 		return sum, nil
 	}
 	err = db.actOn(ctx, f, func(_ int64, ids []int64) error {
-		list, err := collect[Cancelled](ctx, db.pool, "cancelling rows", statement("cancel_rows"),
+		list, err := pg.Collect[Cancelled](ctx, db.Pool(), "cancelling rows", statement("cancel_rows"),
 			pgx.NamedArgs{"ids": ids, "statuses": f.Statuses, "quarantine": MaxCallTime})
 		if err != nil {
 			return err
@@ -67,7 +69,7 @@ func (db *DB) CancelRows(ctx context.Context, f RowFilter, progress func(Cancell
 // actOn finds the rows of a filter in the order in which they were loaded, and calls act
 // with chunks of one batch each.
 func (db *DB) actOn(ctx context.Context, f RowFilter, act func(batch int64, ids []int64) error) error {
-	s, err := db.newSearch(ctx, db.pool, f, SortOldest, "")
+	s, err := db.newSearch(ctx, db.Pool(), f, SortOldest, "")
 	for err == nil && !s.done {
 		var ids []int64
 		if ids, err = s.next(ctx, lastChunk, actChunk); err == nil {
@@ -85,7 +87,7 @@ func (db *DB) byBatch(ctx context.Context, ids []int64, act func(batch int64, id
 		Batch int64
 		IDs   []int64
 	}
-	parts, err := collect[part](ctx, db.pool, "sorting rows by batch", `
+	parts, err := pg.Collect[part](ctx, db.Pool(), "sorting rows by batch", `
 		SELECT batch_id AS batch, array_agg(id ORDER BY id) AS ids FROM rename
 		WHERE id = ANY (@ids) GROUP BY batch_id ORDER BY batch_id`, pgx.NamedArgs{"ids": ids})
 	for _, p := range parts {

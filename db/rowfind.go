@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -39,8 +41,8 @@ type scope struct {
 	Present  []RowStatus // those of its statuses that any row has
 }
 
-func (db *DB) scope(ctx context.Context, q querier, f RowFilter, siteID int) (scope, error) {
-	list, err := collect[scope](ctx, q, "reading the batches' counters", `
+func (db *DB) scope(ctx context.Context, q pg.Querier, f RowFilter, siteID int) (scope, error) {
+	list, err := pg.Collect[scope](ctx, q, "reading the batches' counters", `
 		SELECT count(*) AS batches, coalesce(min(b.first_id) FILTER (WHERE m.n > 0), 1) AS lo,
 			coalesce(max(b.last_id) FILTER (WHERE m.n > 0), 0) AS hi,
 			coalesce(sum(b.total), 0)::bigint AS total, coalesce(sum(m.n), 0)::bigint AS matching, `+presentOf(f.Statuses)+` AS present
@@ -251,7 +253,7 @@ func (f RowFilter) endedWalk(w *walk, begun bool) {
 
 // search reads the rows of a filter, chunk by chunk.
 type search struct {
-	q      querier
+	q      pg.Querier
 	filter RowFilter
 	sort   RowSort
 	site   int
@@ -274,7 +276,7 @@ type foundRow struct {
 }
 
 // newSearch checks a filter, and reads what the counters know about it.
-func (db *DB) newSearch(ctx context.Context, q querier, f RowFilter, sort RowSort, cursor string) (s *search, err error) {
+func (db *DB) newSearch(ctx context.Context, q pg.Querier, f RowFilter, sort RowSort, cursor string) (s *search, err error) {
 	if err := f.Check(); err != nil {
 		return nil, err
 	}
@@ -317,7 +319,7 @@ func (db *DB) newSearch(ctx context.Context, q querier, f RowFilter, sort RowSor
 
 // readOpen lists the batches with open rows, from the place on.
 func (s *search) readOpen(ctx context.Context) error {
-	open, err := collectIDs(ctx, s.q, "listing open batches", `
+	open, err := pg.CollectIDs(ctx, s.q, "listing open batches", `
 		SELECT b.id FROM batch b WHERE b.total > b.ended AND `+s.filter.batches()+` ORDER BY b.id`,
 		pgx.NamedArgs{"batch": s.filter.Batch, "site": s.site})
 	if err != nil {
@@ -366,7 +368,7 @@ func (s *search) next(ctx context.Context, look int64, limit int) ([]int64, erro
 	s.chunk = min(4*s.chunk, lastChunk)
 	w := s.filter.walk(s.sort, s.scope, s.at, s.begun)
 	w.args["look"], w.args["limit"], w.args["site"] = chunk, limit+1, s.site
-	rows, err := collect[foundRow](ctx, s.q, "looking through rows", w.sql(s.filter.hit(w.args)), w.args)
+	rows, err := pg.Collect[foundRow](ctx, s.q, "looking through rows", w.sql(s.filter.hit(w.args)), w.args)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -70,7 +72,7 @@ func (db *DB) Rows(ctx context.Context, p RowQuery) (RowPage, error) {
 	if p.Look <= 0 {
 		p.Look = maxLook
 	}
-	s, err := db.newSearch(ctx, db.pool, p.RowFilter, p.Sort, p.Cursor)
+	s, err := db.newSearch(ctx, db.Pool(), p.RowFilter, p.Sort, p.Cursor)
 	if err != nil {
 		return RowPage{}, err
 	}
@@ -110,7 +112,7 @@ func (db *DB) rowsByID(ctx context.Context, ids []int64) ([]Row, error) {
 	if len(ids) == 0 {
 		return []Row{}, nil
 	}
-	rows, err := collect[Row](ctx, db.pool, "reading rows", rowSQL, pgx.NamedArgs{"ids": ids})
+	rows, err := pg.Collect[Row](ctx, db.Pool(), "reading rows", rowSQL, pgx.NamedArgs{"ids": ids})
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +157,7 @@ func (db *DB) addStates(ctx context.Context, rows []Row) error {
 		RenameID int64
 		State    string
 	}
-	list, err := collect[jobState](ctx, db.pool, "reading the jobs' states", jobStatesSQL,
+	list, err := pg.Collect[jobState](ctx, db.Pool(), "reading the jobs' states", jobStatesSQL,
 		pgx.NamedArgs{"ids": ids, "queues": queues, "kind": jobKind, "most": maxJobs})
 	if err != nil {
 		return err
@@ -181,7 +183,7 @@ type RowCount struct {
 // Otherwise it examines at most look rows, or with 0 all of them, which takes seconds for
 // millions of rows.
 func (db *DB) CountRows(ctx context.Context, f RowFilter, look int64) (RowCount, error) {
-	s, err := db.newSearch(ctx, db.pool, f, SortOldest, "")
+	s, err := db.newSearch(ctx, db.Pool(), f, SortOldest, "")
 	if err != nil {
 		return RowCount{}, err
 	}
@@ -247,7 +249,7 @@ func (db *DB) rowErrors(ctx context.Context, f RowFilter, limit int, look int64)
 	if !f.Since.IsZero() || !f.Until.IsZero() {
 		sort = SortEnded
 	}
-	s, err := db.newSearch(ctx, db.pool, f, sort, "")
+	s, err := db.newSearch(ctx, db.Pool(), f, sort, "")
 	if err != nil {
 		return Causes{}, err
 	}
@@ -261,7 +263,7 @@ func (db *DB) rowErrors(ctx context.Context, f RowFilter, limit int, look int64)
 		Cause
 		Looked int64
 	}
-	rows, err := collect[row](ctx, db.pool, "grouping errors", causesSQL(w, f.hit(w.args)), w.args)
+	rows, err := pg.Collect[row](ctx, db.Pool(), "grouping errors", causesSQL(w, f.hit(w.args)), w.args)
 	if err != nil {
 		return Causes{}, err
 	}

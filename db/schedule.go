@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -53,13 +55,13 @@ var (
 
 // Schedules lists them by name, of one site or with an empty name of all.
 func (db *DB) Schedules(ctx context.Context, site string) ([]Schedule, error) {
-	return collect[Schedule](ctx, db.pool, "listing schedules",
+	return pg.Collect[Schedule](ctx, db.Pool(), "listing schedules",
 		scheduleSQL+`WHERE @site = '' OR s.name = @site ORDER BY c.name`, pgx.NamedArgs{"site": site})
 }
 
 // ScheduleByName finds a schedule; the error is ErrNoSchedule when there is none.
 func (db *DB) ScheduleByName(ctx context.Context, name string) (Schedule, error) {
-	list, err := collect[Schedule](ctx, db.pool, "reading the schedule",
+	list, err := pg.Collect[Schedule](ctx, db.Pool(), "reading the schedule",
 		scheduleSQL+`WHERE c.name = @name`, pgx.NamedArgs{"name": name})
 	if err != nil {
 		return Schedule{}, err
@@ -86,7 +88,7 @@ func scheduleArgs(s Schedule) pgx.NamedArgs {
 // AddSchedule makes a schedule; the error is ErrScheduleExists when there is one
 // of that name.
 func (db *DB) AddSchedule(ctx context.Context, s Schedule) error {
-	_, err := db.pool.Exec(ctx, `
+	_, err := db.Pool().Exec(ctx, `
 		INSERT INTO schedule (name, site_id, cron, time_zone, csv, query, query_file, source_env, source_url, column_map,
 			skip_invalid, locales, mode, overlap, catch_up, max_change, notify_url, next_run_at)
 		VALUES (@name, @site_id, @cron, @time_zone, @csv, @query, @query_file, @source_env, @source_url, @column_map,
@@ -102,7 +104,7 @@ func (db *DB) AddSchedule(ctx context.Context, s Schedule) error {
 
 // EditSchedule replaces the settings of a schedule. It stays paused if it is.
 func (db *DB) EditSchedule(ctx context.Context, s Schedule) error {
-	tag, err := db.pool.Exec(ctx, `
+	tag, err := db.Pool().Exec(ctx, `
 		UPDATE schedule SET cron = @cron, time_zone = @time_zone, csv = @csv, query = @query, query_file = @query_file,
 			source_env = @source_env, source_url = @source_url, column_map = @column_map, skip_invalid = @skip_invalid,
 			locales = @locales, mode = @mode, overlap = @overlap, catch_up = @catch_up, max_change = @max_change,
@@ -120,7 +122,7 @@ func (db *DB) EditSchedule(ctx context.Context, s Schedule) error {
 // PauseSchedule stops the schedule's own runs, and reports whether that changed anything.
 // The note says why, and may be empty.
 func (db *DB) PauseSchedule(ctx context.Context, id int, note string) (bool, error) {
-	tag, err := db.pool.Exec(ctx, `
+	tag, err := db.Pool().Exec(ctx, `
 		UPDATE schedule SET paused_at = clock_timestamp(), paused_note = nullif(@note, ''), next_run_at = NULL
 		WHERE id = @id AND paused_at IS NULL`, pgx.NamedArgs{"id": id, "note": note})
 	if err != nil {
@@ -132,7 +134,7 @@ func (db *DB) PauseSchedule(ctx context.Context, id int, note string) (bool, err
 // ResumeSchedule lets the schedule run again, first at next. Runs that were due while it
 // was paused are not made up for.
 func (db *DB) ResumeSchedule(ctx context.Context, id int, next time.Time) (bool, error) {
-	tag, err := db.pool.Exec(ctx, `
+	tag, err := db.Pool().Exec(ctx, `
 		UPDATE schedule SET paused_at = NULL, paused_note = NULL, next_run_at = @next
 		WHERE id = @id AND paused_at IS NOT NULL`, pgx.NamedArgs{"id": id, "next": next})
 	if err != nil {
@@ -144,7 +146,7 @@ func (db *DB) ResumeSchedule(ctx context.Context, id int, next time.Time) (bool,
 // RemoveSchedule deletes a schedule and its history. Its batches stay, but plans that
 // were not applied are discarded.
 func (db *DB) RemoveSchedule(ctx context.Context, id int) error {
-	plans, err := collectIDs(ctx, db.pool, "reading the schedule's plans", `
+	plans, err := pg.CollectIDs(ctx, db.Pool(), "reading the schedule's plans", `
 		SELECT b.id FROM schedule_run r JOIN batch b ON b.id = r.batch_id
 		WHERE r.schedule_id = @id AND (r.finished_at IS NULL OR r.drops_plan) AND b.status = 'planned'`, pgx.NamedArgs{"id": id})
 	if err != nil {
@@ -156,7 +158,7 @@ func (db *DB) RemoveSchedule(ctx context.Context, id int) error {
 			return err
 		}
 	}
-	if _, err := db.pool.Exec(ctx, `DELETE FROM schedule WHERE id = $1`, id); err != nil {
+	if _, err := db.Pool().Exec(ctx, `DELETE FROM schedule WHERE id = $1`, id); err != nil {
 		return fmt.Errorf("error removing the schedule: %w", err)
 	}
 	return nil

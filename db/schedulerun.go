@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -63,7 +65,7 @@ const scheduleRunSQL = `
 
 // ScheduleRuns lists a schedule's runs, the newest first.
 func (db *DB) ScheduleRuns(ctx context.Context, scheduleID, limit int) ([]ScheduleRun, error) {
-	return collect[ScheduleRun](ctx, db.pool, "reading the schedule's history",
+	return pg.Collect[ScheduleRun](ctx, db.Pool(), "reading the schedule's history",
 		scheduleRunSQL+`WHERE r.schedule_id = @id ORDER BY r.id DESC LIMIT @limit`, pgx.NamedArgs{"id": scheduleID, "limit": limit})
 }
 
@@ -78,11 +80,11 @@ func (db *DB) LastRun(ctx context.Context, scheduleID int) (*ScheduleRun, error)
 
 // ScheduleRun reads one run.
 func (db *DB) ScheduleRun(ctx context.Context, id int64) (ScheduleRun, error) {
-	return scheduleRun(ctx, db.pool, id)
+	return scheduleRun(ctx, db.Pool(), id)
 }
 
-func scheduleRun(ctx context.Context, q querier, id int64) (ScheduleRun, error) {
-	list, err := collect[ScheduleRun](ctx, q, "reading the run", scheduleRunSQL+`WHERE r.id = @id`, pgx.NamedArgs{"id": id})
+func scheduleRun(ctx context.Context, q pg.Querier, id int64) (ScheduleRun, error) {
+	list, err := pg.Collect[ScheduleRun](ctx, q, "reading the run", scheduleRunSQL+`WHERE r.id = @id`, pgx.NamedArgs{"id": id})
 	if err != nil {
 		return ScheduleRun{}, err
 	}
@@ -95,7 +97,7 @@ func scheduleRun(ctx context.Context, q querier, id int64) (ScheduleRun, error) 
 // RunsToDo counts the runs of a site that still need work by a worker, apart from sending
 // rows.
 func (db *DB) RunsToDo(ctx context.Context, siteID int) (n int64, err error) {
-	err = db.pool.QueryRow(ctx, `
+	err = db.Pool().QueryRow(ctx, `
 		SELECT count(*) FROM schedule c JOIN schedule_run r ON r.schedule_id = c.id AND r.finished_at IS NULL
 		LEFT JOIN batch b ON b.id = r.batch_id
 		WHERE c.site_id = $1 AND (r.status = 'reading' OR r.status = 'sending' AND b.finished_at IS NOT NULL
@@ -111,8 +113,8 @@ func (db *DB) RunsToDo(ctx context.Context, siteID int) (n int64, err error) {
 // RunNow starts a run now. The schedule's rule for overlaps applies. A worker process
 // takes the run up at its next turn.
 func (db *DB) RunNow(ctx context.Context, scheduleID int) (run ScheduleRun, err error) {
-	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
-		list, err := collect[Schedule](ctx, tx, "reading the schedule",
+	err = pgx.BeginFunc(ctx, db.Pool(), func(tx pgx.Tx) error {
+		list, err := pg.Collect[Schedule](ctx, tx, "reading the schedule",
 			scheduleSQL+`WHERE c.id = @id FOR NO KEY UPDATE OF c`, pgx.NamedArgs{"id": scheduleID})
 		if err != nil {
 			return err
@@ -141,7 +143,7 @@ func (db *DB) RunNow(ctx context.Context, scheduleID int) (run ScheduleRun, err 
 // startRun makes a run of a locked schedule, by the schedule's rule for overlaps; open is
 // true when the run begins now.
 func startRun(ctx context.Context, tx pgx.Tx, s Schedule, due time.Time, byHand bool) (id int64, open bool, err error) {
-	under, err := collect[openRun](ctx, tx, "reading the runs under way", `
+	under, err := pg.Collect[openRun](ctx, tx, "reading the runs under way", `
 		SELECT id, status FROM schedule_run
 		WHERE schedule_id = @id AND finished_at IS NULL AND status <> 'held' ORDER BY id`, pgx.NamedArgs{"id": s.ID})
 	if err != nil {
@@ -186,7 +188,7 @@ type cancelledRun struct {
 // batches. In this order: a run that is just beginning to send holds its row until it
 // does (lockRun), so the second statement sees its batch.
 func cancelRuns(ctx context.Context, tx pgx.Tx, scheduleID int, why string) error {
-	runs, err := collect[cancelledRun](ctx, tx, "cancelling earlier runs", `
+	runs, err := pg.Collect[cancelledRun](ctx, tx, "cancelling earlier runs", `
 		UPDATE schedule_run SET status = 'cancelled', finished_at = clock_timestamp(), process_id = NULL, note = @why,
 			drops_plan = batch_id IS NOT NULL
 		WHERE schedule_id = @id AND finished_at IS NULL AND status <> 'held'

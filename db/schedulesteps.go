@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -36,7 +38,7 @@ type ClaimRunParams struct {
 // at itself.
 func (db *DB) ClaimRun(ctx context.Context, p ClaimRunParams) (w RunWork, s Schedule, ok bool, err error) {
 	sites, lanes := ownLanes(p.Lanes)
-	list, err := collect[RunWork](ctx, db.pool, "claiming the run", `
+	list, err := pg.Collect[RunWork](ctx, db.Pool(), "claiming the run", `
 		UPDATE schedule_run r SET process_id = @process_id, fence = r.fence + 1,
 			started_at = coalesce(r.started_at, clock_timestamp())
 		FROM schedule c JOIN site s ON s.id = c.site_id
@@ -55,7 +57,7 @@ func (db *DB) ClaimRun(ctx context.Context, p ClaimRunParams) (w RunWork, s Sche
 	if err != nil || len(list) == 0 {
 		return w, s, false, err
 	}
-	schedules, err := collect[Schedule](ctx, db.pool, "reading the schedule",
+	schedules, err := pg.Collect[Schedule](ctx, db.Pool(), "reading the schedule",
 		scheduleSQL+`WHERE c.id = @id`, pgx.NamedArgs{"id": list[0].ScheduleID})
 	if err != nil || len(schedules) == 0 {
 		return w, s, false, err
@@ -65,7 +67,7 @@ func (db *DB) ClaimRun(ctx context.Context, p ClaimRunParams) (w RunWork, s Sche
 
 // step records a step of a run, guarded by its claim; the error is ErrRunLost when the
 // run does not belong to this claim any more.
-func step(ctx context.Context, tx execer, w RunWork, set string, args pgx.NamedArgs) error {
+func step(ctx context.Context, tx pg.Execer, w RunWork, set string, args pgx.NamedArgs) error {
 	args["run"], args["fence"] = w.RunID, w.Fence
 	tag, err := tx.Exec(ctx, `UPDATE schedule_run SET `+set+` WHERE id = @run AND fence = @fence AND status = 'reading'`, args)
 	if err != nil {
@@ -108,7 +110,7 @@ func RunLoaded(ctx context.Context, tx pgx.Tx, w RunWork, batchID, reads int64, 
 
 // SavePass records how far the site was read, so that the run can go on from there.
 func (db *DB) SavePass(ctx context.Context, w RunWork, pass []byte, reads int64) error {
-	return step(ctx, db.pool, w, `pass = @pass::text::jsonb, reads = @reads`, pgx.NamedArgs{"pass": string(pass), "reads": reads})
+	return step(ctx, db.Pool(), w, `pass = @pass::text::jsonb, reads = @reads`, pgx.NamedArgs{"pass": string(pass), "reads": reads})
 }
 
 // ComparedParams are the result of a run's comparison.
@@ -121,7 +123,7 @@ type ComparedParams struct {
 // RunCompared records the comparison, and how much the plan would change. It replaces the
 // plans of earlier runs that still wait for a person.
 func (db *DB) RunCompared(ctx context.Context, w RunWork, p ComparedParams) error {
-	return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+	return pgx.BeginFunc(ctx, db.Pool(), func(tx pgx.Tx) error {
 		if err := lockSchedule(ctx, tx, w.ScheduleID); err != nil {
 			return err
 		}
@@ -170,7 +172,7 @@ func RunApplied(ctx context.Context, tx pgx.Tx, w RunWork) error {
 
 // FailRun ends a run that failed. Nothing of it is sent.
 func (db *DB) FailRun(ctx context.Context, w RunWork, reason string) error {
-	return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+	return pgx.BeginFunc(ctx, db.Pool(), func(tx pgx.Tx) error {
 		if err := lockSchedule(ctx, tx, w.ScheduleID); err != nil {
 			return err
 		}
@@ -186,11 +188,11 @@ func (db *DB) FailRun(ctx context.Context, w RunWork, reason string) error {
 
 // RetryRun lets a run go on later, after a failure that may be temporary.
 func (db *DB) RetryRun(ctx context.Context, w RunWork, at time.Time, reason string) error {
-	return step(ctx, db.pool, w, `failures = failures + 1, not_before = @at, process_id = NULL, error = @reason`,
+	return step(ctx, db.Pool(), w, `failures = failures + 1, not_before = @at, process_id = NULL, error = @reason`,
 		pgx.NamedArgs{"at": at, "reason": reason})
 }
 
 // ReleaseRun gives a run up, so that another process can go on with it at once.
 func (db *DB) ReleaseRun(ctx context.Context, w RunWork) error {
-	return step(ctx, db.pool, w, `process_id = NULL`, pgx.NamedArgs{})
+	return step(ctx, db.Pool(), w, `process_id = NULL`, pgx.NamedArgs{})
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -30,7 +32,7 @@ func (db *DB) TidyRuns(ctx context.Context, siteID int, at Thinning) (next Thinn
 	if err := db.dropPlans(ctx, siteID); err != nil {
 		return Thinning{}, false, err
 	}
-	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+	err = pgx.BeginFunc(ctx, db.Pool(), func(tx pgx.Tx) error {
 		var ok bool
 		if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtext('relabel thinning'), $1)`, siteID).Scan(&ok); err != nil || !ok {
 			return err
@@ -72,7 +74,7 @@ ORDER BY r.id LIMIT 1`
 // The newest row of a target stays, as a retry of an older row needs it to know what the
 // site holds. So a run that does not name a target deletes none of its rows.
 func thin(ctx context.Context, tx pgx.Tx, siteID int, at Thinning) (next Thinning, more bool, err error) {
-	runs, err := collect[thickRun](ctx, tx, "reading earlier runs", thickSQL, pgx.NamedArgs{"site": siteID})
+	runs, err := pg.Collect[thickRun](ctx, tx, "reading earlier runs", thickSQL, pgx.NamedArgs{"site": siteID})
 	if err != nil || len(runs) == 0 {
 		return Thinning{}, false, err
 	}
@@ -106,7 +108,7 @@ func thinChunkOf(ctx context.Context, tx pgx.Tx, r thickRun, after int64) (last 
 // endThinning records that a run is done with, and deletes the batches that have become
 // empty.
 func endThinning(ctx context.Context, tx pgx.Tx, r thickRun) error {
-	empty, err := collectIDs(ctx, tx, "recording that a run is thinned", `
+	empty, err := pg.CollectIDs(ctx, tx, "recording that a run is thinned", `
 		WITH changed AS (
 			UPDATE schedule_run r SET thinned = true, batch_id = CASE WHEN b.total > 0 THEN r.batch_id END
 			FROM batch b WHERE b.id = r.batch_id AND r.schedule_id = @schedule

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"relabel/internal/failpoint"
+	"relabel/internal/pg"
 )
 
 // Occurrence is what to do for a schedule that is due.
@@ -56,13 +57,13 @@ type claimedSchedule struct {
 // error that concerns only one schedule it returns that schedule, so that the caller can
 // start the others.
 func (db *DB) StartDue(ctx context.Context, p StartDueParams) (s Schedule, err error) {
-	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
-		claimed, err := collect[claimedSchedule](ctx, tx, "claiming a due schedule", claimDueSQL,
+	err = pgx.BeginFunc(ctx, db.Pool(), func(tx pgx.Tx) error {
+		claimed, err := pg.Collect[claimedSchedule](ctx, tx, "claiming a due schedule", claimDueSQL,
 			pgx.NamedArgs{"site": p.SiteID, "now": p.Now, "skip": append([]int{}, p.Skip...)})
 		if err != nil || len(claimed) == 0 {
 			return err
 		}
-		list, err := collect[Schedule](ctx, tx, "reading the schedule", scheduleSQL+`WHERE c.id = @id`, pgx.NamedArgs{"id": claimed[0].ID})
+		list, err := pg.Collect[Schedule](ctx, tx, "reading the schedule", scheduleSQL+`WHERE c.id = @id`, pgx.NamedArgs{"id": claimed[0].ID})
 		if err != nil || len(list) == 0 {
 			return err
 		}
@@ -132,7 +133,7 @@ func recordMissed(ctx context.Context, tx pgx.Tx, s Schedule, o Occurrence) erro
 
 // NextDue is when the next schedule of a site is due; nil when none is.
 func (db *DB) NextDue(ctx context.Context, siteID int) (at *time.Time, err error) {
-	err = db.pool.QueryRow(ctx, `
+	err = db.Pool().QueryRow(ctx, `
 		SELECT (SELECT next_run_at FROM schedule WHERE site_id = $1 AND next_run_at IS NOT NULL ORDER BY next_run_at LIMIT 1)`,
 		siteID).Scan(&at)
 	if err != nil {
@@ -160,7 +161,7 @@ type TendParams struct {
 //
 // It reports whether runs are under way: then the next turn should come soon.
 func (db *DB) TendRuns(ctx context.Context, p TendParams) (busy bool, err error) {
-	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+	err = pgx.BeginFunc(ctx, db.Pool(), func(tx pgx.Tx) error {
 		var ok bool
 		if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtext('relabel schedules'), $1)`, p.SiteID).Scan(&ok); err != nil || !ok {
 			return err
@@ -261,7 +262,7 @@ type endedRun struct {
 }
 
 func endRuns(ctx context.Context, tx pgx.Tx, siteID int) error {
-	ended, err := collect[endedRun](ctx, tx, "ending runs", endRunsSQL, pgx.NamedArgs{"site": siteID})
+	ended, err := pg.Collect[endedRun](ctx, tx, "ending runs", endRunsSQL, pgx.NamedArgs{"site": siteID})
 	if err != nil {
 		return err
 	}
@@ -288,7 +289,7 @@ type stuckRun struct {
 }
 
 func tellStuck(ctx context.Context, tx pgx.Tx, siteID int) error {
-	stuck, err := collect[stuckRun](ctx, tx, "reading runs that wait for a person", stuckSQL, pgx.NamedArgs{"site": siteID})
+	stuck, err := pg.Collect[stuckRun](ctx, tx, "reading runs that wait for a person", stuckSQL, pgx.NamedArgs{"site": siteID})
 	if err != nil {
 		return err
 	}
@@ -301,7 +302,7 @@ func tellStuck(ctx context.Context, tx pgx.Tx, siteID int) error {
 }
 
 func lostRuns(ctx context.Context, tx pgx.Tx, p TendParams) ([]QueueRun, error) {
-	return collect[QueueRun](ctx, tx, "reading runs without a job", statement("lost_runs"), pgx.NamedArgs{
+	return pg.Collect[QueueRun](ctx, tx, "reading runs without a job", statement("lost_runs"), pgx.NamedArgs{
 		"site": p.SiteID, "now": p.Now, "process_id": p.ProcessID, "working": append([]int64{}, p.Working...),
 		"kind": p.Kind, "queue": p.JobQueue, "stale": cmp.Or(p.Stale, ProcessStale), "soon": jobSoon,
 	})
@@ -311,14 +312,14 @@ func lostRuns(ctx context.Context, tx pgx.Tx, p TendParams) ([]QueueRun, error) 
 // their rows, as those of any cancelled batch. A plan that is locked, as it is being
 // compared or applied, is left for the next time.
 func (db *DB) dropPlans(ctx context.Context, siteID int) error {
-	_, err := cancelBatches(ctx, db.pool, `
+	_, err := cancelBatches(ctx, db.Pool(), `
 		SELECT b.id FROM schedule c JOIN schedule_run r ON r.schedule_id = c.id AND r.drops_plan
 		JOIN batch b ON b.id = r.batch_id AND b.status = 'planned'
 		WHERE c.site_id = @site ORDER BY b.id FOR NO KEY UPDATE OF b SKIP LOCKED`, pgx.NamedArgs{"site": siteID, "reason": nil})
 	if err != nil {
 		return fmt.Errorf("error discarding plans of runs: %w", err)
 	}
-	_, err = db.pool.Exec(ctx, `
+	_, err = db.Pool().Exec(ctx, `
 		UPDATE schedule_run r SET drops_plan = false FROM schedule c
 		WHERE c.site_id = $1 AND r.schedule_id = c.id AND r.drops_plan
 			AND NOT EXISTS (SELECT FROM batch b WHERE b.id = r.batch_id AND b.status = 'planned')`, siteID)

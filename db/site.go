@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -45,15 +47,15 @@ var ErrNoSite = errors.New("no such site")
 
 // SiteByName finds a site; the error is ErrNoSite when there is none.
 func (db *DB) SiteByName(ctx context.Context, name string) (Site, error) {
-	return oneSite(ctx, db.pool, siteSQL+`WHERE s.name = $1`, name)
+	return oneSite(ctx, db.Pool(), siteSQL+`WHERE s.name = $1`, name)
 }
 
 // SiteByID finds a site by its row id.
 func (db *DB) SiteByID(ctx context.Context, id int) (Site, error) {
-	return oneSite(ctx, db.pool, siteSQL+`WHERE s.id = $1`, id)
+	return oneSite(ctx, db.Pool(), siteSQL+`WHERE s.id = $1`, id)
 }
 
-func oneSite(ctx context.Context, q querier, sql string, arg any) (Site, error) {
+func oneSite(ctx context.Context, q pg.Querier, sql string, arg any) (Site, error) {
 	rows, _ := q.Query(ctx, sql, arg)
 	site, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Site])
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -67,7 +69,7 @@ func oneSite(ctx context.Context, q querier, sql string, arg any) (Site, error) 
 
 // Sites lists all sites by name.
 func (db *DB) Sites(ctx context.Context) ([]Site, error) {
-	rows, _ := db.pool.Query(ctx, siteSQL+`ORDER BY s.name`)
+	rows, _ := db.Pool().Query(ctx, siteSQL+`ORDER BY s.name`)
 	sites, err := pgx.CollectRows(rows, pgx.RowToStructByName[Site])
 	if err != nil {
 		return nil, fmt.Errorf("error listing sites: %w", err)
@@ -118,7 +120,7 @@ func saveSite(ctx context.Context, tx pgx.Tx, s Site) (lane *string, err error) 
 // PauseSite pauses or resumes a site, and reports whether that changed anything.
 // Workers see it at their next claim.
 func (db *DB) PauseSite(ctx context.Context, siteID int, pause bool) (bool, error) {
-	tag, err := db.pool.Exec(ctx, `
+	tag, err := db.Pool().Exec(ctx, `
 		WITH changed AS (
 			UPDATE site SET paused_at = CASE WHEN $2 THEN clock_timestamp() END
 			WHERE id = $1 AND (paused_at IS NULL) = $2 RETURNING id

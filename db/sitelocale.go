@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -25,7 +27,7 @@ func (db *DB) KeepLocales(ctx context.Context, siteID int, list []SiteLocale) er
 			primary = l.OwnID
 		}
 	}
-	_, err := db.pool.Exec(ctx, `
+	_, err := db.Pool().Exec(ctx, `
 		WITH kept AS (
 			INSERT INTO site_locale (site_id, locale_id, tag)
 			SELECT @site, l.id, l.tag FROM unnest(@ids::text[], @tags::text[]) AS l (id, tag)
@@ -43,7 +45,7 @@ func (db *DB) KeepLocales(ctx context.Context, siteID int, list []SiteLocale) er
 // PrimaryLocale is Webflow's id of a site's primary locale; empty when it has none, or it
 // is not known.
 func (db *DB) PrimaryLocale(ctx context.Context, siteID int) (id string, err error) {
-	err = db.pool.QueryRow(ctx, `SELECT coalesce(primary_locale_id, '') FROM site WHERE id = $1`, siteID).Scan(&id)
+	err = db.Pool().QueryRow(ctx, `SELECT coalesce(primary_locale_id, '') FROM site WHERE id = $1`, siteID).Scan(&id)
 	if err != nil {
 		return "", fmt.Errorf("error reading the site's primary locale: %w", err)
 	}
@@ -58,12 +60,12 @@ const inLocaleSQL = `(r.locale_id = @locale OR r.locale_id = '' AND r.site_id IN
 const taggedSQL = `(r.site_id, r.locale_id) IN (SELECT l.site_id, l.locale_id FROM site_locale l WHERE lower(l.tag) = lower(@tag))`
 
 // checkTag refuses a tag that no known locale has. An empty one is allowed.
-func checkTag(ctx context.Context, q querier, tag string) error {
+func checkTag(ctx context.Context, q pg.Querier, tag string) error {
 	if tag == "" {
 		return nil
 	}
 	type locale struct{ SiteID int }
-	known, err := collect[locale](ctx, q, "looking for a locale", `
+	known, err := pg.Collect[locale](ctx, q, "looking for a locale", `
 		SELECT site_id FROM site_locale WHERE lower(tag) = lower(@tag) LIMIT 1`, pgx.NamedArgs{"tag": tag})
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 // TryHold locks a name for this process, until release or until its connection ends; ok
 // is false while another process has it. It uses up one connection of the pool.
 func (db *DB) TryHold(ctx context.Context, name string) (release func(), ok bool, err error) {
-	conn, err := db.pool.Acquire(ctx)
+	conn, err := db.Pool().Acquire(ctx)
 	if err != nil {
 		return nil, false, fmt.Errorf("error getting a connection to hold %s: %w", name, err)
 	}
@@ -31,7 +31,7 @@ func (db *DB) TryHold(ctx context.Context, name string) (release func(), ok bool
 
 // Abandon cancels all open batches of a site whose API is gone, and ends their rows.
 func (db *DB) Abandon(ctx context.Context, siteID int, reason string) error {
-	_, err := cancelBatches(ctx, db.pool, `
+	_, err := cancelBatches(ctx, db.Pool(), `
 		SELECT id FROM batch WHERE site_id = @site AND status IN ('active', 'paused') ORDER BY id FOR NO KEY UPDATE`,
 		pgx.NamedArgs{"site": siteID, "reason": reason})
 	if err != nil {

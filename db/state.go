@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -51,7 +53,7 @@ func (db *DB) SaveStates(ctx context.Context, siteID int, states []AssetState) e
 				"last_updated": s.LastUpdated, "read_at": s.ReadAt,
 			})
 	}
-	if err := db.pool.SendBatch(ctx, batch).Close(); err != nil {
+	if err := db.Pool().SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("error recording the state of %d assets: %w", len(states), err)
 	}
 	return nil
@@ -64,7 +66,7 @@ func byTarget(a, b AssetState) int {
 // States streams what the site holds in a locale, as read since then, by asset id. It
 // takes constant memory, and a connection until the end.
 func (db *DB) States(ctx context.Context, siteID int, localeID string, since time.Time) iter.Seq2[AssetState, error] {
-	return stream[AssetState](ctx, db.pool, "reading the site's state", `
+	return pg.Stream[AssetState](ctx, db.Pool(), "reading the site's state", `
 		SELECT asset_id, locale_id, gone, display_name, alt_text, original_file_name, content_type, size, hosted_url,
 			folder, last_updated, read_at
 		FROM asset_state WHERE site_id = @site AND locale_id = @locale AND read_at >= @since AND NOT gone
@@ -85,7 +87,7 @@ const batchTargets = `
 
 // Targets counts a batch's targets by locale. It reads the whole batch.
 func (db *DB) Targets(ctx context.Context, batchID int64) ([]LocaleTargets, error) {
-	return collect[LocaleTargets](ctx, db.pool, "counting targets", `
+	return pg.Collect[LocaleTargets](ctx, db.Pool(), "counting targets", `
 		SELECT r.locale_id, count(*) AS targets `+batchTargets+`
 		GROUP BY r.locale_id ORDER BY r.locale_id`, pgx.NamedArgs{"batch": batchID})
 }
@@ -94,7 +96,7 @@ func (db *DB) Targets(ctx context.Context, batchID int64) ([]LocaleTargets, erro
 // read since then, after the row with id after: RenameID to go on from, AssetID
 // to ask for. Served by rename's and asset_state's primary keys.
 func (db *DB) UnreadTargets(ctx context.Context, batchID int64, localeID string, since time.Time, after int64, limit int) ([]UnreadTarget, error) {
-	return collect[UnreadTarget](ctx, db.pool, "reading targets", `
+	return pg.Collect[UnreadTarget](ctx, db.Pool(), "reading targets", `
 		SELECT r.id AS rename_id, r.asset_id `+batchTargets+`
 			AND r.locale_id = @locale AND r.id > @after
 			AND NOT EXISTS (SELECT FROM asset_state s WHERE s.site_id = r.site_id AND s.locale_id = r.locale_id
@@ -112,7 +114,7 @@ type UnreadTarget struct {
 // CountUnread counts the targets of a batch in a locale whose state was not read
 // since then.
 func (db *DB) CountUnread(ctx context.Context, batchID int64, localeID string, since time.Time) (n int64, err error) {
-	err = db.pool.QueryRow(ctx, `
+	err = db.Pool().QueryRow(ctx, `
 		SELECT count(*) `+batchTargets+`
 			AND r.locale_id = @locale
 			AND NOT EXISTS (SELECT FROM asset_state s WHERE s.site_id = r.site_id AND s.locale_id = r.locale_id

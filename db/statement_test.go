@@ -12,16 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestExpand(t *testing.T) {
-	t.Parallel()
-	raw := map[string]string{
-		"whole": "-- why\nSELECT (\n\t-- include: part\n) -- kept\n",
-		"part":  "-- what\n-- include: inner\n, 'a -- b'\n",
-		"inner": "1\n",
-	}
-	require.Equal(t, "SELECT (\n1\n, 'a -- b'\n) -- kept\n", expand(raw, "whole"))
-}
-
 // Every file is used, by Go code or as a fragment, and every name in use has a file.
 func TestStatements(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -122,7 +124,7 @@ func (db *DB) History(ctx context.Context, p StoryParams) (out History, err erro
 	args := pgx.NamedArgs{"id": p.RenameID, "asset": p.AssetID, "locale": p.Locale, "tag": p.Tag, "limit": maxTold + 1, "ahead": MaxAhead}
 	told := `WITH told AS MATERIALIZED (SELECT @id::bigint AS id)`
 	if p.RenameID == 0 {
-		if err := checkTag(ctx, db.pool, p.Tag); err != nil {
+		if err := checkTag(ctx, db.Pool(), p.Tag); err != nil {
 			return out, err
 		}
 		onSite := ""
@@ -141,7 +143,7 @@ func (db *DB) History(ctx context.Context, p StoryParams) (out History, err erro
 	if out.Now, err = db.Now(ctx); err != nil {
 		return out, err
 	}
-	if out.Renames, err = collect[ToldRename](ctx, db.pool, "reading the rows", told+toldSQL, args); err != nil {
+	if out.Renames, err = pg.Collect[ToldRename](ctx, db.Pool(), "reading the rows", told+toldSQL, args); err != nil {
 		return out, err
 	}
 	if len(out.Renames) == 0 {
@@ -174,16 +176,16 @@ func (db *DB) addToHistory(ctx context.Context, f *History) (err error) {
 	if err := db.addRenameStates(ctx, f.Renames); err != nil {
 		return err
 	}
-	f.Attempts, err = collect[Attempt](ctx, db.pool, "reading the calls", `
+	f.Attempts, err = pg.Collect[Attempt](ctx, db.Pool(), "reading the calls", `
 		SELECT rename_id, fence, process_id, sent_at, duration, outcome, http_status::int AS http_status, code, message, delay
 		FROM attempt WHERE rename_id = ANY (@ids) ORDER BY rename_id, fence`, args)
 	if err != nil {
 		return err
 	}
-	if f.Events, err = collect[Event](ctx, db.pool, "reading what made rows wait", statement("events"), args); err != nil {
+	if f.Events, err = pg.Collect[Event](ctx, db.Pool(), "reading what made rows wait", statement("events"), args); err != nil {
 		return err
 	}
-	f.Seen, err = collect[Seen](ctx, db.pool, "reading what the site held", `
+	f.Seen, err = pg.Collect[Seen](ctx, db.Pool(), "reading what the site held", `
 		SELECT a.locale_id, a.gone, a.display_name, a.alt_text, a.read_at FROM (
 			SELECT DISTINCT site_id, locale_id FROM rename WHERE id = ANY (@ids)
 		) r JOIN asset_state a USING (site_id, locale_id) WHERE a.asset_id = @asset ORDER BY a.read_at`, args)

@@ -37,7 +37,7 @@ var (
 // compared with the site and applied like any plan. The value before of its rows is what
 // we sent, so Compare finds a conflict where a target holds something else by now.
 func (db *DB) Undo(ctx context.Context, p UndoParams) (out Undone, err error) {
-	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+	err = pgx.BeginFunc(ctx, db.Pool(), func(tx pgx.Tx) error {
 		out, err = undo(ctx, tx, p)
 		return err
 	})

@@ -5,6 +5,8 @@ import (
 	"iter"
 	"time"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -34,7 +36,7 @@ type FoundCount struct {
 // CountFound counts the findings for a batch, by the states that were read since then. It
 // reads the whole batch.
 func (db *DB) CountFound(ctx context.Context, batchID int64, since time.Time) ([]FoundCount, error) {
-	return collect[FoundCount](ctx, db.pool, "comparing with the site", statement("found")+`
+	return pg.Collect[FoundCount](ctx, db.Pool(), "comparing with the site", statement("found")+`
 		SELECT found, count(*) AS rows FROM found GROUP BY found`, pgx.NamedArgs{"batch": batchID, "since": since})
 }
 
@@ -45,7 +47,7 @@ func (db *DB) Findings(ctx context.Context, batchID int64, since time.Time, foun
 	if found == nil {
 		found = []string{}
 	}
-	return stream[Finding](ctx, db.pool, "comparing with the site", statement("found")+`
+	return pg.Stream[Finding](ctx, db.Pool(), "comparing with the site", statement("found")+`
 		SELECT line, asset_id, locale_id, found, display_name, found_name, alt_text, found_alt_text,
 			CASE WHEN found = 'renamed' THEN by_batch END AS by_batch, last_updated
 		FROM found WHERE cardinality(@found::text[]) = 0 OR found = ANY (@found)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -38,7 +40,7 @@ FROM (
 
 // SiteProgress reads the progress of some sites.
 func (db *DB) SiteProgress(ctx context.Context, siteIDs []int, since time.Time) (SiteProgress, error) {
-	list, err := collect[SiteProgress](ctx, db.pool, "reading the progress", workedSQL, pgx.NamedArgs{"sites": siteIDs, "since": since})
+	list, err := pg.Collect[SiteProgress](ctx, db.Pool(), "reading the progress", workedSQL, pgx.NamedArgs{"sites": siteIDs, "since": since})
 	if err != nil {
 		return SiteProgress{}, err
 	}

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"relabel/db"
+	"relabel/internal/pg"
 )
 
 // maxTogether bounds the rows of one statement: enough for many workers, and small
@@ -138,7 +138,7 @@ func retryTransient[T any](ctx context.Context, fn func(context.Context) (T, err
 			return out, nil
 		case ctx.Err() != nil:
 			return out, errBatcherStopped
-		case !db.Transient(err):
+		case !pg.Transient(err):
 			return out, err
 		}
 		select {

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
@@ -148,7 +150,7 @@ func benchBareRiver(b *testing.B, n int) time.Duration {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, w)
 	client, err := river.NewClient(riverpgxv5.New(d.Pool()), &river.Config{
-		Schema: db.Schema, Logger: slog.New(slog.DiscardHandler), Workers: workers,
+		Schema: pg.Schema, Logger: slog.New(slog.DiscardHandler), Workers: workers,
 		Queues:        map[string]river.QueueConfig{"default": {MaxWorkers: benchWorkers}},
 		FetchCooldown: 20 * time.Millisecond, // as relabel's: both fetch alike
 	})

@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
@@ -477,7 +479,7 @@ func (b *testBundle) requireNoToken(t testing.TB, token string) {
 	}
 	ctx := context.Background()
 	forms := []string{token, hex.EncodeToString([]byte(token)), base64.RawStdEncoding.EncodeToString([]byte(token))}
-	rows, err := b.Pool().Query(ctx, `SELECT tablename::text FROM pg_tables WHERE schemaname = $1 ORDER BY 1`, db.Schema)
+	rows, err := b.Pool().Query(ctx, `SELECT tablename::text FROM pg_tables WHERE schemaname = $1 ORDER BY 1`, pg.Schema)
 	require.NoError(t, err)
 	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)

@@ -19,6 +19,8 @@ import (
 	"log/slog"
 	"time"
 
+	"relabel/internal/pg"
+
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
@@ -54,7 +56,7 @@ const (
 
 // NewInsertClient makes a client that only inserts jobs, for loads.
 func NewInsertClient(d *db.DB, log *slog.Logger) (*Client, error) {
-	client, err := river.NewClient(riverpgxv5.New(d.Pool()), &river.Config{Schema: db.Schema, Logger: log})
+	client, err := river.NewClient(riverpgxv5.New(d.Pool()), &river.Config{Schema: pg.Schema, Logger: log})
 	if err != nil {
 		return nil, fmt.Errorf("error making the job client: %w", err)
 	}
@@ -88,7 +90,7 @@ func newWorkClient(p clientParams) (*Client, error) {
 	}
 	client, err := river.NewClient(riverpgxv5.New(p.db.Pool()), &river.Config{
 		ID:                          p.processID, // the feed finds the process in attempted_by
-		Schema:                      db.Schema,
+		Schema:                      pg.Schema,
 		Logger:                      p.log,
 		Workers:                     workers,
 		Queues:                      queues,

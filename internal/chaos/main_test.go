@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 
 	"relabel/db"
@@ -126,7 +128,7 @@ func (s *pgServer) migrate(database string) error {
 		return fmt.Errorf("error reading the server's URL: %w", err)
 	}
 	u.Path = "/" + database
-	d, err := db.Open(ctx, db.Config{URL: u.String()})
+	d, err := db.Open(ctx, pg.Config{URL: u.String()})
 	if err != nil {
 		return err
 	}

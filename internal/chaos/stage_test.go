@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
@@ -213,7 +215,7 @@ func (s *stage) exec(sql string, args ...any) int64 {
 	s.Helper()
 	for {
 		tag, err := s.db.Pool().Exec(s.Context(), sql, args...)
-		if db.Transient(err) {
+		if pg.Transient(err) {
 			continue
 		}
 		require.NoError(s, err)

@@ -7,6 +7,8 @@ import (
 	"net"
 	"strings"
 
+	"relabel/internal/pg"
+
 	"github.com/sourcegraph/conc"
 
 	"relabel/db"
@@ -117,7 +119,7 @@ func (a *app) withDashboard(ctx context.Context, s *session, f serveFlags, fn fu
 	if f.listen == "" {
 		return fn()
 	}
-	d, err := db.Open(ctx, db.Config{URL: s.url, MaxConns: dashboardConns})
+	d, err := db.Open(ctx, pg.Config{URL: s.url, MaxConns: dashboardConns})
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"relabel/internal/pg"
+
 	"github.com/spf13/cobra"
 
 	"relabel/db"
@@ -13,7 +15,7 @@ func (a *app) migrateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Bring the database schema up to date, or remove it",
-		Long: `relabel keeps everything in the schema "` + db.Schema + `" of its database. It migrates the private
+		Long: `relabel keeps everything in the schema "` + pg.Schema + `" of its database. It migrates the private
 PostgreSQL automatically. For a DATABASE_URL run relabel migrate up once, and again after each
 update; it may run several times at once.`,
 		Args: noCommand,
@@ -79,7 +81,7 @@ func (a *app) openUnmigrated(ctx context.Context) (*session, error) {
 	if a.cfg.DatabaseURL == "" {
 		return a.openPrivate(ctx)
 	}
-	d, err := db.Open(ctx, db.Config{URL: a.cfg.DatabaseURL, Logger: a.log})
+	d, err := db.Open(ctx, pg.Config{URL: a.cfg.DatabaseURL, Logger: a.log})
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"relabel/db"
+	"relabel/internal/pg"
+
 	"relabel/internal/report"
 	"relabel/internal/terminal"
 	"relabel/internal/text"
@@ -40,7 +41,7 @@ func (a *app) watchBatches(ctx context.Context, s *session, read readBatches) er
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case err != nil && !db.Transient(err):
+		case err != nil && !pg.Transient(err):
 			return err
 		case err == nil && end:
 			return nil

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"relabel/internal/pg"
+
 	"relabel/db"
 	"relabel/internal/embedpg"
 	"relabel/internal/report"
@@ -43,7 +45,7 @@ func (a *app) open(ctx context.Context) (*session, error) {
 }
 
 func (a *app) openNamed(ctx context.Context) (*session, error) {
-	d, err := db.Open(ctx, db.Config{URL: a.cfg.DatabaseURL, Logger: a.log})
+	d, err := db.Open(ctx, pg.Config{URL: a.cfg.DatabaseURL, Logger: a.log})
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +70,7 @@ func (a *app) openPrivate(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := db.Open(ctx, db.Config{URL: server.URL(), Logger: a.log})
+	d, err := db.Open(ctx, pg.Config{URL: server.URL(), Logger: a.log})
 	if err != nil {
 		_ = closeServer(server)
 		return nil, err

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"relabel/internal/pg"
+
 	"relabel/db"
 	"relabel/internal/report"
 	"relabel/internal/terminal"
@@ -77,7 +79,7 @@ func (a *app) watchWork(ctx context.Context, w *workWatch, untilDone bool) error
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case err != nil && db.Transient(err):
+		case err != nil && pg.Transient(err):
 			continue
 		case err != nil:
 			return err

@@ -23,6 +23,8 @@ import (
 	"testing"
 	"time"
 
+	"relabel/internal/pg"
+
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -56,7 +58,7 @@ func New(t testing.TB) *db.DB {
 // Open opens a pool on a database that URL returned. It is closed when t ends.
 func Open(t testing.TB, databaseURL string) *db.DB {
 	t.Helper()
-	d, err := db.Open(t.Context(), db.Config{URL: databaseURL})
+	d, err := db.Open(t.Context(), pg.Config{URL: databaseURL})
 	require.NoError(t, err)
 	t.Cleanup(d.Close)
 	return d

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivermigrate"
@@ -82,7 +84,7 @@ func makeTemplate(ctx context.Context, admin, name, templateURL string) error {
 }
 
 func migrate(ctx context.Context, databaseURL string) error {
-	d, err := db.Open(ctx, db.Config{URL: databaseURL})
+	d, err := db.Open(ctx, pg.Config{URL: databaseURL})
 	if err != nil {
 		return err
 	}

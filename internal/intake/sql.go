@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )

@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"relabel/db"
+	"relabel/internal/pg"
 )
 
 // connectSource leaves the URL out of its errors, since it may hold a password.
@@ -23,7 +23,7 @@ func connectSource(ctx context.Context, params SQLParams) (*pgx.Conn, error) {
 	}
 	cfg.ConnectTimeout = sqlConnectTimeout
 	cfg.RuntimeParams["application_name"] = "relabel source"
-	db.NoticeDead(&cfg.Config)
+	pg.NoticeDead(&cfg.Config)
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err == nil {
 		return conn, nil

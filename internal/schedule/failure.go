@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"relabel/internal/pg"
+
 	"relabel/db"
 	"relabel/internal/report"
 	"relabel/internal/webflow"
@@ -45,7 +47,7 @@ func actionAfter(err error, stopped bool, failures int) failureAction {
 		return releaseRun
 	case kind == webflow.KindUnauthorized:
 		return parkSite
-	case (temporary(kind) || db.Transient(err)) && failures+1 < maxFailures:
+	case (temporary(kind) || pg.Transient(err)) && failures+1 < maxFailures:
 		return retryRun
 	}
 	return failRun

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 
 	"relabel/db"
@@ -146,7 +148,7 @@ var errRefused = errors.New("rows were refused")
 func (l *loader) explain(err error) error {
 	none := errors.Is(err, db.ErrNoRows)
 	switch {
-	case err == nil, errors.Is(err, db.ErrCommitUnknown):
+	case err == nil, errors.Is(err, pg.ErrCommitUnknown):
 		return err
 	case errors.Is(err, errRefused):
 		return &RefusedError{Source: l.Source.Name(), Rows: l.refused}
@@ -160,7 +162,7 @@ func (l *loader) explain(err error) error {
 
 // notLoaded says also of a load that was interrupted early what it left.
 func notLoaded(err error) error {
-	if errors.Is(err, context.Canceled) && !errors.Is(err, db.ErrCommitUnknown) {
+	if errors.Is(err, context.Canceled) && !errors.Is(err, pg.ErrCommitUnknown) {
 		return &NotDoneError{What: "nothing was loaded", Err: err}
 	}
 	return err

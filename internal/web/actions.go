@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"relabel/internal/pg"
+
 	"relabel/db"
 	"relabel/internal/report"
 	"relabel/internal/usecase"
@@ -73,7 +75,7 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request, what, next string, 
 	defer cancel()
 	out, err := fn(ctx, actor(r))
 	switch {
-	case db.Transient(err):
+	case pg.Transient(err):
 		s.failed(w, r, err)
 		return
 	case err != nil:

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"relabel/internal/pg"
+
 	"relabel/db"
 	"relabel/internal/report"
 	"relabel/internal/text"
@@ -172,7 +174,7 @@ func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
 	case r.Context().Err() != nil: // the browser is gone
 	case errors.Is(err, db.ErrNoBatch), errors.Is(err, db.ErrNoSite), errors.Is(err, db.ErrNoSchedule), errors.Is(err, errNotFound):
 		s.fail(w, r, http.StatusNotFound, err.Error())
-	case db.Transient(err):
+	case pg.Transient(err):
 		s.cfg.Logger.Warn("a page failed because the database does not answer", "path", r.URL.Path, "error", err)
 		s.fail(w, r, http.StatusServiceUnavailable, "The database does not answer. Load the page again in a moment.")
 	default:

@@ -1,4 +1,4 @@
-package db
+package pg
 
 import (
 	"context"
@@ -95,7 +95,7 @@ type waiter struct {
 }
 
 func (m *migrator) waitsFor(ctx context.Context) (pids []int32, text string, err error) {
-	list, err := collect[waiter](ctx, m.db.pool, "looking at what the migration waits for", `
+	list, err := Collect[waiter](ctx, m.db.pool, "looking at what the migration waits for", `
 		SELECT pid, format('%s (process %s%s)', coalesce(nullif(application_name, ''), 'a program without a name'), pid,
 			', ' || state || coalesce(' for ' || extract(epoch FROM clock_timestamp() - state_change)::bigint || ' s', '')) AS text
 		FROM pg_stat_activity WHERE pid = ANY (pg_blocking_pids(@pid)) ORDER BY pid`,

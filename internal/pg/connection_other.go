@@ -1,6 +1,6 @@
 //go:build !linux
 
-package db
+package pg
 
 import "syscall"
 

@@ -1,4 +1,4 @@
-package db
+package pg
 
 import (
 	"context"
@@ -9,13 +9,13 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// querier runs queries: a pool or a transaction.
-type querier interface {
+// Querier runs queries: a pool or a transaction.
+type Querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
-// collect runs a query and reads all its rows; what names it in the error.
-func collect[T any](ctx context.Context, q querier, what, sql string, args pgx.NamedArgs) ([]T, error) {
+// Collect runs a query and reads all its rows; what names it in the error.
+func Collect[T any](ctx context.Context, q Querier, what, sql string, args pgx.NamedArgs) ([]T, error) {
 	rows, err := q.Query(ctx, sql, args)
 	if err != nil {
 		return nil, fmt.Errorf("error %s: %w", what, err)
@@ -27,8 +27,8 @@ func collect[T any](ctx context.Context, q querier, what, sql string, args pgx.N
 	return out, nil
 }
 
-// collectIDs runs a query of one column of ids.
-func collectIDs(ctx context.Context, q querier, what, sql string, args pgx.NamedArgs) ([]int64, error) {
+// CollectIDs runs a query of one column of ids.
+func CollectIDs(ctx context.Context, q Querier, what, sql string, args pgx.NamedArgs) ([]int64, error) {
 	rows, err := q.Query(ctx, sql, args)
 	if err != nil {
 		return nil, fmt.Errorf("error %s: %w", what, err)
@@ -40,9 +40,9 @@ func collectIDs(ctx context.Context, q querier, what, sql string, args pgx.Named
 	return ids, nil
 }
 
-// stream is collect for any number of rows: it takes constant memory, and a connection
+// Stream is Collect for any number of rows: it takes constant memory, and a connection
 // until the end.
-func stream[T any](ctx context.Context, q querier, what, sql string, args pgx.NamedArgs) iter.Seq2[T, error] {
+func Stream[T any](ctx context.Context, q Querier, what, sql string, args pgx.NamedArgs) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
 		rows, err := q.Query(ctx, sql, args)
@@ -66,7 +66,7 @@ func stream[T any](ctx context.Context, q querier, what, sql string, args pgx.Na
 	}
 }
 
-// execer runs statements: a pool or a transaction.
-type execer interface {
+// Execer runs statements: a pool or a transaction.
+type Execer interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }

@@ -1,4 +1,4 @@
-package db_test
+package pg_test
 
 import (
 	"context"
@@ -11,11 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/stretchr/testify/require"
 
-	"relabel/db"
 	"relabel/internal/dbtest"
 )
 
@@ -77,7 +78,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := db.Open(t.Context(), db.Config{URL: tt.url})
+			_, err := pg.Open(t.Context(), pg.Config{URL: tt.url})
 			require.Error(t, err)
 			for _, part := range tt.want {
 				require.ErrorContains(t, err, part)
@@ -93,7 +94,7 @@ func TestOpenRefusesWrongDatabase(t *testing.T) {
 	u, err := url.Parse(dbtest.EmptyURL(t))
 	require.NoError(t, err)
 	u.Path = "/relabel_not_there"
-	_, err = db.Open(t.Context(), db.Config{URL: u.String()})
+	_, err = pg.Open(t.Context(), pg.Config{URL: u.String()})
 	require.ErrorContains(t, err, "relabel_not_there")
 	if secret, ok := u.User.Password(); ok {
 		require.NotContains(t, err.Error(), secret)
@@ -104,14 +105,14 @@ func TestOpenSetsUpItsConnections(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for setting, want := range map[string]string{
-		"search_path": db.Schema, "timezone": "UTC", "application_name": "relabel", "enable_seqscan": "off",
+		"search_path": pg.Schema, "timezone": "UTC", "application_name": "relabel", "enable_seqscan": "off",
 		"enable_bitmapscan": "off", "jit": "off",
 	} {
 		require.Equal(t, want, value[string](t, b, `SELECT current_setting($1)`, setting), setting)
 	}
 	require.Equal(t, int32(12), b.Pool().Config().MaxConns)
 
-	few, err := db.Open(t.Context(), db.Config{URL: b.url, MaxConns: 3})
+	few, err := pg.Open(t.Context(), pg.Config{URL: b.url, MaxConns: 3})
 	require.NoError(t, err)
 	defer few.Close()
 	require.Equal(t, int32(3), few.Pool().Config().MaxConns)
@@ -158,7 +159,7 @@ func TestTransient(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, tt.want, db.Transient(tt.err))
+			require.Equal(t, tt.want, pg.Transient(tt.err))
 		})
 	}
 }
@@ -180,9 +181,9 @@ func TestTransientWhenCut(t *testing.T) {
 		_, err = conn.Exec(t.Context(), `SELECT $1::int`, 1)
 		return err != nil
 	}, patience, time.Millisecond)
-	require.True(t, db.Transient(err), "%v", err)
+	require.True(t, pg.Transient(err), "%v", err)
 	_, err = conn.Exec(t.Context(), `SELECT $1::int`, 1) // known to be closed now
-	require.True(t, db.Transient(err), "%v", err)
+	require.True(t, pg.Transient(err), "%v", err)
 	conn.Release()
 	_, err = b.Now(t.Context())
 	require.NoError(t, err)

@@ -1,4 +1,4 @@
-package db_test
+package pg_test
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"relabel/internal/pg"
 
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivermigrate"
@@ -26,7 +28,7 @@ func setupEmpty(t *testing.T) *testBundle {
 	return &testBundle{DB: dbtest.Open(t, url), url: url}
 }
 
-func (b *testBundle) migrationStatus(t tb) db.MigrationStatus {
+func (b *testBundle) migrationStatus(t testing.TB) pg.MigrationStatus {
 	t.Helper()
 	s, err := b.MigrationStatus(t.Context())
 	require.NoError(t, err)
@@ -34,7 +36,7 @@ func (b *testBundle) migrationStatus(t tb) db.MigrationStatus {
 }
 
 // riverIn runs River's own migrations in a schema.
-func (b *testBundle) riverIn(t tb, schema string, dir rivermigrate.Direction, target int) {
+func (b *testBundle) riverIn(t testing.TB, schema string, dir rivermigrate.Direction, target int) {
 	t.Helper()
 	m, err := rivermigrate.New(riverpgxv5.New(b.Pool()), &rivermigrate.Config{
 		Schema: schema, Logger: slog.New(slog.DiscardHandler),
@@ -77,10 +79,7 @@ func TestMigrateUpDownUp(t *testing.T) {
 		require.NoError(t, b.Migrate(t.Context()))
 		require.NoError(t, b.Migrate(t.Context()), "nothing left to do")
 		require.True(t, b.migrationStatus(t).Current())
-		site, err := b.SiteByName(t.Context(), db.DefaultSite)
-		require.NoError(t, err)
-		b.site = site
-		b.settle(t, b.load(t, "a").ids[0], "succeeded")
+		b.settle(t)
 
 		require.NoError(t, b.MigrateDown(t.Context()))
 		require.Zero(t, objects())
@@ -108,7 +107,7 @@ func TestMigrateAtOnce(t *testing.T) {
 func TestMigrateAtOnceInOnePool(t *testing.T) {
 	t.Parallel()
 	url := dbtest.EmptyURL(t)
-	d, err := db.Open(t.Context(), db.Config{URL: url, MaxConns: 1})
+	d, err := db.Open(t.Context(), pg.Config{URL: url, MaxConns: 1})
 	require.NoError(t, err)
 	t.Cleanup(d.Close)
 	b := &testBundle{DB: d, url: url}
@@ -137,14 +136,14 @@ func TestMigrationStatus(t *testing.T) {
 		"River not yet": {
 			prepare: func(t *testing.T, b *testBundle) {
 				require.NoError(t, b.Migrate(t.Context()))
-				b.riverIn(t, db.Schema, rivermigrate.DirectionDown, -1)
+				b.riverIn(t, pg.Schema, rivermigrate.DirectionDown, -1)
 			},
 			river: -1, migrates: true,
 		},
 		"River half": {
 			prepare: func(t *testing.T, b *testBundle) {
 				require.NoError(t, b.Migrate(t.Context()))
-				b.riverIn(t, db.Schema, rivermigrate.DirectionDown, b.migrationStatus(t).RiverLatest-1)
+				b.riverIn(t, pg.Schema, rivermigrate.DirectionDown, b.migrationStatus(t).RiverLatest-1)
 			},
 			river: 1, migrates: true,
 		},
@@ -205,7 +204,7 @@ func TestMigrateBesidesAnotherRiver(t *testing.T) {
 	b.exec(t, `INSERT INTO public.river_job (kind, max_attempts, args) VALUES ('theirs', 1, '{}')`)
 	before := theirs()
 
-	require.Equal(t, db.MigrationStatus{Latest: b.migrationStatus(t).Latest, RiverLatest: b.migrationStatus(t).RiverLatest},
+	require.Equal(t, pg.MigrationStatus{Latest: b.migrationStatus(t).Latest, RiverLatest: b.migrationStatus(t).RiverLatest},
 		b.migrationStatus(t), "theirs is not taken for ours")
 	require.NoError(t, b.Migrate(t.Context()))
 	require.True(t, b.migrationStatus(t).Current())
@@ -243,13 +242,13 @@ func TestMigrateGoesOnWhereItWasKilled(t *testing.T) {
 	t.Parallel()
 	b := setupEmpty(t)
 	latest := b.migrationStatus(t).RiverLatest
-	_, err := b.Pool().Exec(t.Context(), "CREATE SCHEMA "+db.Schema)
+	_, err := b.Pool().Exec(t.Context(), "CREATE SCHEMA "+pg.Schema)
 	require.NoError(t, err)
 	for version := 1; version <= latest; version++ {
-		b.riverIn(t, db.Schema, rivermigrate.DirectionUp, version)
+		b.riverIn(t, pg.Schema, rivermigrate.DirectionUp, version)
 		require.Equal(t, version, b.migrationStatus(t).River)
 	}
-	b.riverIn(t, db.Schema, rivermigrate.DirectionDown, 2)
+	b.riverIn(t, pg.Schema, rivermigrate.DirectionDown, 2)
 	require.Equal(t, 2, b.migrationStatus(t).River)
 	require.NoError(t, b.Migrate(t.Context()))
 	require.True(t, b.migrationStatus(t).Current())

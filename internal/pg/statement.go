@@ -1,23 +1,14 @@
-package db
+package pg
 
 import (
-	"embed"
 	"io/fs"
 	"path"
 	"strings"
 )
 
-//go:embed sql
-var sqlFiles embed.FS
-
-// statements are the files of sql/ by name, with their fragments in place.
-var statements = readStatements(sqlFiles) //nolint:gochecknoglobals // never changes: text that is part of the program
-
-// statement returns the text of sql/NAME.sql or sql/fragments/NAME.sql. TestStatements
-// checks that each name in use has a file.
-func statement(name string) string { return statements[name] }
-
-func readStatements(files fs.FS) map[string]string {
+// ReadStatements reads the files sql/NAME.sql and sql/fragments/NAME.sql, and returns
+// their texts by name, with the fragments that they include in place.
+func ReadStatements(files fs.FS) map[string]string {
 	raw := map[string]string{}
 	for _, pattern := range []string{"sql/*.sql", "sql/fragments/*.sql"} {
 		names, _ := fs.Glob(files, pattern) // both patterns are well formed

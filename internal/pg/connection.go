@@ -1,4 +1,4 @@
-package db
+package pg
 
 import (
 	"context"
@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	// standstill is how long a transaction of ours may be idle between two statements.
+	// Standstill is how long a transaction of ours may be idle between two statements.
 	// Then a process that was stopped, or is gone, loses its locks. Normally the next
 	// statement comes within milliseconds. A slow COPY does not count as idle.
-	standstill = 10 * time.Second
+	Standstill = 10 * time.Second
 
 	// stoodStill is PostgreSQL's code for a transaction that it ended for being idle.
 	stoodStill = "25P03"
@@ -43,7 +43,7 @@ const (
 // restores them. On a Unix socket the TCP settings have no effect.
 func serverSettings() map[string]string {
 	return map[string]string{
-		"idle_in_transaction_session_timeout": milliseconds(standstill),
+		"idle_in_transaction_session_timeout": milliseconds(Standstill),
 		"tcp_keepalives_idle":                 milliseconds(keepAliveIdle) + "ms",
 		"tcp_keepalives_interval":             milliseconds(keepAliveInterval) + "ms",
 		"tcp_keepalives_count":                strconv.Itoa(keepAliveCount),

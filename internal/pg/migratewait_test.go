@@ -1,4 +1,4 @@
-package db_test
+package pg_test
 
 import (
 	"bytes"
@@ -12,10 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"relabel/internal/pg"
+
 	"github.com/riverqueue/river/rivermigrate"
 	"github.com/stretchr/testify/require"
 
-	"relabel/db"
 	"relabel/internal/dbtest"
 	"relabel/migrations"
 )
@@ -48,17 +49,17 @@ func TestMigrateHoldsNobodyUp(t *testing.T) {
 	for name, tt := range map[string]struct {
 		table   string
 		prepare func(t *testing.T, b *testBundle)
-		migrate func(context.Context, *db.DB) error
+		migrate func(context.Context, *pg.DB) error
 	}{
 		"ours": {
 			table:   "batch",
 			prepare: func(t *testing.T, b *testBundle) { require.NoError(t, b.MigrateTo(t.Context(), beforeIndexes)) },
-			migrate: func(ctx context.Context, d *db.DB) error { return d.MigrateDown(ctx) },
+			migrate: func(ctx context.Context, d *pg.DB) error { return d.MigrateDown(ctx) },
 		},
 		"River's": {
 			table:   "river_job",
-			prepare: func(t *testing.T, b *testBundle) { b.riverIn(t, db.Schema, rivermigrate.DirectionDown, 3) },
-			migrate: func(ctx context.Context, d *db.DB) error { return d.Migrate(ctx) },
+			prepare: func(t *testing.T, b *testBundle) { b.riverIn(t, pg.Schema, rivermigrate.DirectionDown, 3) },
+			migrate: func(ctx context.Context, d *pg.DB) error { return d.Migrate(ctx) },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -85,9 +86,9 @@ func TestMigrateHoldsNobodyUp(t *testing.T) {
 }
 
 // migrateBeside migrates with a pool of its own.
-func (b *testBundle) migrateBeside(t *testing.T, log *heard, migrate func(context.Context, *db.DB) error) <-chan error {
+func (b *testBundle) migrateBeside(t *testing.T, log *heard, migrate func(context.Context, *pg.DB) error) <-chan error {
 	t.Helper()
-	d, err := db.Open(t.Context(), db.Config{URL: b.url, Logger: slog.New(slog.NewTextHandler(log, nil))})
+	d, err := pg.Open(t.Context(), pg.Config{URL: b.url, Logger: slog.New(slog.NewTextHandler(log, nil))})
 	require.NoError(t, err)
 	t.Cleanup(d.Close)
 	done := make(chan error, 1)
@@ -114,9 +115,9 @@ func TestMigrateIndexes(t *testing.T) {
 	require.NoError(t, err)
 
 	var log heard
-	done := b.migrateBeside(t, &log, func(ctx context.Context, d *db.DB) error { return d.Migrate(ctx) })
+	done := b.migrateBeside(t, &log, func(ctx context.Context, d *pg.DB) error { return d.Migrate(ctx) })
 	b.saysWhom(t, &log, application.Conn().PgConn().PID())
-	b.load(t, "a")
+	b.load(t)
 	require.NoError(t, application.Rollback(t.Context()))
 	require.NoError(t, <-done)
 	require.True(t, b.migrationStatus(t).Current())
@@ -156,7 +157,7 @@ func TestMigrateAtOnceWithData(t *testing.T) {
 	var log heard
 	var all []<-chan error
 	for range 6 {
-		all = append(all, b.migrateBeside(t, &log, func(ctx context.Context, d *db.DB) error { return d.Migrate(ctx) }))
+		all = append(all, b.migrateBeside(t, &log, func(ctx context.Context, d *pg.DB) error { return d.Migrate(ctx) }))
 	}
 	for _, done := range all {
 		require.NoError(t, <-done)

@@ -1,4 +1,4 @@
-package db
+package pg
 
 import (
 	"context"
@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// commitKnown bounds how long we ask whether a transaction was committed: longer
+	// commitWait bounds how long we ask whether a transaction was committed: longer
 	// than a restart of the database takes.
-	commitKnown = 20 * time.Second
+	commitWait = 20 * time.Second
 
 	// commitAskEvery is the pause between two tries.
 	commitAskEvery = 200 * time.Millisecond
@@ -23,10 +23,10 @@ const (
 // database did not answer afterwards: what was written may be there or not.
 var ErrCommitUnknown = errors.New("the database did not say whether it was stored")
 
-// inTx runs fn in a transaction. If the connection breaks before COMMIT is acknowledged,
+// InTx runs fn in a transaction. If the connection breaks before COMMIT is acknowledged,
 // it asks the database whether the transaction was committed. So any error except
 // ErrCommitUnknown means that nothing was written.
-func (db *DB) inTx(ctx context.Context, fn func(pgx.Tx) error) error {
+func (db *DB) InTx(ctx context.Context, fn func(pgx.Tx) error) error {
 	tx, err := db.pool.Begin(ctx)
 	if err != nil {
 		return fmt.Errorf("error beginning a transaction: %w", err)
@@ -55,7 +55,7 @@ func answered(err error) bool {
 // askCommit finds out what became of a transaction. It may still be in progress:
 // the server has perhaps not noticed that its client is gone.
 func (db *DB) askCommit(ctx context.Context, id string, broken error) error {
-	ctx, cancel := context.WithTimeout(ctx, db.commitKnown)
+	ctx, cancel := context.WithTimeout(ctx, db.commitWait)
 	defer cancel()
 	for {
 		var status *string
@@ -77,10 +77,10 @@ func (db *DB) askCommit(ctx context.Context, id string, broken error) error {
 // deadlockTries bounds the deadlocks that one transaction is likely to meet.
 const deadlockTries = 5
 
-// retryDeadlock repeats a transaction that PostgreSQL ended because of a deadlock. The
+// RetryDeadlock repeats a transaction that PostgreSQL ended because of a deadlock. The
 // order of locks allows none that we know of; an unknown one must not make a person's
 // command fail.
-func retryDeadlock(fn func() error) (err error) {
+func RetryDeadlock(fn func() error) (err error) {
 	for range deadlockTries {
 		if err = fn(); !isDeadlock(err) {
 			return err

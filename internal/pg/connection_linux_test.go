@@ -1,14 +1,14 @@
-package db_test
+package pg_test
 
 import (
 	"net"
 	"testing"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
-
-	"relabel/db"
 )
 
 // This side asks for a connection too on which nothing moves, and does not wait a
@@ -19,7 +19,7 @@ func TestNoticeDead(t *testing.T) {
 	require.NoError(t, err)
 	defer l.Close() //nolint:errcheck // nobody listens any more
 	var cfg pgconn.Config
-	db.NoticeDead(&cfg)
+	pg.NoticeDead(&cfg)
 	conn, err := cfg.DialFunc(t.Context(), "tcp", l.Addr().String())
 	require.NoError(t, err)
 	defer conn.Close() //nolint:errcheck // nothing was sent

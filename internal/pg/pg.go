@@ -1,0 +1,167 @@
+// Package pg owns the connection to PostgreSQL, and what every package with SQL needs to
+// use it: transactions, queries, statements in files, and migrations.
+//
+// Open returns a DB, a pool of connections with relabel's settings. InTx runs a
+// transaction whose fate is known even when the connection breaks at COMMIT.
+// RetryDeadlock repeats one, and Transient reports which errors may go away.
+//
+// Collect, CollectIDs and Stream run a query and read its rows into structs.
+// ReadStatements reads long statements from files, which may include fragments. Migrate
+// brings our tables and River's up to date, while other processes work.
+//
+// The package knows no table of ours. The packages with SQL build on it: db moves rows,
+// records reads them for people, and scheduledb keeps schedules.
+package pg
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Schema holds everything of ours, River's tables included, so that relabel
+// can share a database with the user's own application and its own River.
+const Schema = "relabel"
+
+const (
+	// defaultMaxConns serves River (one fetch a queue, completer, leader,
+	// notifier) and ours (claim, finish, throttle, feed, heartbeat), none of
+	// which holds a connection while it waits. Four processes stay under half
+	// of PostgreSQL's default of 100.
+	defaultMaxConns = 12
+
+	connectTimeout = 10 * time.Second
+)
+
+// Config says which database, and how much of it.
+type Config struct {
+	URL      string
+	MaxConns int32        // 0: 12
+	Logger   *slog.Logger // what a migration waits for; nil: not logged
+
+	// CommitWait bounds how long InTx asks what became of a broken COMMIT; 0: 20 s.
+	CommitWait time.Duration
+}
+
+// DB is a pool of connections whose search_path is relabel's schema.
+type DB struct {
+	pool       *pgxpool.Pool
+	log        *slog.Logger
+	commitWait time.Duration
+}
+
+// Open connects, and fails at once when the database can't be reached. Its
+// error names host and port and never the password.
+func Open(ctx context.Context, cfg Config) (*DB, error) {
+	pc, err := parseURL(cfg.URL)
+	if err != nil {
+		return nil, err
+	}
+	pc.MaxConns = cfg.MaxConns
+	if pc.MaxConns == 0 {
+		pc.MaxConns = defaultMaxConns
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, pc)
+	if err != nil {
+		return nil, fmt.Errorf("error making the connection pool: %w", err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, unreachable(pc.ConnConfig, err)
+	}
+	return New(pool, cfg), nil
+}
+
+// New makes a DB of a pool that was opened otherwise. It takes over the pool.
+func New(pool *pgxpool.Pool, cfg Config) *DB {
+	return &DB{
+		pool:       pool,
+		log:        cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)),
+		commitWait: cmp.Or(cfg.CommitWait, commitWait),
+	}
+}
+
+// Log returns the logger of the configuration, or one that discards everything.
+func (db *DB) Log() *slog.Logger { return db.log }
+
+// Pool returns the connections, for River's driver.
+func (db *DB) Pool() *pgxpool.Pool { return db.pool }
+
+// Close closes the pool, after waiting for the connections in use.
+func (db *DB) Close() { db.pool.Close() }
+
+func parseURL(url string) (*pgxpool.Config, error) {
+	pc, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		// pgx's own text may quote the URL; a password must not get out.
+		return nil, errors.New("DATABASE_URL can't be read: it should look like postgres://USER:PASSWORD@HOST:PORT/DATABASE")
+	}
+	cc := pc.ConnConfig
+	cc.ConnectTimeout = connectTimeout
+	set := cc.RuntimeParams
+	set["search_path"] = Schema
+	set["timezone"] = "UTC"
+	// Every statement must see what the last holder of its lock has written; a
+	// database shared with an application may have another default.
+	set["default_transaction_isolation"] = "read committed"
+	if set["application_name"] == "" {
+		set["application_name"] = "relabel"
+	}
+	// Every query has an index that serves it, in its order. Without these a plan
+	// made while a table was empty (a sequential scan) stays in use when it holds
+	// 5,000,000 rows, and statistics of yesterday's small batches have the feed
+	// read and sort all open rows (a bitmap scan) for the first 10,000; loading,
+	// which does read whole batches, switches sequential scans on.
+	set["enable_seqscan"] = "off"
+	set["enable_bitmapscan"] = "off"
+	set["jit"] = "off"
+	for name, v := range serverSettings() { // the URL may say otherwise
+		if set[name] == "" {
+			set[name] = v
+		}
+	}
+	NoticeDead(&cc.Config)
+	cc.Tracer = fetchDeadline{}
+	pc.PingTimeout = pingTime
+	return pc, nil
+}
+
+// unreachable names where and why, in one line: pgx lists every address it
+// tried on a line of its own.
+func unreachable(cc *pgx.ConnConfig, err error) error {
+	where := net.JoinHostPort(cc.Host, strconv.Itoa(int(cc.Port)))
+	if strings.HasPrefix(cc.Host, "/") {
+		where = "socket " + cc.Host
+	}
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return fmt.Errorf("PostgreSQL at %s refused the connection: %s; check DATABASE_URL", where, pgErr.Message)
+	}
+	return fmt.Errorf("PostgreSQL at %s can't be reached: %s; is it running, and is DATABASE_URL right?", where, rootCause(err))
+}
+
+func rootCause(err error) string {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Err.Error()
+	}
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return "no such host"
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer within " + connectTimeout.String()
+	}
+	text := err.Error()
+	if i := strings.LastIndex(text, ": "); i >= 0 {
+		text = text[i+2:]
+	}
+	return strings.TrimSpace(text)
+}
