@@ -324,7 +324,7 @@ func TestBrokenSchedules(t *testing.T) {
 	require.NoError(t, err)
 	x.reads("looks", func(ctx context.Context, d *db.DB) error {
 		return errors.Join(drop1(d.Schedules(ctx, "")), drop1(d.ScheduleByName(ctx, "nightly")), drop1(d.ScheduleRuns(ctx, s.ID, 5)),
-			drop1(d.LastRun(ctx, s.ID)), drop1(d.ScheduleRun(ctx, run.Run)), drop1(d.RunsToDo(ctx, x.site.ID)),
+			drop1(d.LastRun(ctx, s.ID)), drop1(d.RunByID(ctx, run.Run)), drop1(d.RunsToDo(ctx, x.site.ID)),
 			drop1(d.NextDue(ctx, x.site.ID)), drop1(d.Notices(ctx, s.ID, 5)))
 	})
 	var work db.RunWork
@@ -341,9 +341,9 @@ func TestBrokenSchedules(t *testing.T) {
 		return d.RunCompared(ctx, work, db.ComparedParams{Reads: 1, Held: "too many"})
 	})
 	x.steps("tend", func(ctx context.Context, d *db.DB) error {
-		return drop1(d.TendRuns(ctx, db.TendParams{
-			SiteID: x.site.ID, Now: time.Now(), ProcessID: process, Kind: "sync", JobQueue: "sync", Queue: x.noRuns,
-		}))
+		return drop1(d.TendRuns(ctx, db.LostRunsParams{
+			SiteID: x.site.ID, Now: time.Now(), ProcessID: process, Kind: "sync", JobQueue: "sync",
+		}, x.noRuns))
 	})
 	x.whole("run now", func(ctx context.Context, d *db.DB) error { return drop1(d.RunNow(ctx, s.ID)) })
 	x.whole("pause", func(ctx context.Context, d *db.DB) error { return drop1(d.PauseSchedule(ctx, s.ID, "x")) })

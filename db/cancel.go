@@ -34,6 +34,15 @@ func cancelBatches(ctx context.Context, q pg.Execer, which string, args pgx.Name
 	return tag.RowsAffected(), nil
 }
 
+// CancelBatches cancels those of the batches that are open, in a transaction that ends
+// what they belong to. CancelOpen ends their rows.
+func CancelBatches(ctx context.Context, tx pgx.Tx, ids []int64, reason string) error {
+	_, err := cancelBatches(ctx, tx, `
+		SELECT id FROM batch WHERE id = ANY (@batches) AND status IN ('active', 'paused') ORDER BY id FOR NO KEY UPDATE`,
+		pgx.NamedArgs{"batches": ids, "reason": reason})
+	return err
+}
+
 // openBatchSQL chooses a batch that may be cancelled.
 const openBatchSQL = `SELECT id FROM batch WHERE id = @id AND status IN ('active', 'paused') FOR NO KEY UPDATE`
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"relabel/internal/pg"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -61,7 +63,7 @@ const lockRenames = `SELECT FROM rename WHERE id = ANY (@rename_ids) ORDER BY id
 // Claim decides about each row, and takes its lease where it may be sent, in one round
 // trip (claim.sql). A row that is not in the answer does not exist.
 func (db *DB) Claim(ctx context.Context, p ClaimParams) (claims []Claim, err error) {
-	sites, lanes := ownLanes(p.Lanes)
+	sites, lanes := pg.Columns(p.Lanes)
 	args := pgx.NamedArgs{
 		"own_sites": sites, "own_lanes": lanes,
 		"rename_ids": p.RenameIDs, "process_id": p.ProcessID, "lease": p.Lease, "quarantine": p.Quarantine,

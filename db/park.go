@@ -89,12 +89,3 @@ func (db *DB) TokenRefused(ctx context.Context, siteID int, fingerprint string) 
 	}
 	return refused, nil
 }
-
-// ownLanes splits the tokens of a process by site into two arrays.
-func ownLanes(lanes map[int]string) (sites []int, fingerprints []string) {
-	sites, fingerprints = []int{}, []string{}
-	for site, lane := range lanes {
-		sites, fingerprints = append(sites, site), append(fingerprints, lane)
-	}
-	return sites, fingerprints
-}

@@ -109,7 +109,7 @@ func lockPlan(ctx context.Context, tx pgx.Tx, batchID int64) (plannedBatch, erro
 type ApplyParams struct {
 	BatchID  int64
 	Replaces int64                               // a batch whose rows that are still open are cancelled; 0: none
-	Run      *RunWork                            // the run whose plan it is; nil: a person's
+	Lock     func(context.Context, pgx.Tx) error // what to lock first, in the same transaction; nil: nothing
 	Queue    func(context.Context, pgx.Tx) error // gives the first renames their jobs, in the same transaction
 }
 
@@ -135,8 +135,8 @@ func (db *DB) Apply(ctx context.Context, p ApplyParams) error {
 }
 
 func (db *DB) apply(ctx context.Context, tx pgx.Tx, p ApplyParams) (site int, err error) {
-	if p.Run != nil {
-		if err := lockRun(ctx, tx, *p.Run); err != nil {
+	if p.Lock != nil {
+		if err := p.Lock(ctx, tx); err != nil {
 			return 0, err
 		}
 	}
@@ -211,6 +211,15 @@ func (db *DB) Discard(ctx context.Context, batchID int64) error {
 		}
 		return nil
 	})
+}
+
+// DiscardIdle cancels those of the batches that are still plans. It skips a plan that is
+// locked, as it is being compared or applied. CancelOpen ends their rows.
+func (db *DB) DiscardIdle(ctx context.Context, ids []int64) error {
+	_, err := cancelBatches(ctx, db.Pool(), `
+		SELECT id FROM batch WHERE id = ANY (@batches) AND status = 'planned' ORDER BY id FOR NO KEY UPDATE SKIP LOCKED`,
+		pgx.NamedArgs{"batches": ids, "reason": nil})
+	return err
 }
 
 // PlanState is a plan's site, and how old its comparison is.

@@ -42,7 +42,7 @@ func (b *testBundle) loading(t testing.TB, s db.Schedule, targets ...string) db.
 // applyRun applies a run's plan as its worker does; before is called before the
 // commit.
 func (b *testBundle) applyRun(ctx context.Context, w db.RunWork, before func()) error {
-	return b.Apply(ctx, db.ApplyParams{BatchID: *w.BatchID, Run: &w, Queue: func(ctx context.Context, tx pgx.Tx) error {
+	return b.Apply(ctx, db.ApplyParams{BatchID: *w.BatchID, Lock: func(ctx context.Context, tx pgx.Tx) error { return db.LockRun(ctx, tx, w) }, Queue: func(ctx context.Context, tx pgx.Tx) error {
 		if err := db.RunApplied(ctx, tx, w); err != nil {
 			return err
 		}
@@ -74,7 +74,7 @@ func TestCancelledWhileItIsApplied(t *testing.T) {
 	b.requireBlocked(t, 1)
 	close(commit)
 	require.NoError(t, both.Wait())
-	run, err := b.ScheduleRun(t.Context(), w.RunID)
+	run, err := b.RunByID(t.Context(), w.RunID)
 	require.NoError(t, err)
 	require.Equal(t, db.RunCancelled, run.Status)
 	require.Equal(t, db.BatchCancelled, b.status(t, *w.BatchID).Status)
@@ -132,9 +132,9 @@ func TestAppliedByHandIsNotReplaced(t *testing.T) {
 	require.NoError(t, b.RunCompared(t.Context(), newer, db.ComparedParams{}), "and it does not wait")
 	close(commit)
 	require.NoError(t, hand.Wait())
-	_, err := b.TendRuns(t.Context(), db.TendParams{
-		SiteID: b.site.ID, Now: time.Now(), ProcessID: process, Queue: func(context.Context, pgx.Tx, []db.QueueRun) error { return nil },
-	})
+	_, err := b.TendRuns(t.Context(), db.LostRunsParams{
+		SiteID: b.site.ID, Now: time.Now(), ProcessID: process,
+	}, func(context.Context, pgx.Tx, []db.QueueRun) error { return nil })
 	require.NoError(t, err)
 	require.Equal(t, []string{"sending", "reading"}, list[string](t, b, `SELECT status FROM schedule_run ORDER BY id`))
 }
@@ -157,7 +157,7 @@ func TestLateStepsOfARun(t *testing.T) {
 	} {
 		require.ErrorIs(t, step(), db.ErrRunLost, name)
 	}
-	run, err := b.ScheduleRun(t.Context(), late.RunID)
+	run, err := b.RunByID(t.Context(), late.RunID)
 	require.NoError(t, err)
 	require.Equal(t, db.RunReading, run.Status)
 	require.Nil(t, run.Error)

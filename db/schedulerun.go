@@ -78,12 +78,12 @@ func (db *DB) LastRun(ctx context.Context, scheduleID int) (*ScheduleRun, error)
 	return &list[0], nil
 }
 
-// ScheduleRun reads one run.
-func (db *DB) ScheduleRun(ctx context.Context, id int64) (ScheduleRun, error) {
-	return scheduleRun(ctx, db.Pool(), id)
+// RunByID reads one run.
+func (db *DB) RunByID(ctx context.Context, id int64) (ScheduleRun, error) {
+	return readRun(ctx, db.Pool(), id)
 }
 
-func scheduleRun(ctx context.Context, q pg.Querier, id int64) (ScheduleRun, error) {
+func readRun(ctx context.Context, q pg.Querier, id int64) (ScheduleRun, error) {
 	list, err := pg.Collect[ScheduleRun](ctx, q, "reading the run", scheduleRunSQL+`WHERE r.id = @id`, pgx.NamedArgs{"id": id})
 	if err != nil {
 		return ScheduleRun{}, err
@@ -131,7 +131,7 @@ func (db *DB) RunNow(ctx context.Context, scheduleID int) (run ScheduleRun, err 
 			return err
 		}
 		// Read here: after an error behind the commit a person would start it again.
-		run, err = scheduleRun(ctx, tx, id)
+		run, err = readRun(ctx, tx, id)
 		return err
 	})
 	if err != nil {
@@ -186,7 +186,7 @@ type cancelledRun struct {
 
 // cancelRuns ends the runs of a schedule that are under way, and then cancels their
 // batches. In this order: a run that is just beginning to send holds its row until it
-// does (lockRun), so the second statement sees its batch.
+// does (LockRun), so the second statement sees its batch.
 func cancelRuns(ctx context.Context, tx pgx.Tx, scheduleID int, why string) error {
 	runs, err := pg.Collect[cancelledRun](ctx, tx, "cancelling earlier runs", `
 		UPDATE schedule_run SET status = 'cancelled', finished_at = clock_timestamp(), process_id = NULL, note = @why,
@@ -202,9 +202,7 @@ func cancelRuns(ctx context.Context, tx pgx.Tx, scheduleID int, why string) erro
 			ids, batches = append(ids, r.ID), append(batches, *r.BatchID)
 		}
 	}
-	_, err = cancelBatches(ctx, tx, `
-		SELECT id FROM batch WHERE id = ANY (@batches) AND status IN ('active', 'paused') ORDER BY id FOR NO KEY UPDATE`,
-		pgx.NamedArgs{"batches": batches, "reason": why})
+	err = CancelBatches(ctx, tx, batches, why)
 	if err == nil {
 		_, err = tx.Exec(ctx, `
 			UPDATE schedule_run r SET renamed = b.succeeded, failed = b.failed, writes = b.calls

@@ -37,7 +37,7 @@ type ClaimRunParams struct {
 // its schedule; ok is false when there is none. The caller must know which runs it works
 // at itself.
 func (db *DB) ClaimRun(ctx context.Context, p ClaimRunParams) (w RunWork, s Schedule, ok bool, err error) {
-	sites, lanes := ownLanes(p.Lanes)
+	sites, lanes := pg.Columns(p.Lanes)
 	list, err := pg.Collect[RunWork](ctx, db.Pool(), "claiming the run", `
 		UPDATE schedule_run r SET process_id = @process_id, fence = r.fence + 1,
 			started_at = coalesce(r.started_at, clock_timestamp())
@@ -87,9 +87,9 @@ func lockSchedule(ctx context.Context, tx pgx.Tx, id int) error {
 	return nil
 }
 
-// lockRun locks a run before its plan is applied. Runs are locked before batches, here and
+// LockRun locks a run before its plan is applied. Runs are locked before batches, here and
 // in cancelRuns.
-func lockRun(ctx context.Context, tx pgx.Tx, w RunWork) error {
+func LockRun(ctx context.Context, tx pgx.Tx, w RunWork) error {
 	tag, err := tx.Exec(ctx, `
 		SELECT FROM schedule_run WHERE id = @run AND fence = @fence AND status = 'reading' FOR NO KEY UPDATE`,
 		pgx.NamedArgs{"run": w.RunID, "fence": w.Fence})

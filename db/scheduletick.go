@@ -1,7 +1,6 @@
 package db
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -27,12 +26,6 @@ type StartDueParams struct {
 	Now    time.Time
 	Judge  func(s Schedule, due time.Time) (Occurrence, error)
 	Queue  func(ctx context.Context, tx pgx.Tx, runs []QueueRun) error // gives runs their jobs, in the same transaction
-}
-
-// QueueRun is a run that needs a job.
-type QueueRun struct {
-	RunID int64
-	Site  string
 }
 
 // claimDueSQL claims the schedule that has been due for the longest time, and that no
@@ -142,25 +135,14 @@ func (db *DB) NextDue(ctx context.Context, siteID int) (at *time.Time, err error
 	return at, nil
 }
 
-// TendParams name the site whose runs to tend, and the process that tends them.
-type TendParams struct {
-	SiteID    int
-	Now       time.Time
-	ProcessID string        // who tends them
-	Working   []int64       // the runs it works at
-	Stale     time.Duration // as FeedParams
-	Kind      string        // of the River job; its args carry run_id
-	JobQueue  string
-	Queue     func(ctx context.Context, tx pgx.Tx, runs []QueueRun) error
-}
-
 // TendRuns moves the runs of a site on, one process at a time. Waiting runs begin, runs
 // whose batch has ended end, plans that a person has applied or discarded are followed,
 // and a run without a job gets one. So no job has to wait for a batch, and a crash needs
 // no recovery of its own.
 //
-// It reports whether runs are under way: then the next turn should come soon.
-func (db *DB) TendRuns(ctx context.Context, p TendParams) (busy bool, err error) {
+// p names the site and the process, and queue gives runs their jobs, in the same
+// transaction. It reports whether runs are under way: then the next turn should come soon.
+func (db *DB) TendRuns(ctx context.Context, p LostRunsParams, queue func(context.Context, pgx.Tx, []QueueRun) error) (busy bool, err error) {
 	err = pgx.BeginFunc(ctx, db.Pool(), func(tx pgx.Tx) error {
 		var ok bool
 		if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtext('relabel schedules'), $1)`, p.SiteID).Scan(&ok); err != nil || !ok {
@@ -175,11 +157,11 @@ func (db *DB) TendRuns(ctx context.Context, p TendParams) (busy bool, err error)
 		if err := tx.QueryRow(ctx, busySQL, p.SiteID).Scan(&busy); err != nil {
 			return fmt.Errorf("error looking for runs under way: %w", err)
 		}
-		runs, err := lostRuns(ctx, tx, p)
+		runs, err := LostRuns(ctx, tx, p)
 		if err != nil || len(runs) == 0 {
 			return err
 		}
-		return p.Queue(ctx, tx, runs)
+		return queue(ctx, tx, runs)
 	})
 	return busy, err
 }
@@ -301,22 +283,18 @@ func tellStuck(ctx context.Context, tx pgx.Tx, siteID int) error {
 	return nil
 }
 
-func lostRuns(ctx context.Context, tx pgx.Tx, p TendParams) ([]QueueRun, error) {
-	return pg.Collect[QueueRun](ctx, tx, "reading runs without a job", statement("lost_runs"), pgx.NamedArgs{
-		"site": p.SiteID, "now": p.Now, "process_id": p.ProcessID, "working": append([]int64{}, p.Working...),
-		"kind": p.Kind, "queue": p.JobQueue, "stale": cmp.Or(p.Stale, ProcessStale), "soon": jobSoon,
-	})
-}
-
 // dropPlans cancels the plans of runs that ended without sending them. The workers end
-// their rows, as those of any cancelled batch. A plan that is locked, as it is being
-// compared or applied, is left for the next time.
+// their rows, as those of any cancelled batch. A plan that somebody works with is left
+// for the next time.
 func (db *DB) dropPlans(ctx context.Context, siteID int) error {
-	_, err := cancelBatches(ctx, db.Pool(), `
+	plans, err := pg.CollectIDs(ctx, db.Pool(), "reading plans to discard", `
 		SELECT b.id FROM schedule c JOIN schedule_run r ON r.schedule_id = c.id AND r.drops_plan
 		JOIN batch b ON b.id = r.batch_id AND b.status = 'planned'
-		WHERE c.site_id = @site ORDER BY b.id FOR NO KEY UPDATE OF b SKIP LOCKED`, pgx.NamedArgs{"site": siteID, "reason": nil})
+		WHERE c.site_id = @site`, pgx.NamedArgs{"site": siteID})
 	if err != nil {
+		return err
+	}
+	if err := db.DiscardIdle(ctx, plans); err != nil {
 		return fmt.Errorf("error discarding plans of runs: %w", err)
 	}
 	_, err = db.Pool().Exec(ctx, `

@@ -66,22 +66,6 @@ const (
 // Open reports whether the batch was accepted and has not ended.
 func (s BatchStatus) Open() bool { return s == BatchActive || s == BatchPaused }
 
-// RunStatus is the state of one run of a schedule.
-type RunStatus string
-
-// The run statuses.
-const (
-	RunWaiting   RunStatus = "waiting" // for an earlier run to end
-	RunReading   RunStatus = "reading" // loading the source and comparing it with the site
-	RunHeld      RunStatus = "held"    // it would change more than allowed; its plan waits for a person
-	RunSending   RunStatus = "sending" // its batch is active
-	RunDone      RunStatus = "done"
-	RunFailed    RunStatus = "failed"
-	RunCancelled RunStatus = "cancelled"
-	RunSkipped   RunStatus = "skipped" // an earlier run was still under way
-	RunMissed    RunStatus = "missed"  // no worker was running when it was due
-)
-
 // Outcome is what one HTTP call came to.
 type Outcome string
 

@@ -70,3 +70,12 @@ func Stream[T any](ctx context.Context, q Querier, what, sql string, args pgx.Na
 type Execer interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
+
+// Columns splits a map into two arrays of the same order, for unnest.
+func Columns[K comparable, V any](m map[K]V) (keys []K, values []V) {
+	keys, values = []K{}, []V{}
+	for k, v := range m {
+		keys, values = append(keys, k), append(values, v)
+	}
+	return keys, values
+}

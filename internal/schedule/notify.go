@@ -119,7 +119,7 @@ func (r *Runner) post(ctx context.Context, n db.Notice, now time.Time) error {
 		return err
 	}
 	m := messageOf(n)
-	run, err := dbCall(ctx, r, func(ctx context.Context) (db.ScheduleRun, error) { return r.cfg.DB.ScheduleRun(ctx, n.RunID) })
+	run, err := dbCall(ctx, r, func(ctx context.Context) (db.ScheduleRun, error) { return r.cfg.DB.RunByID(ctx, n.RunID) })
 	if err == nil {
 		m.Run = &run
 	}

@@ -226,9 +226,13 @@ func (n *run) checkpoint(ctx context.Context, pass siteread.Pass) error {
 // apply makes the plan an ordinary batch, and records that with the run in the
 // same transaction.
 func (n *run) apply(ctx context.Context) error {
-	err := n.use().Apply(ctx, usecase.Actor{}, usecase.ApplyParams{BatchID: *n.BatchID, Run: &n.RunWork})
+	steps := usecase.Run{
+		Lock:    func(ctx context.Context, tx pgx.Tx) error { return db.LockRun(ctx, tx, n.RunWork) },
+		Applied: func(ctx context.Context, tx pgx.Tx) error { return db.RunApplied(ctx, tx, n.RunWork) },
+	}
+	err := n.use().Apply(ctx, usecase.Actor{}, usecase.ApplyParams{BatchID: *n.BatchID, Run: &steps})
 	if errors.Is(err, db.ErrNotPlanned) { // somebody applied or discarded it by hand: follow it
-		err = pgx.BeginFunc(ctx, n.cfg.DB.Pool(), func(tx pgx.Tx) error { return db.RunApplied(ctx, tx, n.RunWork) })
+		err = pgx.BeginFunc(ctx, n.cfg.DB.Pool(), func(tx pgx.Tx) error { return steps.Applied(ctx, tx) })
 	}
 	failpoint.Hit("run-applied")
 	return err

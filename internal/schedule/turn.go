@@ -135,10 +135,10 @@ func (t *siteTurns) turn(ctx context.Context) (time.Duration, error) {
 	}
 	startErr := t.startDue(ctx, now)
 	busy, err := dbCall(ctx, r, func(ctx context.Context) (bool, error) {
-		return d.TendRuns(ctx, db.TendParams{
+		return d.TendRuns(ctx, db.LostRunsParams{
 			SiteID: t.site.Site.ID, Now: now, ProcessID: r.process, Working: r.workingRuns(), Stale: jobs.DefaultTimes().Stale,
-			Kind: SyncArgs{}.Kind(), JobQueue: Queue(t.site.Site.Name), Queue: r.insert,
-		})
+			Kind: SyncArgs{}.Kind(), JobQueue: Queue(t.site.Site.Name),
+		}, r.insert)
 	})
 	if err := errors.Join(startErr, err); err != nil {
 		return 0, err

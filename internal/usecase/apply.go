@@ -25,9 +25,14 @@ type ApplyParams struct {
 	AsShown  bool            // the actor has just seen the comparison: it is not made again
 	Later    bool            // the actor does not wait for it: the audit log says that the site was read first
 
-	// Run is the run whose plan it is; it follows the batch from the same transaction
-	// on. Its comparison is never made again here.
-	Run *db.RunWork
+	Run *Run // whose plan it is; nil: a person applies it
+}
+
+// Run is the run of a schedule whose plan is applied: its two steps in the transaction.
+// Its comparison is never made again here.
+type Run struct {
+	Lock    func(context.Context, pgx.Tx) error // the first step; an error when the run is lost
+	Applied func(context.Context, pgx.Tx) error // the last step: from now on the run follows the batch
 }
 
 // errOld is a notice.
@@ -59,22 +64,26 @@ func (s *Service) Apply(ctx context.Context, by Actor, p ApplyParams) error {
 	if p.Later {
 		action = "apply, after reading the site"
 	}
-	return s.accept(ctx, by, db.AuditEntry{Action: action}, st.Site, db.ApplyParams{BatchID: p.BatchID, Run: p.Run})
+	params := db.ApplyParams{BatchID: p.BatchID, Queue: s.queue(st.Site)}
+	if p.Run != nil {
+		params.Lock, params.Queue = p.Run.Lock, p.Run.appliedBefore(params.Queue)
+	}
+	return s.accept(ctx, by, db.AuditEntry{Action: action}, params)
+}
+
+func (r *Run) appliedBefore(queue func(context.Context, pgx.Tx) error) func(context.Context, pgx.Tx) error {
+	return func(ctx context.Context, tx pgx.Tx) error {
+		if err := r.Applied(ctx, tx); err != nil {
+			return err
+		}
+		failpoint.Hit("run-applying")
+		return queue(ctx, tx)
+	}
 }
 
 // accept queues a plan as it is.
-func (s *Service) accept(ctx context.Context, by Actor, e db.AuditEntry, site db.Site, p db.ApplyParams) error {
+func (s *Service) accept(ctx context.Context, by Actor, e db.AuditEntry, p db.ApplyParams) error {
 	e.Subject = db.BatchSubject(p.BatchID)
-	queue := s.queue(site)
-	p.Queue = func(ctx context.Context, tx pgx.Tx) error {
-		if p.Run != nil {
-			if err := db.RunApplied(ctx, tx, *p.Run); err != nil {
-				return err
-			}
-			failpoint.Hit("run-applying")
-		}
-		return queue(ctx, tx)
-	}
 	return s.Record(ctx, by, e, func(ctx context.Context) (int64, error) {
 		b, err := s.DB.BatchStatus(ctx, p.BatchID)
 		if err != nil {

@@ -91,5 +91,5 @@ func (s *Service) Enqueue(ctx context.Context, by Actor, p LoadParams, snapshot 
 	if err := s.compare(ctx, p.Site, res.BatchID, CompareParams{Params: reading}); err != nil {
 		return res.BatchID, s.drop(ctx, res.BatchID, err)
 	}
-	return res.BatchID, s.accept(ctx, by, db.AuditEntry{Action: "apply"}, p.Site, db.ApplyParams{BatchID: res.BatchID})
+	return res.BatchID, s.accept(ctx, by, db.AuditEntry{Action: "apply"}, db.ApplyParams{BatchID: res.BatchID, Queue: s.queue(p.Site)})
 }

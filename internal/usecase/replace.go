@@ -63,7 +63,7 @@ func (s *Service) PlanReplacement(ctx context.Context, by Actor, p LoadParams, o
 // Replace ends what is left of a batch and queues the plan in its place.
 func (s *Service) Replace(ctx context.Context, by Actor, r Replacement, old int64) error {
 	e := db.AuditEntry{Action: "apply", Detail: "in place of " + db.BatchSubject(old)}
-	if err := s.accept(ctx, by, e, r.Site, db.ApplyParams{BatchID: r.BatchID, Replaces: old}); err != nil {
+	if err := s.accept(ctx, by, e, db.ApplyParams{BatchID: r.BatchID, Replaces: old, Queue: s.queue(r.Site)}); err != nil {
 		return err
 	}
 	return s.DB.EndCancelled(ctx, r.Site.ID)
