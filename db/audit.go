@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"time"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
+
+	"relabel/internal/pg"
 )
 
 // AuditEntry records a change that a person made.

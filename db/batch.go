@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
+
+	"relabel/internal/pg"
 )
 
 // BatchProgress is a batch with its counts, as every view shows it.

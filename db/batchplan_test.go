@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/dbtest"
 )
 
 // fillBatches makes sites with a long past: 100,000 batches of the bundle's site
@@ -69,9 +70,9 @@ func (b *testBundle) requirePages(t *testing.T, otherSite string) {
 			"of a site":         {db.BatchesSQL(db.SiteBatches), pgx.NamedArgs{"limit": 20, "site": otherSite}},
 			"open of cancelled": {db.OpenOfCancelledSQL, pgx.NamedArgs{"site_id": b.site.ID, "limit": 100}},
 		} {
-			plan := explain(t, conn.Conn(), q.sql, q.args)
+			plan := dbtest.Explain(t, conn.Conn(), q.sql, q.args)
 			require.Less(t, plan.Hit+plan.Read, few, "pages of %s (%s)", name, mode)
-			plan.walk(func(n planNode) {
+			plan.Walk(func(n dbtest.PlanNode) {
 				require.Less(t, n.Removed*n.Loops, 100., "rows that %s (%s) reads for nothing", name, mode)
 			})
 		}

@@ -16,6 +16,7 @@ import (
 	"relabel/db"
 	"relabel/internal/dbtest"
 	"relabel/internal/pg"
+	"relabel/internal/schedule/scheduledb"
 )
 
 // breaks lets the n-th statement from now on fail before it is sent, as it does
@@ -306,50 +307,63 @@ func TestBrokenSchedules(t *testing.T) {
 	t.Parallel()
 	x := newBrittle(t, setup(t))
 	due := time.Now().Add(-time.Minute)
-	s := x.addSchedule(t, "nightly", due, nil)
+	s := x.addSchedule(t, due)
 	later := s
 	later.Name = "later"
-	x.whole("add", func(ctx context.Context, d *db.DB) error { return d.AddSchedule(ctx, later) })
-	x.whole("edit", func(ctx context.Context, d *db.DB) error { return d.EditSchedule(ctx, s) })
+	x.whole("add", func(ctx context.Context, d *db.DB) error { return scheduledb.Add(ctx, d, later) })
+	x.whole("edit", func(ctx context.Context, d *db.DB) error { return scheduledb.Edit(ctx, d, s) })
 	next := due.Add(time.Hour)
 	x.whole("start", func(ctx context.Context, d *db.DB) error {
-		return drop1(d.StartDue(ctx, db.StartDueParams{
+		return drop1(scheduledb.StartDue(ctx, d, scheduledb.StartDueParams{
 			SiteID: x.site.ID, Now: time.Now(), Queue: x.noRuns,
-			Judge: func(db.Schedule, time.Time) (db.Occurrence, error) {
-				return db.Occurrence{Next: &next, Run: &due, Missed: 2, MissedFrom: due}, nil
+			Judge: func(scheduledb.Schedule, time.Time) (scheduledb.Occurrence, error) {
+				return scheduledb.Occurrence{Next: &next, Run: &due, Missed: 2, MissedFrom: due}, nil
 			},
 		}))
 	})
-	run, err := x.LastRun(t.Context(), s.ID)
+	run, err := scheduledb.LastRun(t.Context(), x.DB, s.ID)
 	require.NoError(t, err)
 	x.reads("looks", func(ctx context.Context, d *db.DB) error {
-		return errors.Join(drop1(d.Schedules(ctx, "")), drop1(d.ScheduleByName(ctx, "nightly")), drop1(d.ScheduleRuns(ctx, s.ID, 5)),
-			drop1(d.LastRun(ctx, s.ID)), drop1(d.RunByID(ctx, run.Run)), drop1(d.RunsToDo(ctx, x.site.ID)),
-			drop1(d.NextDue(ctx, x.site.ID)), drop1(d.Notices(ctx, s.ID, 5)))
+		return errors.Join(drop1(scheduledb.List(ctx, d, "")), drop1(scheduledb.ByName(ctx, d, "nightly")), drop1(scheduledb.Runs(ctx, d, s.ID, 5)),
+			drop1(scheduledb.LastRun(ctx, d, s.ID)), drop1(scheduledb.RunByID(ctx, d, run.Run)), drop1(scheduledb.RunsToDo(ctx, d, x.site.ID)),
+			drop1(scheduledb.NextDue(ctx, d, x.site.ID)), drop1(scheduledb.Notices(ctx, d, s.ID, 5)))
 	})
-	var work db.RunWork
+	var work scheduledb.RunWork
 	x.steps("claim", func(ctx context.Context, d *db.DB) (err error) {
 		var ok bool
-		work, _, ok, err = d.ClaimRun(ctx, db.ClaimRunParams{RunID: run.Run, ProcessID: process, Now: time.Now()})
+		work, _, ok, err = scheduledb.ClaimRun(ctx, d, scheduledb.ClaimRunParams{RunID: run.Run, ProcessID: process, Now: time.Now()})
 		require.True(t, ok || err != nil)
 		return err
 	})
-	x.whole("pass", func(ctx context.Context, d *db.DB) error { return d.SavePass(ctx, work, []byte(`{}`), 1) })
+	x.whole("pass", func(ctx context.Context, d *db.DB) error { return scheduledb.SavePass(ctx, d, work, []byte(`{}`), 1) })
 	plan := x.plan(t, wish{target: "a", name: "a1"})
 	x.exec(t, `UPDATE schedule_run SET batch_id = $1 WHERE id = $2`, plan.batch, run.Run)
 	x.whole("compared", func(ctx context.Context, d *db.DB) error {
-		return d.RunCompared(ctx, work, db.ComparedParams{Reads: 1, Held: "too many"})
+		return scheduledb.RunCompared(ctx, d, work, scheduledb.ComparedParams{Reads: 1, Held: "too many"})
 	})
 	x.steps("tend", func(ctx context.Context, d *db.DB) error {
-		return drop1(d.TendRuns(ctx, db.LostRunsParams{
+		return drop1(scheduledb.TendRuns(ctx, d, db.LostRunsParams{
 			SiteID: x.site.ID, Now: time.Now(), ProcessID: process, Kind: "sync", JobQueue: "sync",
 		}, x.noRuns))
 	})
-	x.whole("run now", func(ctx context.Context, d *db.DB) error { return drop1(d.RunNow(ctx, s.ID)) })
-	x.whole("pause", func(ctx context.Context, d *db.DB) error { return drop1(d.PauseSchedule(ctx, s.ID, "x")) })
-	x.whole("resume", func(ctx context.Context, d *db.DB) error { return drop1(d.ResumeSchedule(ctx, s.ID, next)) })
-	x.steps("remove", func(ctx context.Context, d *db.DB) error { return d.RemoveSchedule(ctx, s.ID) })
+	x.whole("run now", func(ctx context.Context, d *db.DB) error { return drop1(scheduledb.RunNow(ctx, d, s.ID)) })
+	x.whole("pause", func(ctx context.Context, d *db.DB) error { return drop1(scheduledb.Pause(ctx, d, s.ID, "x")) })
+	x.whole("resume", func(ctx context.Context, d *db.DB) error { return drop1(scheduledb.Resume(ctx, d, s.ID, next)) })
+	x.steps("remove", func(ctx context.Context, d *db.DB) error { return scheduledb.Remove(ctx, d, s.ID) })
 	require.Equal(t, db.BatchCancelled, x.status(t, plan.batch).Status, "no plan is left that nobody has sent")
 }
 
 func (x *brittle) noRuns(context.Context, pgx.Tx, []db.QueueRun) error { return nil }
+
+// addSchedule makes a schedule of the bundle's site that is due at a moment.
+func (b *testBundle) addSchedule(t testing.TB, due time.Time) scheduledb.Schedule {
+	t.Helper()
+	path := "/names.csv"
+	require.NoError(t, scheduledb.Add(t.Context(), b.DB, scheduledb.Schedule{
+		Name: "nightly", SiteID: b.site.ID, Cron: "0 2 * * *", TimeZone: "UTC", CSV: &path,
+		Mode: "changed", Overlap: "skip", CatchUp: 12 * time.Hour, NextRunAt: &due,
+	}))
+	s, err := scheduledb.ByName(t.Context(), b.DB, "nightly")
+	require.NoError(t, err)
+	return s
+}

@@ -3,7 +3,6 @@ package db_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"strings"
 	"testing"
@@ -22,8 +21,7 @@ const (
 	// lease is longer than any test runs: a lease ends when a test says so (expireLease).
 	lease = time.Hour
 
-	// patience bounds a wait for something that is sure to come, long for a busy machine.
-	patience = 30 * time.Second
+	patience = dbtest.Patience
 
 	// quarantine, as lease.
 	quarantine = time.Hour
@@ -31,12 +29,7 @@ const (
 	process = "p1"
 )
 
-// tb is what a helper needs of a test: *testing.T, *testing.B and *rapid.T have it.
-type tb interface {
-	require.TestingT
-	Helper()
-	Context() context.Context
-}
+type tb = dbtest.TB
 
 type testBundle struct {
 	*db.DB
@@ -70,53 +63,29 @@ func (b *testBundle) elsewhere(t tb) *testBundle {
 
 func (b *testBundle) exec(t tb, sql string, args ...any) {
 	t.Helper()
-	_, err := b.Pool().Exec(t.Context(), sql, args...)
-	require.NoError(t, err)
+	dbtest.Exec(t, b, sql, args...)
 }
 
 // value reads one value.
 func value[T any](t tb, b *testBundle, sql string, args ...any) T {
 	t.Helper()
-	rows, err := b.Pool().Query(t.Context(), sql, args...)
-	require.NoError(t, err)
-	v, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[T])
-	require.NoError(t, err)
-	return v
+	return dbtest.Value[T](t, b, sql, args...)
 }
 
 // list reads one column.
 func list[T any](t tb, b *testBundle, sql string, args ...any) []T {
 	t.Helper()
-	rows, err := b.Pool().Query(t.Context(), sql, args...)
-	require.NoError(t, err)
-	vs, err := pgx.CollectRows(rows, pgx.RowTo[T])
-	require.NoError(t, err)
-	return vs
+	return dbtest.List[T](t, b, sql, args...)
 }
 
-// rowsOf makes rows of words: "a" is asset a, "a/fr" asset a in locale fr, "!a" a row that was refused. Each
-// sets a name that tells the line.
-func rowsOf(targets ...string) iter.Seq2[*db.SourceRow, error] {
-	return func(yield func(*db.SourceRow, error) bool) {
-		for i, target := range targets {
-			name := fmt.Sprintf("%s, line %d", target, i+2)
-			row := db.SourceRow{Line: int64(i + 2), DisplayName: &name}
-			if good, refused := strings.CutPrefix(target, "!"); refused {
-				target, row.Refused = good, "no good"
-			}
-			row.AssetID, row.LocaleID, _ = strings.Cut(target, "/")
-			if !yield(&row, nil) {
-				return
-			}
-		}
-	}
-}
+// rowsOf makes rows of words, see dbtest.Rows.
+func rowsOf(targets ...string) iter.Seq2[*db.SourceRow, error] { return dbtest.Rows(targets...) }
 
-func noQueue(context.Context, pgx.Tx) error { return nil }
+func noQueue(ctx context.Context, tx pgx.Tx) error { return dbtest.NoQueue(ctx, tx) }
 
 // params are those of an ordinary load.
 func (b *testBundle) params(rows iter.Seq2[*db.SourceRow, error]) db.LoadParams {
-	return db.LoadParams{SiteID: b.site.ID, Name: "batch", Source: "test", Priority: 2, Rows: rows, Queue: noQueue}
+	return dbtest.Params(b.site.ID, rows)
 }
 
 // loaded is a batch and its renames' ids in input order.
@@ -132,9 +101,8 @@ func (b *testBundle) load(t tb, targets ...string) loaded {
 
 func (b *testBundle) loadWith(t tb, p db.LoadParams) loaded {
 	t.Helper()
-	id, err := b.Load(t.Context(), p)
-	require.NoError(t, err)
-	return loaded{id, list[int64](t, b, `SELECT id FROM rename WHERE batch_id = $1 ORDER BY id`, id)}
+	l := dbtest.Load(t, b.DB, p)
+	return loaded{l.Batch, l.IDs}
 }
 
 // claimAs claims in a process's name and gives the answers by rename.
@@ -164,21 +132,7 @@ func (b *testBundle) mustClaim(t tb, id int64) db.Claim {
 }
 
 // answer is the finish of a claim whose call was made, and ended so.
-func answer(c db.Claim, status db.RowStatus) db.Finish {
-	f := db.Finish{
-		RenameID: c.RenameID, Fence: c.Fence, Status: status, Called: true,
-		SentAgo: 0.5, Duration: 0.25, AnsweredAgo: 0.25, Outcome: db.Outcome(status),
-	}
-	switch status {
-	case db.RowSucceeded:
-		f.HTTPStatus, f.AppliedName = ptr(200), c.DisplayName
-	case db.RowFailed:
-		f.HTTPStatus, f.Failure, f.Code, f.Message = ptr(404), true, "not_found", "no such asset"
-	case db.RowPending:
-		f.HTTPStatus, f.Failure, f.Outcome, f.Message = ptr(500), true, db.OutcomeRetry, "try later"
-	}
-	return f
-}
+func answer(c db.Claim, status db.RowStatus) db.Finish { return dbtest.Answer(c, status) }
 
 // finish gives the statuses that the renames got.
 func (b *testBundle) finish(t tb, fs ...db.Finish) map[int64]db.RowStatus {
@@ -347,10 +301,7 @@ func requireEnd(t tb, s db.BatchProgress) {
 // requireBlocked waits until so many statements of the database wait for a lock.
 func (b *testBundle) requireBlocked(t tb, n int) {
 	t.Helper()
-	require.Eventually(t, func() bool {
-		return n <= value[int](t, b, `
-			SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
-	}, patience, time.Millisecond)
+	dbtest.RequireBlocked(t, b, n)
 }
 
 // begin opens a transaction that ends with the test.

@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
+
+	"relabel/internal/pg"
 )
 
 // maxCharted bounds the calls that a chart reads: an hour at 800 a minute. A

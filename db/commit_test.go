@@ -8,12 +8,11 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"relabel/db"
-	"relabel/internal/pg"
-
 	"github.com/stretchr/testify/require"
 
+	"relabel/db"
 	"relabel/internal/dbtest"
+	"relabel/internal/pg"
 )
 
 // cutter stands before the database. Armed, it cuts the connection on which the next COMMIT comes: before or after the

@@ -6,12 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/pg"
 )
 
 // openWith opens the bundle's database with a setting in its URL.

@@ -1,12 +1,11 @@
-// Package db owns relabel's tables. It is the only package that writes SQL against
-// them, and knows no other package of relabel's work.
+// Package db owns the tables of sites, batches, rows and limits, and the statements that
+// change them.
 //
 // Open returns a DB: the connections of package pg, with one method for each thing that is read or
 // changed. Load stores a batch, Compare and Apply turn a plan into an active batch,
 // Feed, Claim and Finish move its rows, Grant and Observe keep the rate limit, and
 // RetryRows, CancelRows and CancelBatch do what a person asks for. What is read for
-// people is in Rows, History, Results and BatchStatus. StartDue and TendRuns bring the
-// runs of schedules on.
+// people is in Rows, History, Results and BatchStatus. Schedules are in scheduledb.
 //
 // The words that are stored (RowStatus, BatchStatus, ...) are in words.go. Long
 // statements are files of sql/, with the parts that they share in sql/fragments.

@@ -4,10 +4,10 @@ import (
 	"context"
 	"time"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"relabel/internal/pg"
 )
 
 // StatementText returns a statement of sql/.

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
+
+	"relabel/internal/pg"
 )
 
 // FeedParams say which site's rows get jobs, and how many may have one.

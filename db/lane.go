@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"time"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
+
+	"relabel/internal/pg"
 )
 
 // LaneSettings are the token and its limit as a process has them from its environment.

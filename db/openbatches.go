@@ -3,9 +3,9 @@ package db
 import (
 	"context"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
+
+	"relabel/internal/pg"
 )
 
 const openBatches = `

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/schedule/scheduledb"
 )
 
 // live lets a process work the site with a token.
@@ -161,14 +162,14 @@ func deref(s *string) string {
 func TestRefusedTokenClaimsNoRun(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	s := b.addSchedule(t, "nightly", time.Now().Add(time.Hour), nil)
-	run, err := b.RunNow(t.Context(), s.ID)
+	s := b.addSchedule(t, time.Now().Add(time.Hour))
+	run, err := scheduledb.RunNow(t.Context(), b.DB, s.ID)
 	require.NoError(t, err)
 	b.live(t, "pa", "a", 1)
 	b.live(t, "pb", "b", 2)
 	b.refuse(t, "a")
 	for lane, want := range map[string]bool{"a": false, "b": true} {
-		_, _, ok, err := b.ClaimRun(t.Context(), db.ClaimRunParams{
+		_, _, ok, err := scheduledb.ClaimRun(t.Context(), b.DB, scheduledb.ClaimRunParams{
 			RunID: run.Run, ProcessID: "p" + lane, Now: time.Now(), Lanes: map[int]string{b.site.ID: lane},
 		})
 		require.NoError(t, err)

@@ -2,9 +2,7 @@ package db_test
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"reflect"
+	"os"
 	"testing"
 	"time"
 
@@ -12,22 +10,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/dbtest"
+	"relabel/internal/pg"
 )
 
 // manyRows is how much the tables hold in which plans are looked at: reading one of them costs some 1,000 pages, where
 // a statement with its indexes touches a few a row.
 const manyRows = 50_000
 
-// fillOld makes a site's past: thousands of small batches that have ended.
 func (b *testBundle) fillOld(t tb) {
 	t.Helper()
-	b.exec(t, `
-		WITH old AS (
-			INSERT INTO batch (site_id, name, source, status, acceptance, total, succeeded, finished_at)
-			SELECT $1, 'old', 'test', 'done', i, 1, 1, now() FROM generate_series(1, 2000) i RETURNING id
-		)
-		INSERT INTO rename (batch_id, site_id, line, asset_id, display_name, status, finished_at, fence, calls)
-		SELECT id, $1, i, 'old ' || id || i, 'name', 'succeeded', now(), 1, 1 FROM old, generate_series(1, 4) i`, b.site.ID)
+	dbtest.FillOld(t, b, b.site.ID)
 }
 
 // fill makes a site as it is in the midst of a long run: an open batch with half of its rows to go, some of them in
@@ -57,57 +50,6 @@ func (b *testBundle) fill(t tb) (batch int64, due, flying []int64) {
 		flying = append(flying, c.RenameID)
 	}
 	return batch, open[16:], flying
-}
-
-// planNode is what EXPLAIN tells of one.
-type planNode struct {
-	Type     string     `json:"Node Type"`
-	Relation string     `json:"Relation Name"`
-	Rows     float64    `json:"Actual Rows"` // a loop's, as the next ones
-	Removed  float64    `json:"Rows Removed by Filter"`
-	Compared float64    `json:"Rows Removed by Join Filter"`
-	Loops    float64    `json:"Actual Loops"`
-	Hit      int        `json:"Shared Hit Blocks"`
-	Read     int        `json:"Shared Read Blocks"`
-	Plans    []planNode `json:"Plans"`
-}
-
-func (n planNode) walk(visit func(planNode)) {
-	visit(n)
-	for _, p := range n.Plans {
-		p.walk(visit)
-	}
-}
-
-// explain runs a statement for real, in a transaction that is rolled back. It is prepared first: PostgreSQL plans what
-// EXPLAIN itself is given for its values, whatever plan_cache_mode says.
-func explain(t *testing.T, conn *pgx.Conn, sql string, args pgx.NamedArgs) planNode {
-	t.Helper()
-	sql, values, err := args.RewriteQuery(t.Context(), conn, sql, nil)
-	require.NoError(t, err)
-	_, err = conn.Prepare(t.Context(), "explained", sql)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, conn.Deallocate(t.Context(), "explained")) }()
-	call, all := "EXECUTE explained", []any{pgx.QueryExecModeSimpleProtocol}
-	for i, v := range values {
-		if kind := reflect.TypeOf(v); v != nil && kind.Kind() == reflect.Slice && kind.Elem().Kind() == reflect.Struct { // JSON
-			v, err = json.Marshal(v)
-			require.NoError(t, err)
-			v = string(v.([]byte))
-		}
-		call, all = fmt.Sprintf("%s%s$%d", call, map[bool]string{true: "(", false: ", "}[i == 0], i+1), append(all, v)
-	}
-	if len(values) > 0 {
-		call += ")"
-	}
-	tx, err := conn.Begin(t.Context())
-	require.NoError(t, err)
-	defer tx.Rollback(context.WithoutCancel(t.Context())) //nolint:errcheck // it ends the transaction, however that goes
-	var text []byte
-	require.NoError(t, tx.QueryRow(t.Context(), `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) `+call, all...).Scan(&text))
-	var plans []struct{ Plan planNode }
-	require.NoError(t, json.Unmarshal(text, &plans))
-	return plans[0].Plan
 }
 
 // No statement of the hot path reads a table that grows, whatever PostgreSQL knows of the tables: nothing, what they
@@ -159,7 +101,7 @@ func testPlans(t *testing.T, statistics string) {
 			"finishes": finishes, "rename_ids": flying, "process_id": process, "breaker_limit": 20,
 			"quarantine": quarantine, "probe_every": time.Second,
 		}, 1000},
-		"thin": {db.StatementText("thin_chunk"), pgx.NamedArgs{
+		"thin": {pg.ReadStatements(os.DirFS("../internal/schedule/scheduledb"))["thin_chunk"], pgx.NamedArgs{
 			"batch": batch, "older": list[int64](t, b, `SELECT id FROM batch WHERE name = 'old' LIMIT 1000`),
 			"after": due[0], "last": due[0] + manyRows, "limit": 100,
 		}, 1000},
@@ -194,8 +136,8 @@ func testPlans(t *testing.T, statistics string) {
 		_, err := conn.Exec(t.Context(), `SET plan_cache_mode = `+mode)
 		require.NoError(t, err)
 		for name, h := range hot {
-			plan := explain(t, conn.Conn(), h.sql, h.args)
-			plan.walk(func(n planNode) {
+			plan := dbtest.Explain(t, conn.Conn(), h.sql, h.args)
+			plan.Walk(func(n dbtest.PlanNode) {
 				switch n.Relation {
 				case "rename", "attempt", "batch", "lane_grant", "river_job":
 					require.NotEqual(t, "Seq Scan", n.Type, "%s (%s) reads %s", name, mode, n.Relation)

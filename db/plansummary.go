@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
+
+	"relabel/internal/pg"
 )
 
 // PlanFacts are what a plan's rows show beyond their counts.

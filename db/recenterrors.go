@@ -3,9 +3,9 @@ package db
 import (
 	"context"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
+
+	"relabel/internal/pg"
 )
 
 // recentCalls is how many of the last calls RecentErrors looks at: what a limit

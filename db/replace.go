@@ -3,9 +3,9 @@ package db
 import (
 	"context"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
+
+	"relabel/internal/pg"
 )
 
 // Replacement says what happens if a plan replaces a batch: to the plan's rows, and to

@@ -6,9 +6,9 @@ import (
 	"iter"
 	"time"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
+
+	"relabel/internal/pg"
 )
 
 // Result is one row of a batch as it is reported.

@@ -3,9 +3,9 @@ package db
 import (
 	"context"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
+
+	"relabel/internal/pg"
 )
 
 // actChunk is how many rows change in one transaction. The acceptance lock is held for a

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
+
+	"relabel/internal/pg"
 )
 
 // A search reads rows in the order of one index, in chunks. Conditions that no index

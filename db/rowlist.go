@@ -6,9 +6,9 @@ import (
 	"slices"
 	"time"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
+
+	"relabel/internal/pg"
 )
 
 // Row is a row of a batch as lists show it, with the state of its River job.

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/dbtest"
 )
 
 // No page of the row table reads all of it, whatever is asked for and whatever PostgreSQL knows of the tables.
@@ -68,8 +69,8 @@ func testJobPlans(t *testing.T, analyze bool) {
 		_, err := conn.Exec(t.Context(), `SET plan_cache_mode = `+mode)
 		require.NoError(t, err)
 		for name, s := range statements {
-			plan := explain(t, conn.Conn(), s.SQL, s.Args)
-			plan.walk(func(n planNode) {
+			plan := dbtest.Explain(t, conn.Conn(), s.SQL, s.Args)
+			plan.Walk(func(n dbtest.PlanNode) {
 				if !slices.Contains([]string{"rename", "attempt", "river_job", "event"}, n.Relation) {
 					return
 				}

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
+
+	"relabel/internal/pg"
 )
 
 // SiteLocale is a locale that a site has, or had.

@@ -8,9 +8,9 @@ import (
 	"slices"
 	"time"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
+
+	"relabel/internal/pg"
 )
 
 // AssetState is one target of a site, as it was read.

@@ -5,9 +5,9 @@ import (
 	"iter"
 	"time"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
+
+	"relabel/internal/pg"
 )
 
 // Found lists what a verification can find for a row that succeeded.

@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+
+	"relabel/internal/dbtest"
 )
 
 // What people have built on the views must go on working: these columns stay, in this order and of these types.
@@ -148,8 +150,8 @@ func TestViewPlans(t *testing.T) {
 		`SELECT * FROM attempt_log WHERE asset_id = 'x'`,
 		`SELECT * FROM batch_progress WHERE batch = @large`,
 	} {
-		plan := explain(t, conn, sql, pgx.NamedArgs{"small": small.batch, "large": batch, "rename": small.ids[0]})
-		plan.walk(func(n planNode) {
+		plan := dbtest.Explain(t, conn, sql, pgx.NamedArgs{"small": small.batch, "large": batch, "rename": small.ids[0]})
+		plan.Walk(func(n dbtest.PlanNode) {
 			require.False(t, n.Type == "Seq Scan" && (n.Relation == "rename" || n.Relation == "attempt"), "%s reads all of %s", sql, n.Relation)
 		})
 		require.Less(t, plan.Hit+plan.Read, 500, "pages of %s", sql)

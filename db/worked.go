@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"time"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
+
+	"relabel/internal/pg"
 )
 
 // SiteProgress sums up the batches of some sites that are open, or have ended since a

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
@@ -21,6 +19,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/dbtest"
+	"relabel/internal/pg"
 	"relabel/internal/webflow"
 	"relabel/jobs"
 )

@@ -18,13 +18,12 @@ import (
 	"testing"
 	"time"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
 	"relabel/internal/dbtest"
+	"relabel/internal/pg"
 	"relabel/internal/standin"
 	"relabel/internal/webflow"
 	"relabel/jobs"

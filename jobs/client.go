@@ -19,12 +19,11 @@ import (
 	"log/slog"
 	"time"
 
-	"relabel/internal/pg"
-
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"relabel/db"
+	"relabel/internal/pg"
 )
 
 const (

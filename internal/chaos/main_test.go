@@ -18,12 +18,11 @@ import (
 	"testing"
 	"time"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
 
 	"relabel/db"
 	"relabel/internal/embedpg"
+	"relabel/internal/pg"
 )
 
 //nolint:gochecknoglobals // flags, and what all tests share

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/standin"
 )
 
@@ -33,7 +34,7 @@ func (s *stage) newSchedule() {
 	site, err := s.db.SiteByName(s.Context(), db.DefaultSite)
 	require.NoError(s, err)
 	path, never := s.csv(rows), time.Now().Add(1000*time.Hour)
-	require.NoError(s, s.db.AddSchedule(s.Context(), db.Schedule{
+	require.NoError(s, scheduledb.Add(s.Context(), s.db, scheduledb.Schedule{
 		Name: "nightly", SiteID: site.ID, Cron: "0 0 1 1 *", TimeZone: "UTC", CSV: &path,
 		Mode: "changed", Overlap: "skip", CatchUp: time.Hour, NextRunAt: &never,
 	}))
@@ -92,11 +93,11 @@ func (s *stage) killRun(place string) {
 	require.EqualValues(s, scheduled, run.LookedAt)
 }
 
-func (s *stage) lastRun() db.ScheduleRun {
+func (s *stage) lastRun() scheduledb.Run {
 	s.Helper()
-	sched, err := s.db.ScheduleByName(s.Context(), "nightly")
+	sched, err := scheduledb.ByName(s.Context(), s.db, "nightly")
 	require.NoError(s, err)
-	run, err := s.db.LastRun(s.Context(), sched.ID)
+	run, err := scheduledb.LastRun(s.Context(), s.db, sched.ID)
 	require.NoError(s, err)
 	require.NotNil(s, run)
 	return *run

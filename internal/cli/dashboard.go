@@ -7,11 +7,10 @@ import (
 	"net"
 	"strings"
 
-	"relabel/internal/pg"
-
 	"github.com/sourcegraph/conc"
 
 	"relabel/db"
+	"relabel/internal/pg"
 	"relabel/internal/rehearsal"
 	"relabel/internal/web"
 	"relabel/jobs"

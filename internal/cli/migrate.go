@@ -4,11 +4,10 @@ import (
 	"context"
 	"fmt"
 
-	"relabel/internal/pg"
-
 	"github.com/spf13/cobra"
 
 	"relabel/db"
+	"relabel/internal/pg"
 )
 
 func (a *app) migrateCommand() *cobra.Command {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"relabel/internal/pg"
-
 	"relabel/internal/report"
 	"relabel/internal/terminal"
 	"relabel/internal/text"

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/db"
+	"relabel/internal/schedule/scheduledb"
 )
 
 func (a *app) scheduleCommand() *cobra.Command {
@@ -42,12 +43,12 @@ func scheduleArg(cmd *cobra.Command, args []string) error {
 }
 
 // onSchedule makes a command that takes the name of one schedule.
-func (a *app) onSchedule(use, short string, run func(context.Context, *session, db.Schedule) error) *cobra.Command {
+func (a *app) onSchedule(use, short string, run func(context.Context, *session, scheduledb.Schedule) error) *cobra.Command {
 	return &cobra.Command{
 		Use: use + " NAME", Short: short, Args: scheduleArg, ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
-				sched, err := s.ScheduleByName(ctx, args[0])
+				sched, err := scheduledb.ByName(ctx, s.DB, args[0])
 				if err != nil {
 					return err
 				}

@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"relabel/db"
 	"relabel/internal/schedule"
+	"relabel/internal/schedule/scheduledb"
 )
 
 func (a *app) scheduleAddCommand() *cobra.Command {
@@ -31,7 +31,7 @@ func (a *app) scheduleAddCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			sched := db.Schedule{Name: args[0]}
+			sched := scheduledb.Schedule{Name: args[0]}
 			if !scheduleName.MatchString(sched.Name) {
 				return usageError("a schedule's name is 1 to 30 lower-case letters, digits, - and _, beginning with a letter or digit, not %q", sched.Name)
 			}
@@ -48,7 +48,7 @@ func (a *app) scheduleAddCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) scheduleAdd(ctx context.Context, s *session, sched db.Schedule) error {
+func (a *app) scheduleAdd(ctx context.Context, s *session, sched scheduledb.Schedule) error {
 	if err := noStandIn(a.site); err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (a *app) scheduleAdd(ctx context.Context, s *session, sched db.Schedule) er
 		return err
 	}
 	sched.NextRunAt = &next[0]
-	if err := a.auditedSchedule(ctx, s, "add", sched.Name, func(ctx context.Context) error { return s.AddSchedule(ctx, sched) }); err != nil {
+	if err := a.auditedSchedule(ctx, s, "add", sched.Name, func(ctx context.Context) error { return scheduledb.Add(ctx, s.DB, sched) }); err != nil {
 		return err
 	}
 	a.noteFile(sched)
@@ -71,7 +71,7 @@ func (a *app) scheduleAdd(ctx context.Context, s *session, sched db.Schedule) er
 
 // noteFile warns of a path that could not be read here. On the machine of `relabel work`
 // the file, its folder and the environment may be others.
-func (a *app) noteFile(s db.Schedule) {
+func (a *app) noteFile(s scheduledb.Schedule) {
 	for _, path := range []*string{s.CSV, s.QueryFile} {
 		if path == nil || schedule.IsURL(*path) {
 			continue

@@ -5,6 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"relabel/internal/schedule/scheduledb"
 )
 
 func (a *app) scheduleEditCommand() *cobra.Command {
@@ -38,7 +40,7 @@ A run that has begun keeps its old settings.
 }
 
 func (a *app) scheduleEdit(ctx context.Context, s *session, name string, f *scheduleFlags, fs *pflag.FlagSet) error {
-	sched, err := s.ScheduleByName(ctx, name)
+	sched, err := scheduledb.ByName(ctx, s.DB, name)
 	if err != nil {
 		return err
 	}
@@ -52,7 +54,7 @@ func (a *app) scheduleEdit(ctx context.Context, s *session, name string, f *sche
 		}
 		sched.NextRunAt = &next[0]
 	}
-	if err := a.auditedSchedule(ctx, s, "edit", sched.Name, func(ctx context.Context) error { return s.EditSchedule(ctx, sched) }); err != nil {
+	if err := a.auditedSchedule(ctx, s, "edit", sched.Name, func(ctx context.Context) error { return scheduledb.Edit(ctx, s.DB, sched) }); err != nil {
 		return err
 	}
 	if f.forms() > 0 {

@@ -11,9 +11,9 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"relabel/db"
 	"relabel/internal/intake"
 	"relabel/internal/schedule"
+	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/text"
 )
 
@@ -61,7 +61,7 @@ func (f *scheduleFlags) forms() (n int) {
 
 // set copies the given flags into a schedule (if all is true, also the defaults), and
 // checks the result.
-func (f *scheduleFlags) set(a *app, fs *pflag.FlagSet, s *db.Schedule, all bool) error {
+func (f *scheduleFlags) set(a *app, fs *pflag.FlagSet, s *scheduledb.Schedule, all bool) error {
 	for _, one := range []struct {
 		flag string
 		set  func()
@@ -106,7 +106,7 @@ func splitList(text string) []string {
 }
 
 // setSource makes paths absolute, and keeps passwords out of the database.
-func (f *scheduleFlags) setSource(a *app, fs *pflag.FlagSet, s *db.Schedule) error {
+func (f *scheduleFlags) setSource(a *app, fs *pflag.FlagSet, s *scheduledb.Schedule) error {
 	if f.forms() > 0 {
 		s.CSV, s.Query, s.QueryFile = text.NilIfEmpty(f.source), text.NilIfEmpty(f.sql), text.NilIfEmpty(f.sqlFile)
 	}
@@ -148,7 +148,7 @@ func (f *scheduleFlags) setSource(a *app, fs *pflag.FlagSet, s *db.Schedule) err
 	return f.setSourceURL(s)
 }
 
-func (f *scheduleFlags) setSourceURL(s *db.Schedule) error {
+func (f *scheduleFlags) setSourceURL(s *scheduledb.Schedule) error {
 	if err := intake.CheckStoredURL(f.sourceURL); err != nil {
 		return usageError("--source-url: %s", err)
 	}
@@ -165,7 +165,7 @@ func (a *app) allowed(variable string) bool {
 }
 
 // checkSchedule refuses wrong settings before anything is stored.
-func checkSchedule(a *app, s *db.Schedule) error {
+func checkSchedule(a *app, s *scheduledb.Schedule) error {
 	if _, err := schedule.ParseTimes(s.Cron, s.TimeZone); err != nil {
 		return usageError("--cron, --tz: %s", err)
 	}
@@ -196,7 +196,7 @@ func checkSchedule(a *app, s *db.Schedule) error {
 }
 
 // nextTimes are the next times of a schedule by the database's clock.
-func nextTimes(ctx context.Context, s *session, sched db.Schedule, n int) ([]time.Time, error) {
+func nextTimes(ctx context.Context, s *session, sched scheduledb.Schedule, n int) ([]time.Time, error) {
 	times, err := schedule.ParseTimes(sched.Cron, sched.TimeZone)
 	if err != nil {
 		return nil, err

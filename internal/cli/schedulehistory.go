@@ -7,19 +7,19 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"relabel/db"
 	"relabel/internal/schedule"
+	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/terminal"
 	"relabel/internal/text"
 )
 
 func (a *app) scheduleHistoryCommand() *cobra.Command {
 	var limit int
-	cmd := a.onSchedule("history", "Show its runs, the newest first; with --json also its notices", func(ctx context.Context, s *session, sched db.Schedule) error {
+	cmd := a.onSchedule("history", "Show its runs, the newest first; with --json also its notices", func(ctx context.Context, s *session, sched scheduledb.Schedule) error {
 		if limit < 1 {
 			return usageError("--limit is 1 or more, not %d", limit)
 		}
-		runs, err := s.ScheduleRuns(ctx, sched.ID, limit)
+		runs, err := scheduledb.Runs(ctx, s.DB, sched.ID, limit)
 		if err != nil {
 			return err
 		}
@@ -27,7 +27,7 @@ func (a *app) scheduleHistoryCommand() *cobra.Command {
 			a.printRuns(runs)
 			return nil
 		}
-		notices, err := s.Notices(ctx, sched.ID, limit)
+		notices, err := scheduledb.Notices(ctx, s.DB, sched.ID, limit)
 		if err != nil {
 			return err
 		}
@@ -43,12 +43,12 @@ func (a *app) scheduleHistoryCommand() *cobra.Command {
 
 // runView is a run with derived values.
 type runView struct {
-	db.ScheduleRun
+	scheduledb.Run
 	CallsUsed int64   `json:"calls"`
 	Seconds   float64 `json:"duration_seconds"`
 }
 
-func (a *app) printRuns(runs []db.ScheduleRun) {
+func (a *app) printRuns(runs []scheduledb.Run) {
 	if len(runs) == 0 {
 		return
 	}
@@ -76,7 +76,7 @@ func (a *app) printRuns(runs []db.ScheduleRun) {
 	t.Print(a.Out, terminal.Width(a.stdout.Writer))
 }
 
-func why(r db.ScheduleRun) string {
+func why(r scheduledb.Run) string {
 	var parts []string
 	for _, t := range []*string{r.Error, r.Note} {
 		if t != nil {

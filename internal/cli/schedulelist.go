@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/terminal"
 )
 
@@ -17,7 +18,7 @@ func (a *app) scheduleListCommand() *cobra.Command {
 }
 
 func (a *app) scheduleList(ctx context.Context, s *session) error {
-	list, err := s.Schedules(ctx, "")
+	list, err := scheduledb.List(ctx, s.DB, "")
 	if err != nil {
 		return err
 	}

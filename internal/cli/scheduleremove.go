@@ -5,12 +5,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"relabel/db"
+	"relabel/internal/schedule/scheduledb"
 )
 
 func (a *app) scheduleRemoveCommand() *cobra.Command {
-	cmd := a.onSchedule("remove", "Remove it and its history", func(ctx context.Context, s *session, sched db.Schedule) error {
-		err := a.auditedSchedule(ctx, s, "remove", sched.Name, func(ctx context.Context) error { return s.RemoveSchedule(ctx, sched.ID) })
+	cmd := a.onSchedule("remove", "Remove it and its history", func(ctx context.Context, s *session, sched scheduledb.Schedule) error {
+		err := a.auditedSchedule(ctx, s, "remove", sched.Name, func(ctx context.Context) error { return scheduledb.Remove(ctx, s.DB, sched.ID) })
 		if err != nil {
 			return err
 		}

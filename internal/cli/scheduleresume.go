@@ -6,17 +6,17 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"relabel/db"
+	"relabel/internal/schedule/scheduledb"
 )
 
 func (a *app) scheduleResumeCommand() *cobra.Command {
-	return a.onSchedule("resume", "Resume a paused schedule, from its next time on", func(ctx context.Context, s *session, sched db.Schedule) error {
+	return a.onSchedule("resume", "Resume a paused schedule, from its next time on", func(ctx context.Context, s *session, sched scheduledb.Schedule) error {
 		next, err := nextTimes(ctx, s, sched, 1)
 		if err != nil {
 			return err
 		}
 		err = a.auditedSchedule(ctx, s, "resume", sched.Name, func(ctx context.Context) error {
-			_, err := s.ResumeSchedule(ctx, sched.ID, next[0])
+			_, err := scheduledb.Resume(ctx, s.DB, sched.ID, next[0])
 			return err
 		})
 		if err != nil {

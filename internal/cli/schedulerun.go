@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"relabel/db"
 	"relabel/internal/report"
+	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/text"
 )
 
@@ -17,23 +17,23 @@ func (a *app) scheduleRunCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) scheduleRun(ctx context.Context, s *session, sched db.Schedule) error {
-	var run db.ScheduleRun
+func (a *app) scheduleRun(ctx context.Context, s *session, sched scheduledb.Schedule) error {
+	var run scheduledb.Run
 	err := a.auditedSchedule(ctx, s, "run", sched.Name, func(ctx context.Context) (err error) {
-		run, err = s.RunNow(ctx, sched.ID)
+		run, err = scheduledb.RunNow(ctx, s.DB, sched.ID)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	if run.Status == db.RunSkipped {
+	if run.Status == scheduledb.RunSkipped {
 		return fmt.Errorf("run %d is skipped: %s; `relabel schedule history %s` shows it", run.Run, text.Deref(run.Note), sched.Name)
 	}
 	if a.json {
 		return a.result.print(run)
 	}
 	state := "begins"
-	if run.Status == db.RunWaiting {
+	if run.Status == scheduledb.RunWaiting {
 		state = text.Deref(run.Note)
 	}
 	fmt.Fprintf(a.Out, "run %d of %s %s\n", run.Run, sched.Name, state)

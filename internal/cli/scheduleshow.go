@@ -10,24 +10,24 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"relabel/db"
+	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/text"
 )
 
 func (a *app) scheduleShowCommand() *cobra.Command {
-	return a.onSchedule("show", "Show its settings, next times and last runs", func(ctx context.Context, s *session, sched db.Schedule) error {
+	return a.onSchedule("show", "Show its settings, next times and last runs", func(ctx context.Context, s *session, sched scheduledb.Schedule) error {
 		v, err := s.scheduleView(ctx, sched)
 		if err != nil {
 			return err
 		}
-		runs, err := s.ScheduleRuns(ctx, sched.ID, 5)
+		runs, err := scheduledb.Runs(ctx, s.DB, sched.ID, 5)
 		if err != nil {
 			return err
 		}
 		if a.json {
 			return a.result.print(struct {
 				scheduleView
-				Runs []db.ScheduleRun `json:"runs"`
+				Runs []scheduledb.Run `json:"runs"`
 			}{v, runs})
 		}
 		printScheduleView(a.Out, v)

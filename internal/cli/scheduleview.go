@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"relabel/db"
 	"relabel/internal/schedule"
+	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/text"
 )
 
@@ -36,17 +36,17 @@ type scheduleView struct {
 	PausedAt    *time.Time      `json:"paused_at"`
 	PausedNote  *string         `json:"paused_note"`
 	Next        []time.Time     `json:"next"`
-	Last        *db.ScheduleRun `json:"last"`
+	Last        *scheduledb.Run `json:"last"`
 
 	now time.Time
 }
 
-func (s *session) scheduleView(ctx context.Context, sched db.Schedule) (scheduleView, error) {
+func (s *session) scheduleView(ctx context.Context, sched scheduledb.Schedule) (scheduleView, error) {
 	now, err := s.Now(ctx)
 	if err != nil {
 		return scheduleView{}, err
 	}
-	last, err := s.LastRun(ctx, sched.ID)
+	last, err := scheduledb.LastRun(ctx, s.DB, sched.ID)
 	if err != nil {
 		return scheduleView{}, err
 	}
@@ -104,7 +104,7 @@ func lastText(v scheduleView) string {
 
 // printSchedule prints a schedule after a command has changed it.
 func (a *app) printSchedule(ctx context.Context, s *session, name, done string) error {
-	sched, err := s.ScheduleByName(ctx, name)
+	sched, err := scheduledb.ByName(ctx, s.DB, name)
 	if err != nil {
 		return err
 	}

@@ -5,10 +5,9 @@ import (
 	"fmt"
 	"time"
 
-	"relabel/internal/pg"
-
 	"relabel/db"
 	"relabel/internal/embedpg"
+	"relabel/internal/pg"
 	"relabel/internal/report"
 )
 

@@ -9,6 +9,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/report"
+	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/siteread"
 	"relabel/internal/text"
 	"relabel/internal/usecase"
@@ -95,9 +96,9 @@ func lookup(err error) string {
 		return "; `relabel rows list` shows those that exist"
 	case errors.Is(err, db.ErrNoBatch):
 		return "; `relabel status` lists those that exist"
-	case errors.Is(err, db.ErrNoSchedule):
+	case errors.Is(err, scheduledb.ErrNoSchedule):
 		return "; `relabel schedule list` shows those that exist"
-	case errors.Is(err, db.ErrScheduleExists):
+	case errors.Is(err, scheduledb.ErrExists):
 		return "; `relabel schedule edit` changes it"
 	}
 	return ""

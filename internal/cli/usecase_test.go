@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/pg"
+	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/siteread"
 	"relabel/internal/standin"
 	"relabel/internal/usecase"
@@ -36,9 +38,9 @@ func TestExplain(t *testing.T) {
 		{&usecase.NotDoneError{What: "there is no plan", Err: &usecase.ReadError{Err: refusedToken}}, 4, "the API refuses the token (401); `relabel site check` tries it"},
 		{refusedToken, 1, refusedToken.Error()},
 		{fmt.Errorf("batch 7 is already done; %w", db.ErrNotPlanned), 1, "batch 7 is already done; only plans can be applied; `relabel plan SOURCE` makes one"},
-		{&db.LoadUnknownError{Batch: 7, Err: db.ErrCommitUnknown}, 1, "the database did not say whether it was stored; `relabel status 7` shows batch 7 if it was"},
+		{&db.LoadUnknownError{Batch: 7, Err: pg.ErrCommitUnknown}, 1, "the database did not say whether it was stored; `relabel status 7` shows batch 7 if it was"},
 		{fmt.Errorf("%w: 7", db.ErrNoRename), 1, "no such row: 7; `relabel rows list` shows those that exist"},
-		{fmt.Errorf("%w: nightly", db.ErrScheduleExists), 1, "nightly; `relabel schedule edit` changes it"},
+		{fmt.Errorf("%w: nightly", scheduledb.ErrExists), 1, "nightly; `relabel schedule edit` changes it"},
 	} {
 		code, text := endOf(c.err)
 		require.Equal(t, c.code, code, text)

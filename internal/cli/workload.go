@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
+
+	"relabel/internal/schedule/scheduledb"
 )
 
 // workload is the work left for all watched sites together.
@@ -21,7 +23,7 @@ func (w *workWatch) workload(ctx context.Context) (all workload, err error) {
 		if err != nil {
 			return all, err
 		}
-		runs, err := w.s.RunsToDo(ctx, site.ID)
+		runs, err := scheduledb.RunsToDo(ctx, w.s.DB, site.ID)
 		if err != nil {
 			return all, err
 		}

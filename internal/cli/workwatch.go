@@ -5,9 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"relabel/internal/pg"
-
 	"relabel/db"
+	"relabel/internal/pg"
 	"relabel/internal/report"
 	"relabel/internal/terminal"
 	"relabel/internal/text"

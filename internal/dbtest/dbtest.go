@@ -23,14 +23,13 @@ import (
 	"testing"
 	"time"
 
-	"relabel/internal/pg"
-
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
 	"relabel/internal/embedpg"
+	"relabel/internal/pg"
 )
 
 // templateLock is the advisory lock of the process that makes the template.

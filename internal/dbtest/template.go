@@ -8,14 +8,13 @@ import (
 	"sync"
 	"testing"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivermigrate"
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/pg"
 	"relabel/migrations"
 )
 

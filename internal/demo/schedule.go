@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"relabel/db"
+	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/standin"
 	"relabel/internal/text"
 )
@@ -31,7 +32,7 @@ const (
 type Schedule struct {
 	db     *db.DB
 	server *standin.Server
-	sched  db.Schedule
+	sched  scheduledb.Schedule
 	assets []string
 	dir    string
 	note   func(format string, args ...any)
@@ -81,8 +82,8 @@ func (s *Schedule) writeRows(w io.Writer) (int64, error) {
 }
 
 func (s *Schedule) add(ctx context.Context, site db.Site) error {
-	if old, err := s.db.ScheduleByName(ctx, site.Name); err == nil { // a killed demo's
-		if err := s.db.RemoveSchedule(ctx, old.ID); err != nil {
+	if old, err := scheduledb.ByName(ctx, s.db, site.Name); err == nil { // a killed demo's
+		if err := scheduledb.Remove(ctx, s.db, old.ID); err != nil {
 			return err
 		}
 	}
@@ -91,21 +92,21 @@ func (s *Schedule) add(ctx context.Context, site db.Site) error {
 		return err
 	}
 	path := s.path()
-	err = s.db.AddSchedule(ctx, db.Schedule{
+	err = scheduledb.Add(ctx, s.db, scheduledb.Schedule{
 		Name: site.Name, SiteID: site.ID, Cron: scheduleCron, TimeZone: "UTC", CSV: &path,
 		Mode: "changed", Overlap: "skip", NextRunAt: &now,
 	})
 	if err != nil {
 		return err
 	}
-	s.sched, err = s.db.ScheduleByName(ctx, site.Name)
+	s.sched, err = scheduledb.ByName(ctx, s.db, site.Name)
 	return err
 }
 
 // Remove removes the schedule and its file.
 func (s *Schedule) Remove(ctx context.Context) {
 	if s.sched.ID != 0 {
-		_ = s.db.RemoveSchedule(context.WithoutCancel(ctx), s.sched.ID) // else the next demo does
+		_ = scheduledb.Remove(context.WithoutCancel(ctx), s.db, s.sched.ID) // else the next demo does
 	}
 	_ = os.RemoveAll(s.dir)
 }
@@ -137,25 +138,25 @@ func (s *Schedule) Watch(ctx context.Context) error {
 }
 
 // run waits for a run after another one that has renamed something.
-func (s *Schedule) run(ctx context.Context, after int64) (db.ScheduleRun, error) {
+func (s *Schedule) run(ctx context.Context, after int64) (scheduledb.Run, error) {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
-		runs, err := s.db.ScheduleRuns(ctx, s.sched.ID, 100)
+		runs, err := scheduledb.Runs(ctx, s.db, s.sched.ID, 100)
 		if err != nil {
-			return db.ScheduleRun{}, err
+			return scheduledb.Run{}, err
 		}
 		for _, r := range runs {
 			switch {
-			case r.Run > after && r.Status == db.RunDone && r.Renamed > 0:
+			case r.Run > after && r.Status == scheduledb.RunDone && r.Renamed > 0:
 				return r, nil
-			case r.Status == db.RunFailed:
+			case r.Status == scheduledb.RunFailed:
 				return r, fmt.Errorf("the demo's run %d failed: %s", r.Run, text.Deref(r.Error))
 			}
 		}
 		select {
 		case <-ctx.Done():
-			return db.ScheduleRun{}, errors.New("the demo's schedule did not run in time")
+			return scheduledb.Run{}, errors.New("the demo's schedule did not run in time")
 		case <-tick.C:
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )

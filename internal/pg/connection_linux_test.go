@@ -4,11 +4,11 @@ import (
 	"net"
 	"testing"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"relabel/internal/pg"
 )
 
 // This side asks for a connection too on which nothing moves, and does not wait a

@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"relabel/internal/pg"
-
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivermigrate"
 	"github.com/sourcegraph/conc/pool"
@@ -18,6 +16,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/dbtest"
+	"relabel/internal/pg"
 	"relabel/migrations"
 )
 
@@ -79,7 +78,7 @@ func TestMigrateUpDownUp(t *testing.T) {
 		require.NoError(t, b.Migrate(t.Context()))
 		require.NoError(t, b.Migrate(t.Context()), "nothing left to do")
 		require.True(t, b.migrationStatus(t).Current())
-		b.settle(t)
+		dbtest.Settle(t, b.DB, b.load(t).IDs[0], db.RowSucceeded)
 
 		require.NoError(t, b.MigrateDown(t.Context()))
 		require.Zero(t, objects())
@@ -197,7 +196,7 @@ func TestMigrateBesidesAnotherRiver(t *testing.T) {
 	t.Parallel()
 	b := setupEmpty(t)
 	theirs := func() []string {
-		return list[string](t, b, `SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace ORDER BY 1`)
+		return dbtest.List[string](t, b, `SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace ORDER BY 1`)
 	}
 	b.riverIn(t, "public", rivermigrate.DirectionUp, 0)
 	b.exec(t, `CREATE TABLE public.batch (id int); CREATE TABLE public.site (id int)`)
@@ -220,7 +219,7 @@ func TestMigrateBesidesAnotherRiver(t *testing.T) {
 func TestMigrateStopped(t *testing.T) {
 	t.Parallel()
 	b := setupEmpty(t)
-	tx := begin(t, b.Pool())
+	tx := dbtest.Begin(t, b)
 	_, err := tx.Exec(t.Context(), `SELECT pg_advisory_xact_lock($1)`, int64(0x72656c6162656c))
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -12,12 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"relabel/internal/pg"
-
 	"github.com/riverqueue/river/rivermigrate"
 	"github.com/stretchr/testify/require"
 
 	"relabel/internal/dbtest"
+	"relabel/internal/pg"
 	"relabel/migrations"
 )
 
@@ -66,13 +65,13 @@ func TestMigrateHoldsNobodyUp(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			tt.prepare(t, b)
-			application := begin(t, b.openWith(t, "application_name=app&idle_in_transaction_session_timeout=0").Pool())
+			application := dbtest.Begin(t, b.openWith(t, "application_name=app&idle_in_transaction_session_timeout=0"))
 			_, err := application.Exec(t.Context(), `SELECT FROM `+tt.table)
 			require.NoError(t, err)
 
 			var log heard
 			done := b.migrateBeside(t, &log, tt.migrate)
-			b.requireBlocked(t, 1)
+			dbtest.RequireBlocked(t, b, 1)
 			ctx, cancel := context.WithTimeout(t.Context(), patience/2)
 			defer cancel()
 			_, err = b.Pool().Exec(ctx, `SELECT FROM `+tt.table)
@@ -110,7 +109,7 @@ func TestMigrateIndexes(t *testing.T) {
 	require.NoError(t, b.MigrateTo(t.Context(), beforeIndexes))
 	b.exec(t, `CREATE INDEX batch_ended_idx ON batch (id)`)
 	b.exec(t, `UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'batch_ended_idx'::regclass`)
-	application := begin(t, b.openWith(t, "application_name=app&idle_in_transaction_session_timeout=0").Pool())
+	application := dbtest.Begin(t, b.openWith(t, "application_name=app&idle_in_transaction_session_timeout=0"))
 	_, err := application.Exec(t.Context(), `UPDATE batch SET total = total`)
 	require.NoError(t, err)
 
@@ -121,7 +120,7 @@ func TestMigrateIndexes(t *testing.T) {
 	require.NoError(t, application.Rollback(t.Context()))
 	require.NoError(t, <-done)
 	require.True(t, b.migrationStatus(t).Current())
-	require.Empty(t, list[string](t, b, `SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid`))
+	require.Empty(t, dbtest.List[string](t, b, `SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid`))
 	require.Equal(t, 2, value[int](t, b, `SELECT count(*)::int FROM pg_class WHERE relname IN ('batch_ended_idx', 'batch_unfinished_idx')`))
 }
 

@@ -11,13 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/stretchr/testify/require"
 
 	"relabel/internal/dbtest"
+	"relabel/internal/pg"
 )
 
 const password = "pa55w0rd"

@@ -21,6 +21,7 @@ import (
 	"relabel/db"
 	"relabel/internal/config"
 	"relabel/internal/dbtest"
+	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/standin"
 	"relabel/internal/usecase"
 	"relabel/internal/webflow"
@@ -203,23 +204,23 @@ func (b *testBundle) agree(assets int, but ...int) {
 }
 
 // add makes the schedule "nightly", due at two on the first.
-func (b *testBundle) add(change func(*db.Schedule)) db.Schedule {
+func (b *testBundle) add(change func(*scheduledb.Schedule)) scheduledb.Schedule {
 	b.t.Helper()
 	due := at2(1)
-	s := db.Schedule{
+	s := scheduledb.Schedule{
 		Name: "nightly", SiteID: b.site.ID, Cron: "0 2 * * *", TimeZone: "UTC", CSV: &b.csv,
 		Mode: "changed", Overlap: "skip", CatchUp: 12 * time.Hour, NextRunAt: &due,
 	}
 	if change != nil {
 		change(&s)
 	}
-	require.NoError(b.t, b.AddSchedule(b.t.Context(), s))
+	require.NoError(b.t, scheduledb.Add(b.t.Context(), b.DB, s))
 	return b.schedule()
 }
 
-func (b *testBundle) schedule() db.Schedule {
+func (b *testBundle) schedule() scheduledb.Schedule {
 	b.t.Helper()
-	s, err := b.ScheduleByName(b.t.Context(), "nightly")
+	s, err := scheduledb.ByName(b.t.Context(), b.DB, "nightly")
 	require.NoError(b.t, err)
 	return s
 }
@@ -233,9 +234,9 @@ func (b *testBundle) turn() {
 }
 
 // runs are the schedule's, the oldest first.
-func (b *testBundle) runs() []db.ScheduleRun {
+func (b *testBundle) runs() []scheduledb.Run {
 	b.t.Helper()
-	list, err := b.ScheduleRuns(b.t.Context(), b.schedule().ID, 100)
+	list, err := scheduledb.Runs(b.t.Context(), b.DB, b.schedule().ID, 100)
 	require.NoError(b.t, err)
 	for i, j := 0, len(list)-1; i < j; i, j = i+1, j-1 {
 		list[i], list[j] = list[j], list[i]
@@ -243,7 +244,7 @@ func (b *testBundle) runs() []db.ScheduleRun {
 	return list
 }
 
-func (b *testBundle) last() db.ScheduleRun {
+func (b *testBundle) last() scheduledb.Run {
 	b.t.Helper()
 	runs := b.runs()
 	require.NotEmpty(b.t, runs)
@@ -266,7 +267,7 @@ func (b *testBundle) until(what string, so func() bool) {
 }
 
 // run comes to a moment and takes turns until the newest run has that status.
-func (b *testBundle) run(at time.Time, status db.RunStatus) db.ScheduleRun {
+func (b *testBundle) run(at time.Time, status scheduledb.RunStatus) scheduledb.Run {
 	b.t.Helper()
 	b.clock.set(at)
 	b.turn()

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"relabel/db"
+	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/standin"
 )
 
@@ -36,7 +36,7 @@ func TestCallsOfANight(t *testing.T) {
 		}
 	})
 	require.Len(t, different, differ)
-	b.add(func(s *db.Schedule) { s.Locales = []string{"en", "fr-FR", "de-DE"} })
+	b.add(func(s *scheduledb.Schedule) { s.Locales = []string{"en", "fr-FR", "de-DE"} })
 	run := b.run(at2(1), "done")
 	require.EqualValues(t, assets*len(locales), run.LookedAt)
 	require.EqualValues(t, differ, run.Different)

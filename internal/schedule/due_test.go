@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/standin"
 )
 
@@ -22,28 +23,28 @@ func TestCatchUp(t *testing.T) {
 		cron     string
 		off      time.Duration // after two in the night of the first
 		catchUp  time.Duration
-		runs     []db.RunStatus // with their day
+		runs     []scheduledb.RunStatus // with their day
 		missed   int
 		state    string
 		nextAt   time.Duration // likewise
 		firstDue time.Duration
 	}{
-		"on time":             {"0 2 * * *", 0, 12 * hour, []db.RunStatus{"done"}, 0, "ok", day, 0},
-		"1 h":                 {"0 2 * * *", hour, 12 * hour, []db.RunStatus{"done"}, 0, "ok", day, 0},
-		"11 h":                {"0 2 * * *", 11 * hour, 12 * hour, []db.RunStatus{"done"}, 0, "ok", day, 0},
-		"12 h":                {"0 2 * * *", 12 * hour, 12 * hour, []db.RunStatus{"done"}, 0, "ok", day, 0},
-		"13 h":                {"0 2 * * *", 13 * hour, 12 * hour, []db.RunStatus{"missed"}, 1, "missed", day, 0},
-		"3 days and 1 h":      {"0 2 * * *", 3*day + hour, 12 * hour, []db.RunStatus{"missed", "done"}, 3, "ok", 4 * day, 3 * day},
-		"3 days and 13 h":     {"0 2 * * *", 3*day + 13*hour, 12 * hour, []db.RunStatus{"missed"}, 4, "missed", 4 * day, 0},
-		"no catching up":      {"0 2 * * *", 2 * time.Minute, 0, []db.RunStatus{"missed"}, 1, "missed", day, 0},
-		"late for a moment":   {"0 2 * * *", 20 * time.Second, 0, []db.RunStatus{"done"}, 0, "ok", day, 0},
-		"every hour, 5 h off": {"0 * * * *", 5*hour + time.Minute, 12 * hour, []db.RunStatus{"missed", "done"}, 5, "ok", 6 * hour, 5 * hour},
+		"on time":             {"0 2 * * *", 0, 12 * hour, []scheduledb.RunStatus{"done"}, 0, "ok", day, 0},
+		"1 h":                 {"0 2 * * *", hour, 12 * hour, []scheduledb.RunStatus{"done"}, 0, "ok", day, 0},
+		"11 h":                {"0 2 * * *", 11 * hour, 12 * hour, []scheduledb.RunStatus{"done"}, 0, "ok", day, 0},
+		"12 h":                {"0 2 * * *", 12 * hour, 12 * hour, []scheduledb.RunStatus{"done"}, 0, "ok", day, 0},
+		"13 h":                {"0 2 * * *", 13 * hour, 12 * hour, []scheduledb.RunStatus{"missed"}, 1, "missed", day, 0},
+		"3 days and 1 h":      {"0 2 * * *", 3*day + hour, 12 * hour, []scheduledb.RunStatus{"missed", "done"}, 3, "ok", 4 * day, 3 * day},
+		"3 days and 13 h":     {"0 2 * * *", 3*day + 13*hour, 12 * hour, []scheduledb.RunStatus{"missed"}, 4, "missed", 4 * day, 0},
+		"no catching up":      {"0 2 * * *", 2 * time.Minute, 0, []scheduledb.RunStatus{"missed"}, 1, "missed", day, 0},
+		"late for a moment":   {"0 2 * * *", 20 * time.Second, 0, []scheduledb.RunStatus{"done"}, 0, "ok", day, 0},
+		"every hour, 5 h off": {"0 * * * *", 5*hour + time.Minute, 12 * hour, []scheduledb.RunStatus{"missed", "done"}, 5, "ok", 6 * hour, 5 * hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t, 3)
 			b.write(0, 3)
-			b.add(func(s *db.Schedule) { s.Cron, s.CatchUp = c.cron, c.catchUp })
+			b.add(func(s *scheduledb.Schedule) { s.Cron, s.CatchUp = c.cron, c.catchUp })
 			last := c.runs[len(c.runs)-1]
 			run := b.run(at2(1).Add(c.off), last)
 			runs := b.runs()
@@ -91,7 +92,7 @@ func TestOverlap(t *testing.T) {
 			t.Parallel()
 			b := setup(t, 3)
 			b.write(0, 3)
-			b.add(func(s *db.Schedule) { s.Overlap = c.overlap })
+			b.add(func(s *scheduledb.Schedule) { s.Overlap = c.overlap })
 			b.block()
 			statuses := func() (list []string) {
 				for _, r := range b.runs() {
@@ -126,7 +127,7 @@ func TestOverlapCancelsWhatIsSent(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 40)
 	b.write(0, 40)
-	b.add(func(s *db.Schedule) { s.Overlap = "cancel" })
+	b.add(func(s *scheduledb.Schedule) { s.Overlap = "cancel" })
 	b.api.FailAsset(standin.AssetID(5), standin.Status(500), standin.Status(500), standin.Status(500), standin.Status(500),
 		standin.Status(500), standin.Status(500), standin.Status(500), standin.Status(500))
 	sending := b.run(at2(1), "sending")
@@ -137,7 +138,7 @@ func TestOverlapCancelsWhatIsSent(t *testing.T) {
 	})
 	b.clock.set(at2(2))
 	b.turn()
-	require.Equal(t, db.RunCancelled, b.runs()[0].Status)
+	require.Equal(t, scheduledb.RunCancelled, b.runs()[0].Status)
 	require.Equal(t, int64(39), b.runs()[0].Renamed)
 	st, err := b.BatchStatus(t.Context(), *sending.Batch)
 	require.NoError(t, err)
@@ -153,7 +154,7 @@ func TestExactlyOnce(t *testing.T) {
 	const nights = 6
 	b := setup(t, 3)
 	b.write(0, 3)
-	b.add(func(s *db.Schedule) { s.Overlap = "queue" })
+	b.add(func(s *scheduledb.Schedule) { s.Overlap = "queue" })
 	runners := []*Runner{b.runner, b.another(), b.another(), b.another()}
 	var failed atomic.Pointer[error]
 	for night := 1; night <= nights; night++ {
@@ -186,16 +187,16 @@ func TestPausedSchedule(t *testing.T) {
 	b := setup(t, 3)
 	b.write(0, 3)
 	s := b.add(nil)
-	_, err := b.PauseSchedule(t.Context(), s.ID, "")
+	_, err := scheduledb.Pause(t.Context(), b.DB, s.ID, "")
 	require.NoError(t, err)
 	b.clock.set(at2(1).Add(time.Hour))
 	b.turn()
 	require.Empty(t, b.runs())
-	run, err := b.RunNow(t.Context(), s.ID)
+	run, err := scheduledb.RunNow(t.Context(), b.DB, s.ID)
 	require.NoError(t, err)
 	b.until("it has run", func() bool { return b.last().Status == "done" })
 	require.Equal(t, run.Run, b.last().Run)
-	_, err = b.ResumeSchedule(t.Context(), s.ID, at2(2))
+	_, err = scheduledb.Resume(t.Context(), b.DB, s.ID, at2(2))
 	require.NoError(t, err)
 	b.turn()
 	require.Len(t, b.runs(), 1)
@@ -210,9 +211,9 @@ func TestRemovedSchedule(t *testing.T) {
 	b := setup(t, 30)
 	b.write(0, 30)
 	limit := "0"
-	s := b.add(func(s *db.Schedule) { s.MaxChange = &limit })
+	s := b.add(func(s *scheduledb.Schedule) { s.MaxChange = &limit })
 	held := b.run(at2(1), "held")
-	require.NoError(t, b.RemoveSchedule(t.Context(), s.ID))
+	require.NoError(t, scheduledb.Remove(t.Context(), b.DB, s.ID))
 	st, err := b.BatchStatus(t.Context(), *held.Batch)
 	require.NoError(t, err)
 	require.Equal(t, db.BatchCancelled, st.Status)

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"time"
 
-	"relabel/internal/pg"
-
 	"relabel/db"
+	"relabel/internal/pg"
 	"relabel/internal/report"
+	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/webflow"
 )
 
@@ -41,7 +41,7 @@ func actionAfter(err error, stopped bool, failures int) failureAction {
 		kind = e.Kind
 	}
 	switch {
-	case errors.Is(err, db.ErrRunLost):
+	case errors.Is(err, scheduledb.ErrRunLost):
 		return leaveRun
 	case stopped:
 		return releaseRun
@@ -71,13 +71,13 @@ func (n *run) recordFailure(ctx context.Context, stopped bool, now time.Time, er
 	case leaveRun:
 		return nil
 	case releaseRun:
-		return n.cfg.DB.ReleaseRun(ctx, n.RunWork)
+		return scheduledb.ReleaseRun(ctx, n.cfg.DB, n.RunWork)
 	case parkSite:
 		return n.park(ctx, err, reason)
 	case retryRun:
-		return n.cfg.DB.RetryRun(ctx, n.RunWork, now.Add(retryAfter(n.Failures)), reason)
+		return scheduledb.RetryRun(ctx, n.cfg.DB, n.RunWork, now.Add(retryAfter(n.Failures)), reason)
 	}
-	return n.cfg.DB.FailRun(ctx, n.RunWork, reason)
+	return scheduledb.FailRun(ctx, n.cfg.DB, n.RunWork, reason)
 }
 
 // park parks the site, as a rename with a refused token does. The run continues
@@ -91,5 +91,5 @@ func (n *run) park(ctx context.Context, err error, reason string) error {
 	if err := n.cfg.DB.Park(ctx, refusal); err != nil {
 		return err
 	}
-	return n.cfg.DB.ReleaseRun(ctx, n.RunWork)
+	return scheduledb.ReleaseRun(ctx, n.cfg.DB, n.RunWork)
 }

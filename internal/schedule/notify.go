@@ -16,8 +16,8 @@ import (
 	"strings"
 	"time"
 
-	"relabel/db"
 	"relabel/internal/failpoint"
+	"relabel/internal/schedule/scheduledb"
 )
 
 const (
@@ -48,7 +48,7 @@ type message struct {
 	Site     string          `json:"site"`
 	Detail   string          `json:"detail"`
 	At       time.Time       `json:"at"`
-	Run      *db.ScheduleRun `json:"run"` // its state at the time of the post
+	Run      *scheduledb.Run `json:"run"` // its state at the time of the post
 }
 
 // notify posts notices until ctx ends.
@@ -74,8 +74,8 @@ func (r *Runner) Notify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	list, err := dbCall(ctx, r, func(ctx context.Context) ([]db.Notice, error) {
-		return r.cfg.DB.TakeNotices(ctx, db.NoticeParams{SiteIDs: r.ids, Now: now, Delays: notifyDelays()})
+	list, err := dbCall(ctx, r, func(ctx context.Context) ([]scheduledb.Notice, error) {
+		return scheduledb.TakeNotices(ctx, r.cfg.DB, scheduledb.NoticeParams{SiteIDs: r.ids, Now: now, Delays: notifyDelays()})
 	})
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ func (r *Runner) Notify(ctx context.Context) error {
 }
 
 // recordNotice records the result of a try.
-func (r *Runner) recordNotice(ctx context.Context, n db.Notice, posted error) error {
+func (r *Runner) recordNotice(ctx context.Context, n scheduledb.Notice, posted error) error {
 	if posted != nil && ctx.Err() != nil {
 		return posted // the process stops: the notice is posted again when its next try is due
 	}
@@ -104,13 +104,13 @@ func (r *Runner) recordNotice(ctx context.Context, n db.Notice, posted error) er
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.dbTimeout)
 	defer cancel()
 	if posted != nil {
-		return r.cfg.DB.NoticeFailed(ctx, n.ID, CleanLine(posted.Error()), n.URL == "")
+		return scheduledb.NoticeFailed(ctx, r.cfg.DB, n.ID, CleanLine(posted.Error()), n.URL == "")
 	}
-	return r.cfg.DB.NoticeSent(ctx, n.ID)
+	return scheduledb.NoticeSent(ctx, r.cfg.DB, n.ID)
 }
 
 // post posts one notice. Any 2xx answer accepts it; a redirect is a failure.
-func (r *Runner) post(ctx context.Context, n db.Notice, now time.Time) error {
+func (r *Runner) post(ctx context.Context, n scheduledb.Notice, now time.Time) error {
 	allow := r.allowed(NotifyAllowPrivate)
 	if n.URL == "" {
 		return errors.New("the schedule has no --notify any more")
@@ -119,7 +119,7 @@ func (r *Runner) post(ctx context.Context, n db.Notice, now time.Time) error {
 		return err
 	}
 	m := messageOf(n)
-	run, err := dbCall(ctx, r, func(ctx context.Context) (db.ScheduleRun, error) { return r.cfg.DB.RunByID(ctx, n.RunID) })
+	run, err := dbCall(ctx, r, func(ctx context.Context) (scheduledb.Run, error) { return scheduledb.RunByID(ctx, r.cfg.DB, n.RunID) })
 	if err == nil {
 		m.Run = &run
 	}
@@ -161,7 +161,7 @@ func sign(h http.Header, secret string, now time.Time, body []byte) {
 	h.Set("X-Relabel-Signature", "sha256="+hex.EncodeToString(mac.Sum(nil)))
 }
 
-func messageOf(n db.Notice) message {
+func messageOf(n scheduledb.Notice) message {
 	is := map[string]string{
 		"failed": "failed", "trouble": "ended, but not every row succeeded", "recovered": "works again", "held": "is held back",
 		"parked": "waits: the site is parked", "missed": "was missed",

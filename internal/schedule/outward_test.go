@@ -18,7 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"relabel/db"
+	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/standin"
 )
 
@@ -74,7 +74,7 @@ func TestSourceFromURL(t *testing.T) {
 	b := setup(t, 3)
 	url := server.URL + "/names.csv?key=secret"
 	b.env[SourceAllowPrivate] = "1"
-	b.add(func(s *db.Schedule) { s.CSV = &url })
+	b.add(func(s *scheduledb.Schedule) { s.CSV = &url })
 	day := 0
 	failsWith := func(says string, h http.HandlerFunc) {
 		t.Helper()
@@ -172,7 +172,7 @@ func TestNotify(t *testing.T) {
 	r := newReceiver(t)
 	url := r.URL + "/hook/secret"
 	b.env[NotifyAllowPrivate], b.env[NotifySecret] = "1", "key"
-	b.add(func(s *db.Schedule) { s.NotifyURL = &url })
+	b.add(func(s *scheduledb.Schedule) { s.NotifyURL = &url })
 	tell := func() {
 		t.Helper()
 		require.NoError(t, b.runner.Notify(t.Context()))
@@ -203,14 +203,14 @@ func TestNotify(t *testing.T) {
 	require.Equal(t, "failed", m.Event)
 	require.Equal(t, "nightly", m.Schedule)
 	require.Contains(t, m.Text, "nightly (site default) failed: ")
-	require.Equal(t, db.RunFailed, m.Run.Status)
+	require.Equal(t, scheduledb.RunFailed, m.Run.Status)
 	require.Equal(t, r.bodies[0], r.bodies[2], "each try is the same message")
 	stamp := r.heads[2].Get("X-Relabel-Timestamp")
 	mac := hmac.New(sha256.New, []byte("key"))
 	fmt.Fprintf(mac, "%s.%s", stamp, r.bodies[2])
 	require.Equal(t, "sha256="+hex.EncodeToString(mac.Sum(nil)), r.heads[2].Get("X-Relabel-Signature"))
 
-	notices, err := b.Notices(t.Context(), b.schedule().ID, 10)
+	notices, err := scheduledb.Notices(t.Context(), b.DB, b.schedule().ID, 10)
 	require.NoError(t, err)
 	require.Len(t, notices, 1)
 	require.Equal(t, 3, notices[0].Tries)
@@ -224,7 +224,7 @@ func TestNotifyIsGivenUp(t *testing.T) {
 	r.answer(http.StatusInternalServerError)
 	url := r.URL + "/secret"
 	b.env[NotifyAllowPrivate] = "1"
-	b.add(func(s *db.Schedule) { s.NotifyURL = &url })
+	b.add(func(s *scheduledb.Schedule) { s.NotifyURL = &url })
 	b.run(at2(1), "failed")
 	b.exec(`UPDATE schedule_notice SET next_try_at = $1`, at2(1))
 	for range len(notifyDelays()) + 5 {
@@ -233,7 +233,7 @@ func TestNotifyIsGivenUp(t *testing.T) {
 	}
 	require.Equal(t, len(notifyDelays())+1, r.got())
 	require.Empty(t, r.heads[0].Get("X-Relabel-Signature"), "there is no secret")
-	notices, err := b.Notices(t.Context(), b.schedule().ID, 10)
+	notices, err := scheduledb.Notices(t.Context(), b.DB, b.schedule().ID, 10)
 	require.NoError(t, err)
 	require.Nil(t, notices[0].NextTryAt)
 	require.Contains(t, *notices[0].Error, "500")
@@ -243,14 +243,14 @@ func TestNotifyIsGivenUp(t *testing.T) {
 	b.exec(`UPDATE schedule_notice SET next_try_at = $1, tries = 0`, at2(1))
 	b.exec(`UPDATE schedule SET notify_url = $1`, strings.Replace(url, "http://", "https://", 1))
 	require.NoError(t, b.runner.Notify(t.Context()))
-	notices, err = b.Notices(t.Context(), b.schedule().ID, 10)
+	notices, err = scheduledb.Notices(t.Context(), b.DB, b.schedule().ID, 10)
 	require.NoError(t, err)
 	require.Equal(t, "the address is in a private network; to allow that, set RELABEL_NOTIFY_ALLOW_PRIVATE=1 in the worker's environment", *notices[0].Error)
 }
 
 func TestMessageIsNoMarkup(t *testing.T) {
 	t.Parallel()
-	m := messageOf(db.Notice{Schedule: "nightly", Site: "shop", Event: "failed", Detail: "<!channel> a & b"})
+	m := messageOf(scheduledb.Notice{Schedule: "nightly", Site: "shop", Event: "failed", Detail: "<!channel> a & b"})
 	require.Equal(t, "relabel: nightly (site shop) failed: &lt;!channel&gt; a &amp; b", m.Text)
 	require.Equal(t, "<!channel> a & b", m.Detail)
 }

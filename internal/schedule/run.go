@@ -14,6 +14,7 @@ import (
 	"relabel/db"
 	"relabel/internal/failpoint"
 	"relabel/internal/intake"
+	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/siteread"
 	"relabel/internal/text"
 	"relabel/internal/usecase"
@@ -36,9 +37,9 @@ const (
 // is repeated after a crash has the same result.
 type run struct {
 	*Runner
-	db.RunWork
+	scheduledb.RunWork
 
-	schedule db.Schedule
+	schedule scheduledb.Schedule
 	site     jobs.SiteConfig
 }
 
@@ -92,7 +93,7 @@ func (n *run) load(ctx context.Context) error {
 			}
 			n.BatchID = &res.BatchID
 			n.Reads += res.Reads
-			return db.RunLoaded(ctx, tx, n.RunWork, res.BatchID, res.Reads, strings.Join(append(notes, leftOut(res.LeftOut)...), "; "))
+			return scheduledb.RunLoaded(ctx, tx, n.RunWork, res.BatchID, res.Reads, strings.Join(append(notes, leftOut(res.LeftOut)...), "; "))
 		},
 	})
 	if refused := (*usecase.RefusedError)(nil); errors.As(err, &refused) {
@@ -168,7 +169,7 @@ func (n *run) compare(ctx context.Context) (held bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	err = n.cfg.DB.RunCompared(ctx, n.RunWork, db.ComparedParams{Reads: n.Reads, Note: note, Held: reason})
+	err = scheduledb.RunCompared(ctx, n.cfg.DB, n.RunWork, scheduledb.ComparedParams{Reads: n.Reads, Note: note, Held: reason})
 	return reason != "", err
 }
 
@@ -218,7 +219,7 @@ func (n *run) checkpoint(ctx context.Context, pass siteread.Pass) error {
 	if err != nil {
 		return fmt.Errorf("error writing how far the site is read: %w", err)
 	}
-	err = n.cfg.DB.SavePass(ctx, n.RunWork, text, n.Reads)
+	err = scheduledb.SavePass(ctx, n.cfg.DB, n.RunWork, text, n.Reads)
 	failpoint.Hit("run-page")
 	return err
 }
@@ -227,8 +228,8 @@ func (n *run) checkpoint(ctx context.Context, pass siteread.Pass) error {
 // same transaction.
 func (n *run) apply(ctx context.Context) error {
 	steps := usecase.Run{
-		Lock:    func(ctx context.Context, tx pgx.Tx) error { return db.LockRun(ctx, tx, n.RunWork) },
-		Applied: func(ctx context.Context, tx pgx.Tx) error { return db.RunApplied(ctx, tx, n.RunWork) },
+		Lock:    func(ctx context.Context, tx pgx.Tx) error { return scheduledb.LockRun(ctx, tx, n.RunWork) },
+		Applied: func(ctx context.Context, tx pgx.Tx) error { return scheduledb.RunApplied(ctx, tx, n.RunWork) },
 	}
 	err := n.use().Apply(ctx, usecase.Actor{}, usecase.ApplyParams{BatchID: *n.BatchID, Run: &steps})
 	if errors.Is(err, db.ErrNotPlanned) { // somebody applied or discarded it by hand: follow it

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/standin"
 	"relabel/internal/webflow"
 )
@@ -78,7 +79,7 @@ func TestModeAll(t *testing.T) {
 	b := setup(t, 30)
 	b.write(0, 30)
 	b.agree(30)
-	b.add(func(s *db.Schedule) { s.Mode = "all" })
+	b.add(func(s *scheduledb.Schedule) { s.Mode = "all" })
 	b.run(at2(1), "done")
 	run := b.run(at2(2), "done")
 	require.Equal(t, int64(30), run.Renamed)
@@ -98,7 +99,7 @@ func TestLocales(t *testing.T) {
 			}
 		}
 	})
-	b.add(func(s *db.Schedule) { s.Locales = []string{"fr-FR", "de-DE"} })
+	b.add(func(s *scheduledb.Schedule) { s.Locales = []string{"fr-FR", "de-DE"} })
 	run := b.run(at2(1), "done")
 	require.Equal(t, int64(80), run.Renamed)
 	require.Equal(t, int64(80), run.LookedAt)
@@ -143,7 +144,7 @@ func TestMaxChange(t *testing.T) {
 	b.write(0, 100)
 	b.agree(100, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
 	limit, url := "10%", "https://example.com/hook"
-	b.add(func(s *db.Schedule) { s.MaxChange, s.NotifyURL = &limit, &url })
+	b.add(func(s *scheduledb.Schedule) { s.MaxChange, s.NotifyURL = &limit, &url })
 	held := b.run(at2(1), "held")
 	require.Equal(t, int64(11), held.Different)
 	require.Contains(t, *held.Error, fmt.Sprintf("`relabel apply %d`", *held.Batch))
@@ -159,7 +160,7 @@ func TestMaxChange(t *testing.T) {
 		require.NoError(t, err)
 		return st.Status == "cancelled"
 	})
-	require.Equal(t, db.RunCancelled, b.runs()[0].Status)
+	require.Equal(t, scheduledb.RunCancelled, b.runs()[0].Status)
 
 	require.NoError(t, b.apply(*newer.Batch))
 	done := b.run(at2(2).Add(time.Hour), "done")
@@ -200,7 +201,7 @@ func TestSourceErrors(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 10)
 	url := "https://example.com/hook"
-	b.add(func(s *db.Schedule) { s.NotifyURL = &url })
+	b.add(func(s *scheduledb.Schedule) { s.NotifyURL = &url })
 	for day, c := range []struct {
 		name, text, says string
 	}{
@@ -235,7 +236,7 @@ func TestSkipInvalidAndTrouble(t *testing.T) {
 		fmt.Fprintf(w, "%s,good\nxyz,bad\n%024x,of nobody\n", standin.AssetID(1), 0xdead)
 	})
 	url := "https://example.com/hook"
-	b.add(func(s *db.Schedule) { s.SkipInvalid, s.NotifyURL = true, &url })
+	b.add(func(s *scheduledb.Schedule) { s.SkipInvalid, s.NotifyURL = true, &url })
 	run := b.run(at2(1), "done")
 	require.Equal(t, int64(1), run.Renamed)
 	require.Equal(t, int64(1), run.Failed)
@@ -265,7 +266,7 @@ func TestSQLSource(t *testing.T) {
 	b := setup(t, 3)
 	query, env := fmt.Sprintf("SELECT '%s' AS id, 'from sql' AS display_name", standin.AssetID(1)), "NAMES_SOURCE_URL"
 	columns := "asset_id=id"
-	b.add(func(s *db.Schedule) { s.CSV, s.Query, s.SourceEnv, s.ColumnMap = nil, &query, &env, &columns })
+	b.add(func(s *scheduledb.Schedule) { s.CSV, s.Query, s.SourceEnv, s.ColumnMap = nil, &query, &env, &columns })
 	require.Contains(t, *b.run(at2(1), "failed").Error, "NAMES_SOURCE_URL")
 	b.env[env] = b.url
 	require.EqualValues(t, 1, b.run(at2(2), "done").Renamed)
@@ -282,11 +283,11 @@ func TestBatchPausedIsTold(t *testing.T) {
 	b := setup(t, 3)
 	b.write(0, 3)
 	url := "https://example.com/hook"
-	b.add(func(s *db.Schedule) { s.NotifyURL = &url })
+	b.add(func(s *scheduledb.Schedule) { s.NotifyURL = &url })
 	for range 50 {
 		b.api.FailNext(standin.Status(404)) // of the site: the run fails
 	}
-	require.Equal(t, db.RunFailed, b.run(at2(1), "failed").Status)
+	require.Equal(t, scheduledb.RunFailed, b.run(at2(1), "failed").Status)
 	b.exec(`UPDATE schedule_run SET status = 'sending', finished_at = NULL, drops_plan = false`)
 	b.exec(`UPDATE batch SET status = 'paused', status_reason = 'too many rows failed alike', finished_at = NULL`)
 	b.turn()
@@ -328,11 +329,11 @@ func TestParked(t *testing.T) {
 	b := setup(t, 5)
 	b.write(0, 5)
 	url := "https://example.com/hook"
-	b.add(func(s *db.Schedule) { s.NotifyURL = &url })
+	b.add(func(s *scheduledb.Schedule) { s.NotifyURL = &url })
 	b.api.FailNext(standin.Status(401))
 	b.clock.set(at2(1))
 	b.until("the site is parked, and that is told", func() bool { return b.schedule().State == "parked" })
-	require.Equal(t, db.RunReading, b.last().Status)
+	require.Equal(t, scheduledb.RunReading, b.last().Status)
 	b.turn()
 	require.Equal(t, []string{"parked"}, b.events())
 	require.Zero(t, b.calls()["PATCH"])
@@ -383,7 +384,7 @@ func TestActionAfter(t *testing.T) {
 		failures int
 		want     failureAction
 	}{
-		"lost":                  {err: fmt.Errorf("x: %w", db.ErrRunLost), want: leaveRun},
+		"lost":                  {err: fmt.Errorf("x: %w", scheduledb.ErrRunLost), want: leaveRun},
 		"stopped":               {err: context.Canceled, stopped: true, want: releaseRun},
 		"stopped at a call":     {err: answer(webflow.KindUnknown), stopped: true, want: releaseRun},
 		"401":                   {err: answer(webflow.KindUnauthorized), want: parkSite},

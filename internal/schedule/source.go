@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"time"
 
-	"relabel/db"
+	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/text"
 	"relabel/internal/usecase"
 )
@@ -28,7 +28,7 @@ const (
 )
 
 // source opens what a schedule reads its rows from. Close it.
-func (r *Runner) source(ctx context.Context, s db.Schedule) (usecase.Source, func(), error) {
+func (r *Runner) source(ctx context.Context, s scheduledb.Schedule) (usecase.Source, func(), error) {
 	src := usecase.Source{
 		SQL: text.Deref(s.Query), SQLFile: text.Deref(s.QueryFile), Map: text.Deref(s.ColumnMap), Open: r.cfg.SourceDirs.Open,
 	}

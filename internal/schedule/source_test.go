@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"relabel/db"
+	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/standin"
 )
 
@@ -24,7 +24,7 @@ func TestSourceOutsideItsFolder(t *testing.T) {
 	b.env[env] = b.url
 	b.add(nil)
 	for day, path := range []string{secret, link, filepath.Dir(b.csv) + "/../../etc/passwd", "/etc/passwd"} {
-		for i, s := range []db.Schedule{{CSV: &path}, {QueryFile: &path}} {
+		for i, s := range []scheduledb.Schedule{{CSV: &path}, {QueryFile: &path}} {
 			b.exec(`UPDATE schedule SET csv = $1, query_file = $2, source_env = $3, skip_invalid = true`, s.CSV, s.QueryFile, env)
 			run := b.run(at2(1+2*day+i), "failed")
 			require.Contains(t, *run.Error, "set RELABEL_SOURCE_DIRS", path)
@@ -43,6 +43,6 @@ func TestSourceVariableIsAllowed(t *testing.T) {
 	b := setup(t, 1)
 	b.env["DATABASE_URL"] = b.url
 	query, env := "SELECT 'x' AS asset_id, 'y' AS display_name", "DATABASE_URL"
-	b.add(func(s *db.Schedule) { s.CSV, s.Query, s.SourceEnv = nil, &query, &env })
+	b.add(func(s *scheduledb.Schedule) { s.CSV, s.Query, s.SourceEnv = nil, &query, &env })
 	require.Contains(t, *b.run(at2(1), "failed").Error, "set RELABEL_SOURCE_ENV")
 }

@@ -5,12 +5,12 @@ import (
 	"strings"
 	"unicode"
 
-	"relabel/db"
+	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/text"
 )
 
 // ShownSource is where a schedule's rows come from, without possible secrets.
-func ShownSource(s db.Schedule) string {
+func ShownSource(s scheduledb.Schedule) string {
 	switch {
 	case s.CSV != nil && IsURL(*s.CSV):
 		return ShownURL(*s.CSV)
@@ -23,11 +23,11 @@ func ShownSource(s db.Schedule) string {
 }
 
 // RunText summarises the result of a run in a few words.
-func RunText(r db.ScheduleRun) string {
+func RunText(r scheduledb.Run) string {
 	switch r.Status {
-	case db.RunMissed:
+	case scheduledb.RunMissed:
 		return fmt.Sprintf("missed (%s)", text.Plural(int64(r.Missed), "run", "runs"))
-	case db.RunDone, db.RunSending, db.RunCancelled:
+	case scheduledb.RunDone, scheduledb.RunSending, scheduledb.RunCancelled:
 		parts := []string{fmt.Sprintf("%s of %s different", text.Number(r.Different), text.Plural(r.LookedAt, "row", "rows")), text.Number(r.Renamed) + " renamed"}
 		for _, c := range []struct {
 			n    int64

@@ -6,7 +6,7 @@ import (
 
 	"github.com/sourcegraph/conc/pool"
 
-	"relabel/db"
+	"relabel/internal/schedule/scheduledb"
 )
 
 // tidyAll tidies up after the runs of a site until ctx ends: it discards replaced
@@ -29,7 +29,7 @@ func (t *siteTurns) tidyAll(ctx context.Context) {
 
 // tidy works in short transactions until nothing is left.
 func (t *siteTurns) tidy(ctx context.Context) error {
-	var at db.Thinning
+	var at scheduledb.Thinning
 	for more := true; more; {
 		var err error
 		if at, more, err = t.tidyPiece(ctx, at); err != nil {
@@ -39,7 +39,7 @@ func (t *siteTurns) tidy(ctx context.Context) error {
 	return nil
 }
 
-func (t *siteTurns) tidyPiece(ctx context.Context, at db.Thinning) (next db.Thinning, more bool, err error) {
+func (t *siteTurns) tidyPiece(ctx context.Context, at scheduledb.Thinning) (next scheduledb.Thinning, more bool, err error) {
 	release, err := t.tidies.acquire(ctx)
 	if err != nil {
 		return at, false, err
@@ -47,7 +47,7 @@ func (t *siteTurns) tidyPiece(ctx context.Context, at db.Thinning) (next db.Thin
 	defer release()
 	ctx, cancel := context.WithTimeout(ctx, t.runner.cfg.dbTimeout)
 	defer cancel()
-	return t.runner.cfg.DB.TidyRuns(ctx, t.site.Site.ID, at)
+	return scheduledb.TidyRuns(ctx, t.runner.cfg.DB, t.site.Site.ID, at)
 }
 
 // Tidy tidies up each site once, as the loops do again and again.

@@ -10,6 +10,7 @@ import (
 	"github.com/sourcegraph/conc/pool"
 
 	"relabel/db"
+	"relabel/internal/schedule/scheduledb"
 	"relabel/jobs"
 )
 
@@ -135,7 +136,7 @@ func (t *siteTurns) turn(ctx context.Context) (time.Duration, error) {
 	}
 	startErr := t.startDue(ctx, now)
 	busy, err := dbCall(ctx, r, func(ctx context.Context) (bool, error) {
-		return d.TendRuns(ctx, db.LostRunsParams{
+		return scheduledb.TendRuns(ctx, d, db.LostRunsParams{
 			SiteID: t.site.Site.ID, Now: now, ProcessID: r.process, Working: r.workingRuns(), Stale: jobs.DefaultTimes().Stale,
 			Kind: SyncArgs{}.Kind(), JobQueue: Queue(t.site.Site.Name),
 		}, r.insert)
@@ -143,7 +144,7 @@ func (t *siteTurns) turn(ctx context.Context) (time.Duration, error) {
 	if err := errors.Join(startErr, err); err != nil {
 		return 0, err
 	}
-	next, err := dbCall(ctx, r, func(ctx context.Context) (*time.Time, error) { return d.NextDue(ctx, t.site.Site.ID) })
+	next, err := dbCall(ctx, r, func(ctx context.Context) (*time.Time, error) { return scheduledb.NextDue(ctx, d, t.site.Site.ID) })
 	most := turnEvery
 	if busy {
 		most = turnBusy
@@ -159,10 +160,12 @@ func (t *siteTurns) turn(ctx context.Context) (time.Duration, error) {
 func (t *siteTurns) startDue(ctx context.Context, now time.Time) (errs error) {
 	var skip []int
 	for {
-		s, err := dbCall(ctx, t.runner, func(ctx context.Context) (db.Schedule, error) {
-			return t.runner.cfg.DB.StartDue(ctx, db.StartDueParams{
+		s, err := dbCall(ctx, t.runner, func(ctx context.Context) (scheduledb.Schedule, error) {
+			return scheduledb.StartDue(ctx, t.runner.cfg.DB, scheduledb.StartDueParams{
 				SiteID: t.site.Site.ID, Skip: skip, Now: now, Queue: t.runner.insert,
-				Judge: func(s db.Schedule, due time.Time) (db.Occurrence, error) { return t.runner.occurrence(s, due, now) },
+				Judge: func(s scheduledb.Schedule, due time.Time) (scheduledb.Occurrence, error) {
+					return t.runner.occurrence(s, due, now)
+				},
 			})
 		})
 		if s.ID == 0 {
@@ -175,11 +178,11 @@ func (t *siteTurns) startDue(ctx context.Context, now time.Time) (errs error) {
 	}
 }
 
-func (r *Runner) occurrence(s db.Schedule, due, now time.Time) (o db.Occurrence, err error) {
+func (r *Runner) occurrence(s scheduledb.Schedule, due, now time.Time) (o scheduledb.Occurrence, err error) {
 	times, err := ParseTimes(s.Cron, s.TimeZone)
 	if err != nil { // the time zone is unknown on this machine
 		r.cfg.Logger.Error("the times of a schedule can't be read; `relabel schedule edit` changes them", "schedule", s.Name, "error", err)
-		return db.Occurrence{Missed: 1, MissedFrom: due}, nil
+		return scheduledb.Occurrence{Missed: 1, MissedFrom: due}, nil
 	}
 	if p := panics.Try(func() { o = occurrence(times, s.CatchUp, due, now) }); p != nil {
 		return o, p.AsError()
@@ -189,13 +192,13 @@ func (r *Runner) occurrence(s db.Schedule, due, now time.Time) (o db.Occurrence,
 
 // occurrence decides what to do about a schedule that has been due since a
 // moment. Its last moment runs if it is not too late; all earlier ones are missed.
-func occurrence(times *Times, catchUp time.Duration, due, now time.Time) db.Occurrence {
+func occurrence(times *Times, catchUp time.Duration, due, now time.Time) scheduledb.Occurrence {
 	last, n := times.latest(due, now)
 	next := times.Next(now)
 	if times.every > 0 {
 		next = last.Add(times.every)
 	}
-	o := db.Occurrence{MissedFrom: due, Missed: n}
+	o := scheduledb.Occurrence{MissedFrom: due, Missed: n}
 	if !next.IsZero() {
 		o.Next = &next
 	}

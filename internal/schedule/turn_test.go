@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/schedule/scheduledb"
 )
 
 // shortTimeout is how long these tests let a turn wait for a lock that never comes:
@@ -57,7 +58,7 @@ func (b *testBundle) hold(sql string, args ...any) {
 }
 
 // refuse has the database refuse to write runs of a schedule.
-func (b *testBundle) refuse(what string, s db.Schedule) {
+func (b *testBundle) refuse(what string, s scheduledb.Schedule) {
 	b.t.Helper()
 	b.exec(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no space'; END $$`)
 	b.exec(`CREATE TRIGGER refuse BEFORE ` + what + ` ON schedule_run FOR EACH ROW
@@ -67,9 +68,9 @@ func (b *testBundle) refuse(what string, s db.Schedule) {
 // countRuns counts those of a schedule.
 func (b *testBundle) countRuns(schedule string) int {
 	b.t.Helper()
-	s, err := b.ScheduleByName(b.t.Context(), schedule)
+	s, err := scheduledb.ByName(b.t.Context(), b.DB, schedule)
 	require.NoError(b.t, err)
-	runs, err := b.ScheduleRuns(b.t.Context(), s.ID, 10)
+	runs, err := scheduledb.Runs(b.t.Context(), b.DB, s.ID, 10)
 	require.NoError(b.t, err)
 	return len(runs)
 }
@@ -78,7 +79,7 @@ func (b *testBundle) countRuns(schedule string) int {
 func (b *testBundle) addTo(site db.Site, name string) {
 	b.t.Helper()
 	due := at2(1)
-	require.NoError(b.t, b.AddSchedule(b.t.Context(), db.Schedule{
+	require.NoError(b.t, scheduledb.Add(b.t.Context(), b.DB, scheduledb.Schedule{
 		Name: name, SiteID: site.ID, Cron: "0 2 * * *", TimeZone: "UTC", CSV: &b.csv,
 		Mode: "changed", Overlap: "skip", CatchUp: 12 * time.Hour, NextRunAt: &due,
 	}))
@@ -88,14 +89,14 @@ func (b *testBundle) addTo(site db.Site, name string) {
 // matter.
 func TestSitesDoNotWaitForEachOther(t *testing.T) {
 	t.Parallel()
-	for name, hold := range map[string]func(*testBundle, db.Schedule){
-		"its schedules are locked": func(b *testBundle, s db.Schedule) {
-			_, err := b.RunNow(b.t.Context(), s.ID)
+	for name, hold := range map[string]func(*testBundle, scheduledb.Schedule){
+		"its schedules are locked": func(b *testBundle, s scheduledb.Schedule) {
+			_, err := scheduledb.RunNow(b.t.Context(), b.DB, s.ID)
 			require.NoError(b.t, err)
 			b.hold(`SELECT FROM schedule WHERE id = $1 FOR UPDATE`, s.ID)
 		},
-		"its rows can't be written": func(b *testBundle, s db.Schedule) {
-			_, err := b.RunNow(b.t.Context(), s.ID)
+		"its rows can't be written": func(b *testBundle, s scheduledb.Schedule) {
+			_, err := scheduledb.RunNow(b.t.Context(), b.DB, s.ID)
 			require.NoError(b.t, err)
 			b.exec(`UPDATE schedule_run SET status = 'waiting'`)
 			b.refuse("UPDATE", s)
@@ -105,7 +106,7 @@ func TestSitesDoNotWaitForEachOther(t *testing.T) {
 			t.Parallel()
 			b := setup(t, 3)
 			b.write(0, 3)
-			b.add(func(s *db.Schedule) { s.NextRunAt = nil })
+			b.add(func(s *scheduledb.Schedule) { s.NextRunAt = nil })
 			second := b.addSite("second")
 			b.addTo(second, "other")
 			hold(b, b.schedule())
@@ -130,7 +131,7 @@ func TestTurnsDoNotTidy(t *testing.T) {
 	b := setup(t, 3)
 	b.write(0, 3)
 	limit := "0"
-	b.add(func(s *db.Schedule) { s.MaxChange = &limit })
+	b.add(func(s *scheduledb.Schedule) { s.MaxChange = &limit })
 	held := b.run(at2(1), "held")
 	b.exec(`UPDATE schedule_run SET status = 'failed', finished_at = now(), drops_plan = true`)
 	b.hold(`SELECT FROM batch WHERE id = $1 FOR UPDATE`, *held.Batch)
@@ -148,7 +149,7 @@ func TestBrokenScheduleHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 3)
 	b.write(0, 3)
-	broken := b.add(func(s *db.Schedule) {
+	broken := b.add(func(s *scheduledb.Schedule) {
 		due := at2(1).Add(-time.Minute)
 		s.Cron, s.NextRunAt = "59 1 * * *", &due
 	})
@@ -174,7 +175,7 @@ func TestNotifierDoesNotWait(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 3)
 	url := "https://127.0.0.1:1/hook"
-	s := b.add(func(s *db.Schedule) { s.NotifyURL = &url })
+	s := b.add(func(s *scheduledb.Schedule) { s.NotifyURL = &url })
 	b.exec(`INSERT INTO schedule_notice (schedule_id, run_id, event, detail, next_try_at) VALUES ($1, 1, 'failed', 'x', $2)`,
 		s.ID, b.clock.at)
 	b.hold(`LOCK TABLE schedule_notice IN ACCESS EXCLUSIVE MODE`)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/riverqueue/river"
 
-	"relabel/db"
+	"relabel/internal/schedule/scheduledb"
 	"relabel/jobs"
 )
 
@@ -63,7 +63,7 @@ func (r *Runner) workRun(ctx context.Context, id int64) {
 	}
 	site, ok := r.sites[s.SiteID]
 	if !ok { // somebody moved the job into another site's queue
-		r.logUnrecorded(id, r.cfg.DB.ReleaseRun(ctx, w))
+		r.logUnrecorded(id, scheduledb.ReleaseRun(ctx, r.cfg.DB, w))
 		return
 	}
 	one := &run{Runner: r, RunWork: w, schedule: s, site: site}
@@ -72,10 +72,10 @@ func (r *Runner) workRun(ctx context.Context, id int64) {
 	}
 }
 
-func (r *Runner) claim(ctx context.Context, id int64, now time.Time) (db.RunWork, db.Schedule, bool, error) {
+func (r *Runner) claim(ctx context.Context, id int64, now time.Time) (scheduledb.RunWork, scheduledb.Schedule, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.dbTimeout)
 	defer cancel()
-	return r.cfg.DB.ClaimRun(ctx, db.ClaimRunParams{RunID: id, ProcessID: r.process, Now: now, Lanes: r.tokens(), Stale: jobs.DefaultTimes().Stale})
+	return scheduledb.ClaimRun(ctx, r.cfg.DB, scheduledb.ClaimRunParams{RunID: id, ProcessID: r.process, Now: now, Lanes: r.tokens(), Stale: jobs.DefaultTimes().Stale})
 }
 
 // stepsOrPanic does the steps and turns a panic into an error.
@@ -89,7 +89,7 @@ func (n *run) stepsOrPanic(ctx context.Context) (err error) {
 }
 
 func (r *Runner) logUnrecorded(run int64, err error) {
-	if err != nil && !errors.Is(err, db.ErrRunLost) {
+	if err != nil && !errors.Is(err, scheduledb.ErrRunLost) {
 		r.cfg.Logger.Warn("the result of a run could not be recorded; the next turn continues the run", "run", run, "error", err)
 	}
 }

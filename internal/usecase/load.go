@@ -5,12 +5,11 @@ import (
 	"context"
 	"errors"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
 
 	"relabel/db"
 	"relabel/internal/intake"
+	"relabel/internal/pg"
 	"relabel/internal/text"
 )
 

@@ -7,9 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"relabel/internal/pg"
-
 	"relabel/db"
+	"relabel/internal/pg"
 	"relabel/internal/report"
 	"relabel/internal/usecase"
 )

@@ -11,6 +11,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/schedule"
+	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/standin"
 )
 
@@ -62,7 +63,7 @@ func (b *testBundle) exampleSchedules(t testing.TB) {
 		times, err := schedule.ParseTimes(cron, "Europe/Berlin")
 		require.NoError(t, err)
 		next := times.Next(now)
-		require.NoError(t, b.AddSchedule(t.Context(), db.Schedule{
+		require.NoError(t, scheduledb.Add(t.Context(), b.DB, scheduledb.Schedule{
 			Name: name, SiteID: site.ID, Cron: cron, TimeZone: "Europe/Berlin", CSV: &source, Mode: "changed",
 			Overlap: "skip", CatchUp: time.Hour, NextRunAt: &next,
 		}))

@@ -10,10 +10,10 @@ import (
 	"strings"
 	"time"
 
-	"relabel/internal/pg"
-
 	"relabel/db"
+	"relabel/internal/pg"
 	"relabel/internal/report"
+	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/text"
 )
 
@@ -172,7 +172,7 @@ func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
 	case current(r) != nil && current(r).ctx.Err() != nil:
 		http.Error(w, "your session has ended: log in again", http.StatusUnauthorized)
 	case r.Context().Err() != nil: // the browser is gone
-	case errors.Is(err, db.ErrNoBatch), errors.Is(err, db.ErrNoSite), errors.Is(err, db.ErrNoSchedule), errors.Is(err, errNotFound):
+	case errors.Is(err, db.ErrNoBatch), errors.Is(err, db.ErrNoSite), errors.Is(err, scheduledb.ErrNoSchedule), errors.Is(err, errNotFound):
 		s.fail(w, r, http.StatusNotFound, err.Error())
 	case pg.Transient(err):
 		s.cfg.Logger.Warn("a page failed because the database does not answer", "path", r.URL.Path, "error", err)

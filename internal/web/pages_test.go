@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/standin"
 )
 
@@ -40,7 +41,7 @@ func TestEveryChangeIsInTheLog(t *testing.T) {
 	site, err := b.SiteByName(t.Context(), db.DefaultSite)
 	require.NoError(t, err)
 	source := "/tmp/names.csv"
-	require.NoError(t, b.AddSchedule(t.Context(), db.Schedule{
+	require.NoError(t, scheduledb.Add(t.Context(), b.DB, scheduledb.Schedule{
 		Name: "nightly", SiteID: site.ID, Cron: next, TimeZone: "UTC", CSV: &source, Mode: "changed", Overlap: "skip", CatchUp: time.Hour,
 	}))
 	for _, path := range []string{

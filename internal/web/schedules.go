@@ -9,6 +9,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/schedule"
+	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/text"
 	"relabel/internal/usecase"
 )
@@ -18,9 +19,9 @@ const shownRuns = 50
 
 // scheduleFigures is a schedule with its last run.
 type scheduleFigures struct {
-	db.Schedule
+	scheduledb.Schedule
 	Source string
-	Last   *db.ScheduleRun
+	Last   *scheduledb.Run
 	Now    time.Time
 }
 
@@ -42,7 +43,7 @@ func (s scheduleFigures) needs() need {
 	if s.Last == nil || string(s.Last.Status) != s.State {
 		n.Text = fmt.Sprintf("Schedule %s: %s; %s", s.Name, s.State, s.LastText())
 	}
-	if s.Last != nil && s.Last.Status == db.RunHeld && s.Last.Batch != nil {
+	if s.Last != nil && s.Last.Status == scheduledb.RunHeld && s.Last.Batch != nil {
 		n.Link = batchPath(*s.Last.Batch)
 	}
 	return n
@@ -55,7 +56,7 @@ type schedulesFigures struct {
 
 type historyFigures struct {
 	scheduleFigures
-	Runs []db.ScheduleRun
+	Runs []scheduledb.Run
 	Say  string
 }
 
@@ -77,7 +78,7 @@ func (s *Server) schedules(ctx context.Context) (page, error) {
 }
 
 func (s *Server) readSchedules(ctx context.Context) ([]scheduleFigures, error) {
-	list, err := s.cfg.DB.Schedules(ctx, "")
+	list, err := scheduledb.List(ctx, s.cfg.DB, "")
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +89,7 @@ func (s *Server) readSchedules(ctx context.Context) ([]scheduleFigures, error) {
 	out := make([]scheduleFigures, len(list))
 	for i, one := range list {
 		out[i] = scheduleFigures{Schedule: one, Source: schedule.ShownSource(one), Now: now}
-		if out[i].Last, err = s.cfg.DB.LastRun(ctx, one.ID); err != nil {
+		if out[i].Last, err = scheduledb.LastRun(ctx, s.cfg.DB, one.ID); err != nil {
 			return nil, err
 		}
 	}
@@ -105,7 +106,7 @@ func (s *Server) schedulePage(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) history(ctx context.Context, name string) (page, error) {
-	one, err := s.cfg.DB.ScheduleByName(ctx, name)
+	one, err := scheduledb.ByName(ctx, s.cfg.DB, name)
 	if err != nil {
 		return page{}, err
 	}
@@ -113,7 +114,7 @@ func (s *Server) history(ctx context.Context, name string) (page, error) {
 	if f.Now, err = s.cfg.DB.Now(ctx); err != nil {
 		return page{}, err
 	}
-	if f.Runs, err = s.cfg.DB.ScheduleRuns(ctx, one.ID, shownRuns); err != nil {
+	if f.Runs, err = scheduledb.Runs(ctx, s.cfg.DB, one.ID, shownRuns); err != nil {
 		return page{}, err
 	}
 	return page{Title: "Schedule " + one.Name, Nav: "schedules", Topic: "schedule/" + one.Name, Figures: f}, nil
@@ -121,14 +122,14 @@ func (s *Server) history(ctx context.Context, name string) (page, error) {
 
 func (s *Server) changeSchedule(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("action")
-	act := map[string]func(context.Context, db.Schedule) (string, error){
+	act := map[string]func(context.Context, scheduledb.Schedule) (string, error){
 		"run": s.runSchedule, "pause": s.pauseSchedule, "resume": s.resumeSchedule,
 	}[name]
 	if act == nil {
 		s.notFound(w, r)
 		return
 	}
-	one, err := s.cfg.DB.ScheduleByName(r.Context(), r.PathValue("name"))
+	one, err := scheduledb.ByName(r.Context(), s.cfg.DB, r.PathValue("name"))
 	if err != nil {
 		s.failed(w, r, err)
 		return
@@ -142,12 +143,12 @@ func (s *Server) changeSchedule(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-func (s *Server) runSchedule(ctx context.Context, one db.Schedule) (string, error) {
-	run, err := s.cfg.DB.RunNow(ctx, one.ID)
+func (s *Server) runSchedule(ctx context.Context, one scheduledb.Schedule) (string, error) {
+	run, err := scheduledb.RunNow(ctx, s.cfg.DB, one.ID)
 	switch {
 	case err != nil:
 		return "", err
-	case run.Status == db.RunSkipped:
+	case run.Status == scheduledb.RunSkipped:
 		return "", fmt.Errorf("run %d is skipped: %s", run.Run, text.Deref(run.Note))
 	case run.Note != nil:
 		return fmt.Sprintf("Run %d %s.", run.Run, *run.Note), nil
@@ -155,12 +156,12 @@ func (s *Server) runSchedule(ctx context.Context, one db.Schedule) (string, erro
 	return fmt.Sprintf("Run %d is queued; a worker starts it.", run.Run), nil
 }
 
-func (s *Server) pauseSchedule(ctx context.Context, one db.Schedule) (string, error) {
-	_, err := s.cfg.DB.PauseSchedule(ctx, one.ID, "")
+func (s *Server) pauseSchedule(ctx context.Context, one scheduledb.Schedule) (string, error) {
+	_, err := scheduledb.Pause(ctx, s.cfg.DB, one.ID, "")
 	return "Paused: runs that fall due meanwhile are skipped.", err
 }
 
-func (s *Server) resumeSchedule(ctx context.Context, one db.Schedule) (string, error) {
+func (s *Server) resumeSchedule(ctx context.Context, one scheduledb.Schedule) (string, error) {
 	times, err := schedule.ParseTimes(one.Cron, one.TimeZone)
 	if err != nil {
 		return "", err
@@ -173,6 +174,6 @@ func (s *Server) resumeSchedule(ctx context.Context, one db.Schedule) (string, e
 	if next.IsZero() {
 		return "", fmt.Errorf("%q is never due again", one.Cron)
 	}
-	_, err = s.cfg.DB.ResumeSchedule(ctx, one.ID, next)
+	_, err = scheduledb.Resume(ctx, s.cfg.DB, one.ID, next)
 	return "Resumed.", err
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"relabel/db"
+	"relabel/internal/schedule/scheduledb"
 )
 
 // readPage reads the figures of a page.
@@ -27,7 +28,7 @@ func (s *Server) topic(ctx context.Context, name string) readPage {
 	case name == "schedules":
 		return s.schedules
 	case kind == "schedule":
-		if _, err := s.cfg.DB.ScheduleByName(ctx, arg); !errors.Is(err, db.ErrNoSchedule) {
+		if _, err := scheduledb.ByName(ctx, s.cfg.DB, arg); !errors.Is(err, scheduledb.ErrNoSchedule) {
 			return func(ctx context.Context) (page, error) { return s.history(ctx, arg) }
 		}
 	case kind == "batch":

@@ -1,4 +1,4 @@
-package db
+package scheduledb
 
 import (
 	"cmp"
@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"time"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
+
+	"relabel/db"
+	"relabel/internal/pg"
 )
 
 // RunWork is a run that a process has claimed, and how far it is.
@@ -36,9 +37,9 @@ type ClaimRunParams struct {
 // ClaimRun claims a run that is due and that no other living process works at, and reads
 // its schedule; ok is false when there is none. The caller must know which runs it works
 // at itself.
-func (db *DB) ClaimRun(ctx context.Context, p ClaimRunParams) (w RunWork, s Schedule, ok bool, err error) {
+func ClaimRun(ctx context.Context, d *db.DB, p ClaimRunParams) (w RunWork, s Schedule, ok bool, err error) {
 	sites, lanes := pg.Columns(p.Lanes)
-	list, err := pg.Collect[RunWork](ctx, db.Pool(), "claiming the run", `
+	list, err := pg.Collect[RunWork](ctx, d.Pool(), "claiming the run", `
 		UPDATE schedule_run r SET process_id = @process_id, fence = r.fence + 1,
 			started_at = coalesce(r.started_at, clock_timestamp())
 		FROM schedule c JOIN site s ON s.id = c.site_id
@@ -52,12 +53,12 @@ func (db *DB) ClaimRun(ctx context.Context, p ClaimRunParams) (w RunWork, s Sche
 		RETURNING r.id AS run_id, r.fence, r.schedule_id, r.due_at, r.batch_id, r.pass::text AS pass, r.compared_at, r.reads,
 			r.failures::int AS failures`,
 		pgx.NamedArgs{
-			"id": p.RunID, "process_id": p.ProcessID, "now": p.Now, "stale": cmp.Or(p.Stale, ProcessStale), "own_sites": sites, "own_lanes": lanes,
+			"id": p.RunID, "process_id": p.ProcessID, "now": p.Now, "stale": cmp.Or(p.Stale, db.ProcessStale), "own_sites": sites, "own_lanes": lanes,
 		})
 	if err != nil || len(list) == 0 {
 		return w, s, false, err
 	}
-	schedules, err := pg.Collect[Schedule](ctx, db.Pool(), "reading the schedule",
+	schedules, err := pg.Collect[Schedule](ctx, d.Pool(), "reading the schedule",
 		scheduleSQL+`WHERE c.id = @id`, pgx.NamedArgs{"id": list[0].ScheduleID})
 	if err != nil || len(schedules) == 0 {
 		return w, s, false, err
@@ -109,8 +110,8 @@ func RunLoaded(ctx context.Context, tx pgx.Tx, w RunWork, batchID, reads int64, 
 }
 
 // SavePass records how far the site was read, so that the run can go on from there.
-func (db *DB) SavePass(ctx context.Context, w RunWork, pass []byte, reads int64) error {
-	return step(ctx, db.Pool(), w, `pass = @pass::text::jsonb, reads = @reads`, pgx.NamedArgs{"pass": string(pass), "reads": reads})
+func SavePass(ctx context.Context, d *db.DB, w RunWork, pass []byte, reads int64) error {
+	return step(ctx, d.Pool(), w, `pass = @pass::text::jsonb, reads = @reads`, pgx.NamedArgs{"pass": string(pass), "reads": reads})
 }
 
 // ComparedParams are the result of a run's comparison.
@@ -122,8 +123,8 @@ type ComparedParams struct {
 
 // RunCompared records the comparison, and how much the plan would change. It replaces the
 // plans of earlier runs that still wait for a person.
-func (db *DB) RunCompared(ctx context.Context, w RunWork, p ComparedParams) error {
-	return pgx.BeginFunc(ctx, db.Pool(), func(tx pgx.Tx) error {
+func RunCompared(ctx context.Context, d *db.DB, w RunWork, p ComparedParams) error {
+	return pgx.BeginFunc(ctx, d.Pool(), func(tx pgx.Tx) error {
 		if err := lockSchedule(ctx, tx, w.ScheduleID); err != nil {
 			return err
 		}
@@ -171,8 +172,8 @@ func RunApplied(ctx context.Context, tx pgx.Tx, w RunWork) error {
 }
 
 // FailRun ends a run that failed. Nothing of it is sent.
-func (db *DB) FailRun(ctx context.Context, w RunWork, reason string) error {
-	return pgx.BeginFunc(ctx, db.Pool(), func(tx pgx.Tx) error {
+func FailRun(ctx context.Context, d *db.DB, w RunWork, reason string) error {
+	return pgx.BeginFunc(ctx, d.Pool(), func(tx pgx.Tx) error {
 		if err := lockSchedule(ctx, tx, w.ScheduleID); err != nil {
 			return err
 		}
@@ -187,12 +188,12 @@ func (db *DB) FailRun(ctx context.Context, w RunWork, reason string) error {
 }
 
 // RetryRun lets a run go on later, after a failure that may be temporary.
-func (db *DB) RetryRun(ctx context.Context, w RunWork, at time.Time, reason string) error {
-	return step(ctx, db.Pool(), w, `failures = failures + 1, not_before = @at, process_id = NULL, error = @reason`,
+func RetryRun(ctx context.Context, d *db.DB, w RunWork, at time.Time, reason string) error {
+	return step(ctx, d.Pool(), w, `failures = failures + 1, not_before = @at, process_id = NULL, error = @reason`,
 		pgx.NamedArgs{"at": at, "reason": reason})
 }
 
 // ReleaseRun gives a run up, so that another process can go on with it at once.
-func (db *DB) ReleaseRun(ctx context.Context, w RunWork) error {
-	return step(ctx, db.Pool(), w, `process_id = NULL`, pgx.NamedArgs{})
+func ReleaseRun(ctx context.Context, d *db.DB, w RunWork) error {
+	return step(ctx, d.Pool(), w, `process_id = NULL`, pgx.NamedArgs{})
 }

@@ -1,4 +1,4 @@
-package db
+package scheduledb
 
 // RunStatus is the state of one run of a schedule.
 type RunStatus string

@@ -1,4 +1,4 @@
-package db
+package scheduledb
 
 import (
 	"context"
@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"time"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"relabel/db"
+	"relabel/internal/pg"
 )
 
 // Schedule is a source that is run at cron times. Exactly one of CSV, Query and
@@ -49,19 +50,19 @@ const scheduleSQL = `
 
 // Errors of schedules.
 var (
-	ErrNoSchedule     = errors.New("no such schedule")
-	ErrScheduleExists = errors.New("there is a schedule of that name already")
+	ErrNoSchedule = errors.New("no such schedule")
+	ErrExists     = errors.New("there is a schedule of that name already")
 )
 
-// Schedules lists them by name, of one site or with an empty name of all.
-func (db *DB) Schedules(ctx context.Context, site string) ([]Schedule, error) {
-	return pg.Collect[Schedule](ctx, db.Pool(), "listing schedules",
+// List lists schedules by name, of one site or with an empty name of all.
+func List(ctx context.Context, d *db.DB, site string) ([]Schedule, error) {
+	return pg.Collect[Schedule](ctx, d.Pool(), "listing schedules",
 		scheduleSQL+`WHERE @site = '' OR s.name = @site ORDER BY c.name`, pgx.NamedArgs{"site": site})
 }
 
-// ScheduleByName finds a schedule; the error is ErrNoSchedule when there is none.
-func (db *DB) ScheduleByName(ctx context.Context, name string) (Schedule, error) {
-	list, err := pg.Collect[Schedule](ctx, db.Pool(), "reading the schedule",
+// ByName finds a schedule; the error is ErrNoSchedule when there is none.
+func ByName(ctx context.Context, d *db.DB, name string) (Schedule, error) {
+	list, err := pg.Collect[Schedule](ctx, d.Pool(), "reading the schedule",
 		scheduleSQL+`WHERE c.name = @name`, pgx.NamedArgs{"name": name})
 	if err != nil {
 		return Schedule{}, err
@@ -85,16 +86,16 @@ func scheduleArgs(s Schedule) pgx.NamedArgs {
 	}
 }
 
-// AddSchedule makes a schedule; the error is ErrScheduleExists when there is one
+// Add makes a schedule; the error is ErrExists when there is one
 // of that name.
-func (db *DB) AddSchedule(ctx context.Context, s Schedule) error {
-	_, err := db.Pool().Exec(ctx, `
+func Add(ctx context.Context, d *db.DB, s Schedule) error {
+	_, err := d.Pool().Exec(ctx, `
 		INSERT INTO schedule (name, site_id, cron, time_zone, csv, query, query_file, source_env, source_url, column_map,
 			skip_invalid, locales, mode, overlap, catch_up, max_change, notify_url, next_run_at)
 		VALUES (@name, @site_id, @cron, @time_zone, @csv, @query, @query_file, @source_env, @source_url, @column_map,
 			@skip_invalid, @locales, @mode, @overlap, @catch_up, @max_change, @notify_url, @next_run_at)`, scheduleArgs(s))
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "23505" { // unique_violation
-		return fmt.Errorf("%w: %s", ErrScheduleExists, s.Name)
+		return fmt.Errorf("%w: %s", ErrExists, s.Name)
 	}
 	if err != nil {
 		return fmt.Errorf("error adding schedule %s: %w", s.Name, err)
@@ -102,9 +103,9 @@ func (db *DB) AddSchedule(ctx context.Context, s Schedule) error {
 	return nil
 }
 
-// EditSchedule replaces the settings of a schedule. It stays paused if it is.
-func (db *DB) EditSchedule(ctx context.Context, s Schedule) error {
-	tag, err := db.Pool().Exec(ctx, `
+// Edit replaces the settings of a schedule. It stays paused if it is.
+func Edit(ctx context.Context, d *db.DB, s Schedule) error {
+	tag, err := d.Pool().Exec(ctx, `
 		UPDATE schedule SET cron = @cron, time_zone = @time_zone, csv = @csv, query = @query, query_file = @query_file,
 			source_env = @source_env, source_url = @source_url, column_map = @column_map, skip_invalid = @skip_invalid,
 			locales = @locales, mode = @mode, overlap = @overlap, catch_up = @catch_up, max_change = @max_change,
@@ -119,10 +120,10 @@ func (db *DB) EditSchedule(ctx context.Context, s Schedule) error {
 	return nil
 }
 
-// PauseSchedule stops the schedule's own runs, and reports whether that changed anything.
+// Pause stops the schedule's own runs, and reports whether that changed anything.
 // The note says why, and may be empty.
-func (db *DB) PauseSchedule(ctx context.Context, id int, note string) (bool, error) {
-	tag, err := db.Pool().Exec(ctx, `
+func Pause(ctx context.Context, d *db.DB, id int, note string) (bool, error) {
+	tag, err := d.Pool().Exec(ctx, `
 		UPDATE schedule SET paused_at = clock_timestamp(), paused_note = nullif(@note, ''), next_run_at = NULL
 		WHERE id = @id AND paused_at IS NULL`, pgx.NamedArgs{"id": id, "note": note})
 	if err != nil {
@@ -131,10 +132,10 @@ func (db *DB) PauseSchedule(ctx context.Context, id int, note string) (bool, err
 	return tag.RowsAffected() > 0, nil
 }
 
-// ResumeSchedule lets the schedule run again, first at next. Runs that were due while it
+// Resume lets the schedule run again, first at next. Runs that were due while it
 // was paused are not made up for.
-func (db *DB) ResumeSchedule(ctx context.Context, id int, next time.Time) (bool, error) {
-	tag, err := db.Pool().Exec(ctx, `
+func Resume(ctx context.Context, d *db.DB, id int, next time.Time) (bool, error) {
+	tag, err := d.Pool().Exec(ctx, `
 		UPDATE schedule SET paused_at = NULL, paused_note = NULL, next_run_at = @next
 		WHERE id = @id AND paused_at IS NOT NULL`, pgx.NamedArgs{"id": id, "next": next})
 	if err != nil {
@@ -143,10 +144,10 @@ func (db *DB) ResumeSchedule(ctx context.Context, id int, next time.Time) (bool,
 	return tag.RowsAffected() > 0, nil
 }
 
-// RemoveSchedule deletes a schedule and its history. Its batches stay, but plans that
+// Remove deletes a schedule and its history. Its batches stay, but plans that
 // were not applied are discarded.
-func (db *DB) RemoveSchedule(ctx context.Context, id int) error {
-	plans, err := pg.CollectIDs(ctx, db.Pool(), "reading the schedule's plans", `
+func Remove(ctx context.Context, d *db.DB, id int) error {
+	plans, err := pg.CollectIDs(ctx, d.Pool(), "reading the schedule's plans", `
 		SELECT b.id FROM schedule_run r JOIN batch b ON b.id = r.batch_id
 		WHERE r.schedule_id = @id AND (r.finished_at IS NULL OR r.drops_plan) AND b.status = 'planned'`, pgx.NamedArgs{"id": id})
 	if err != nil {
@@ -154,11 +155,11 @@ func (db *DB) RemoveSchedule(ctx context.Context, id int) error {
 	}
 	// Before the schedule, so that the command can be repeated if it is killed.
 	for _, id := range plans {
-		if err := db.Discard(ctx, id); err != nil && !errors.Is(err, ErrNotPlanned) {
+		if err := d.Discard(ctx, id); err != nil && !errors.Is(err, db.ErrNotPlanned) {
 			return err
 		}
 	}
-	if _, err := db.Pool().Exec(ctx, `DELETE FROM schedule WHERE id = $1`, id); err != nil {
+	if _, err := d.Pool().Exec(ctx, `DELETE FROM schedule WHERE id = $1`, id); err != nil {
 		return fmt.Errorf("error removing the schedule: %w", err)
 	}
 	return nil

@@ -1,13 +1,14 @@
-package db
+package scheduledb
 
 import (
 	"context"
 	"fmt"
 	"time"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
+
+	"relabel/db"
+	"relabel/internal/pg"
 )
 
 // Notice is a message about a schedule, to be posted to its URL.
@@ -33,8 +34,8 @@ type NoticeParams struct {
 
 // TakeNotices takes the notices that are due, for one try each. If this process dies
 // before it records the outcome, the next try comes as after a failure.
-func (db *DB) TakeNotices(ctx context.Context, p NoticeParams) ([]Notice, error) {
-	return pg.Collect[Notice](ctx, db.Pool(), "reading notices", `
+func TakeNotices(ctx context.Context, d *db.DB, p NoticeParams) ([]Notice, error) {
+	return pg.Collect[Notice](ctx, d.Pool(), "reading notices", `
 		WITH due AS (
 			SELECT n.id FROM schedule_notice n JOIN schedule c ON c.id = n.schedule_id
 			WHERE n.next_try_at <= @now AND c.site_id = ANY (@sites)
@@ -49,8 +50,8 @@ func (db *DB) TakeNotices(ctx context.Context, p NoticeParams) ([]Notice, error)
 }
 
 // NoticeSent records that the notice was accepted.
-func (db *DB) NoticeSent(ctx context.Context, id int64) error {
-	_, err := db.Pool().Exec(ctx, `
+func NoticeSent(ctx context.Context, d *db.DB, id int64) error {
+	_, err := d.Pool().Exec(ctx, `
 		UPDATE schedule_notice SET sent_at = clock_timestamp(), next_try_at = NULL, error = NULL WHERE id = $1`, id)
 	if err != nil {
 		return fmt.Errorf("error recording that a notice is sent: %w", err)
@@ -59,8 +60,8 @@ func (db *DB) NoticeSent(ctx context.Context, id int64) error {
 }
 
 // NoticeFailed records why a notice was not accepted. With forGood it is not tried again.
-func (db *DB) NoticeFailed(ctx context.Context, id int64, reason string, forGood bool) error {
-	_, err := db.Pool().Exec(ctx, `
+func NoticeFailed(ctx context.Context, d *db.DB, id int64, reason string, forGood bool) error {
+	_, err := d.Pool().Exec(ctx, `
 		UPDATE schedule_notice SET error = @reason, next_try_at = CASE WHEN NOT @for_good THEN next_try_at END
 		WHERE id = @id AND sent_at IS NULL`, pgx.NamedArgs{"id": id, "reason": reason, "for_good": forGood})
 	if err != nil {
@@ -82,8 +83,8 @@ type SentNotice struct {
 }
 
 // Notices lists a schedule's notices, the newest first.
-func (db *DB) Notices(ctx context.Context, scheduleID, limit int) ([]SentNotice, error) {
-	return pg.Collect[SentNotice](ctx, db.Pool(), "reading notices", `
+func Notices(ctx context.Context, d *db.DB, scheduleID, limit int) ([]SentNotice, error) {
+	return pg.Collect[SentNotice](ctx, d.Pool(), "reading notices", `
 		SELECT event, run_id AS run, detail, created_at, tries, sent_at, next_try_at, error
 		FROM schedule_notice WHERE schedule_id = @id ORDER BY id DESC LIMIT @limit`,
 		pgx.NamedArgs{"id": scheduleID, "limit": limit})

@@ -1,4 +1,4 @@
-package db
+package scheduledb
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"relabel/db"
 	"relabel/internal/failpoint"
 	"relabel/internal/pg"
 )
@@ -25,7 +26,7 @@ type StartDueParams struct {
 	Skip   []int // schedules that could not be started a moment ago
 	Now    time.Time
 	Judge  func(s Schedule, due time.Time) (Occurrence, error)
-	Queue  func(ctx context.Context, tx pgx.Tx, runs []QueueRun) error // gives runs their jobs, in the same transaction
+	Queue  func(ctx context.Context, tx pgx.Tx, runs []db.QueueRun) error // gives runs their jobs, in the same transaction
 }
 
 // claimDueSQL claims the schedule that has been due for the longest time, and that no
@@ -49,8 +50,8 @@ type claimedSchedule struct {
 // transaction. It returns the schedule, or the zero Schedule when none is due. With an
 // error that concerns only one schedule it returns that schedule, so that the caller can
 // start the others.
-func (db *DB) StartDue(ctx context.Context, p StartDueParams) (s Schedule, err error) {
-	err = pgx.BeginFunc(ctx, db.Pool(), func(tx pgx.Tx) error {
+func StartDue(ctx context.Context, d *db.DB, p StartDueParams) (s Schedule, err error) {
+	err = pgx.BeginFunc(ctx, d.Pool(), func(tx pgx.Tx) error {
 		claimed, err := pg.Collect[claimedSchedule](ctx, tx, "claiming a due schedule", claimDueSQL,
 			pgx.NamedArgs{"site": p.SiteID, "now": p.Now, "skip": append([]int{}, p.Skip...)})
 		if err != nil || len(claimed) == 0 {
@@ -73,7 +74,7 @@ func (db *DB) StartDue(ctx context.Context, p StartDueParams) (s Schedule, err e
 		if run == 0 {
 			return nil
 		}
-		return p.Queue(ctx, tx, []QueueRun{{run, s.Site}})
+		return p.Queue(ctx, tx, []db.QueueRun{{RunID: run, Site: s.Site}})
 	})
 	if s.ID != 0 {
 		failpoint.Hit("due-started")
@@ -125,8 +126,8 @@ func recordMissed(ctx context.Context, tx pgx.Tx, s Schedule, o Occurrence) erro
 }
 
 // NextDue is when the next schedule of a site is due; nil when none is.
-func (db *DB) NextDue(ctx context.Context, siteID int) (at *time.Time, err error) {
-	err = db.Pool().QueryRow(ctx, `
+func NextDue(ctx context.Context, d *db.DB, siteID int) (at *time.Time, err error) {
+	err = d.Pool().QueryRow(ctx, `
 		SELECT (SELECT next_run_at FROM schedule WHERE site_id = $1 AND next_run_at IS NOT NULL ORDER BY next_run_at LIMIT 1)`,
 		siteID).Scan(&at)
 	if err != nil {
@@ -142,8 +143,8 @@ func (db *DB) NextDue(ctx context.Context, siteID int) (at *time.Time, err error
 //
 // p names the site and the process, and queue gives runs their jobs, in the same
 // transaction. It reports whether runs are under way: then the next turn should come soon.
-func (db *DB) TendRuns(ctx context.Context, p LostRunsParams, queue func(context.Context, pgx.Tx, []QueueRun) error) (busy bool, err error) {
-	err = pgx.BeginFunc(ctx, db.Pool(), func(tx pgx.Tx) error {
+func TendRuns(ctx context.Context, d *db.DB, p db.LostRunsParams, queue func(context.Context, pgx.Tx, []db.QueueRun) error) (busy bool, err error) {
+	err = pgx.BeginFunc(ctx, d.Pool(), func(tx pgx.Tx) error {
 		var ok bool
 		if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtext('relabel schedules'), $1)`, p.SiteID).Scan(&ok); err != nil || !ok {
 			return err
@@ -157,7 +158,7 @@ func (db *DB) TendRuns(ctx context.Context, p LostRunsParams, queue func(context
 		if err := tx.QueryRow(ctx, busySQL, p.SiteID).Scan(&busy); err != nil {
 			return fmt.Errorf("error looking for runs under way: %w", err)
 		}
-		runs, err := LostRuns(ctx, tx, p)
+		runs, err := db.LostRuns(ctx, tx, p)
 		if err != nil || len(runs) == 0 {
 			return err
 		}
@@ -286,18 +287,18 @@ func tellStuck(ctx context.Context, tx pgx.Tx, siteID int) error {
 // dropPlans cancels the plans of runs that ended without sending them. The workers end
 // their rows, as those of any cancelled batch. A plan that somebody works with is left
 // for the next time.
-func (db *DB) dropPlans(ctx context.Context, siteID int) error {
-	plans, err := pg.CollectIDs(ctx, db.Pool(), "reading plans to discard", `
+func dropPlans(ctx context.Context, d *db.DB, siteID int) error {
+	plans, err := pg.CollectIDs(ctx, d.Pool(), "reading plans to discard", `
 		SELECT b.id FROM schedule c JOIN schedule_run r ON r.schedule_id = c.id AND r.drops_plan
 		JOIN batch b ON b.id = r.batch_id AND b.status = 'planned'
 		WHERE c.site_id = @site`, pgx.NamedArgs{"site": siteID})
 	if err != nil {
 		return err
 	}
-	if err := db.DiscardIdle(ctx, plans); err != nil {
+	if err := d.DiscardIdle(ctx, plans); err != nil {
 		return fmt.Errorf("error discarding plans of runs: %w", err)
 	}
-	_, err = db.Pool().Exec(ctx, `
+	_, err = d.Pool().Exec(ctx, `
 		UPDATE schedule_run r SET drops_plan = false FROM schedule c
 		WHERE c.site_id = $1 AND r.schedule_id = c.id AND r.drops_plan
 			AND NOT EXISTS (SELECT FROM batch b WHERE b.id = r.batch_id AND b.status = 'planned')`, siteID)

@@ -1,12 +1,13 @@
-package db
+package scheduledb
 
 import (
 	"context"
 	"fmt"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
+
+	"relabel/db"
+	"relabel/internal/pg"
 )
 
 const (
@@ -28,11 +29,11 @@ type Thinning struct {
 // TidyRuns cleans up a little after earlier runs of a site, one process at a time: it
 // cancels the plans of runs that ended without sending them, and deletes rows that are
 // not needed any more. It returns where to go on, and whether more is left.
-func (db *DB) TidyRuns(ctx context.Context, siteID int, at Thinning) (next Thinning, more bool, err error) {
-	if err := db.dropPlans(ctx, siteID); err != nil {
+func TidyRuns(ctx context.Context, d *db.DB, siteID int, at Thinning) (next Thinning, more bool, err error) {
+	if err := dropPlans(ctx, d, siteID); err != nil {
 		return Thinning{}, false, err
 	}
-	err = pgx.BeginFunc(ctx, db.Pool(), func(tx pgx.Tx) error {
+	err = pgx.BeginFunc(ctx, d.Pool(), func(tx pgx.Tx) error {
 		var ok bool
 		if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtext('relabel thinning'), $1)`, siteID).Scan(&ok); err != nil || !ok {
 			return err
@@ -96,7 +97,7 @@ func thin(ctx context.Context, tx pgx.Tx, siteID int, at Thinning) (next Thinnin
 
 // thinChunkOf returns the last row that it examined; nil when none is left.
 func thinChunkOf(ctx context.Context, tx pgx.Tx, r thickRun, after int64) (last *int64, err error) {
-	err = tx.QueryRow(ctx, statement("thin_chunk"), pgx.NamedArgs{
+	err = tx.QueryRow(ctx, statements["thin_chunk"], pgx.NamedArgs{
 		"batch": r.Batch, "last": r.Last, "older": r.Older, "after": after, "limit": thinChunk,
 	}).Scan(&last)
 	if err != nil {

@@ -1,4 +1,4 @@
-package db
+package scheduledb
 
 import (
 	"context"
@@ -6,14 +6,15 @@ import (
 	"fmt"
 	"time"
 
-	"relabel/internal/pg"
-
 	"github.com/jackc/pgx/v5"
+
+	"relabel/db"
+	"relabel/internal/pg"
 )
 
-// ScheduleRun is one run of a schedule. While it is sending, its counts are the current
+// Run is one run of a schedule. While it is sending, its counts are the current
 // ones of its batch.
-type ScheduleRun struct {
+type Run struct {
 	Run         int64      `json:"run"`
 	Schedule    string     `json:"schedule"`
 	DueAt       time.Time  `json:"due_at"`
@@ -38,10 +39,10 @@ type ScheduleRun struct {
 }
 
 // Calls is what the run has used of the limit.
-func (r ScheduleRun) Calls() int64 { return r.Reads + r.Writes }
+func (r Run) Calls() int64 { return r.Reads + r.Writes }
 
 // Duration is how long the run took, or takes by now.
-func (r ScheduleRun) Duration() time.Duration {
+func (r Run) Duration() time.Duration {
 	switch {
 	case r.StartedAt == nil:
 		return 0
@@ -51,7 +52,7 @@ func (r ScheduleRun) Duration() time.Duration {
 	return r.Now.Sub(*r.StartedAt)
 }
 
-const scheduleRunSQL = `
+const runSQL = `
 	SELECT r.id AS run, c.name AS schedule, r.due_at, r.by_hand, r.status, r.batch_id AS batch, r.started_at, r.finished_at,
 		r.missed, r.looked_at, r.different,
 		CASE WHEN r.status = 'sending' THEN b.succeeded ELSE r.renamed END AS renamed,
@@ -63,15 +64,15 @@ const scheduleRunSQL = `
 		r.note, r.error, clock_timestamp() AS now
 	FROM schedule_run r JOIN schedule c ON c.id = r.schedule_id LEFT JOIN batch b ON b.id = r.batch_id `
 
-// ScheduleRuns lists a schedule's runs, the newest first.
-func (db *DB) ScheduleRuns(ctx context.Context, scheduleID, limit int) ([]ScheduleRun, error) {
-	return pg.Collect[ScheduleRun](ctx, db.Pool(), "reading the schedule's history",
-		scheduleRunSQL+`WHERE r.schedule_id = @id ORDER BY r.id DESC LIMIT @limit`, pgx.NamedArgs{"id": scheduleID, "limit": limit})
+// Runs lists a schedule's runs, the newest first.
+func Runs(ctx context.Context, d *db.DB, scheduleID, limit int) ([]Run, error) {
+	return pg.Collect[Run](ctx, d.Pool(), "reading the schedule's history",
+		runSQL+`WHERE r.schedule_id = @id ORDER BY r.id DESC LIMIT @limit`, pgx.NamedArgs{"id": scheduleID, "limit": limit})
 }
 
 // LastRun is a schedule's newest run; nil when it never ran.
-func (db *DB) LastRun(ctx context.Context, scheduleID int) (*ScheduleRun, error) {
-	list, err := db.ScheduleRuns(ctx, scheduleID, 1)
+func LastRun(ctx context.Context, d *db.DB, scheduleID int) (*Run, error) {
+	list, err := Runs(ctx, d, scheduleID, 1)
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
@@ -79,25 +80,25 @@ func (db *DB) LastRun(ctx context.Context, scheduleID int) (*ScheduleRun, error)
 }
 
 // RunByID reads one run.
-func (db *DB) RunByID(ctx context.Context, id int64) (ScheduleRun, error) {
-	return readRun(ctx, db.Pool(), id)
+func RunByID(ctx context.Context, d *db.DB, id int64) (Run, error) {
+	return readRun(ctx, d.Pool(), id)
 }
 
-func readRun(ctx context.Context, q pg.Querier, id int64) (ScheduleRun, error) {
-	list, err := pg.Collect[ScheduleRun](ctx, q, "reading the run", scheduleRunSQL+`WHERE r.id = @id`, pgx.NamedArgs{"id": id})
+func readRun(ctx context.Context, q pg.Querier, id int64) (Run, error) {
+	list, err := pg.Collect[Run](ctx, q, "reading the run", runSQL+`WHERE r.id = @id`, pgx.NamedArgs{"id": id})
 	if err != nil {
-		return ScheduleRun{}, err
+		return Run{}, err
 	}
 	if len(list) == 0 {
-		return ScheduleRun{}, fmt.Errorf("error reading the run: there is no run %d", id)
+		return Run{}, fmt.Errorf("error reading the run: there is no run %d", id)
 	}
 	return list[0], nil
 }
 
 // RunsToDo counts the runs of a site that still need work by a worker, apart from sending
 // rows.
-func (db *DB) RunsToDo(ctx context.Context, siteID int) (n int64, err error) {
-	err = db.Pool().QueryRow(ctx, `
+func RunsToDo(ctx context.Context, d *db.DB, siteID int) (n int64, err error) {
+	err = d.Pool().QueryRow(ctx, `
 		SELECT count(*) FROM schedule c JOIN schedule_run r ON r.schedule_id = c.id AND r.finished_at IS NULL
 		LEFT JOIN batch b ON b.id = r.batch_id
 		WHERE c.site_id = $1 AND (r.status = 'reading' OR r.status = 'sending' AND b.finished_at IS NOT NULL
@@ -112,8 +113,8 @@ func (db *DB) RunsToDo(ctx context.Context, siteID int) (n int64, err error) {
 
 // RunNow starts a run now. The schedule's rule for overlaps applies. A worker process
 // takes the run up at its next turn.
-func (db *DB) RunNow(ctx context.Context, scheduleID int) (run ScheduleRun, err error) {
-	err = pgx.BeginFunc(ctx, db.Pool(), func(tx pgx.Tx) error {
+func RunNow(ctx context.Context, d *db.DB, scheduleID int) (run Run, err error) {
+	err = pgx.BeginFunc(ctx, d.Pool(), func(tx pgx.Tx) error {
 		list, err := pg.Collect[Schedule](ctx, tx, "reading the schedule",
 			scheduleSQL+`WHERE c.id = @id FOR NO KEY UPDATE OF c`, pgx.NamedArgs{"id": scheduleID})
 		if err != nil {
@@ -135,7 +136,7 @@ func (db *DB) RunNow(ctx context.Context, scheduleID int) (run ScheduleRun, err 
 		return err
 	})
 	if err != nil {
-		return ScheduleRun{}, err
+		return Run{}, err
 	}
 	return run, nil
 }
@@ -202,7 +203,7 @@ func cancelRuns(ctx context.Context, tx pgx.Tx, scheduleID int, why string) erro
 			ids, batches = append(ids, r.ID), append(batches, *r.BatchID)
 		}
 	}
-	err = CancelBatches(ctx, tx, batches, why)
+	err = db.CancelBatches(ctx, tx, batches, why)
 	if err == nil {
 		_, err = tx.Exec(ctx, `
 			UPDATE schedule_run r SET renamed = b.succeeded, failed = b.failed, writes = b.calls
