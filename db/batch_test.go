@@ -79,7 +79,7 @@ func TestChangeBatchRefuses(t *testing.T) {
 		require.Equal(t, &db.BatchStateError{Batch: l.batch, Status: db.BatchDone, Wanted: wanted}, err)
 		require.EqualError(t, err, fmt.Sprintf("batch %d is done and can't be %s", l.batch, map[db.BatchStatus]string{"paused": "paused", "active": "resumed", "cancelled": "cancelled"}[wanted]))
 		_, err = change(99)
-		require.ErrorIs(t, err, db.ErrNoBatch)
+		require.ErrorAs(t, err, new(db.NoBatchError))
 	}
 }
 
@@ -190,7 +190,7 @@ func TestBatchStatus(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	_, err := b.BatchStatus(t.Context(), 99)
-	require.ErrorIs(t, err, db.ErrNoBatch)
+	require.ErrorAs(t, err, new(db.NoBatchError))
 
 	first, p := b.load(t, "a", "b", "c"), b.params(rowsOf("d", "e"))
 	p.Priority = 1
@@ -232,7 +232,6 @@ func TestRetryBatch(t *testing.T) {
 		"by error":            {[]db.RowStatus{"failed", "conflict"}, "No Such", "succeeded pending conflict cancelled invalid superseded", 1},
 		"no such error":       {[]db.RowStatus{"failed", "conflict"}, "%", rows, 0},
 		"what can never be":   {[]db.RowStatus{"succeeded", "invalid", "unchanged"}, "", rows, 0},
-		"nothing asked for":   {[]db.RowStatus{}, "", rows, 0},
 		"not a status at all": {[]db.RowStatus{"lost"}, "", rows, 0},
 	}
 	for name, tt := range tests {
@@ -247,7 +246,7 @@ func TestRetryBatch(t *testing.T) {
 			b.cancel(t, l.batch)
 			require.Equal(t, rows, b.statuses(t, l.batch))
 
-			got, err := b.RetryBatch(t.Context(), db.RowFilter{Batch: l.batch, Statuses: tt.statuses, Error: tt.error})
+			got, err := b.RetryAll(t.Context(), db.RowFilter{Batch: l.batch, Statuses: tt.statuses, Error: tt.error}, nil)
 			require.NoError(t, err)
 			require.Equal(t, db.Retried{Pending: tt.pending}, got)
 			require.Equal(t, tt.want, b.statuses(t, l.batch))
@@ -299,7 +298,7 @@ func TestRetryBatchWithNewerRename(t *testing.T) {
 				young = b.loadWith(t, b.params(named("a", "new")))
 				tt.newer(t, b, young)
 			}
-			got, err := b.RetryBatch(t.Context(), db.RowFilter{Batch: old.batch, Statuses: []db.RowStatus{"failed"}})
+			got, err := b.RetryAll(t.Context(), db.RowFilter{Batch: old.batch, Statuses: []db.RowStatus{"failed"}}, nil)
 			require.NoError(t, err)
 			row := b.rename(t, old.ids[0])
 			require.Equal(t, tt.want, row.Status)
@@ -318,7 +317,7 @@ func TestRetryBatchesOfOneTarget(t *testing.T) {
 	all := setup(t)
 	retry := func(t *testing.T, b *testBundle, l loaded) {
 		t.Helper()
-		_, err := b.RetryBatch(t.Context(), db.RowFilter{Batch: l.batch, Statuses: []db.RowStatus{"cancelled"}})
+		_, err := b.RetryAll(t.Context(), db.RowFilter{Batch: l.batch, Statuses: []db.RowStatus{"cancelled"}}, nil)
 		require.NoError(t, err)
 		b.requireCountsAddUp(t)
 	}
@@ -370,7 +369,7 @@ func TestRetryBatchNotYetCancelled(t *testing.T) {
 	b.settle(t, l.ids[0], "failed")
 	b.setBatch(t, l.batch, "cancelled")
 	retry := func() db.Retried {
-		got, err := b.RetryBatch(t.Context(), db.RowFilter{Batch: l.batch, Statuses: []db.RowStatus{"failed", "cancelled"}})
+		got, err := b.RetryAll(t.Context(), db.RowFilter{Batch: l.batch, Statuses: []db.RowStatus{"failed", "cancelled"}}, nil)
 		require.NoError(t, err)
 		return got
 	}
@@ -382,16 +381,4 @@ func TestRetryBatchNotYetCancelled(t *testing.T) {
 	b.settle(t, l.ids[1], "succeeded")
 	require.Equal(t, db.BatchDone, b.status(t, l.batch).Status)
 	b.requireCountsAddUp(t)
-}
-
-// A retry without a batch is no retry of all batches.
-func TestRetryOfNoBatch(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	l := b.load(t, "a")
-	_, err := b.CancelBatch(t.Context(), l.batch, nil)
-	require.NoError(t, err)
-	_, err = b.RetryBatch(t.Context(), db.RowFilter{Statuses: db.Retryable()})
-	require.ErrorIs(t, err, db.ErrNoBatch)
-	require.EqualValues(t, 1, b.status(t, l.batch).Cancelled)
 }

@@ -68,7 +68,7 @@ func (b *testBundle) requirePages(t *testing.T, otherSite string) {
 			"open of a site":    {db.BatchesSQL(db.OpenBatches), pgx.NamedArgs{"limit": 20, "sites": []string{otherSite}}},
 			"newest":            {db.BatchesSQL(db.NewestBatches), pgx.NamedArgs{"limit": 20}},
 			"of a site":         {db.BatchesSQL(db.SiteBatches), pgx.NamedArgs{"limit": 20, "site": otherSite}},
-			"open of cancelled": {db.OpenOfCancelledSQL, pgx.NamedArgs{"site_id": b.site.ID, "limit": 100}},
+			"open of cancelled": {db.StatementText("open_of_cancelled"), pgx.NamedArgs{"site_id": b.site.ID, "limit": 100}},
 		} {
 			plan := dbtest.Explain(t, conn.Conn(), q.sql, q.args)
 			require.Less(t, plan.Hit+plan.Read, few, "pages of %s (%s)", name, mode)

@@ -166,12 +166,12 @@ func TestBrokenLoads(t *testing.T) {
 		return d.Apply(ctx, db.ApplyParams{BatchID: plans[0], Queue: noQueue})
 	})
 	x.whole("compare with the record", func(ctx context.Context, d *db.DB) error { return d.CompareWithRecord(ctx, plans[1]) })
-	x.reads("replacement", func(ctx context.Context, d *db.DB) error { return drop1(d.Replacement(ctx, plans[1], plans[0])) })
+	x.reads("replacement", func(ctx context.Context, d *db.DB) error { return drop1(d.Replacing(ctx, plans[1], plans[0])) })
 	x.whole("replace", func(ctx context.Context, d *db.DB) error {
 		return d.Apply(ctx, db.ApplyParams{BatchID: plans[1], Replaces: plans[0], Queue: noQueue})
 	})
 	x.reads("plan", func(ctx context.Context, d *db.DB) error {
-		return errors.Join(drop1(d.PlanState(ctx, plans[2])), drop1(d.PlanFacts(ctx, plans[2])), drop1(d.Changes(ctx, plans[2], 0, 10)))
+		return errors.Join(drop1(d.PlanState(ctx, plans[2])), drop1(d.Facts(ctx, plans[2])), drop1(d.Changes(ctx, plans[2], 0, 10)))
 	})
 	x.reads("targets", func(ctx context.Context, d *db.DB) error {
 		return errors.Join(drop1(d.Targets(ctx, plans[2])), drop1(d.CountUnread(ctx, plans[2], "", since)),
@@ -198,15 +198,15 @@ func TestBrokenRenames(t *testing.T) {
 	})
 	x.reads("figures", func(ctx context.Context, d *db.DB) error {
 		now := time.Now()
-		return errors.Join(drop1(d.SiteBacklog(ctx, x.site.ID)), drop1(d.TroubledSince(ctx, x.site.ID, now)),
+		return errors.Join(drop1(d.Backlog(ctx, x.site.ID)), drop1(d.TroubledSince(ctx, x.site.ID, now)),
 			drop1(d.Calls(ctx, l.batch, now.Add(-time.Hour), now, time.Minute)), drop1(d.LaneUsers(ctx)), drop1(d.LiveProcesses(ctx)),
-			drop1(d.SiteProgress(ctx, []int{x.site.ID}, now)))
+			drop1(d.Progress(ctx, []int{x.site.ID}, now)))
 	})
 	x.reads("findings", func(ctx context.Context, d *db.DB) error {
 		return errors.Join(drop1(d.CountFound(ctx, l.batch, time.Now())), drain(d.Findings(ctx, l.batch, time.Now(), []string{"changed"}, 5)))
 	})
 	x.reads("story", func(ctx context.Context, d *db.DB) error {
-		return errors.Join(drop1(d.History(ctx, db.StoryParams{AssetID: "a"})), drop1(d.History(ctx, db.StoryParams{RenameID: l.ids[1]})))
+		return errors.Join(drop1(d.Story(ctx, db.StoryParams{AssetID: "a"})), drop1(d.Story(ctx, db.StoryParams{RenameID: l.ids[1]})))
 	})
 	x.reads("row table", func(ctx context.Context, d *db.DB) error {
 		return errors.Join(drop1(d.Rows(ctx, db.RowQuery{})), drop1(d.CountRows(ctx, db.RowFilter{Name: "line"}, 0)),
@@ -220,10 +220,10 @@ func TestBrokenRenames(t *testing.T) {
 		return drop1(d.Finish(ctx, db.FinishParams{ProcessID: process, Finishes: []db.Finish{f}, Quarantine: quarantine}))
 	})
 	x.steps("retry", func(ctx context.Context, d *db.DB) error {
-		return drop1(d.RetryBatch(ctx, db.RowFilter{Batch: l.batch, Statuses: []db.RowStatus{"failed"}}))
+		return drop1(d.RetryAll(ctx, db.RowFilter{Batch: l.batch, Statuses: []db.RowStatus{"failed"}}, nil))
 	})
 	x.steps("cancel rows", func(ctx context.Context, d *db.DB) error {
-		return drop1(d.CancelRows(ctx, db.RowFilter{AssetID: "d"}, nil))
+		return drop1(d.CancelAll(ctx, db.RowFilter{AssetID: "d"}, nil))
 	})
 	x.steps("abandon", func(ctx context.Context, d *db.DB) error { return d.Abandon(ctx, x.site.ID, "its API is gone") })
 	require.Zero(t, x.status(t, l.batch).Left())

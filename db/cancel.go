@@ -60,18 +60,14 @@ func (db *DB) CancelBatch(ctx context.Context, id int64, reason *string) (change
 	if err != nil {
 		return false, err
 	}
-	b, err := db.BatchStatus(ctx, id)
+	b, err := db.batchState(ctx, id)
 	switch {
 	case err != nil:
 		return changed, err
 	case !changed && b.Status != BatchCancelled:
 		return false, &BatchStateError{id, b.Status, BatchCancelled}
 	}
-	site, err := db.SiteByName(ctx, b.Site)
-	if err != nil {
-		return changed, err
-	}
-	return changed, db.EndCancelled(ctx, site.ID)
+	return changed, db.EndCancelled(ctx, b.SiteID)
 }
 
 // cancelBatch locks the rows that it ends before the batch, as all statements do.
@@ -96,19 +92,6 @@ func cancelBatch(ctx context.Context, tx pgx.Tx, id int64, reason *string) (chan
 	return true, nil
 }
 
-// openOfCancelledSQL reads the open rows of each batch by line, like feed.sql. Rows
-// of a batch that is being replaced wait until the new batch's rows supersede them.
-const openOfCancelledSQL = `
-SELECT o.id FROM batch b CROSS JOIN LATERAL (
-	SELECT o.id FROM rename o
-	WHERE o.batch_id = b.id AND o.finished_at IS NULL
-		AND (o.lease_until IS NULL OR o.lease_until < clock_timestamp())
-	ORDER BY o.line LIMIT @limit
-) o
-WHERE b.site_id = @site_id AND b.status = 'cancelled' AND b.finished_at IS NULL
-	AND NOT EXISTS (SELECT FROM batch n WHERE n.id = b.replaced_by AND n.accepted_to IS NOT NULL)
-ORDER BY b.id, o.id LIMIT @limit`
-
 func endCancelledArgs(rows []int64) pgx.NamedArgs {
 	return pgx.NamedArgs{"rename_ids": rows, "quarantine": MaxCallTime}
 }
@@ -116,7 +99,7 @@ func endCancelledArgs(rows []int64) pgx.NamedArgs {
 // CancelOpen ends open rows of a site's cancelled batches, limit at most, and returns
 // how many it ended. Calls in flight end by themselves.
 func (db *DB) CancelOpen(ctx context.Context, siteID, limit int) (n int, err error) {
-	open, err := pg.CollectIDs(ctx, db.Pool(), "reading rows of cancelled batches", openOfCancelledSQL,
+	open, err := pg.CollectIDs(ctx, db.Pool(), "reading rows of cancelled batches", statement("open_of_cancelled"),
 		pgx.NamedArgs{"site_id": siteID, "limit": limit})
 	if err != nil || len(open) == 0 {
 		return 0, err
@@ -143,32 +126,19 @@ func (db *DB) EndCancelled(ctx context.Context, siteID int) error {
 	}
 }
 
-// Stranded counts rows of one batch that a newer batch superseded, and that were not
-// sent because the newer one was then cancelled. Only a retry sends them.
-type Stranded struct {
-	Batch int64 `json:"batch"`
-	Rows  int64 `json:"rows"`
+// Cancelled is what came of cancelling rows.
+type Cancelled struct {
+	Cancelled int64 `json:"cancelled"` // rows that ended
+	Sending   int64 `json:"sending"`   // rows whose call is in flight: its answer ends them, and they are not tried again
 }
 
-// strandedLook bounds the rows of a cancelled batch that are examined: some seconds.
-// Rows beyond it are not counted.
-const strandedLook = 200_000
-
-// Stranded finds the stranded rows that a cancelled batch left, by one look-up in
-// rename_target_idx a row. It examines none when no older batch has superseded rows.
-func (db *DB) Stranded(ctx context.Context, batchID int64) ([]Stranded, error) {
-	return pg.Collect[Stranded](ctx, db.Pool(), "counting rows that the batch had superseded", `
-		SELECT o.batch_id AS batch, count(*) AS rows
-		FROM (
-			SELECT r.id, r.asset_id, r.locale_id, r.site_id, b.acceptance
-			FROM batch b JOIN rename r ON r.id BETWEEN b.first_id AND b.last_id AND r.batch_id = b.id
-			WHERE b.id = @batch AND b.status = 'cancelled' AND r.status = 'cancelled' AND r.fence = 0 AND EXISTS (
-				SELECT FROM batch o WHERE o.site_id = b.site_id AND o.acceptance < b.acceptance AND o.superseded > 0)
-			ORDER BY r.id LIMIT @look
-		) c JOIN LATERAL (
-			SELECT o.batch_id FROM rename o JOIN batch ob ON ob.id = o.batch_id
-			WHERE o.asset_id = c.asset_id AND o.locale_id = c.locale_id AND o.site_id = c.site_id
-				AND o.status = 'superseded' AND o.superseded_by = c.id AND o.fence = 0 AND ob.acceptance < c.acceptance
-		) o ON true
-		GROUP BY o.batch_id ORDER BY o.batch_id`, pgx.NamedArgs{"batch": batchID, "look": strandedLook})
+// CancelRows ends those of the rows that are open and in one of the statuses. A row whose
+// call is in flight is only marked: it ends with its answer, and is not tried again.
+func (db *DB) CancelRows(ctx context.Context, ids []int64, statuses []RowStatus) (Cancelled, error) {
+	list, err := pg.Collect[Cancelled](ctx, db.Pool(), "cancelling rows", statement("cancel_rows"),
+		pgx.NamedArgs{"ids": ids, "statuses": statuses, "quarantine": MaxCallTime})
+	if err != nil {
+		return Cancelled{}, err
+	}
+	return list[0], nil
 }

@@ -267,7 +267,7 @@ func TestApply(t *testing.T) {
 	require.ErrorIs(t, b.Compare(t.Context(), db.CompareParams{BatchID: l.batch}), db.ErrNotPlanned)
 	require.ErrorIs(t, b.CompareWithRecord(t.Context(), l.batch), db.ErrNotPlanned)
 	require.ErrorIs(t, b.Discard(t.Context(), l.batch), db.ErrNotPlanned)
-	require.ErrorIs(t, b.Apply(t.Context(), db.ApplyParams{BatchID: 99, Queue: noQueue}), db.ErrNoBatch)
+	require.ErrorAs(t, b.Apply(t.Context(), db.ApplyParams{BatchID: 99, Queue: noQueue}), new(db.NoBatchError))
 	b.sendAll(t, asIs, l.ids...)
 	require.Equal(t, db.BatchDone, b.status(t, l.batch).Status)
 
@@ -361,7 +361,7 @@ func TestDiscard(t *testing.T) {
 	b.requireCountsAddUp(t)
 	require.Equal(t, db.BatchCancelled, b.status(t, l.batch).Status)
 	require.ErrorIs(t, b.Apply(t.Context(), db.ApplyParams{BatchID: l.batch, Queue: noQueue}), db.ErrNotPlanned)
-	got, err := b.RetryBatch(t.Context(), db.RowFilter{Batch: l.batch, Statuses: []db.RowStatus{"cancelled"}})
+	got, err := b.RetryAll(t.Context(), db.RowFilter{Batch: l.batch, Statuses: []db.RowStatus{"cancelled"}}, nil)
 	require.NoError(t, err)
 	require.Zero(t, got, "it was never accepted")
 }
@@ -392,7 +392,7 @@ func TestPlanFacts(t *testing.T) {
 	wishes = append(wishes, wish{target: "t5/fr", name: "b.jpg"}, wish{target: "t6/fr", name: "another.jpg"})
 	l := b.plan(t, wishes...)
 	b.compare(t, l.batch, state)
-	f, err := b.PlanFacts(t.Context(), l.batch)
+	f, err := b.Facts(t.Context(), l.batch)
 	require.NoError(t, err)
 	require.Equal(t, []int64{5, 2, 1}, []int64{f.LosesExtension, f.Localized, f.LocaleConflicts})
 	changes, err := b.Changes(t.Context(), l.batch, 3, 2)

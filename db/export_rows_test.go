@@ -18,7 +18,7 @@ func (db *DB) JobStatements(ctx context.Context, q RowQuery) (map[string]Stateme
 		q.Sort = q.RowFilter.Sort()
 	}
 	all := map[string]Statement{}
-	s, err := db.newSearch(ctx, db.Pool(), q.RowFilter, q.Sort, "")
+	s, err := db.newSearch(ctx, q.RowFilter, q.Sort, "")
 	if err != nil || s.done {
 		return all, err
 	}
@@ -46,6 +46,5 @@ func (db *DB) JobStatements(ctx context.Context, q RowQuery) (map[string]Stateme
 const (
 	RowSQL       = rowSQL
 	JobStatesSQL = jobStatesSQL
-	OlderOpenSQL = olderOpenSQL
 	MaxRows      = maxJobs
 )

@@ -26,12 +26,11 @@ const (
 
 // Statements that are short enough to be Go text.
 const (
-	LockRenamesSQL     = lockRenames
-	OpenOfCancelledSQL = openOfCancelledSQL
-	TouchedSQL         = touchedSQL
-	WorkedSQL          = workedSQL
-	TroubledSQL        = troubledSQL
-	WorkloadSQL        = workloadSQL
+	LockRenamesSQL = lockRenames
+	TouchedSQL     = touchedSQL
+	WorkedSQL      = workedSQL
+	TroubledSQL    = troubledSQL
+	WorkloadSQL    = workloadSQL
 )
 
 // AcceptInChunksOf sets how many rows of a batch are accepted in one transaction.

@@ -98,7 +98,7 @@ func lockPlan(ctx context.Context, tx pgx.Tx, batchID int64) (plannedBatch, erro
 	case err != nil:
 		return plannedBatch{}, err
 	case len(list) == 0:
-		return plannedBatch{}, noBatch(batchID)
+		return plannedBatch{}, NoBatchError(batchID)
 	case list[0].Status != BatchPlanned:
 		return plannedBatch{}, fmt.Errorf("batch %d is already %s; %w", batchID, list[0].Status, ErrNotPlanned)
 	}
@@ -171,7 +171,7 @@ func (db *DB) apply(ctx context.Context, tx pgx.Tx, p ApplyParams) (site int, er
 func siteOfPlan(ctx context.Context, tx pgx.Tx, batchID int64) (siteID int, err error) {
 	err = tx.QueryRow(ctx, `SELECT site_id FROM batch WHERE id = $1`, batchID).Scan(&siteID)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, noBatch(batchID)
+		return 0, NoBatchError(batchID)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("error reading the plan: %w", err)
@@ -244,7 +244,7 @@ func (db *DB) PlanState(ctx context.Context, batchID int64) (st PlanState, err e
 		FROM batch WHERE id = $1`, batchID).Scan(&siteID, &status, &st.PlannedAt, &st.Now)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return st, noBatch(batchID)
+		return st, NoBatchError(batchID)
 	case err != nil:
 		return st, fmt.Errorf("error reading the plan: %w", err)
 	case status != BatchPlanned:

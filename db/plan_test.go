@@ -116,7 +116,7 @@ func testPlans(t *testing.T, statistics string) {
 		"observe": {db.StatementText("observe"), pgx.NamedArgs{
 			"lane": b.lane, "observations": []db.Observation{{Limit: 60, Remaining: 1}}, "shared": time.Minute,
 		}, 6000},
-		"open of cancelled": {db.OpenOfCancelledSQL, pgx.NamedArgs{"site_id": cancelled.site.ID, "limit": 100}, 500},
+		"open of cancelled": {db.StatementText("open_of_cancelled"), pgx.NamedArgs{"site_id": cancelled.site.ID, "limit": 100}, 500},
 		"end cancelled":     {db.StatementText("end_cancelled"), pgx.NamedArgs{"rename_ids": ending, "quarantine": quarantine}, 20_000},
 		"touched by a chunk": {db.TouchedSQL, pgx.NamedArgs{
 			"batch": batch, "acceptance": 2001, "after": due[0] - 1, "upto": due[0] + 499,

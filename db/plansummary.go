@@ -20,8 +20,8 @@ type PlanFacts struct {
 	LocaleConflicts int64 // assets that would get different names in different locales
 }
 
-// PlanFacts reads a planned batch once, all of it.
-func (db *DB) PlanFacts(ctx context.Context, batchID int64) (PlanFacts, error) {
+// Facts reads a planned batch once, all of it.
+func (db *DB) Facts(ctx context.Context, batchID int64) (PlanFacts, error) {
 	list, err := pg.Collect[PlanFacts](ctx, db.Pool(), "reading the plan", `
 		WITH change AS (
 			SELECT r.asset_id, r.locale_id, r.display_name, lower(substring(r.before_name from '\.[[:alnum:]]{1,5}$')) AS extension

@@ -240,7 +240,7 @@ func (m *machine) stepCancel(t *rapid.T) {
 func (m *machine) stepRetry(t *rapid.T) {
 	b := oneOf(t, m.batches)
 	statuses := someOf(t, []db.RowStatus{"failed", "conflict", "cancelled", "cancelled", "superseded"}, 4)
-	got, err := m.RetryBatch(t.Context(), db.RowFilter{Batch: b.id, Statuses: statuses})
+	got, err := m.RetryAll(t.Context(), db.RowFilter{Batch: b.id, Statuses: statuses}, nil)
 	require.NoError(t, err)
 	pending, superseded := m.retry(b, func(r *modelRow) bool { return slices.Contains(statuses, r.status) })
 	require.Equal(t, db.Retried{Pending: pending, Superseded: superseded}, got)
@@ -297,7 +297,7 @@ func (m *machine) stepRetryJobs(t *rapid.T) {
 	for _, r := range m.rows() {
 		chosen[r] = slices.Contains(db.MayRetry(), r.status) && match(r)
 	}
-	got, err := m.RetryRows(t.Context(), f, nil)
+	got, err := m.RetryAll(t.Context(), f, nil)
 	require.NoError(t, err)
 	var want db.Retried
 	for _, b := range m.byID() {
@@ -312,7 +312,7 @@ func (m *machine) stepRetryJobs(t *rapid.T) {
 func (m *machine) stepCancelJobs(t *rapid.T) {
 	f, match := m.filter(t, "pending", "sending")
 	count := m.countAs(t, db.RowFilter.ForCancel, f)
-	got, err := m.CancelRows(t.Context(), f, nil)
+	got, err := m.CancelAll(t.Context(), f, nil)
 	require.NoError(t, err)
 	ended, sending := m.cancelRows(match)
 	require.Equal(t, db.Cancelled{Cancelled: ended, Sending: sending}, got)

@@ -135,7 +135,7 @@ func (h *hand) meddle() error {
 	}
 	switch h.IntN(6) {
 	case 0:
-		_, err = h.RetryBatch(h.ctx, db.RowFilter{Batch: batches[0], Statuses: []db.RowStatus{"failed", "cancelled", "superseded"}})
+		_, err = h.RetryAll(h.ctx, db.RowFilter{Batch: batches[0], Statuses: []db.RowStatus{"failed", "cancelled", "superseded"}}, nil)
 	case 1:
 		_, err = h.CancelOpen(h.ctx, h.site.ID, 5)
 	case 2:

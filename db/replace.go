@@ -20,10 +20,10 @@ type Replacement struct {
 	InFlight int64 `json:"in_flight"`
 }
 
-// Replacement compares a plan with another batch of its site (replacement.sql). If that
+// Replacing compares a plan with another batch of its site (replacement.sql). If that
 // batch is being sent, the numbers are soon out of date; Apply decides by the state that
 // it finds.
-func (db *DB) Replacement(ctx context.Context, planID, oldID int64) (Replacement, error) {
+func (db *DB) Replacing(ctx context.Context, planID, oldID int64) (Replacement, error) {
 	list, err := pg.Collect[Replacement](ctx, db.Pool(), "comparing the batches", statement("replacement"), pgx.NamedArgs{"plan": planID, "old": oldID})
 	if err != nil || len(list) == 0 {
 		return Replacement{}, err

@@ -12,19 +12,13 @@ import (
 // fraction of a second, so that loads can go on in between.
 const actChunk = 2000
 
-// Cancelled is what came of cancelling rows.
-type Cancelled struct {
-	Cancelled int64 `json:"cancelled"` // rows that ended
-	Sending   int64 `json:"sending"`   // rows whose call is in flight: its answer ends them, and they are not tried again
-}
-
 // RetryRows makes all failed, conflicting and cancelled rows that a filter chooses
 // pending again. It works in chunks, each a transaction, and calls progress (which may
 // be nil) after each. After an interruption the same call does the rest.
 //
 // A row whose target has a newer rename that was or will be sent becomes
-// superseded instead, see retryChunk.
-func (db *DB) RetryRows(ctx context.Context, f RowFilter, progress func(Retried)) (sum Retried, err error) {
+// superseded instead, see db.RetryRows.
+func (db *DB) RetryAll(ctx context.Context, f RowFilter, progress func(Retried)) (sum Retried, err error) {
 	f, ok := f.ForRetry()
 	if !ok {
 		return sum, nil
@@ -34,7 +28,7 @@ func (db *DB) RetryRows(ctx context.Context, f RowFilter, progress func(Retried)
 		return sum, err
 	}
 	err = db.actOn(ctx, f, func(batch int64, ids []int64) error {
-		got, err := db.retryChunk(ctx, batch, ids, f.Statuses, began)
+		got, err := db.RetryRows(ctx, RetryParams{Batch: batch, IDs: ids, Statuses: f.Statuses, Began: began})
 		sum = Retried{sum.Pending + got.Pending, sum.Superseded + got.Superseded, sum.LeftOut + got.LeftOut}
 		if progress != nil {
 			progress(sum)
@@ -46,22 +40,18 @@ func (db *DB) RetryRows(ctx context.Context, f RowFilter, progress func(Retried)
 
 // CancelRows ends all open rows that a filter chooses, in chunks as RetryRows. A
 // row whose call is in flight ends with its answer, and is not tried again.
-func (db *DB) CancelRows(ctx context.Context, f RowFilter, progress func(Cancelled)) (sum Cancelled, err error) {
+func (db *DB) CancelAll(ctx context.Context, f RowFilter, progress func(Cancelled)) (sum Cancelled, err error) {
 	f, ok := f.ForCancel()
 	if !ok {
 		return sum, nil
 	}
 	err = db.actOn(ctx, f, func(_ int64, ids []int64) error {
-		list, err := pg.Collect[Cancelled](ctx, db.Pool(), "cancelling rows", statement("cancel_rows"),
-			pgx.NamedArgs{"ids": ids, "statuses": f.Statuses, "quarantine": MaxCallTime})
-		if err != nil {
-			return err
-		}
-		sum.Cancelled, sum.Sending = sum.Cancelled+list[0].Cancelled, sum.Sending+list[0].Sending
-		if progress != nil {
+		got, err := db.CancelRows(ctx, ids, f.Statuses)
+		sum = Cancelled{sum.Cancelled + got.Cancelled, sum.Sending + got.Sending}
+		if err == nil && progress != nil {
 			progress(sum)
 		}
-		return nil
+		return err
 	})
 	return sum, err
 }
@@ -69,7 +59,7 @@ func (db *DB) CancelRows(ctx context.Context, f RowFilter, progress func(Cancell
 // actOn finds the rows of a filter in the order in which they were loaded, and calls act
 // with chunks of one batch each.
 func (db *DB) actOn(ctx context.Context, f RowFilter, act func(batch int64, ids []int64) error) error {
-	s, err := db.newSearch(ctx, db.Pool(), f, SortOldest, "")
+	s, err := db.newSearch(ctx, f, SortOldest, "")
 	for err == nil && !s.done {
 		var ids []int64
 		if ids, err = s.next(ctx, lastChunk, actChunk); err == nil {

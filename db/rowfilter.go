@@ -89,9 +89,13 @@ func (f RowFilter) Check() error {
 	return nil
 }
 
+// mayRetry is what batch b must be for a retry to take its rows: accepted, and if it was
+// cancelled then to the end. retry.sql checks it again under its locks.
+const mayRetry = `b.acceptance IS NOT NULL AND (b.status <> 'cancelled' OR b.finished_at IS NOT NULL)`
+
 // ForRetry narrows f to the rows that a retry takes; ok is false when f allows none.
 func (f RowFilter) ForRetry() (_ RowFilter, ok bool) {
-	f.batchIs = statement("may_retry")
+	f.batchIs = mayRetry
 	if len(f.Statuses) == 0 {
 		return f.among(Retryable())
 	}

@@ -41,8 +41,8 @@ type scope struct {
 	Present  []RowStatus // those of its statuses that any row has
 }
 
-func (db *DB) scope(ctx context.Context, q pg.Querier, f RowFilter, siteID int) (scope, error) {
-	list, err := pg.Collect[scope](ctx, q, "reading the batches' counters", `
+func (db *DB) scope(ctx context.Context, f RowFilter, siteID int) (scope, error) {
+	list, err := pg.Collect[scope](ctx, db.Pool(), "reading the batches' counters", `
 		SELECT count(*) AS batches, coalesce(min(b.first_id) FILTER (WHERE m.n > 0), 1) AS lo,
 			coalesce(max(b.last_id) FILTER (WHERE m.n > 0), 0) AS hi,
 			coalesce(sum(b.total), 0)::bigint AS total, coalesce(sum(m.n), 0)::bigint AS matching, `+presentOf(f.Statuses)+` AS present
@@ -276,26 +276,26 @@ type foundRow struct {
 }
 
 // newSearch checks a filter, and reads what the counters know about it.
-func (db *DB) newSearch(ctx context.Context, q pg.Querier, f RowFilter, sort RowSort, cursor string) (s *search, err error) {
+func (db *DB) newSearch(ctx context.Context, f RowFilter, sort RowSort, cursor string) (s *search, err error) {
 	if err := f.Check(); err != nil {
 		return nil, err
 	}
-	s = &search{q: q, filter: f, sort: sort, chunk: firstChunk}
+	s = &search{q: db.Pool(), filter: f, sort: sort, chunk: firstChunk}
 	if f.Site != "" {
-		site, err := oneSite(ctx, q, siteSQL+`WHERE s.name = $1`, f.Site)
+		site, err := db.SiteByName(ctx, f.Site)
 		if err != nil {
 			return nil, err
 		}
 		s.site = site.ID
 	}
-	if err := checkTag(ctx, q, f.LocaleTag); err != nil {
+	if err := checkTag(ctx, db.Pool(), f.LocaleTag); err != nil {
 		return nil, err
 	}
-	if s.scope, err = db.scope(ctx, q, f, s.site); err != nil {
+	if s.scope, err = db.scope(ctx, f, s.site); err != nil {
 		return nil, err
 	}
 	if f.Batch != 0 && s.scope.Batches == 0 && f.batchIs == "" && f.Site == "" {
-		return nil, noBatch(f.Batch)
+		return nil, NoBatchError(f.Batch)
 	}
 	if f.batchIs != "" && len(f.Statuses) > 0 {
 		// An action reads to the end at once, so it may leave out statuses that no row

@@ -72,7 +72,7 @@ func (db *DB) Rows(ctx context.Context, p RowQuery) (RowPage, error) {
 	if p.Look <= 0 {
 		p.Look = maxLook
 	}
-	s, err := db.newSearch(ctx, db.Pool(), p.RowFilter, p.Sort, p.Cursor)
+	s, err := db.newSearch(ctx, p.RowFilter, p.Sort, p.Cursor)
 	if err != nil {
 		return RowPage{}, err
 	}
@@ -183,7 +183,7 @@ type RowCount struct {
 // Otherwise it examines at most look rows, or with 0 all of them, which takes seconds for
 // millions of rows.
 func (db *DB) CountRows(ctx context.Context, f RowFilter, look int64) (RowCount, error) {
-	s, err := db.newSearch(ctx, db.Pool(), f, SortOldest, "")
+	s, err := db.newSearch(ctx, f, SortOldest, "")
 	if err != nil {
 		return RowCount{}, err
 	}
@@ -249,7 +249,7 @@ func (db *DB) rowErrors(ctx context.Context, f RowFilter, limit int, look int64)
 	if !f.Since.IsZero() || !f.Until.IsZero() {
 		sort = SortEnded
 	}
-	s, err := db.newSearch(ctx, db.Pool(), f, sort, "")
+	s, err := db.newSearch(ctx, f, sort, "")
 	if err != nil {
 		return Causes{}, err
 	}

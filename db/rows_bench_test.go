@@ -109,14 +109,14 @@ func BenchmarkJobs(b *testing.B) {
 	asset := fmt.Sprintf("%024x", manyJobs/3)
 	b.Run("story", func(b *testing.B) {
 		measure(b, func(ctx context.Context) error {
-			_, err := bundle.History(ctx, db.StoryParams{Site: bundle.site.Name, AssetID: asset})
+			_, err := bundle.Story(ctx, db.StoryParams{Site: bundle.site.Name, AssetID: asset})
 			return err
 		})
 	})
 	b.Run("show the last", func(b *testing.B) {
 		last := value[int64](b, bundle, `SELECT max(id) FROM rename`)
 		measure(b, func(ctx context.Context) error {
-			_, err := bundle.History(ctx, db.StoryParams{RenameID: last})
+			_, err := bundle.Story(ctx, db.StoryParams{RenameID: last})
 			return err
 		})
 	})

@@ -49,7 +49,7 @@ func testJobPlans(t *testing.T, analyze bool) {
 		"states":      {SQL: db.JobStatesSQL, Args: pgx.NamedArgs{"ids": open, "queues": []string{b.site.Queue()}, "kind": jobKind, "most": db.MaxRows}},
 		"cancel":      {SQL: db.StatementText("cancel_rows"), Args: pgx.NamedArgs{"ids": open, "statuses": []string{"pending"}, "quarantine": quarantine}},
 		"retry":       {SQL: db.StatementText("retry"), Args: pgx.NamedArgs{"batch": batch, "ids": ids, "statuses": []string{"failed"}, "began": time.Now()}},
-		"retry older": {SQL: db.OlderOpenSQL, Args: pgx.NamedArgs{"ids": ids}},
+		"retry older": {SQL: db.StatementText("older_open"), Args: pgx.NamedArgs{"ids": ids}},
 		"events":      {SQL: db.StatementText("events"), Args: pgx.NamedArgs{"ids": ids, "quarantine": quarantine}},
 	}
 	for name, q := range jobQueries(batch, b.site.Name, manyRows) {
@@ -207,7 +207,7 @@ func TestJobsWrongly(t *testing.T) {
 		require.ErrorAs(t, err, new(db.FilterError))
 	}
 	_, err := b.Rows(t.Context(), db.RowQuery{RowFilter: db.RowFilter{Batch: 9}})
-	require.ErrorIs(t, err, db.ErrNoBatch)
+	require.ErrorAs(t, err, new(db.NoBatchError))
 	_, err = b.Rows(t.Context(), db.RowQuery{RowFilter: db.RowFilter{Site: "gone"}})
 	require.ErrorIs(t, err, db.ErrNoSite)
 }
@@ -315,7 +315,7 @@ func TestRetryLooksAtErrors(t *testing.T) {
 	n, err := b.CountRows(t.Context(), f, 0)
 	require.NoError(t, err)
 	require.Equal(t, db.RowCount{Rows: 1, Exact: true, Looked: 1}, n)
-	_, err = b.CancelRows(t.Context(), db.RowFilter{AssetID: "a"}, nil)
+	_, err = b.CancelAll(t.Context(), db.RowFilter{AssetID: "a"}, nil)
 	require.NoError(t, err)
 	n, err = b.CountRows(t.Context(), f, 0)
 	require.NoError(t, err)
@@ -330,17 +330,17 @@ func TestActInChunks(t *testing.T) {
 	b.loadWith(t, b.params(numbered(rows, rows)))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	_, err := b.CancelRows(ctx, db.RowFilter{Name: "n"}, func(db.Cancelled) { cancel() })
+	_, err := b.CancelAll(ctx, db.RowFilter{Name: "n"}, func(db.Cancelled) { cancel() })
 	require.ErrorIs(t, err, context.Canceled)
 	left, err := b.CountRows(t.Context(), db.RowFilter{Statuses: []db.RowStatus{"pending"}}, 0)
 	require.NoError(t, err)
 	require.Positive(t, left.Rows)
 	require.Less(t, left.Rows, int64(rows))
-	got, err := b.CancelRows(t.Context(), db.RowFilter{Name: "n"}, nil)
+	got, err := b.CancelAll(t.Context(), db.RowFilter{Name: "n"}, nil)
 	require.NoError(t, err)
 	require.Equal(t, db.Cancelled{Cancelled: left.Rows}, got)
 	calls := 0
-	again, err := b.RetryRows(t.Context(), db.RowFilter{}, func(db.Retried) { calls++ })
+	again, err := b.RetryAll(t.Context(), db.RowFilter{}, func(db.Retried) { calls++ })
 	require.NoError(t, err)
 	require.Equal(t, db.Retried{Pending: rows}, again)
 	require.Greater(t, calls, 1)
@@ -380,9 +380,9 @@ func TestPlansAreLeftAlone(t *testing.T) {
 			require.Zero(t, n.Rows, name)
 		}
 	}
-	retried, err := b.RetryRows(t.Context(), db.RowFilter{}, nil)
+	retried, err := b.RetryAll(t.Context(), db.RowFilter{}, nil)
 	require.NoError(t, err)
-	cancelled, err := b.CancelRows(t.Context(), db.RowFilter{}, nil)
+	cancelled, err := b.CancelAll(t.Context(), db.RowFilter{}, nil)
 	require.NoError(t, err)
 	require.Equal(t, []any{db.Retried{}, db.Cancelled{}}, []any{retried, cancelled})
 	require.Equal(t, "conflict pending", b.statuses(t, l.batch))

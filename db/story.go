@@ -118,9 +118,9 @@ FROM told JOIN rename r USING (id) JOIN batch b ON b.id = r.batch_id JOIN site s
 LEFT JOIN lane l ON l.fingerprint = s.lane LEFT JOIN rename n ON n.id = r.superseded_by
 ORDER BY r.id`
 
-// History reads the history of an asset, or of a row. The error is ErrNoRename when
+// Story reads the history of an asset, or of a row. The error is ErrNoRename when
 // relabel has no row of it.
-func (db *DB) History(ctx context.Context, p StoryParams) (out History, err error) {
+func (db *DB) Story(ctx context.Context, p StoryParams) (out History, err error) {
 	args := pgx.NamedArgs{"id": p.RenameID, "asset": p.AssetID, "locale": p.Locale, "tag": p.Tag, "limit": maxTold + 1, "ahead": MaxAhead}
 	told := `WITH told AS MATERIALIZED (SELECT @id::bigint AS id)`
 	if p.RenameID == 0 {

@@ -80,7 +80,7 @@ func insertUndo(ctx context.Context, tx pgx.Tx, of int64) (id int64, err error) 
 		SELECT site_id, left('undo of ' || name, 200), format('the values before batch %s', id), priority, id
 		FROM batch WHERE id = $1 RETURNING id`, of).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, noBatch(of)
+		return 0, NoBatchError(of)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("error creating the batch: %w", err)

@@ -102,7 +102,7 @@ func TestUndoSome(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, chosen(db.UndoParams{Statuses: []db.RowStatus{"cancelled"}}), "it was not sent")
 	_, err = b.Undo(t.Context(), db.UndoParams{BatchID: 99})
-	require.ErrorIs(t, err, db.ErrNoBatch)
+	require.ErrorAs(t, err, new(db.NoBatchError))
 }
 
 func TestUndoWithoutBefore(t *testing.T) {

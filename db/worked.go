@@ -38,8 +38,8 @@ FROM (
 	WHERE site_id = ANY (@sites) AND finished_at >= @since AND acceptance IS NOT NULL AND status NOT IN ('active', 'paused')
 ) b`
 
-// SiteProgress reads the progress of some sites.
-func (db *DB) SiteProgress(ctx context.Context, siteIDs []int, since time.Time) (SiteProgress, error) {
+// Progress reads the progress of some sites.
+func (db *DB) Progress(ctx context.Context, siteIDs []int, since time.Time) (SiteProgress, error) {
 	list, err := pg.Collect[SiteProgress](ctx, db.Pool(), "reading the progress", workedSQL, pgx.NamedArgs{"sites": siteIDs, "since": since})
 	if err != nil {
 		return SiteProgress{}, err

@@ -88,7 +88,7 @@ func BenchmarkBeside(b *testing.B) {
 		return undo
 	})
 	s.step("retry", func() int64 {
-		got, err := s.db.RetryBatch(b.Context(), db.RowFilter{Batch: undo, Statuses: []db.RowStatus{"cancelled"}})
+		got, err := s.db.RetryAll(b.Context(), db.RowFilter{Batch: undo, Statuses: []db.RowStatus{"cancelled"}}, nil)
 		require.NoError(b, err)
 		require.InDelta(b, b.N, got.Pending, 5000, "all but those that were sent")
 		return undo

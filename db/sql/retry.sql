@@ -9,8 +9,9 @@ chosen AS (
 	FROM batch b
 	JOIN rename r ON r.batch_id = b.id
 	WHERE b.id = @batch
-		AND
-		-- include: may_retry
+		-- If the batch was cancelled, then to the end: until then its rows might be
+		-- cancelled once more. The filter of a retry checks the same before.
+		AND b.acceptance IS NOT NULL AND (b.status <> 'cancelled' OR b.finished_at IS NOT NULL)
 		AND (b.cancelled_at IS NULL OR b.cancelled_at < @began)
 		AND r.id = ANY (@ids) AND r.status = ANY (@statuses)
 		AND r.status IN ('failed', 'conflict', 'cancelled', 'superseded')

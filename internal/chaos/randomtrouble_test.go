@@ -128,7 +128,8 @@ func (r *randomRun) setBatch(to, from string) {
 	default:
 		moved = r.markCancelled(id)
 	}
-	if _, ended := errors.AsType[*db.BatchStateError](err); !ended && !errors.Is(err, db.ErrNoBatch) {
+	_, ended := errors.AsType[*db.BatchStateError](err)
+	if _, none := errors.AsType[db.NoBatchError](err); !ended && !none {
 		require.NoError(r, err)
 	}
 	if moved {
@@ -153,7 +154,7 @@ func (r *randomRun) retryBatch() {
 		return
 	}
 	r.retried[id] = true
-	_, err := r.db.RetryBatch(r.Context(), db.RowFilter{Batch: id, Statuses: []db.RowStatus{"failed", "conflict", "cancelled"}})
+	_, err := r.db.RetryAll(r.Context(), db.RowFilter{Batch: id, Statuses: []db.RowStatus{"failed", "conflict", "cancelled"}}, nil)
 	require.NoError(r, err)
 }
 
@@ -164,7 +165,7 @@ func (r *randomRun) retrySuperseded() {
 		return
 	}
 	r.retried[id] = true
-	_, err := r.db.RetryBatch(r.Context(), db.RowFilter{Batch: id, Statuses: []db.RowStatus{"superseded"}})
+	_, err := r.db.RetryAll(r.Context(), db.RowFilter{Batch: id, Statuses: []db.RowStatus{"superseded"}}, nil)
 	require.NoError(r, err)
 }
 
@@ -197,7 +198,7 @@ func (r *randomRun) someRows() db.RowFilter {
 
 // cancelRows cancels single rows, some of them while they are sent.
 func (r *randomRun) cancelRows() {
-	_, err := r.db.CancelRows(r.Context(), r.someRows(), nil)
+	_, err := r.db.CancelAll(r.Context(), r.someRows(), nil)
 	require.NoError(r, err)
 }
 
@@ -208,7 +209,7 @@ func (r *randomRun) retryRows() {
 		return
 	}
 	r.retried[f.Batch] = true
-	_, err := r.db.RetryRows(r.Context(), f, nil)
+	_, err := r.db.RetryAll(r.Context(), f, nil)
 	require.NoError(r, err)
 }
 

@@ -89,12 +89,13 @@ func advice(err error) string {
 // lookup names the command that lists what exists, after an error about a name or a
 // number that does not.
 func lookup(err error) string {
+	_, noBatch := errors.AsType[db.NoBatchError](err)
 	switch {
 	case errors.Is(err, db.ErrNoSite):
 		return "; `relabel site list` shows those that exist"
 	case errors.Is(err, db.ErrNoRename):
 		return "; `relabel rows list` shows those that exist"
-	case errors.Is(err, db.ErrNoBatch):
+	case noBatch:
 		return "; `relabel status` lists those that exist"
 	case errors.Is(err, scheduledb.ErrNoSchedule):
 		return "; `relabel schedule list` shows those that exist"

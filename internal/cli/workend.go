@@ -15,7 +15,7 @@ func (a *app) workEnd(ctx context.Context, w *workWatch, signalled bool) error {
 	if err != nil {
 		return err
 	}
-	at, err := w.s.SiteProgress(ctx, w.ids, w.since)
+	at, err := w.s.Progress(ctx, w.ids, w.since)
 	if err != nil {
 		return err
 	}

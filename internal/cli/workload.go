@@ -19,7 +19,7 @@ type workload struct {
 
 func (w *workWatch) workload(ctx context.Context) (all workload, err error) {
 	for _, site := range w.sites {
-		one, err := w.s.SiteBacklog(ctx, site.ID)
+		one, err := w.s.Backlog(ctx, site.ID)
 		if err != nil {
 			return all, err
 		}

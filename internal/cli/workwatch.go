@@ -104,7 +104,7 @@ func (w *workWatch) next(ctx context.Context, view terminal.View) (workload, err
 }
 
 func (w *workWatch) show(ctx context.Context, view terminal.View) error {
-	at, err := w.s.SiteProgress(ctx, w.ids, w.since)
+	at, err := w.s.Progress(ctx, w.ids, w.since)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ type Batch struct {
 	Lane db.LaneState `json:"-"`
 }
 
-// ReadBatch reads one batch; the error is db.ErrNoBatch if there is none.
+// ReadBatch reads one batch; the error is a db.NoBatchError if there is none.
 func ReadBatch(ctx context.Context, d *db.DB, id int64) (Batch, error) {
 	st, err := d.BatchStatus(ctx, id)
 	if err != nil {

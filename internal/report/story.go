@@ -46,7 +46,7 @@ type Story struct {
 
 // ReadStory reads the history of an asset or a row and makes a story of it.
 func ReadStory(ctx context.Context, d *db.DB, p db.StoryParams) (Story, error) {
-	history, err := d.History(ctx, p)
+	history, err := d.Story(ctx, p)
 	if err != nil {
 		return Story{}, err
 	}

@@ -39,7 +39,7 @@ func (s *Service) Cancel(ctx context.Context, by Actor, batchID int64) ([]db.Str
 	if err != nil {
 		return nil, err
 	}
-	return s.DB.Stranded(ctx, batchID)
+	return s.DB.StrandedBy(ctx, batchID)
 }
 
 func (s *Service) change(ctx context.Context, by Actor, action string, batchID int64, act func(context.Context) error) error {
@@ -62,7 +62,7 @@ func (s *Service) RetryBatch(ctx context.Context, by Actor, f db.RowFilter, choi
 // RetryRows makes all rows that match pending again. progress may be nil.
 func (s *Service) RetryRows(ctx context.Context, by Actor, f db.RowFilter, choice string, progress func(db.Retried)) (got db.Retried, err error) {
 	err = s.Record(ctx, by, db.AuditEntry{Action: "retry", Subject: subjectOf(f), Detail: choice}, func(ctx context.Context) (int64, error) {
-		got, err = s.DB.RetryRows(ctx, f, progress)
+		got, err = s.DB.RetryAll(ctx, f, progress)
 		return got.Pending + got.Superseded, err
 	})
 	return got, err
@@ -71,7 +71,7 @@ func (s *Service) RetryRows(ctx context.Context, by Actor, f db.RowFilter, choic
 // CancelRows ends all open rows that match. progress may be nil.
 func (s *Service) CancelRows(ctx context.Context, by Actor, f db.RowFilter, choice string, progress func(db.Cancelled)) (got db.Cancelled, err error) {
 	err = s.Record(ctx, by, db.AuditEntry{Action: "cancel", Subject: subjectOf(f), Detail: choice}, func(ctx context.Context) (int64, error) {
-		got, err = s.DB.CancelRows(ctx, f, progress)
+		got, err = s.DB.CancelAll(ctx, f, progress)
 		return got.Cancelled + got.Sending, err
 	})
 	return got, err

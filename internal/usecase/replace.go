@@ -52,7 +52,7 @@ func (s *Service) PlanReplacement(ctx context.Context, by Actor, p LoadParams, o
 		err = s.DB.CompareWithRecord(ctx, res.BatchID)
 	}
 	if err == nil {
-		out.Replacement, err = s.DB.Replacement(ctx, res.BatchID, old)
+		out.Replacement, err = s.DB.Replacing(ctx, res.BatchID, old)
 	}
 	if err != nil {
 		err = s.drop(ctx, res.BatchID, err)

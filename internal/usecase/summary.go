@@ -49,7 +49,7 @@ func (s *Service) Summarise(ctx context.Context, batchID int64) (Summary, error)
 	if err != nil {
 		return Summary{}, err
 	}
-	facts, err := d.PlanFacts(ctx, batchID)
+	facts, err := d.Facts(ctx, batchID)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -68,7 +68,7 @@ func (s *Service) Summarise(ctx context.Context, batchID int64) (Summary, error)
 
 // forecast says when the plan's calls would be done, if it were applied now.
 func (s *Summary) forecast(ctx context.Context, d *db.DB, site db.Site, b db.BatchProgress) error {
-	load, err := d.SiteBacklog(ctx, site.ID)
+	load, err := d.Backlog(ctx, site.ID)
 	if err != nil {
 		return err
 	}

@@ -110,7 +110,7 @@ func (s *Server) readSites(ctx context.Context, f *overviewFigures, live []db.Pr
 		if one.Lane, one.Known, err = s.cfg.DB.Lane(ctx, site.Name); err != nil {
 			return err
 		}
-		if one.Work, err = s.cfg.DB.SiteBacklog(ctx, site.ID); err != nil {
+		if one.Work, err = s.cfg.DB.Backlog(ctx, site.ID); err != nil {
 			return err
 		}
 		for _, u := range users {

@@ -172,7 +172,7 @@ func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
 	case current(r) != nil && current(r).ctx.Err() != nil:
 		http.Error(w, "your session has ended: log in again", http.StatusUnauthorized)
 	case r.Context().Err() != nil: // the browser is gone
-	case errors.Is(err, db.ErrNoBatch), errors.Is(err, db.ErrNoSite), errors.Is(err, scheduledb.ErrNoSchedule), errors.Is(err, errNotFound):
+	case isNoBatch(err), errors.Is(err, db.ErrNoSite), errors.Is(err, scheduledb.ErrNoSchedule), errors.Is(err, errNotFound):
 		s.fail(w, r, http.StatusNotFound, err.Error())
 	case pg.Transient(err):
 		s.cfg.Logger.Warn("a page failed because the database does not answer", "path", r.URL.Path, "error", err)
@@ -204,4 +204,9 @@ func (s *session) takeFlash() []flash {
 	f := s.flash
 	s.flash = nil
 	return f
+}
+
+func isNoBatch(err error) bool {
+	_, ok := errors.AsType[db.NoBatchError](err)
+	return ok
 }

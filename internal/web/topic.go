@@ -33,7 +33,7 @@ func (s *Server) topic(ctx context.Context, name string) readPage {
 		}
 	case kind == "batch":
 		id, _ := strconv.ParseInt(arg, 10, 64)
-		if _, err := s.cfg.DB.BatchStatus(ctx, id); batchPath(id) == "/"+name && !errors.Is(err, db.ErrNoBatch) {
+		if _, err := s.cfg.DB.BatchStatus(ctx, id); batchPath(id) == "/"+name && !isNoBatch(err) {
 			return func(ctx context.Context) (page, error) { return s.batchFigures(ctx, id) }
 		}
 	}

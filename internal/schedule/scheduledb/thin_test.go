@@ -46,7 +46,7 @@ func TestThinningKeepsWhatNoNewerRowStandsFor(t *testing.T) {
 	first := b.asWanted(t, s, "a=new", "b=x")
 	b.asWanted(t, s, "b=x")
 	b.tidy(t)
-	got, err := b.RetryBatch(t.Context(), db.RowFilter{Batch: old.Batch, Statuses: []db.RowStatus{"failed"}})
+	got, err := b.RetryAll(t.Context(), db.RowFilter{Batch: old.Batch, Statuses: []db.RowStatus{"failed"}}, nil)
 	require.NoError(t, err)
 	require.Equal(t, db.Retried{Superseded: 1}, got, "a has a newer name")
 	require.Equal(t, "unchanged", b.statuses(t, first.Batch), "b is looked at again, a is not")
