@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/records"
 )
 
 // acceptAll goes on with what a process has left that died after the commit.
@@ -140,7 +141,7 @@ func TestNothingWaitsForALoad(t *testing.T) {
 	_, err := b.PauseSite(ctx, b.site.ID, true)
 	require.NoError(t, err)
 	b.park(t)
-	got, err := other.RetryAll(ctx, db.RowFilter{Batch: failed.batch, Statuses: []db.RowStatus{"failed"}}, nil)
+	got, err := records.RetryRows(ctx, other.DB, records.RowFilter{Batch: failed.batch, Statuses: []db.RowStatus{"failed"}}, nil)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, got.Pending)
 	close(goOn)
@@ -167,7 +168,7 @@ func TestRetryDoesNotWaitForAnOpenLoad(t *testing.T) {
 	<-copied
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	got, err := b.RetryAll(ctx, db.RowFilter{Batch: old.batch, Statuses: []db.RowStatus{"failed"}}, nil)
+	got, err := records.RetryRows(ctx, b.DB, records.RowFilter{Batch: old.batch, Statuses: []db.RowStatus{"failed"}}, nil)
 	close(goOn)
 	<-done
 	require.NoError(t, err)
@@ -214,7 +215,7 @@ func TestRetryOfABatchThatIsCancelled(t *testing.T) {
 			l := b.load(t, "a", "b")
 			b.settle(t, l.ids[0], "failed")
 			got, err := run(t, b, l, func() (db.Retried, error) {
-				return b.RetryAll(t.Context(), db.RowFilter{Batch: l.batch, Statuses: []db.RowStatus{"failed", "cancelled"}}, nil)
+				return records.RetryRows(t.Context(), b.DB, records.RowFilter{Batch: l.batch, Statuses: []db.RowStatus{"failed", "cancelled"}}, nil)
 			})
 			require.NoError(t, err)
 			require.Equal(t, db.Retried{LeftOut: 1}, got)
@@ -233,20 +234,20 @@ func TestStrandedRowsCanBeRetried(t *testing.T) {
 	b.settle(t, young.ids[1], "succeeded")
 	b.cancel(t, young.batch)
 	require.Equal(t, "superseded superseded superseded superseded", b.statuses(t, old.batch))
-	stranded, err := b.StrandedBy(t.Context(), young.batch)
+	stranded, err := records.StrandedBy(t.Context(), b.DB, young.batch)
 	require.NoError(t, err)
-	require.Equal(t, []db.Stranded{{Batch: old.batch, Rows: 2}}, stranded)
+	require.Equal(t, []records.Stranded{{Batch: old.batch, Rows: 2}}, stranded)
 
-	got, err := b.RetryAll(t.Context(), db.RowFilter{Batch: old.batch, Statuses: db.Retryable()}, nil)
+	got, err := records.RetryRows(t.Context(), b.DB, records.RowFilter{Batch: old.batch, Statuses: db.Retryable()}, nil)
 	require.NoError(t, err)
 	require.Equal(t, db.Retried{}, got, "unless they are asked for")
-	got, err = b.RetryAll(t.Context(), db.RowFilter{Batch: old.batch, Statuses: []db.RowStatus{"superseded"}}, nil)
+	got, err = records.RetryRows(t.Context(), b.DB, records.RowFilter{Batch: old.batch, Statuses: []db.RowStatus{"superseded"}}, nil)
 	require.NoError(t, err)
 	require.Equal(t, db.Retried{Pending: 2, Superseded: 2}, got)
 	require.Equal(t, "superseded pending superseded pending", b.statuses(t, old.batch),
 		"the first a has a later row in its own batch, b was sent by the newer one")
 	b.settle(t, old.ids[1], "succeeded")
-	stranded, err = b.StrandedBy(t.Context(), young.batch)
+	stranded, err = records.StrandedBy(t.Context(), b.DB, young.batch)
 	require.NoError(t, err)
 	require.Empty(t, stranded)
 	b.requireCountsAddUp(t)

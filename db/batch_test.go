@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/records"
 )
 
 func TestChangeBatch(t *testing.T) {
@@ -189,7 +190,7 @@ func TestAbandon(t *testing.T) {
 func TestBatchStatus(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	_, err := b.BatchStatus(t.Context(), 99)
+	_, err := records.Batch(t.Context(), b.DB, 99)
 	require.ErrorAs(t, err, new(db.NoBatchError))
 
 	first, p := b.load(t, "a", "b", "c"), b.params(rowsOf("d", "e"))
@@ -209,10 +210,10 @@ func TestBatchStatus(t *testing.T) {
 	require.True(t, s.SitePaused)
 	require.Nil(t, s.BreakerError)
 
-	listed, err := b.Batches(t.Context(), "", 2)
+	listed, err := records.Batches(t.Context(), b.DB, "", 2)
 	require.NoError(t, err)
 	require.Equal(t, []int64{last.batch, urgent.batch}, []int64{listed[0].Batch, listed[1].Batch}, "the newest first")
-	listed, err = b.Batches(t.Context(), "elsewhere", 2)
+	listed, err = records.Batches(t.Context(), b.DB, "elsewhere", 2)
 	require.NoError(t, err)
 	require.Empty(t, listed)
 }
@@ -246,7 +247,7 @@ func TestRetryBatch(t *testing.T) {
 			b.cancel(t, l.batch)
 			require.Equal(t, rows, b.statuses(t, l.batch))
 
-			got, err := b.RetryAll(t.Context(), db.RowFilter{Batch: l.batch, Statuses: tt.statuses, Error: tt.error}, nil)
+			got, err := records.RetryRows(t.Context(), b.DB, records.RowFilter{Batch: l.batch, Statuses: tt.statuses, Error: tt.error}, nil)
 			require.NoError(t, err)
 			require.Equal(t, db.Retried{Pending: tt.pending}, got)
 			require.Equal(t, tt.want, b.statuses(t, l.batch))
@@ -298,7 +299,7 @@ func TestRetryBatchWithNewerRename(t *testing.T) {
 				young = b.loadWith(t, b.params(named("a", "new")))
 				tt.newer(t, b, young)
 			}
-			got, err := b.RetryAll(t.Context(), db.RowFilter{Batch: old.batch, Statuses: []db.RowStatus{"failed"}}, nil)
+			got, err := records.RetryRows(t.Context(), b.DB, records.RowFilter{Batch: old.batch, Statuses: []db.RowStatus{"failed"}}, nil)
 			require.NoError(t, err)
 			row := b.rename(t, old.ids[0])
 			require.Equal(t, tt.want, row.Status)
@@ -317,7 +318,7 @@ func TestRetryBatchesOfOneTarget(t *testing.T) {
 	all := setup(t)
 	retry := func(t *testing.T, b *testBundle, l loaded) {
 		t.Helper()
-		_, err := b.RetryAll(t.Context(), db.RowFilter{Batch: l.batch, Statuses: []db.RowStatus{"cancelled"}}, nil)
+		_, err := records.RetryRows(t.Context(), b.DB, records.RowFilter{Batch: l.batch, Statuses: []db.RowStatus{"cancelled"}}, nil)
 		require.NoError(t, err)
 		b.requireCountsAddUp(t)
 	}
@@ -369,7 +370,7 @@ func TestRetryBatchNotYetCancelled(t *testing.T) {
 	b.settle(t, l.ids[0], "failed")
 	b.setBatch(t, l.batch, "cancelled")
 	retry := func() db.Retried {
-		got, err := b.RetryAll(t.Context(), db.RowFilter{Batch: l.batch, Statuses: []db.RowStatus{"failed", "cancelled"}}, nil)
+		got, err := records.RetryRows(t.Context(), b.DB, records.RowFilter{Batch: l.batch, Statuses: []db.RowStatus{"failed", "cancelled"}}, nil)
 		require.NoError(t, err)
 		return got
 	}

@@ -16,6 +16,7 @@ import (
 	"relabel/db"
 	"relabel/internal/dbtest"
 	"relabel/internal/pg"
+	"relabel/internal/records"
 	"relabel/internal/schedule/scheduledb"
 )
 
@@ -166,12 +167,12 @@ func TestBrokenLoads(t *testing.T) {
 		return d.Apply(ctx, db.ApplyParams{BatchID: plans[0], Queue: noQueue})
 	})
 	x.whole("compare with the record", func(ctx context.Context, d *db.DB) error { return d.CompareWithRecord(ctx, plans[1]) })
-	x.reads("replacement", func(ctx context.Context, d *db.DB) error { return drop1(d.Replacing(ctx, plans[1], plans[0])) })
+	x.reads("replacement", func(ctx context.Context, d *db.DB) error { return drop1(records.Replacing(ctx, d, plans[1], plans[0])) })
 	x.whole("replace", func(ctx context.Context, d *db.DB) error {
 		return d.Apply(ctx, db.ApplyParams{BatchID: plans[1], Replaces: plans[0], Queue: noQueue})
 	})
 	x.reads("plan", func(ctx context.Context, d *db.DB) error {
-		return errors.Join(drop1(d.PlanState(ctx, plans[2])), drop1(d.Facts(ctx, plans[2])), drop1(d.Changes(ctx, plans[2], 0, 10)))
+		return errors.Join(drop1(d.PlanState(ctx, plans[2])), drop1(records.Facts(ctx, d, plans[2])), drop1(records.Changes(ctx, d, plans[2], 0, 10)))
 	})
 	x.reads("targets", func(ctx context.Context, d *db.DB) error {
 		return errors.Join(drop1(d.Targets(ctx, plans[2])), drop1(d.CountUnread(ctx, plans[2], "", since)),
@@ -193,24 +194,24 @@ func TestBrokenRenames(t *testing.T) {
 	x.settle(t, l.ids[0], "failed")
 	x.settle(t, l.ids[1], "succeeded")
 	x.reads("looks", func(ctx context.Context, d *db.DB) error {
-		return errors.Join(drop1(d.BatchStatus(ctx, l.batch)), drop1(d.Batches(ctx, "", 5)), drop1(d.OpenBatches(ctx, 5, db.DefaultSite)),
-			drop1(d.RecentErrors(ctx, []int64{l.batch})), drain(d.Results(ctx, l.batch, nil)), drop1(d.Normalised(ctx, l.batch)))
+		return errors.Join(drop1(records.Batch(ctx, d, l.batch)), drop1(records.Batches(ctx, d, "", 5)), drop1(records.OpenBatches(ctx, d, 5, db.DefaultSite)),
+			drop1(records.RecentErrors(ctx, d, []int64{l.batch})), drain(records.Results(ctx, d, l.batch, nil)), drop1(records.Normalised(ctx, d, l.batch)))
 	})
 	x.reads("figures", func(ctx context.Context, d *db.DB) error {
 		now := time.Now()
-		return errors.Join(drop1(d.Backlog(ctx, x.site.ID)), drop1(d.TroubledSince(ctx, x.site.ID, now)),
-			drop1(d.Calls(ctx, l.batch, now.Add(-time.Hour), now, time.Minute)), drop1(d.LaneUsers(ctx)), drop1(d.LiveProcesses(ctx)),
-			drop1(d.Progress(ctx, []int{x.site.ID}, now)))
+		return errors.Join(drop1(records.Backlog(ctx, d, x.site.ID)), drop1(records.TroubledSince(ctx, d, x.site.ID, now)),
+			drop1(records.Calls(ctx, d, l.batch, now.Add(-time.Hour), now, time.Minute)), drop1(records.LaneUsers(ctx, d)), drop1(records.LiveProcesses(ctx, d)),
+			drop1(records.Progress(ctx, d, []int{x.site.ID}, now)))
 	})
 	x.reads("findings", func(ctx context.Context, d *db.DB) error {
 		return errors.Join(drop1(d.CountFound(ctx, l.batch, time.Now())), drain(d.Findings(ctx, l.batch, time.Now(), []string{"changed"}, 5)))
 	})
 	x.reads("story", func(ctx context.Context, d *db.DB) error {
-		return errors.Join(drop1(d.Story(ctx, db.StoryParams{AssetID: "a"})), drop1(d.Story(ctx, db.StoryParams{RenameID: l.ids[1]})))
+		return errors.Join(drop1(records.Story(ctx, d, records.StoryParams{AssetID: "a"})), drop1(records.Story(ctx, d, records.StoryParams{RenameID: l.ids[1]})))
 	})
 	x.reads("row table", func(ctx context.Context, d *db.DB) error {
-		return errors.Join(drop1(d.Rows(ctx, db.RowQuery{})), drop1(d.CountRows(ctx, db.RowFilter{Name: "line"}, 0)),
-			drop1(d.RowErrors(ctx, db.RowFilter{}, 5)), drop1(d.AllRowErrors(ctx, db.RowFilter{}, 5)))
+		return errors.Join(drop1(records.Rows(ctx, d, records.RowQuery{})), drop1(records.CountRows(ctx, d, records.RowFilter{Name: "line"}, 0)),
+			drop1(records.RowErrors(ctx, d, records.RowFilter{}, 5)), drop1(records.AllRowErrors(ctx, d, records.RowFilter{}, 5)))
 	})
 	x.whole("claim", func(ctx context.Context, d *db.DB) error {
 		return drop1(d.Claim(ctx, db.ClaimParams{ProcessID: process, RenameIDs: l.ids[2:3], Lease: lease, Quarantine: quarantine}))
@@ -220,10 +221,10 @@ func TestBrokenRenames(t *testing.T) {
 		return drop1(d.Finish(ctx, db.FinishParams{ProcessID: process, Finishes: []db.Finish{f}, Quarantine: quarantine}))
 	})
 	x.steps("retry", func(ctx context.Context, d *db.DB) error {
-		return drop1(d.RetryAll(ctx, db.RowFilter{Batch: l.batch, Statuses: []db.RowStatus{"failed"}}, nil))
+		return drop1(records.RetryRows(ctx, d, records.RowFilter{Batch: l.batch, Statuses: []db.RowStatus{"failed"}}, nil))
 	})
 	x.steps("cancel rows", func(ctx context.Context, d *db.DB) error {
-		return drop1(d.CancelAll(ctx, db.RowFilter{AssetID: "d"}, nil))
+		return drop1(records.CancelRows(ctx, d, records.RowFilter{AssetID: "d"}, nil))
 	})
 	x.steps("abandon", func(ctx context.Context, d *db.DB) error { return d.Abandon(ctx, x.site.ID, "its API is gone") })
 	require.Zero(t, x.status(t, l.batch).Left())
@@ -263,7 +264,7 @@ func TestBrokenSites(t *testing.T) {
 	})
 	x.whole("beat", func(ctx context.Context, d *db.DB) error { return d.Beat(ctx, db.Process{ID: process}) })
 	x.whole("end", func(ctx context.Context, d *db.DB) error { return d.EndProcess(ctx, process) })
-	x.reads("deeds", func(ctx context.Context, d *db.DB) error { return drop1(d.AuditEntries(ctx, "", 0, 5)) })
+	x.reads("deeds", func(ctx context.Context, d *db.DB) error { return drop1(records.AuditEntries(ctx, d, "", 0, 5)) })
 	x.steps("hold", func(ctx context.Context, d *db.DB) error {
 		release, ok, err := d.TryHold(ctx, "mine")
 		if ok {

@@ -15,6 +15,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/dbtest"
+	"relabel/internal/records"
 )
 
 const (
@@ -238,9 +239,9 @@ func (b *testBundle) statuses(t tb, batch int64) string {
 	return strings.Join(list[string](t, b, `SELECT status FROM rename WHERE batch_id = $1 ORDER BY id`, batch), " ")
 }
 
-func (b *testBundle) status(t tb, batch int64) db.BatchProgress {
+func (b *testBundle) status(t tb, batch int64) records.BatchProgress {
 	t.Helper()
-	s, err := b.BatchStatus(t.Context(), batch)
+	s, err := records.Batch(t.Context(), b.DB, batch)
 	require.NoError(t, err)
 	return s
 }
@@ -249,7 +250,7 @@ func (b *testBundle) status(t tb, batch int64) db.BatchProgress {
 // is left.
 func (b *testBundle) requireCountsAddUp(t tb) {
 	t.Helper()
-	batches, err := b.Batches(t.Context(), b.site.Name, 1000)
+	batches, err := records.Batches(t.Context(), b.DB, b.site.Name, 1000)
 	require.NoError(t, err)
 	rows, err := b.Pool().Query(t.Context(), `
 		SELECT batch_id, status, count(*) FROM rename WHERE site_id = $1 GROUP BY 1, 2`, b.site.ID)
@@ -273,7 +274,7 @@ func (b *testBundle) requireCountsAddUp(t tb) {
 	}
 }
 
-func requireCounts(t tb, s db.BatchProgress, counted map[string]int64) {
+func requireCounts(t tb, s records.BatchProgress, counted map[string]int64) {
 	t.Helper()
 	shown := map[string]int64{
 		"total": s.Total, "pending": s.Pending, "sending": s.Sending, "succeeded": s.Succeeded, "failed": s.Failed,
@@ -286,7 +287,7 @@ func requireCounts(t tb, s db.BatchProgress, counted map[string]int64) {
 }
 
 // requireEnd checks that a batch, whose rows are all accepted, has ended with its last row.
-func requireEnd(t tb, s db.BatchProgress) {
+func requireEnd(t tb, s records.BatchProgress) {
 	t.Helper()
 	if s.Status == "planned" {
 		require.Nil(t, s.FinishedAt, "batch %d", s.Batch)

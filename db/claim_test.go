@@ -303,3 +303,19 @@ func TestClaimFailsWithoutDatabase(t *testing.T) {
 	_, err := d.Claim(t.Context(), db.ClaimParams{ProcessID: process, RenameIDs: []int64{1}, Lease: time.Minute})
 	require.ErrorContains(t, err, "error claiming renames")
 }
+
+// A claim does not touch an index: it is a HOT update, however large the table.
+func TestClaimIsHOT(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	l := b.load(t, "a", "b", "c")
+	hot := func() int64 {
+		b.exec(t, `SELECT pg_stat_force_next_flush()`)
+		return value[int64](t, b, `SELECT pg_stat_get_xact_tuples_hot_updated('rename'::regclass) + pg_stat_get_tuples_hot_updated('rename'::regclass)`)
+	}
+	before := hot()
+	for _, id := range l.ids {
+		b.mustClaim(t, id)
+	}
+	require.Eventually(t, func() bool { return hot() == before+3 }, patience, 10*time.Millisecond)
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/records"
 )
 
 // wish is a row of a plan: what it wants, and what it says it expects.
@@ -361,7 +362,7 @@ func TestDiscard(t *testing.T) {
 	b.requireCountsAddUp(t)
 	require.Equal(t, db.BatchCancelled, b.status(t, l.batch).Status)
 	require.ErrorIs(t, b.Apply(t.Context(), db.ApplyParams{BatchID: l.batch, Queue: noQueue}), db.ErrNotPlanned)
-	got, err := b.RetryAll(t.Context(), db.RowFilter{Batch: l.batch, Statuses: []db.RowStatus{"cancelled"}}, nil)
+	got, err := records.RetryRows(t.Context(), b.DB, records.RowFilter{Batch: l.batch, Statuses: []db.RowStatus{"cancelled"}}, nil)
 	require.NoError(t, err)
 	require.Zero(t, got, "it was never accepted")
 }
@@ -392,10 +393,10 @@ func TestPlanFacts(t *testing.T) {
 	wishes = append(wishes, wish{target: "t5/fr", name: "b.jpg"}, wish{target: "t6/fr", name: "another.jpg"})
 	l := b.plan(t, wishes...)
 	b.compare(t, l.batch, state)
-	f, err := b.Facts(t.Context(), l.batch)
+	f, err := records.Facts(t.Context(), b.DB, l.batch)
 	require.NoError(t, err)
 	require.Equal(t, []int64{5, 2, 1}, []int64{f.LosesExtension, f.Localized, f.LocaleConflicts})
-	changes, err := b.Changes(t.Context(), l.batch, 3, 2)
+	changes, err := records.Changes(t.Context(), b.DB, l.batch, 3, 2)
 	require.NoError(t, err)
 	require.Equal(t, []int64{4, 5}, []int64{changes[0].Line, changes[1].Line})
 	require.Equal(t, "a.jpg", *changes[0].BeforeName)

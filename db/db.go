@@ -4,8 +4,8 @@
 // Open returns a DB: the connections of package pg, with one method for each thing that is read or
 // changed. Load stores a batch, Compare and Apply turn a plan into an active batch,
 // Feed, Claim and Finish move its rows, Grant and Observe keep the rate limit, and
-// RetryRows, CancelRows and CancelBatch do what a person asks for. What is read for
-// people is in Rows, History, Results and BatchStatus. Schedules are in scheduledb.
+// RetryRows, CancelRows and CancelBatch do what a person asks for. Package records reads
+// for people, and package scheduledb keeps schedules; both build on this one.
 //
 // The words that are stored (RowStatus, BatchStatus, ...) are in words.go. Long
 // statements are files of sql/, with the parts that they share in sql/fragments.

@@ -13,24 +13,10 @@ import (
 // StatementText returns a statement of sql/.
 func StatementText(name string) string { return statement(name) }
 
-// BatchesSQL returns the query for some batches, which one of the conditions below chooses.
-func BatchesSQL(which string) string { return statement("batch_progress") + which }
-
-// Conditions for BatchesSQL.
-const (
-	OneBatch      = `WHERE b.id = @id`
-	OpenBatches   = openBatches
-	NewestBatches = newestBatches
-	SiteBatches   = siteBatches
-)
-
 // Statements that are short enough to be Go text.
 const (
 	LockRenamesSQL = lockRenames
 	TouchedSQL     = touchedSQL
-	WorkedSQL      = workedSQL
-	TroubledSQL    = troubledSQL
-	WorkloadSQL    = workloadSQL
 )
 
 // AcceptInChunksOf sets how many rows of a batch are accepted in one transaction.

@@ -12,6 +12,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/dbtest"
+	"relabel/internal/records"
 )
 
 // then appends to rows what is to happen after the last one.
@@ -63,15 +64,15 @@ func TestLoadKeepsRows(t *testing.T) {
 	p.Name, p.Source, p.Priority = "spring", "spring.csv", 3
 	l := b.loadWith(t, p)
 
-	var got []db.Result
-	for r, err := range b.Results(t.Context(), l.batch, nil) {
+	var got []records.Result
+	for r, err := range records.Results(t.Context(), b.DB, l.batch, nil) {
 		require.NoError(t, err)
 		got = append(got, r)
 	}
 	require.Len(t, got, 3)
 	require.NotNil(t, got[2].FinishedAt)
 	got[2].FinishedAt = nil
-	require.Equal(t, []db.Result{
+	require.Equal(t, []records.Result{
 		{Line: 7, AssetID: "a1", LocaleID: "l1", DisplayName: &name, AltText: &alt, Status: "pending"},
 		{Line: 9, AssetID: "a2", AltText: &alt, Status: "pending"},
 		{Line: 11, AssetID: "a2", Status: "invalid", Error: ptr("sets nothing")},
@@ -133,7 +134,7 @@ func TestLoadKeepsInputOrder(t *testing.T) {
 		lines := list[int64](t, b, `SELECT line FROM rename WHERE batch_id = $1 ORDER BY id`, l.batch)
 		require.Len(t, lines, 500)
 		line := int64(2)
-		for r, err := range b.Results(t.Context(), l.batch, nil) {
+		for r, err := range records.Results(t.Context(), b.DB, l.batch, nil) {
 			require.NoError(t, err)
 			require.Equal(t, line, r.Line)
 			require.Equal(t, line, lines[line-2])

@@ -124,7 +124,7 @@ func testPlans(t *testing.T, statistics string) {
 		"supersede": {db.StatementText("supersede"), pgx.NamedArgs{
 			"batch": batch, "own": many[:400], "older": many[400:], "newer": many[400:],
 		}, 20_000},
-		"batch status": {db.BatchesSQL(db.OneBatch), pgx.NamedArgs{"id": batch}, 500}, // the lane's 4,990 grants among them
+		"batch status": {pg.ReadStatements(os.DirFS("../internal/records"))["batch_progress"] + `WHERE b.id = @id`, pgx.NamedArgs{"id": batch}, 500}, // the lane's 4,990 grants among them
 	}
 	conn, err := b.Pool().Acquire(t.Context())
 	require.NoError(t, err)

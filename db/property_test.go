@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"relabel/db"
+	"relabel/internal/records"
 )
 
 // TestRenamesProperty does random steps on the real SQL and on the model, and after each compares all there is, and
@@ -240,7 +241,7 @@ func (m *machine) stepCancel(t *rapid.T) {
 func (m *machine) stepRetry(t *rapid.T) {
 	b := oneOf(t, m.batches)
 	statuses := someOf(t, []db.RowStatus{"failed", "conflict", "cancelled", "cancelled", "superseded"}, 4)
-	got, err := m.RetryAll(t.Context(), db.RowFilter{Batch: b.id, Statuses: statuses}, nil)
+	got, err := records.RetryRows(t.Context(), m.DB, records.RowFilter{Batch: b.id, Statuses: statuses}, nil)
 	require.NoError(t, err)
 	pending, superseded := m.retry(b, func(r *modelRow) bool { return slices.Contains(statuses, r.status) })
 	require.Equal(t, db.Retried{Pending: pending, Superseded: superseded}, got)
@@ -248,8 +249,8 @@ func (m *machine) stepRetry(t *rapid.T) {
 }
 
 // filter draws a choice of the site's rows, as SQL and as Go.
-func (m *machine) filter(t *rapid.T, statuses ...db.RowStatus) (db.RowFilter, func(*modelRow) bool) {
-	f := db.RowFilter{Site: m.site.Name}
+func (m *machine) filter(t *rapid.T, statuses ...db.RowStatus) (records.RowFilter, func(*modelRow) bool) {
+	f := records.RowFilter{Site: m.site.Name}
 	if len(m.batches) > 0 && rapid.Bool().Draw(t, "one batch") {
 		f.Batch = oneOf(t, m.batches).id
 	}
@@ -274,12 +275,12 @@ func (m *machine) filter(t *rapid.T, statuses ...db.RowStatus) (db.RowFilter, fu
 }
 
 // countAs is the count that people are shown before they agree.
-func (m *machine) countAs(t *rapid.T, choose func(db.RowFilter) (db.RowFilter, bool), f db.RowFilter) int64 {
+func (m *machine) countAs(t *rapid.T, choose func(records.RowFilter) (records.RowFilter, bool), f records.RowFilter) int64 {
 	f, ok := choose(f)
 	if !ok {
 		return 0
 	}
-	n, err := m.CountRows(t.Context(), f, 0)
+	n, err := records.CountRows(t.Context(), m.DB, f, 0)
 	require.NoError(t, err)
 	require.True(t, n.Exact)
 	return n.Rows
@@ -292,12 +293,12 @@ func (m *machine) stepRetryJobs(t *rapid.T) {
 		all := match
 		match = func(r *modelRow) bool { return slices.Contains(db.Retryable(), r.status) && all(r) }
 	}
-	count := m.countAs(t, db.RowFilter.ForRetry, f)
+	count := m.countAs(t, records.RowFilter.ForRetry, f)
 	chosen := map[*modelRow]bool{} // before any is retried: that may supersede others
 	for _, r := range m.rows() {
 		chosen[r] = slices.Contains(db.MayRetry(), r.status) && match(r)
 	}
-	got, err := m.RetryAll(t.Context(), f, nil)
+	got, err := records.RetryRows(t.Context(), m.DB, f, nil)
 	require.NoError(t, err)
 	var want db.Retried
 	for _, b := range m.byID() {
@@ -311,8 +312,8 @@ func (m *machine) stepRetryJobs(t *rapid.T) {
 
 func (m *machine) stepCancelJobs(t *rapid.T) {
 	f, match := m.filter(t, "pending", "sending")
-	count := m.countAs(t, db.RowFilter.ForCancel, f)
-	got, err := m.CancelAll(t.Context(), f, nil)
+	count := m.countAs(t, records.RowFilter.ForCancel, f)
+	got, err := records.CancelRows(t.Context(), m.DB, f, nil)
 	require.NoError(t, err)
 	ended, sending := m.cancelRows(match)
 	require.Equal(t, db.Cancelled{Cancelled: ended, Sending: sending}, got)
@@ -322,16 +323,16 @@ func (m *machine) stepCancelJobs(t *rapid.T) {
 // stepLook pages through a choice of rows, a few rows and a short look at a time: all are there, once, in order.
 func (m *machine) stepLook(t *rapid.T) {
 	f, match := m.filter(t, db.Statuses()...)
-	sort := rapid.SampledFrom([]db.RowSort{db.SortNewest, db.SortOldest, db.SortEnded}).Draw(t, "sort")
+	sort := rapid.SampledFrom([]records.RowSort{records.SortNewest, records.SortOldest, records.SortEnded}).Draw(t, "sort")
 	limit, look := rapid.IntRange(1, 3).Draw(t, "limit"), int64(rapid.IntRange(1, 4).Draw(t, "look"))
 	var want, got []int64
 	for _, r := range m.all() {
-		if match(r) && (sort != db.SortEnded || !r.open()) {
+		if match(r) && (sort != records.SortEnded || !r.open()) {
 			want = append(want, r.id)
 		}
 	}
 	for cursor := ""; ; {
-		page, err := m.Rows(t.Context(), db.RowQuery{RowFilter: f, Sort: sort, Cursor: cursor, Limit: limit, Look: look})
+		page, err := records.Rows(t.Context(), m.DB, records.RowQuery{RowFilter: f, Sort: sort, Cursor: cursor, Limit: limit, Look: look})
 		require.NoError(t, err)
 		require.LessOrEqual(t, len(page.Rows), limit)
 		require.LessOrEqual(t, page.Looked, look)
@@ -343,9 +344,9 @@ func (m *machine) stepLook(t *rapid.T) {
 		}
 	}
 	switch sort {
-	case db.SortNewest:
+	case records.SortNewest:
 		slices.Reverse(want)
-	case db.SortEnded:
+	case records.SortEnded:
 		slices.Sort(got) // their times are not the model's
 	}
 	require.Equal(t, want, got)
@@ -409,7 +410,7 @@ func (m *machine) check(t *rapid.T) {
 	}
 	m.finals, m.retried = finals, false
 
-	statuses, err := m.Batches(t.Context(), m.site.Name, 1000)
+	statuses, err := records.Batches(t.Context(), m.DB, m.site.Name, 1000)
 	require.NoError(t, err)
 	require.Len(t, statuses, len(m.batches)+len(m.plans))
 	for _, s := range statuses {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/records"
 )
 
 // change is one change of a rename, in the order in which they were made.
@@ -135,7 +136,7 @@ func (h *hand) meddle() error {
 	}
 	switch h.IntN(6) {
 	case 0:
-		_, err = h.RetryAll(h.ctx, db.RowFilter{Batch: batches[0], Statuses: []db.RowStatus{"failed", "cancelled", "superseded"}}, nil)
+		_, err = records.RetryRows(h.ctx, h.DB, records.RowFilter{Batch: batches[0], Statuses: []db.RowStatus{"failed", "cancelled", "superseded"}}, nil)
 	case 1:
 		_, err = h.CancelOpen(h.ctx, h.site.ID, 5)
 	case 2:

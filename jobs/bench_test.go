@@ -20,6 +20,7 @@ import (
 	"relabel/db"
 	"relabel/internal/dbtest"
 	"relabel/internal/pg"
+	"relabel/internal/records"
 	"relabel/internal/webflow"
 	"relabel/jobs"
 )
@@ -110,7 +111,7 @@ func benchRelabel(b *testing.B, n int) time.Duration {
 	})
 	require.NoError(b, err)
 	require.Eventually(b, func() bool {
-		st, err := d.BatchStatus(ctx, batch)
+		st, err := records.Batch(ctx, d, batch)
 		return err == nil && st.Status == "done" && st.Succeeded == int64(n)
 	}, 10*time.Minute, 10*time.Millisecond)
 	took := time.Since(start)

@@ -16,6 +16,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/dbtest"
+	"relabel/internal/records"
 	"relabel/jobs"
 )
 
@@ -88,7 +89,7 @@ func BenchmarkBeside(b *testing.B) {
 		return undo
 	})
 	s.step("retry", func() int64 {
-		got, err := s.db.RetryAll(b.Context(), db.RowFilter{Batch: undo, Statuses: []db.RowStatus{"cancelled"}}, nil)
+		got, err := records.RetryRows(b.Context(), s.db, records.RowFilter{Batch: undo, Statuses: []db.RowStatus{"cancelled"}}, nil)
 		require.NoError(b, err)
 		require.InDelta(b, b.N, got.Pending, 5000, "all but those that were sent")
 		return undo

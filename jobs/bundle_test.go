@@ -24,6 +24,7 @@ import (
 	"relabel/db"
 	"relabel/internal/dbtest"
 	"relabel/internal/pg"
+	"relabel/internal/records"
 	"relabel/internal/standin"
 	"relabel/internal/webflow"
 	"relabel/jobs"
@@ -321,9 +322,9 @@ func (b *testBundle) hurryUntilDone(t testing.TB, batch int64) {
 	})
 }
 
-func (b *testBundle) status(t testing.TB, batch int64) db.BatchProgress {
+func (b *testBundle) status(t testing.TB, batch int64) records.BatchProgress {
 	t.Helper()
-	s, err := b.BatchStatus(t.Context(), batch)
+	s, err := records.Batch(t.Context(), b.DB, batch)
 	require.NoError(t, err)
 	return s
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/standin"
 	"relabel/jobs"
 )
@@ -217,7 +218,7 @@ func TestRetry(t *testing.T) {
 	newer := b.load(t, names("newer", 1, 2))
 	b.untilDone(t, newer)
 
-	got, err := b.RetryAll(t.Context(), db.RowFilter{Batch: batch, Statuses: []db.RowStatus{"failed"}}, nil)
+	got, err := records.RetryRows(t.Context(), b.DB, records.RowFilter{Batch: batch, Statuses: []db.RowStatus{"failed"}}, nil)
 	require.NoError(t, err)
 	require.Equal(t, db.Retried{Pending: 2, Superseded: 1}, got)
 	b.untilDone(t, batch)
@@ -241,7 +242,7 @@ func TestRetryGivesAllTries(t *testing.T) {
 	batch := b.load(t, names("new", 0, 1))
 	b.hurryUntilDone(t, batch)
 	require.Equal(t, "failed", b.only(t, batch).Status)
-	_, err := b.RetryAll(t.Context(), db.RowFilter{Batch: batch, Statuses: []db.RowStatus{"failed"}}, nil)
+	_, err := records.RetryRows(t.Context(), b.DB, records.RowFilter{Batch: batch, Statuses: []db.RowStatus{"failed"}}, nil)
 	require.NoError(t, err)
 	b.hurryUntilDone(t, batch)
 	r := b.only(t, batch)

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/standin"
 )
 
@@ -81,11 +81,11 @@ func TestSecrets(t *testing.T) {
 func (b *testBundle) requireUnseen(t testing.TB, batch int64) {
 	t.Helper()
 	var shown []any
-	for r, err := range b.Results(t.Context(), batch, nil) {
+	for r, err := range records.Results(t.Context(), b.DB, batch, nil) {
 		require.NoError(t, err)
 		shown = append(shown, r)
 	}
-	troubles, err := b.RowErrors(t.Context(), db.RowFilter{Batch: batch}, 100)
+	troubles, err := records.RowErrors(t.Context(), b.DB, records.RowFilter{Batch: batch}, 100)
 	require.NoError(t, err)
 	sites, err := b.Sites(t.Context())
 	require.NoError(t, err)

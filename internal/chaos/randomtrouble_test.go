@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/standin"
 )
 
@@ -154,7 +155,7 @@ func (r *randomRun) retryBatch() {
 		return
 	}
 	r.retried[id] = true
-	_, err := r.db.RetryAll(r.Context(), db.RowFilter{Batch: id, Statuses: []db.RowStatus{"failed", "conflict", "cancelled"}}, nil)
+	_, err := records.RetryRows(r.Context(), r.db, records.RowFilter{Batch: id, Statuses: []db.RowStatus{"failed", "conflict", "cancelled"}}, nil)
 	require.NoError(r, err)
 }
 
@@ -165,7 +166,7 @@ func (r *randomRun) retrySuperseded() {
 		return
 	}
 	r.retried[id] = true
-	_, err := r.db.RetryAll(r.Context(), db.RowFilter{Batch: id, Statuses: []db.RowStatus{"superseded"}}, nil)
+	_, err := records.RetryRows(r.Context(), r.db, records.RowFilter{Batch: id, Statuses: []db.RowStatus{"superseded"}}, nil)
 	require.NoError(r, err)
 }
 
@@ -192,13 +193,13 @@ func (r *randomRun) swallow(p *proxy) {
 }
 
 // someRows selects about a tenth of the rows of an open batch, or of all batches.
-func (r *randomRun) someRows() db.RowFilter {
-	return db.RowFilter{Batch: r.anyBatch(`status IN ('active', 'paused')`), Name: strconv.Itoa(r.rnd.IntN(100))}
+func (r *randomRun) someRows() records.RowFilter {
+	return records.RowFilter{Batch: r.anyBatch(`status IN ('active', 'paused')`), Name: strconv.Itoa(r.rnd.IntN(100))}
 }
 
 // cancelRows cancels single rows, some of them while they are sent.
 func (r *randomRun) cancelRows() {
-	_, err := r.db.CancelAll(r.Context(), r.someRows(), nil)
+	_, err := records.CancelRows(r.Context(), r.db, r.someRows(), nil)
 	require.NoError(r, err)
 }
 
@@ -209,7 +210,7 @@ func (r *randomRun) retryRows() {
 		return
 	}
 	r.retried[f.Batch] = true
-	_, err := r.db.RetryAll(r.Context(), f, nil)
+	_, err := records.RetryRows(r.Context(), r.db, f, nil)
 	require.NoError(r, err)
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/internal/dbtest"
+	"relabel/internal/records"
 	"relabel/internal/standin"
 )
 
@@ -41,7 +42,7 @@ func TestAudit(t *testing.T) {
 		b.ok(look...)
 	}
 
-	deeds, err := dbtest.Open(t, b.env["DATABASE_URL"]).AuditEntries(t.Context(), "", 0, 100)
+	deeds, err := records.AuditEntries(t.Context(), dbtest.Open(t, b.env["DATABASE_URL"]), "", 0, 100)
 	require.NoError(t, err)
 	var got []string
 	for _, d := range slices.Backward(deeds) {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/internal/demo"
+	"relabel/internal/records"
 	"relabel/internal/rehearsal"
 	"relabel/internal/report"
 	"relabel/internal/standin"
@@ -99,7 +100,7 @@ func (a *app) demoEnd(ctx context.Context, s *session, server *standin.Server, v
 		return standInEnd(ctx, v)
 	}
 	if _, err := writeFile(demo.Results, func(w io.Writer) (int64, error) {
-		return report.WriteResults(w, "csv", s.Results(ctx, v.Batch, nil))
+		return report.WriteResults(w, "csv", records.Results(ctx, s.DB, v.Batch, nil))
 	}); err != nil {
 		return err
 	}

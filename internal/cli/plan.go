@@ -10,6 +10,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/intake"
+	"relabel/internal/records"
 	"relabel/internal/report"
 	"relabel/internal/text"
 	"relabel/internal/usecase"
@@ -161,7 +162,7 @@ func readWay(by string, reads int64) string {
 // maxShownName cuts a name so that old and new fit a line.
 const maxShownName = 40
 
-func printChanges(w io.Writer, changes []db.Change, all int64) {
+func printChanges(w io.Writer, changes []records.Change, all int64) {
 	for _, c := range changes {
 		fmt.Fprintf(w, "    line %d, %s: %s\n", c.Line, target(c.AssetID, c.LocaleID), changeText(c))
 	}
@@ -178,7 +179,7 @@ func target(assetID, localeID string) string {
 	return assetID + " in " + localeID
 }
 
-func changeText(c db.Change) string {
+func changeText(c records.Change) string {
 	var parts []string
 	if c.DisplayName != nil && text.Deref(c.DisplayName) != text.Deref(c.BeforeName) {
 		parts = append(parts, oldNew(c.BeforeName, c.DisplayName))

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"relabel/internal/pg"
+	"relabel/internal/records"
 	"relabel/internal/report"
 	"relabel/internal/terminal"
 	"relabel/internal/text"
@@ -159,7 +160,7 @@ func siteLines(list []report.Batch, rates map[string]float64) (lines []string) {
 
 // lastErrors are the newest causes of failed calls, each with an example.
 func lastErrors(ctx context.Context, s *session, batches []int64) (lines []string, err error) {
-	list, err := s.RecentErrors(ctx, batches)
+	list, err := records.RecentErrors(ctx, s.DB, batches)
 	for _, e := range list[:min(len(list), shownErrors)] {
 		what := e.Error
 		if e.HTTPStatus != nil {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/report"
 	"relabel/internal/text"
 	"relabel/internal/usecase"
@@ -40,8 +40,8 @@ func (r *replaceFlags) check(cmd *cobra.Command) error {
 // replaced is what enqueue --replace prints with --json.
 type replaced struct {
 	report.Batch
-	Replaces    int64          `json:"replaces"`
-	Replacement db.Replacement `json:"replacement"`
+	Replaces    int64               `json:"replaces"`
+	Replacement records.Replacement `json:"replacement"`
 }
 
 // replace loads a source as a plan, shows how it differs from an open batch, and
@@ -91,7 +91,7 @@ func (a *app) planReplacement(ctx context.Context, s *session, src sourceFlags, 
 	return plan, err
 }
 
-func (a *app) agreeToReplace(ctx context.Context, r replaceFlags, diff db.Replacement) error {
+func (a *app) agreeToReplace(ctx context.Context, r replaceFlags, diff records.Replacement) error {
 	if !r.yes || !a.json {
 		a.note("batch %d: %s", r.batch, replacementText(diff))
 	}
@@ -105,7 +105,7 @@ func (a *app) agreeToReplace(ctx context.Context, r replaceFlags, diff db.Replac
 	return err
 }
 
-func replacementText(d db.Replacement) string {
+func replacementText(d records.Replacement) string {
 	var parts []string
 	for _, c := range []struct {
 		n         int64

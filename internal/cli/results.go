@@ -10,6 +10,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/intake"
+	"relabel/internal/records"
 	"relabel/internal/report"
 	"relabel/internal/text"
 )
@@ -74,10 +75,10 @@ func (a *app) results(ctx context.Context, s *session, arg string, p resultsPara
 	if err != nil {
 		return err
 	}
-	if _, err := s.BatchStatus(ctx, id); err != nil {
+	if _, err := records.Batch(ctx, s.DB, id); err != nil {
 		return err
 	}
-	rows := s.Results(ctx, id, db.RowStatuses(p.statuses))
+	rows := records.Results(ctx, s.DB, id, db.RowStatuses(p.statuses))
 	if p.file == "" || p.file == "-" {
 		_, err := report.WriteResults(a.Out, p.format, rows)
 		return err

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/report"
 )
 
@@ -34,7 +35,7 @@ cancelled before it sent theirs.`,
 				return err
 			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
-				return a.batchRetry(ctx, s, db.RowFilter{Batch: id, Statuses: db.RowStatuses(statuses), Error: errorText}, optionsOf(cmd))
+				return a.batchRetry(ctx, s, records.RowFilter{Batch: id, Statuses: db.RowStatuses(statuses), Error: errorText}, optionsOf(cmd))
 			})
 		},
 	}
@@ -43,7 +44,7 @@ cancelled before it sent theirs.`,
 	return cmd
 }
 
-func (a *app) batchRetry(ctx context.Context, s *session, f db.RowFilter, options string) error {
+func (a *app) batchRetry(ctx context.Context, s *session, f records.RowFilter, options string) error {
 	got, err := a.use(s).RetryBatch(ctx, actor(), f, options)
 	if err != nil {
 		return err

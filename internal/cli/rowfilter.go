@@ -9,12 +9,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/webflow"
 )
 
 // rowFlags are the flags that choose rows.
 type rowFlags struct {
-	f            db.RowFilter
+	f            records.RowFilter
 	statuses     []string
 	locale       string
 	maxAttempts  int
@@ -28,7 +29,7 @@ func (j *rowFlags) add(cmd *cobra.Command, statuses []string) {
 	f := cmd.Flags()
 	f.Int64Var(&j.f.Batch, "batch", 0, "rows of this `BATCH`")
 	f.StringSliceVar(&j.statuses, "status", nil, "rows of these `STATUSES`: "+strings.Join(statuses, ", "))
-	f.StringVar(&j.f.State, "state", "", "rows with a River job in this `STATE`: "+strings.Join(db.JobStates(), ", "))
+	f.StringVar(&j.f.State, "state", "", "rows with a River job in this `STATE`: "+strings.Join(records.JobStates(), ", "))
 	f.StringVar(&j.locale, "locale", "", "rows of this `LOCALE`: a tag such as fr-FR, an id, or "+primaryLocale)
 	f.StringVar(&j.f.AssetID, "asset", "", "rows of this asset's `ID`")
 	f.StringVar(&j.f.Name, "name", "", "rows whose wanted or stored name contains this `TEXT`")
@@ -38,14 +39,14 @@ func (j *rowFlags) add(cmd *cobra.Command, statuses []string) {
 	f.IntVar(&j.maxAttempts, "max-attempts", 0, "rows sent at most `N` times; 0: never")
 	f.StringVar(&j.since, "since", "", "rows that ended at this `TIME` or later: 2h, 3d, 14:30, 2026-11-23 or 2026-11-23T14:30")
 	f.StringVar(&j.until, "until", "", "rows that ended before this `TIME`")
-	for flag, values := range map[string][]string{"status": statuses, "state": db.JobStates()} {
+	for flag, values := range map[string][]string{"status": statuses, "state": records.JobStates()} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	}
 }
 
 // check makes a filter of the flags before the database is opened. A time such as 2h
 // means two hours before now.
-func (j *rowFlags) check(cmd *cobra.Command, a *app, statuses []string, now time.Time) (f db.RowFilter, err error) {
+func (j *rowFlags) check(cmd *cobra.Command, a *app, statuses []string, now time.Time) (f records.RowFilter, err error) {
 	changed := cmd.Flags().Changed
 	f = j.f
 	if changed("site") {
@@ -84,7 +85,7 @@ func (j *rowFlags) check(cmd *cobra.Command, a *app, statuses []string, now time
 
 // filterUsage makes an impossible filter wrong usage (exit code 2).
 func filterUsage(err error) error {
-	if e, ok := errors.AsType[db.FilterError](err); ok {
+	if e, ok := errors.AsType[records.FilterError](err); ok {
 		return usageError("%s", e)
 	}
 	return err

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/text"
 )
 
@@ -18,8 +19,8 @@ type rowsAction struct {
 	use, short, long, example string
 	question                  string
 	statuses                  []string
-	choose                    func(db.RowFilter) (db.RowFilter, bool)
-	do                        func(context.Context, *session, db.RowFilter, string) error
+	choose                    func(records.RowFilter) (records.RowFilter, bool)
+	do                        func(context.Context, *session, records.RowFilter, string) error
 }
 
 func (a *app) rowsAction(p rowsAction) *cobra.Command {
@@ -79,14 +80,14 @@ func (a *app) partly(err error, rows int64) error {
 const slowCount = 50_000
 
 // confirmRows counts the rows that would change, and asks.
-func (a *app) confirmRows(ctx context.Context, s *session, f db.RowFilter, question string, yes bool) (bool, error) {
+func (a *app) confirmRows(ctx context.Context, s *session, f records.RowFilter, question string, yes bool) (bool, error) {
 	if yes {
 		return true, nil
 	}
-	st, err := s.CountRows(ctx, f, slowCount)
+	st, err := records.CountRows(ctx, s.DB, f, slowCount)
 	if err == nil && !st.Exact {
 		a.note("at least %s among the first %s; counting on ...", text.Plural(st.Rows, "row", "rows"), text.Number(st.Looked))
-		st, err = s.CountRows(ctx, f, 0)
+		st, err = records.CountRows(ctx, s.DB, f, 0)
 	}
 	if err != nil {
 		return false, err

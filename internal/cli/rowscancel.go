@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/text"
 )
 
@@ -16,11 +17,11 @@ func (a *app) rowsCancelCommand() *cobra.Command {
 		long: `Cancels all pending rows that match. A row whose call is in flight ends with the response to that
 call, and is not retried. What was sent stays sent. Rows of a plan are not changed: cancel the plan.`,
 		example: "  relabel rows cancel --batch 7 --name 'draft'\n  relabel rows cancel --asset 9f4a7f85b42ea4c6374f11ca --yes",
-		choose:  db.RowFilter.ForCancel, question: "Cancel %s?", do: a.rowsCancel,
+		choose:  records.RowFilter.ForCancel, question: "Cancel %s?", do: a.rowsCancel,
 	})
 }
 
-func (a *app) rowsCancel(ctx context.Context, s *session, f db.RowFilter, options string) error {
+func (a *app) rowsCancel(ctx context.Context, s *session, f records.RowFilter, options string) error {
 	progress := a.counter("cancelled")
 	got, err := a.use(s).CancelRows(ctx, actor(), f, options, func(c db.Cancelled) { progress(c.Cancelled + c.Sending) })
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"strconv"
 	"time"
 
-	"relabel/db"
 	"relabel/internal/intake"
+	"relabel/internal/records"
 	"relabel/internal/text"
 )
 
@@ -24,7 +24,7 @@ func rowColumns() []string {
 	}
 }
 
-func (a *app) rowsCSV(rows []db.Row) error {
+func (a *app) rowsCSV(rows []records.Row) error {
 	w := csv.NewWriter(a.Out)
 	_ = w.Write(rowColumns()) // its error stays for w.Error
 	for _, r := range rows {
@@ -53,7 +53,7 @@ func timeText(t *time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-func (a *app) causesCSV(causes []db.Cause) error {
+func (a *app) causesCSV(causes []records.Cause) error {
 	w := csv.NewWriter(a.Out)
 	_ = w.Write([]string{"rows", "status", "http_status", "error", "example_id", "example_batch", "example_line", "example_asset_id", "example_display_name"})
 	for _, c := range causes {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/terminal"
 	"relabel/internal/text"
 )
@@ -32,12 +33,12 @@ if there are more. --all searches all of them: about two seconds for a million.`
 	return cmd
 }
 
-func (a *app) rowsErrors(ctx context.Context, s *session, f db.RowFilter, l listFlags) error {
-	find := s.RowErrors
+func (a *app) rowsErrors(ctx context.Context, s *session, f records.RowFilter, l listFlags) error {
+	find := records.RowErrors
 	if l.all {
-		find = s.AllRowErrors
+		find = records.AllRowErrors
 	}
-	got, err := find(ctx, f, l.limit)
+	got, err := find(ctx, s.DB, f, l.limit)
 	switch {
 	case err != nil:
 		return filterUsage(err)
@@ -64,7 +65,7 @@ func (a *app) rowsErrors(ctx context.Context, s *session, f db.RowFilter, l list
 	return err
 }
 
-func (a *app) printCause(c db.Cause) {
+func (a *app) printCause(c records.Cause) {
 	status := string(c.Status)
 	if c.HTTPStatus != nil {
 		status = fmt.Sprintf("%s, HTTP %d", c.Status, *c.HTTPStatus)

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/terminal"
 	"relabel/internal/text"
 )
@@ -47,13 +48,13 @@ continues from there.`,
 	flags.IntVar(&l.limit, "limit", 50, "at most `N` rows")
 	flags.StringVar(&l.cursor, "cursor", "", "continue from this `PLACE`, which the page before printed")
 	flags.BoolVar(&l.csv, "csv", false, "print CSV, with all columns")
-	_ = cmd.RegisterFlagCompletionFunc("sort", cobra.FixedCompletions(db.RowSorts(), cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	_ = cmd.RegisterFlagCompletionFunc("sort", cobra.FixedCompletions(records.RowSorts(), cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	return cmd
 }
 
 // showRows runs a command that shows the rows of a filter in some way.
 func (a *app) showRows(
-	r *rowFlags, l *listFlags, show func(context.Context, *session, db.RowFilter, listFlags) error,
+	r *rowFlags, l *listFlags, show func(context.Context, *session, records.RowFilter, listFlags) error,
 ) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error {
 		f, err := r.check(cmd, a, db.Words(db.Statuses()), time.Now())
@@ -69,7 +70,7 @@ func (a *app) showRows(
 
 func (l listFlags) check(json bool) error {
 	switch {
-	case l.sort != "" && !slices.Contains(db.RowSorts(), l.sort):
+	case l.sort != "" && !slices.Contains(records.RowSorts(), l.sort):
 		return usageError("--sort is newest, oldest or ended, not %q", l.sort)
 	case l.limit < 1 || l.limit > maxListed:
 		return usageError("--limit is 1 to %s, not %d", text.Number(maxListed), l.limit)
@@ -79,8 +80,8 @@ func (l listFlags) check(json bool) error {
 	return nil
 }
 
-func (a *app) rowsList(ctx context.Context, s *session, f db.RowFilter, l listFlags) error {
-	page, err := s.Rows(ctx, db.RowQuery{RowFilter: f, Sort: db.RowSort(l.sort), Cursor: l.cursor, Limit: l.limit})
+func (a *app) rowsList(ctx context.Context, s *session, f records.RowFilter, l listFlags) error {
+	page, err := records.Rows(ctx, s.DB, records.RowQuery{RowFilter: f, Sort: records.RowSort(l.sort), Cursor: l.cursor, Limit: l.limit})
 	switch {
 	case err != nil:
 		return filterUsage(err)
@@ -96,7 +97,7 @@ func (a *app) rowsList(ctx context.Context, s *session, f db.RowFilter, l listFl
 }
 
 // pageNote prints how many rows match and how to get the next page.
-func (a *app) pageNote(p db.RowPage) {
+func (a *app) pageNote(p records.RowPage) {
 	n := int64(len(p.Rows))
 	shown := text.Plural(n, "row", "rows")
 	if p.Total != nil && *p.Total > n {
@@ -117,7 +118,7 @@ func (a *app) pageNote(p db.RowPage) {
 }
 
 // rowTable is a page as a table. A narrow terminal shows the most important columns.
-func rowTable(rows []db.Row) terminal.Table {
+func rowTable(rows []records.Row) terminal.Table {
 	t := terminal.Table{Columns: []terminal.Column{
 		{Name: "ID", Need: 1, Right: true},
 		{Name: "BATCH", Need: 4, Right: true},
@@ -146,7 +147,7 @@ func rowTable(rows []db.Row) terminal.Table {
 }
 
 // rowText is the error of a row, if it has one, else its name.
-func rowText(r db.Row) string {
+func rowText(r records.Row) string {
 	switch {
 	case r.Error != nil && r.Status != db.RowSucceeded:
 		return *r.Error

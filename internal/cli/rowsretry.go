@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/db"
+	"relabel/internal/records"
 )
 
 func (a *app) rowsRetryCommand() *cobra.Command {
@@ -17,11 +18,11 @@ Superseded rows are sent again only with --status superseded, and only if the ne
 cancelled before it was sent. Rows that the API rejected (400, 404) will be rejected again: see
 relabel results.`,
 		example: "  relabel rows retry --batch 7 --http 500\n  relabel rows retry --error 'timed out' --since 1d --yes",
-		choose:  db.RowFilter.ForRetry, question: "Send %s again?", do: a.rowsRetry,
+		choose:  records.RowFilter.ForRetry, question: "Send %s again?", do: a.rowsRetry,
 	})
 }
 
-func (a *app) rowsRetry(ctx context.Context, s *session, f db.RowFilter, options string) error {
+func (a *app) rowsRetry(ctx context.Context, s *session, f records.RowFilter, options string) error {
 	progress := a.counter("looked at")
 	got, err := a.use(s).RetryRows(ctx, actor(), f, options, func(r db.Retried) { progress(r.Pending + r.Superseded) })
 	if err != nil {

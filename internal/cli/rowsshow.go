@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"relabel/db"
+	"relabel/internal/records"
 )
 
 func (a *app) rowsShowCommand() *cobra.Command {
@@ -22,7 +22,7 @@ func (a *app) rowsShowCommand() *cobra.Command {
 				return fmt.Errorf("error reading the row's number: %w", err)
 			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
-				return a.story(ctx, s, db.StoryParams{RenameID: id})
+				return a.story(ctx, s, records.StoryParams{RenameID: id})
 			})
 		},
 	}

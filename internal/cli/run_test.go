@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"relabel/internal/records"
 	"relabel/internal/standin"
 )
 
@@ -202,7 +203,7 @@ func TestWorkOnWhatIsCancelled(t *testing.T) {
 			p := b.start("", "work", "--until-done")
 			d := b.db()
 			require.Eventually(t, func() bool {
-				st, err := d.BatchStatus(t.Context(), 1)
+				st, err := records.Batch(t.Context(), d, 1)
 				return err == nil && st.Succeeded == 1
 			}, patience, 20*time.Millisecond)
 			b.ok(cancel...)

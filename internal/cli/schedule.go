@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/schedule/scheduledb"
 )
 
@@ -60,7 +60,7 @@ func (a *app) onSchedule(use, short string, run func(context.Context, *session, 
 
 // auditedSchedule changes a schedule and records that in the audit log.
 func (a *app) auditedSchedule(ctx context.Context, s *session, action, schedule string, act func(context.Context) error) error {
-	return a.audited(ctx, s, db.AuditEntry{Action: action, Subject: "schedule " + schedule}, func(ctx context.Context) (int64, error) {
+	return a.audited(ctx, s, records.AuditEntry{Action: action, Subject: "schedule " + schedule}, func(ctx context.Context) (int64, error) {
 		return -1, act(ctx)
 	})
 }

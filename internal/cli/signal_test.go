@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"relabel/internal/records"
 	"relabel/internal/standin"
 )
 
@@ -84,7 +85,7 @@ func TestRehearsalInterrupted(t *testing.T) {
 	p := b.start("", "run", "names.csv", "--rehearse")
 	d := b.db()
 	require.Eventually(t, func() bool {
-		st, err := d.BatchStatus(t.Context(), 1)
+		st, err := records.Batch(t.Context(), d, 1)
 		return err == nil && st.Succeeded == 5
 	}, patience, 20*time.Millisecond)
 	p.signal(syscall.SIGINT)
@@ -100,7 +101,7 @@ func TestRehearsalKilled(t *testing.T) {
 	p := b.start("", "run", "names.csv", "--rehearse")
 	d := b.db()
 	require.Eventually(t, func() bool {
-		st, err := d.BatchStatus(t.Context(), 1)
+		st, err := records.Batch(t.Context(), d, 1)
 		return err == nil && st.Succeeded == 5
 	}, patience, 20*time.Millisecond)
 	p.signal(syscall.SIGKILL)

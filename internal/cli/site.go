@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"relabel/db"
+	"relabel/internal/records"
 )
 
 func (a *app) siteCommand() *cobra.Command {
@@ -38,7 +38,7 @@ func (a *app) siteSubcommand(use, short, args string, run func(context.Context, 
 
 // auditedSite changes the site of --site and records that in the audit log.
 func (a *app) auditedSite(ctx context.Context, s *session, action string, act func(context.Context) error) error {
-	return a.audited(ctx, s, db.AuditEntry{Action: action, Subject: "site " + a.site}, func(ctx context.Context) (int64, error) {
+	return a.audited(ctx, s, records.AuditEntry{Action: action, Subject: "site " + a.site}, func(ctx context.Context) (int64, error) {
 		return -1, act(ctx)
 	})
 }

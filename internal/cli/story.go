@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"strings"
 
-	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/report"
 	"relabel/internal/terminal"
 	"relabel/internal/text"
 )
 
-func (a *app) story(ctx context.Context, s *session, p db.StoryParams) error {
+func (a *app) story(ctx context.Context, s *session, p records.StoryParams) error {
 	st, err := report.ReadStory(ctx, s.DB, p)
 	if err != nil {
 		return err
@@ -33,7 +33,7 @@ func (a *app) story(ctx context.Context, s *session, p db.StoryParams) error {
 }
 
 // printRow prints the state of one row.
-func (a *app) printRow(j db.Row) {
+func (a *app) printRow(j records.Row) {
 	fmt.Fprintf(a.Out, "  row %d: line %d of batch %d %q, %s after %s\n", j.ID, j.Line, j.Batch, j.BatchName, j.Status,
 		text.Plural(int64(j.Attempts), "call", "calls"))
 	if j.FinishedAt == nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/report"
 	"relabel/internal/text"
 )
@@ -51,7 +52,7 @@ func headline(v report.Batch) string {
 }
 
 func (a *app) printNormalised(ctx context.Context, s *session, v report.Batch) error {
-	n, err := s.Normalised(ctx, v.Batch)
+	n, err := records.Normalised(ctx, s.DB, v.Batch)
 	if err != nil || n == 0 {
 		return err
 	}
@@ -61,7 +62,7 @@ func (a *app) printNormalised(ctx context.Context, s *session, v report.Batch) e
 }
 
 func printTroubles(ctx context.Context, w io.Writer, s *session, v report.Batch) error {
-	got, err := s.RowErrors(ctx, db.RowFilter{Batch: v.Batch}, shownCauses)
+	got, err := records.RowErrors(ctx, s.DB, records.RowFilter{Batch: v.Batch}, shownCauses)
 	if err != nil || len(got.Causes) == 0 {
 		return err
 	}

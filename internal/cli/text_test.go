@@ -10,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"relabel/db"
 	"relabel/internal/intake"
+	"relabel/internal/records"
 	"relabel/internal/report"
 )
 
@@ -40,17 +40,17 @@ func TestBatchEnd(t *testing.T) {
 	t.Parallel()
 	reason := "the reason"
 	for _, c := range []struct {
-		st   db.BatchProgress
+		st   records.BatchProgress
 		code int
 		text string
 	}{
-		{db.BatchProgress{Succeeded: 3, Superseded: 1, Unchanged: 1}, 0, ""},
-		{db.BatchProgress{Batch: 7, Succeeded: 3, Failed: 1}, 3, "1 row of batch 7 did not succeed"},
-		{db.BatchProgress{Batch: 7, Invalid: 1, Conflict: 1, Cancelled: 1}, 3, "3 rows of batch 7 did not succeed"},
-		{db.BatchProgress{Batch: 7, Site: "shop", Pending: 1, Sending: 1}, 1, "stopped with 2 rows of batch 7 left; `relabel work --until-done --site shop` continues"},
-		{db.BatchProgress{Batch: 7, Site: "shop", Pending: 1, ParkedReason: &reason}, 4, "site shop is parked, 1 row of batch 7 left: the reason"},
-		{db.BatchProgress{Batch: 7, Site: "default", Pending: 1, BreakerError: &reason}, 4, "the API of site default fails, 1 row of batch 7 left: the reason; `relabel work --until-done` continues"},
-		{db.BatchProgress{Succeeded: 1, ParkedReason: &reason}, 0, ""}, // parked, but all of this batch is done
+		{records.BatchProgress{Succeeded: 3, Superseded: 1, Unchanged: 1}, 0, ""},
+		{records.BatchProgress{Batch: 7, Succeeded: 3, Failed: 1}, 3, "1 row of batch 7 did not succeed"},
+		{records.BatchProgress{Batch: 7, Invalid: 1, Conflict: 1, Cancelled: 1}, 3, "3 rows of batch 7 did not succeed"},
+		{records.BatchProgress{Batch: 7, Site: "shop", Pending: 1, Sending: 1}, 1, "stopped with 2 rows of batch 7 left; `relabel work --until-done --site shop` continues"},
+		{records.BatchProgress{Batch: 7, Site: "shop", Pending: 1, ParkedReason: &reason}, 4, "site shop is parked, 1 row of batch 7 left: the reason"},
+		{records.BatchProgress{Batch: 7, Site: "default", Pending: 1, BreakerError: &reason}, 4, "the API of site default fails, 1 row of batch 7 left: the reason; `relabel work --until-done` continues"},
+		{records.BatchProgress{Succeeded: 1, ParkedReason: &reason}, 0, ""}, // parked, but all of this batch is done
 	} {
 		code, text := endOf(batchEnd(report.Batch{BatchProgress: c.st}))
 		require.Equal(t, c.code, code, c.text)

@@ -8,6 +8,7 @@ import (
 	"os/user"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/report"
 	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/siteread"
@@ -34,7 +35,7 @@ func actor() usecase.Actor {
 }
 
 // audited records a change that is no use case of its own.
-func (a *app) audited(ctx context.Context, s *session, e db.AuditEntry, act func(context.Context) (rows int64, err error)) error {
+func (a *app) audited(ctx context.Context, s *session, e records.AuditEntry, act func(context.Context) (rows int64, err error)) error {
 	return a.use(s).Record(ctx, actor(), e, act)
 }
 
@@ -93,7 +94,7 @@ func lookup(err error) string {
 	switch {
 	case errors.Is(err, db.ErrNoSite):
 		return "; `relabel site list` shows those that exist"
-	case errors.Is(err, db.ErrNoRename):
+	case errors.Is(err, records.ErrNoRename):
 		return "; `relabel rows list` shows those that exist"
 	case noBatch:
 		return "; `relabel status` lists those that exist"

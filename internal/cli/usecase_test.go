@@ -11,6 +11,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/pg"
+	"relabel/internal/records"
 	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/siteread"
 	"relabel/internal/standin"
@@ -39,7 +40,7 @@ func TestExplain(t *testing.T) {
 		{refusedToken, 1, refusedToken.Error()},
 		{fmt.Errorf("batch 7 is already done; %w", db.ErrNotPlanned), 1, "batch 7 is already done; only plans can be applied; `relabel plan SOURCE` makes one"},
 		{&db.LoadUnknownError{Batch: 7, Err: pg.ErrCommitUnknown}, 1, "the database did not say whether it was stored; `relabel status 7` shows batch 7 if it was"},
-		{fmt.Errorf("%w: 7", db.ErrNoRename), 1, "no such row: 7; `relabel rows list` shows those that exist"},
+		{fmt.Errorf("%w: 7", records.ErrNoRename), 1, "no such row: 7; `relabel rows list` shows those that exist"},
 		{fmt.Errorf("%w: nightly", scheduledb.ErrExists), 1, "nightly; `relabel schedule edit` changes it"},
 	} {
 		code, text := endOf(c.err)

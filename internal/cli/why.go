@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"relabel/db"
+	"relabel/internal/records"
 )
 
 func (a *app) whyCommand() *cobra.Command {
@@ -30,7 +30,7 @@ now. It covers all sites unless --site is given.`,
 			if err != nil {
 				return err
 			}
-			p := db.StoryParams{AssetID: id}
+			p := records.StoryParams{AssetID: id}
 			if cmd.Flags().Changed("site") {
 				p.Site = a.site
 			}

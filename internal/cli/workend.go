@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/text"
 )
 
@@ -15,7 +15,7 @@ func (a *app) workEnd(ctx context.Context, w *workWatch, signalled bool) error {
 	if err != nil {
 		return err
 	}
-	at, err := w.s.Progress(ctx, w.ids, w.since)
+	at, err := records.Progress(ctx, w.s.DB, w.ids, w.since)
 	if err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func (a *app) workEnd(ctx context.Context, w *workWatch, signalled bool) error {
 	}
 	var bad int64
 	for _, site := range w.sites {
-		n, err := w.s.TroubledSince(ctx, site.ID, w.since)
+		n, err := records.TroubledSince(ctx, w.s.DB, site.ID, w.since)
 		if err != nil {
 			return err
 		}
@@ -60,7 +60,7 @@ type workedJSON struct {
 	Parked      []string `json:"parked"`
 }
 
-func (a *app) printWorked(w *workWatch, load workload, at db.SiteProgress) error {
+func (a *app) printWorked(w *workWatch, load workload, at records.SiteProgress) error {
 	if !a.json {
 		line := fmt.Sprintf("stopped; %s left to send", text.Plural(load.open, "row is", "rows are"))
 		if load.flying > 0 {

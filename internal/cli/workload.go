@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"relabel/internal/records"
 	"relabel/internal/schedule/scheduledb"
 )
 
@@ -19,7 +20,7 @@ type workload struct {
 
 func (w *workWatch) workload(ctx context.Context) (all workload, err error) {
 	for _, site := range w.sites {
-		one, err := w.s.Backlog(ctx, site.ID)
+		one, err := records.Backlog(ctx, w.s.DB, site.ID)
 		if err != nil {
 			return all, err
 		}

@@ -7,6 +7,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/pg"
+	"relabel/internal/records"
 	"relabel/internal/report"
 	"relabel/internal/terminal"
 	"relabel/internal/text"
@@ -104,7 +105,7 @@ func (w *workWatch) next(ctx context.Context, view terminal.View) (workload, err
 }
 
 func (w *workWatch) show(ctx context.Context, view terminal.View) error {
-	at, err := w.s.Progress(ctx, w.ids, w.since)
+	at, err := records.Progress(ctx, w.s.DB, w.ids, w.since)
 	if err != nil {
 		return err
 	}

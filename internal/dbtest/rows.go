@@ -53,16 +53,24 @@ func Load(t TB, d *db.DB, p db.LoadParams) Loaded {
 	return Loaded{id, List[int64](t, d, `SELECT id FROM rename WHERE batch_id = $1 ORDER BY id`, id)}
 }
 
-// Settle claims a rename, and ends its call with a status.
-func Settle(t TB, d *db.DB, id int64, status db.RowStatus) {
+// process claims for the tests.
+const process = "p1"
+
+// Claim claims a rename.
+func Claim(t TB, d *db.DB, id int64) db.Claim {
 	t.Helper()
-	const process = "p1"
 	claims, err := d.Claim(t.Context(), db.ClaimParams{ProcessID: process, RenameIDs: []int64{id}, Lease: time.Hour, Quarantine: time.Hour})
 	require.NoError(t, err)
 	require.Len(t, claims, 1)
 	require.Equal(t, db.Claimed, claims[0].Verdict)
-	_, err = d.Finish(t.Context(), db.FinishParams{
-		ProcessID: process, Finishes: []db.Finish{Answer(claims[0], status)}, Quarantine: time.Hour,
+	return claims[0]
+}
+
+// Settle claims a rename, and ends its call with a status.
+func Settle(t TB, d *db.DB, id int64, status db.RowStatus) {
+	t.Helper()
+	_, err := d.Finish(t.Context(), db.FinishParams{
+		ProcessID: process, Finishes: []db.Finish{Answer(Claim(t, d, id), status)}, Quarantine: time.Hour,
 	})
 	require.NoError(t, err)
 }

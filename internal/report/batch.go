@@ -7,19 +7,20 @@ import (
 	"time"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/text"
 )
 
 // Batch is a batch as every command and page shows it: its status and counts,
 // and the lane that its calls go through.
 type Batch struct {
-	db.BatchProgress
+	records.BatchProgress
 	Lane db.LaneState `json:"-"`
 }
 
 // ReadBatch reads one batch; the error is a db.NoBatchError if there is none.
 func ReadBatch(ctx context.Context, d *db.DB, id int64) (Batch, error) {
-	st, err := d.BatchStatus(ctx, id)
+	st, err := records.Batch(ctx, d, id)
 	if err != nil {
 		return Batch{}, err
 	}
@@ -32,7 +33,7 @@ func ReadBatch(ctx context.Context, d *db.DB, id int64) (Batch, error) {
 
 // Batches lists the newest batches first, of one site, or of all if site is empty.
 func Batches(ctx context.Context, d *db.DB, site string, limit int) ([]Batch, error) {
-	list, err := d.Batches(ctx, site, limit)
+	list, err := records.Batches(ctx, d, site, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -42,14 +43,14 @@ func Batches(ctx context.Context, d *db.DB, site string, limit int) ([]Batch, er
 // OpenBatches lists the active and paused batches in the order in which their
 // rows are sent, of the named sites, or of all if none is named.
 func OpenBatches(ctx context.Context, d *db.DB, limit int, sites ...string) ([]Batch, error) {
-	list, err := d.OpenBatches(ctx, limit, sites...)
+	list, err := records.OpenBatches(ctx, d, limit, sites...)
 	if err != nil {
 		return nil, err
 	}
 	return withLanes(ctx, d, list)
 }
 
-func withLanes(ctx context.Context, d *db.DB, list []db.BatchProgress) ([]Batch, error) {
+func withLanes(ctx context.Context, d *db.DB, list []records.BatchProgress) ([]Batch, error) {
 	batches := make([]Batch, len(list))
 	lanes := map[string]db.LaneState{}
 	for i, st := range list {
@@ -193,7 +194,7 @@ func (b Batch) EndsWord() string {
 
 // Stranded explains that rows of another batch stay superseded by a batch that
 // was cancelled, and how to send them.
-func Stranded(s db.Stranded) string {
+func Stranded(s records.Stranded) string {
 	return fmt.Sprintf("%s of batch %d had a newer name in the cancelled one, so nothing is sent for them; `relabel batch retry %d --status superseded` sends them",
 		text.Plural(s.Rows, "row", "rows"), s.Batch, s.Batch)
 }

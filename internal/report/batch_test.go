@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/records"
 )
 
 // Why a batch waits: first what a person must do, then what passes without one.
@@ -33,7 +34,7 @@ func TestWaiting(t *testing.T) {
 		{func(b *Batch) { b.Status, b.Worked = "planned", false }, ""},
 		{func(b *Batch) { b.Status, b.Worked = "cancelled", false }, ""},
 	} {
-		b := Batch{BatchProgress: db.BatchProgress{Batch: 7, Site: "shop", Status: "active", Pending: 5, Ahead: 5, Worked: true, Now: now}}
+		b := Batch{BatchProgress: records.BatchProgress{Batch: 7, Site: "shop", Status: "active", Pending: 5, Ahead: 5, Worked: true, Now: now}}
 		c.change(&b)
 		require.Equal(t, c.want, b.Waiting())
 	}

@@ -6,20 +6,20 @@ import (
 	"strconv"
 	"time"
 
-	"relabel/db"
 	"relabel/internal/intake"
+	"relabel/internal/records"
 	"relabel/internal/text"
 )
 
 // WriteResults writes a batch's rows as csv or jsonl, and counts them.
-func WriteResults(w io.Writer, format string, rows iter.Seq2[db.Result, error]) (int64, error) {
+func WriteResults(w io.Writer, format string, rows iter.Seq2[records.Result, error]) (int64, error) {
 	if format == "jsonl" {
 		return writeJSONL(w, rows)
 	}
 	return writeCSV(w, intake.ResultsColumns(), rows, resultRecord)
 }
 
-func resultRecord(r *db.Result) []string {
+func resultRecord(r *records.Result) []string {
 	status := ""
 	if r.HTTPStatus != nil {
 		status = strconv.Itoa(*r.HTTPStatus)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"relabel/db"
+	"relabel/internal/records"
 )
 
 const (
@@ -36,24 +37,24 @@ type StoryEvent struct {
 
 // Story is everything that happened to an asset, or to one row, in order of time.
 type Story struct {
-	Sites   []string     `json:"sites"`
-	AssetID string       `json:"asset_id"`
-	Rows    []db.Row     `json:"rows"`
-	Events  []StoryEvent `json:"events"`
-	More    bool         `json:"more"` // older rows exist but were left out
-	Now     time.Time    `json:"now"`
+	Sites   []string      `json:"sites"`
+	AssetID string        `json:"asset_id"`
+	Rows    []records.Row `json:"rows"`
+	Events  []StoryEvent  `json:"events"`
+	More    bool          `json:"more"` // older rows exist but were left out
+	Now     time.Time     `json:"now"`
 }
 
 // ReadStory reads the history of an asset or a row and makes a story of it.
-func ReadStory(ctx context.Context, d *db.DB, p db.StoryParams) (Story, error) {
-	history, err := d.Story(ctx, p)
+func ReadStory(ctx context.Context, d *db.DB, p records.StoryParams) (Story, error) {
+	history, err := records.Story(ctx, d, p)
 	if err != nil {
 		return Story{}, err
 	}
 	return newStory(history), nil
 }
 
-func newStory(h db.History) Story {
+func newStory(h records.History) Story {
 	s := Story{AssetID: h.Renames[0].AssetID, More: h.More, Now: h.Now}
 	for _, r := range h.Renames {
 		row := rowStory{r: r, now: h.Now, stops: stopsOf(r.ID, h.Events, h.Now)}
@@ -70,8 +71,8 @@ func newStory(h db.History) Story {
 	return s
 }
 
-func attemptsOf(id int64, all []db.Attempt) []db.Attempt {
-	return slices.DeleteFunc(slices.Clone(all), func(a db.Attempt) bool { return a.RenameID != id })
+func attemptsOf(id int64, all []records.Attempt) []records.Attempt {
+	return slices.DeleteFunc(slices.Clone(all), func(a records.Attempt) bool { return a.RenameID != id })
 }
 
 // stop is a time during which something kept a row from being sent.
@@ -82,7 +83,7 @@ type stop struct {
 }
 
 // stopsOf pairs each event that stopped a row with the event that ended it.
-func stopsOf(id int64, events []db.Event, now time.Time) (stops []stop) {
+func stopsOf(id int64, events []records.Event, now time.Time) (stops []stop) {
 	open := map[db.EventKind]stop{} // by the event that will end it
 	for _, e := range events {
 		if e.RenameID != id {
@@ -121,7 +122,7 @@ func endOf(kind db.EventKind) db.EventKind {
 
 // rowStory collects the events of one row.
 type rowStory struct {
-	r      db.ToldRename
+	r      records.ToldRename
 	now    time.Time
 	stops  []stop
 	events []StoryEvent
@@ -133,7 +134,7 @@ func (st *rowStory) add(e StoryEvent) {
 	st.events = append(st.events, e)
 }
 
-func (st *rowStory) addAll(attempts []db.Attempt) {
+func (st *rowStory) addAll(attempts []records.Attempt) {
 	st.from = st.r.CreatedAt
 	if st.r.AcceptedAt != nil {
 		st.from = *st.r.AcceptedAt
@@ -168,7 +169,7 @@ func (st *rowStory) addRetry(at time.Time) {
 	}
 }
 
-func (st *rowStory) addCall(a db.Attempt) {
+func (st *rowStory) addCall(a records.Attempt) {
 	end := a.SentAt.Add(a.Duration)
 	st.add(StoryEvent{
 		At: a.SentAt, Until: &end, Kind: "called", Text: calledText(st.r, a), HTTPStatus: a.HTTPStatus, Outcome: a.Outcome,

@@ -12,6 +12,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/dbtest"
+	"relabel/internal/records"
 )
 
 func ptr[T any](v T) *T { return &v }
@@ -22,9 +23,9 @@ func at(seconds float64) time.Time {
 }
 
 // row is a row that was accepted at 0.
-func row(change func(*db.ToldRename)) db.ToldRename {
-	r := db.ToldRename{
-		Row: db.Row{
+func row(change func(*records.ToldRename)) records.ToldRename {
+	r := records.ToldRename{
+		Row: records.Row{
 			ID: 7, Batch: 3, BatchName: "autumn", BatchStatus: "active", Site: "shop", Line: 5, AssetID: "a", DisplayName: ptr("new.jpg"),
 			Status: "pending",
 		},
@@ -36,15 +37,15 @@ func row(change func(*db.ToldRename)) db.ToldRename {
 	return r
 }
 
-func call(fence int, sent, took float64, outcome db.Outcome, status int) db.Attempt {
-	return db.Attempt{
+func call(fence int, sent, took float64, outcome db.Outcome, status int) records.Attempt {
+	return records.Attempt{
 		RenameID: 7, Fence: fence, SentAt: at(sent), Duration: time.Duration(took * float64(time.Second)), Outcome: outcome,
 		HTTPStatus: &status, Message: ptr("said"),
 	}
 }
 
-func event(seconds float64, kind db.EventKind) db.Event {
-	return db.Event{RenameID: 7, At: at(seconds), Kind: kind}
+func event(seconds float64, kind db.EventKind) records.Event {
+	return records.Event{RenameID: 7, At: at(seconds), Kind: kind}
 }
 
 // lines are the story as people read it: seconds, kind, text.
@@ -61,29 +62,29 @@ func TestStory(t *testing.T) {
 	t.Parallel()
 	later := time.Second * 30
 	for name, c := range map[string]struct {
-		history db.History
+		history records.History
 		want    []string
 	}{
 		"at once": {
-			db.History{
-				Renames: []db.ToldRename{row(func(r *db.ToldRename) {
+			records.History{
+				Renames: []records.ToldRename{row(func(r *records.ToldRename) {
 					r.Status, r.FinishedAt, r.AppliedName = "succeeded", ptr(at(0.75)), ptr("new.jpg")
 				})},
-				Attempts: []db.Attempt{call(1, 0.5, 0.25, "succeeded", 200)},
+				Attempts: []records.Attempt{call(1, 0.5, 0.25, "succeeded", 200)},
 			},
 			[]string{asked, "0.5 called: call 1, HTTP 200 after 250 ms; stored as asked"},
 		},
 		"all that can keep a row": {
-			db.History{
-				Renames: []db.ToldRename{row(func(r *db.ToldRename) {
+			records.History{
+				Renames: []records.ToldRename{row(func(r *records.ToldRename) {
 					r.Status, r.FinishedAt, r.AppliedName, r.BeforeAt, r.BeforeName = "succeeded", ptr(at(701)), ptr("NEW.jpg"), ptr(at(-5)), ptr("old.jpg")
 				})},
-				Attempts: []db.Attempt{
+				Attempts: []records.Attempt{
 					call(1, 100, 1, "rate_limited", 429),
-					func() db.Attempt { a := call(3, 400, 1, "retry", 500); a.Delay = &later; return a }(),
+					func() records.Attempt { a := call(3, 400, 1, "retry", 500); a.Delay = &later; return a }(),
 					call(4, 700, 1, "succeeded", 200),
 				},
-				Events: []db.Event{
+				Events: []records.Event{
 					event(-20, "site paused"), event(50, "site resumed"),
 					{RenameID: 7, At: at(101), Kind: "lane stopped", Until: ptr(at(161))},
 					{RenameID: 7, At: at(200), Kind: "batch paused", Detail: ptr("most rows\nfail")},
@@ -94,7 +95,7 @@ func TestStory(t *testing.T) {
 					event(600, "breaker closed"),
 					{RenameID: 8, At: at(600), Kind: "batch paused"}, // another row's
 				},
-				Seen: []db.Seen{{DisplayName: "NEW.jpg", ReadAt: at(900)}},
+				Seen: []records.Seen{{DisplayName: "NEW.jpg", ReadAt: at(900)}},
 			},
 			[]string{
 				`-5 held: the value before: the name "old.jpg"`,
@@ -118,11 +119,11 @@ func TestStory(t *testing.T) {
 			},
 		},
 		"retried": {
-			db.History{
-				Renames: []db.ToldRename{row(func(r *db.ToldRename) {
+			records.History{
+				Renames: []records.ToldRename{row(func(r *records.ToldRename) {
 					r.Status, r.FinishedAt, r.RetriedAt = "failed", ptr(at(211)), ptr(at(200))
 				})},
-				Attempts: []db.Attempt{call(1, 0, 1, "failed", 404), call(2, 210, 1, "failed", 404)},
+				Attempts: []records.Attempt{call(1, 0, 1, "failed", 404), call(2, 210, 1, "failed", 404)},
 			},
 			[]string{
 				asked,
@@ -133,7 +134,7 @@ func TestStory(t *testing.T) {
 			},
 		},
 		"superseded within its load": {
-			db.History{Renames: []db.ToldRename{row(func(r *db.ToldRename) {
+			records.History{Renames: []records.ToldRename{row(func(r *records.ToldRename) {
 				r.Status, r.FinishedAt, r.ByBatch, r.ByLine, r.ByName = "superseded", ptr(at(-1)), ptr(int64(3)), ptr(int64(9)), ptr("newer.jpg")
 			})}},
 			[]string{
@@ -142,12 +143,12 @@ func TestStory(t *testing.T) {
 			},
 		},
 		"cancelled in flight": {
-			db.History{
-				Renames: []db.ToldRename{row(func(r *db.ToldRename) {
+			records.History{
+				Renames: []records.ToldRename{row(func(r *records.ToldRename) {
 					r.Status, r.FinishedAt, r.CancelledAt, r.Error = "cancelled", ptr(at(3)), ptr(at(2)), ptr("HTTP 500")
 					r.Attempts = 1
 				})},
-				Attempts: []db.Attempt{call(1, 0.5, 2.5, "retry", 500)},
+				Attempts: []records.Attempt{call(1, 0.5, 2.5, "retry", 500)},
 			},
 			[]string{
 				asked, "0.5 called: call 1, HTTP 500 after 2.5 s: said; retry due",
@@ -156,16 +157,16 @@ func TestStory(t *testing.T) {
 			},
 		},
 		"unchanged": {
-			db.History{Renames: []db.ToldRename{row(func(r *db.ToldRename) { r.Status, r.FinishedAt = "unchanged", ptr(at(5)) })}},
+			records.History{Renames: []records.ToldRename{row(func(r *records.ToldRename) { r.Status, r.FinishedAt = "unchanged", ptr(at(5)) })}},
 			[]string{asked, "5 ended: unchanged: the asset already had the value, so no call was made"},
 		},
 		"behind a call that might land": {
-			db.History{
-				Renames: []db.ToldRename{row(func(r *db.ToldRename) {
+			records.History{
+				Renames: []records.ToldRename{row(func(r *records.ToldRename) {
 					r.Status, r.FinishedAt, r.AppliedName = "succeeded", ptr(at(31)), ptr("new.jpg")
 				})},
-				Attempts: []db.Attempt{call(1, 30, 1, "succeeded", 200)},
-				Events: []db.Event{
+				Attempts: []records.Attempt{call(1, 30, 1, "succeeded", 200)},
+				Events: []records.Event{
 					{RenameID: 7, At: at(-30), Kind: db.EventCallUnknown, Until: ptr(at(25))},
 					{RenameID: 7, At: at(29.95), Kind: "lane stopped", Until: ptr(at(30.5))}, // by this very call: clocks differ a little
 				},
@@ -176,9 +177,9 @@ func TestStory(t *testing.T) {
 			},
 		},
 		"behind a call that might land yet": {
-			db.History{
-				Renames: []db.ToldRename{row(nil)},
-				Events:  []db.Event{{RenameID: 7, At: at(999.5), Kind: db.EventCallUnknown, Until: ptr(at(1020))}},
+			records.History{
+				Renames: []records.ToldRename{row(nil)},
+				Events:  []records.Event{{RenameID: 7, At: at(999.5), Kind: db.EventCallUnknown, Until: ptr(at(1020))}},
 			},
 			[]string{
 				asked, "0 waited: waited 16 min 40 s for its turn behind earlier rows, within the rate limit",
@@ -187,7 +188,7 @@ func TestStory(t *testing.T) {
 			},
 		},
 		"refused": {
-			db.History{Renames: []db.ToldRename{row(func(r *db.ToldRename) {
+			records.History{Renames: []records.ToldRename{row(func(r *records.ToldRename) {
 				r.Status, r.FinishedAt, r.Error = "invalid", ptr(at(0)), ptr("no asset id\x1b[31m")
 			})}},
 			[]string{asked, "0 ended: invalid: no asset id\uFFFD[31m"},
@@ -204,26 +205,26 @@ func TestStory(t *testing.T) {
 // What an open row waits for now, in the order in which a claim checks it.
 func TestStoryNow(t *testing.T) {
 	t.Parallel()
-	for want, change := range map[string]func(*db.ToldRename){
-		"waits for its turn: 1 row of its batch comes before it":                        func(r *db.ToldRename) { r.Ahead = 1 },
+	for want, change := range map[string]func(*records.ToldRename){
+		"waits for its turn: 1 row of its batch comes before it":                        func(r *records.ToldRename) { r.Ahead = 1 },
 		"waits for its turn: it is the first of its batch":                              nil,
-		"waits: no worker is running; `relabel work --until-done --site shop` sends it": func(r *db.ToldRename) { r.Worked = false },
-		"waits for its turn: more than 20,000 rows of its batch come before it":         func(r *db.ToldRename) { r.Ahead = db.MaxAhead },
-		"waits for its turn: it is the first of its batch; process 7 on web-1 still has a token that was refused: restart it": func(r *db.ToldRename) {
+		"waits: no worker is running; `relabel work --until-done --site shop` sends it": func(r *records.ToldRename) { r.Worked = false },
+		"waits for its turn: more than 20,000 rows of its batch come before it":         func(r *records.ToldRename) { r.Ahead = records.MaxAhead },
+		"waits for its turn: it is the first of its batch; process 7 on web-1 still has a token that was refused: restart it": func(r *records.ToldRename) {
 			r.RefusedIn = ptr("process 7 on web-1")
 		},
-		"its call is in flight": func(r *db.ToldRename) { r.Status, r.LeaseUntil = "sending", ptr(at(1001)) },
-		"its process ended during the call; a worker takes it over":                        func(r *db.ToldRename) { r.Status, r.LeaseUntil = "sending", ptr(at(999)) },
-		"waits: its batch is paused: most fail; `relabel batch resume 3` resumes it":       func(r *db.ToldRename) { r.BatchStatus, r.BatchReason = "paused", ptr("most fail") },
-		"waits: the site is parked: 401":                                                   func(r *db.ToldRename) { r.ParkedReason = ptr("401") },
-		"waits: the site is paused; `relabel site resume --site shop` resumes it":          func(r *db.ToldRename) { r.SitePaused = true },
-		"waits for a retry in 30 s":                                                        func(r *db.ToldRename) { r.NotBefore = ptr(at(1030)) },
-		"waits: the API is failing (502); one call every 5 s tests whether it works again": func(r *db.ToldRename) { r.BreakerError = ptr("502") },
-		"waits 40 s because the API answered 429 and asked us to wait":                     func(r *db.ToldRename) { r.LaneUntil = ptr(at(1040)) },
-		"planned: `relabel apply 3` sends it":                                              func(r *db.ToldRename) { r.Planned, r.AcceptedAt = true, nil },
-		"its batch is cancelled; the row ends in a moment":                                 func(r *db.ToldRename) { r.BatchStatus = "cancelled" },
+		"its call is in flight": func(r *records.ToldRename) { r.Status, r.LeaseUntil = "sending", ptr(at(1001)) },
+		"its process ended during the call; a worker takes it over":                        func(r *records.ToldRename) { r.Status, r.LeaseUntil = "sending", ptr(at(999)) },
+		"waits: its batch is paused: most fail; `relabel batch resume 3` resumes it":       func(r *records.ToldRename) { r.BatchStatus, r.BatchReason = "paused", ptr("most fail") },
+		"waits: the site is parked: 401":                                                   func(r *records.ToldRename) { r.ParkedReason = ptr("401") },
+		"waits: the site is paused; `relabel site resume --site shop` resumes it":          func(r *records.ToldRename) { r.SitePaused = true },
+		"waits for a retry in 30 s":                                                        func(r *records.ToldRename) { r.NotBefore = ptr(at(1030)) },
+		"waits: the API is failing (502); one call every 5 s tests whether it works again": func(r *records.ToldRename) { r.BreakerError = ptr("502") },
+		"waits 40 s because the API answered 429 and asked us to wait":                     func(r *records.ToldRename) { r.LaneUntil = ptr(at(1040)) },
+		"planned: `relabel apply 3` sends it":                                              func(r *records.ToldRename) { r.Planned, r.AcceptedAt = true, nil },
+		"its batch is cancelled; the row ends in a moment":                                 func(r *records.ToldRename) { r.BatchStatus = "cancelled" },
 	} {
-		got := lines(newStory(db.History{Renames: []db.ToldRename{row(change)}, Now: at(1000)}))
+		got := lines(newStory(records.History{Renames: []records.ToldRename{row(change)}, Now: at(1000)}))
 		require.Equal(t, "1000 now: "+want, got[len(got)-1])
 	}
 }
@@ -253,11 +254,11 @@ func TestReadStory(t *testing.T) {
 		UPDATE event SET at = at - interval '1 h'`) // or the wait is too short to show
 	require.NoError(t, err)
 	load("new.jpg")
-	_, err = ReadStory(ctx, d, db.StoryParams{AssetID: "b"})
-	require.ErrorIs(t, err, db.ErrNoRename)
-	_, err = ReadStory(ctx, d, db.StoryParams{RenameID: 99})
-	require.ErrorIs(t, err, db.ErrNoRename)
-	s, err := ReadStory(ctx, d, db.StoryParams{AssetID: "a", Locale: ptr("")})
+	_, err = ReadStory(ctx, d, records.StoryParams{AssetID: "b"})
+	require.ErrorIs(t, err, records.ErrNoRename)
+	_, err = ReadStory(ctx, d, records.StoryParams{RenameID: 99})
+	require.ErrorIs(t, err, records.ErrNoRename)
+	s, err := ReadStory(ctx, d, records.StoryParams{AssetID: "a", Locale: ptr("")})
 	require.NoError(t, err)
 	require.Equal(t, []string{"default"}, s.Sites)
 	var kinds []string
@@ -267,7 +268,7 @@ func TestReadStory(t *testing.T) {
 	require.ElementsMatch(t, []string{"0 asked", "0 waited", "0 ended", "1 asked", "1 now"}, kinds)
 	require.Contains(t, strings.Join(lines(s), "\n"), "because its batch was paused: a look")
 	require.Contains(t, strings.Join(lines(s), "\n"), `by line 2 of batch 2, which asks for "new.jpg"`)
-	one, err := ReadStory(ctx, d, db.StoryParams{RenameID: s.Rows[1].ID})
+	one, err := ReadStory(ctx, d, records.StoryParams{RenameID: s.Rows[1].ID})
 	require.NoError(t, err)
 	require.Len(t, one.Rows, 1)
 	require.Equal(t, "new.jpg", *one.Rows[0].DisplayName)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/text"
 )
 
@@ -35,7 +36,7 @@ func inLocale(id string) string {
 	return " in locale " + id
 }
 
-func askedText(r db.ToldRename) string {
+func askedText(r records.ToldRename) string {
 	verb := "asks for"
 	if r.Planned {
 		verb = "plans"
@@ -44,11 +45,11 @@ func askedText(r db.ToldRename) string {
 		r.Line, text.Line(r.Source), r.Batch, quoted(r.BatchName), verb, values(r.DisplayName, r.AltText), inLocale(r.LocaleID))
 }
 
-func beforeText(r db.ToldRename) string {
+func beforeText(r records.ToldRename) string {
 	return "the value before: " + values(r.BeforeName, r.BeforeAlt) + inLocale(r.LocaleID)
 }
 
-func seenText(s db.Seen) string {
+func seenText(s records.Seen) string {
 	if s.Gone {
 		return "when relabel last read the site, it had no such asset" + inLocale(s.LocaleID)
 	}
@@ -57,7 +58,7 @@ func seenText(s db.Seen) string {
 
 const becauseUnknown = "because an earlier call for the asset had no clear outcome and might still take effect"
 
-func stopText(e db.Event) string {
+func stopText(e records.Event) string {
 	why := ""
 	if e.Detail != nil {
 		why = ": " + text.Line(*e.Detail)
@@ -79,7 +80,7 @@ func stopText(e db.Event) string {
 	return string(e.Kind)
 }
 
-func calledText(r db.ToldRename, a db.Attempt) string {
+func calledText(r records.ToldRename, a records.Attempt) string {
 	answer := "no answer"
 	if a.HTTPStatus != nil {
 		answer = fmt.Sprintf("HTTP %d", *a.HTTPStatus)
@@ -107,7 +108,7 @@ func calledText(r db.ToldRename, a db.Attempt) string {
 }
 
 // storedText says under which name Webflow stored the asset, if relabel knows.
-func storedText(r db.ToldRename) string {
+func storedText(r records.ToldRename) string {
 	switch {
 	case r.AppliedName == nil || r.DisplayName == nil:
 		return "; it succeeded"
@@ -142,7 +143,7 @@ func lostText(n int) string {
 	return fmt.Sprintf("processes claimed the row %d times but ended before they recorded an answer; calls may have been made", n)
 }
 
-func endedText(r db.ToldRename) string {
+func endedText(r records.ToldRename) string {
 	switch r.Status {
 	case db.RowSuperseded:
 		return "superseded" + byText(r) + ": the newer row wins"
@@ -165,7 +166,7 @@ func endedText(r db.ToldRename) string {
 	return string(r.Status)
 }
 
-func byText(r db.ToldRename) string {
+func byText(r records.ToldRename) string {
 	switch {
 	case r.ByBatch == nil || r.ByLine == nil:
 		return ""
@@ -176,7 +177,7 @@ func byText(r db.ToldRename) string {
 }
 
 // nowText says what an open row waits for. A claim checks in the same order.
-func nowText(r db.ToldRename, now, unknownUntil time.Time) string {
+func nowText(r records.ToldRename, now, unknownUntil time.Time) string {
 	batch := fmt.Sprint(r.Batch)
 	switch {
 	case r.Planned:
@@ -218,7 +219,7 @@ func aheadText(n int64) string {
 	switch {
 	case n == 0:
 		return "it is the first of its batch"
-	case n >= db.MaxAhead:
+	case n >= records.MaxAhead:
 		return "more than " + text.Number(n) + " rows of its batch come before it"
 	}
 	return text.Plural(n, "row of its batch comes", "rows of its batch come") + " before it"

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/standin"
 )
@@ -132,7 +133,7 @@ func TestOverlapCancelsWhatIsSent(t *testing.T) {
 		standin.Status(500), standin.Status(500), standin.Status(500), standin.Status(500))
 	sending := b.run(at2(1), "sending")
 	b.until("only the one is left", func() bool {
-		st, err := b.BatchStatus(t.Context(), *sending.Batch)
+		st, err := records.Batch(t.Context(), b.DB, *sending.Batch)
 		require.NoError(t, err)
 		return st.Left() == 1
 	})
@@ -140,7 +141,7 @@ func TestOverlapCancelsWhatIsSent(t *testing.T) {
 	b.turn()
 	require.Equal(t, scheduledb.RunCancelled, b.runs()[0].Status)
 	require.Equal(t, int64(39), b.runs()[0].Renamed)
-	st, err := b.BatchStatus(t.Context(), *sending.Batch)
+	st, err := records.Batch(t.Context(), b.DB, *sending.Batch)
 	require.NoError(t, err)
 	require.Equal(t, db.BatchCancelled, st.Status)
 	b.until("the newer one has its plan", func() bool { return b.last().Different > 0 })
@@ -214,7 +215,7 @@ func TestRemovedSchedule(t *testing.T) {
 	s := b.add(func(s *scheduledb.Schedule) { s.MaxChange = &limit })
 	held := b.run(at2(1), "held")
 	require.NoError(t, scheduledb.Remove(t.Context(), b.DB, s.ID))
-	st, err := b.BatchStatus(t.Context(), *held.Batch)
+	st, err := records.Batch(t.Context(), b.DB, *held.Batch)
 	require.NoError(t, err)
 	require.Equal(t, db.BatchCancelled, st.Status)
 	b.turn()

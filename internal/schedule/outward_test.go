@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"relabel/internal/records"
 	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/standin"
 )
@@ -113,7 +114,7 @@ func TestSourceFromURL(t *testing.T) {
 	}
 	run := b.run(at2(day), "done")
 	require.Equal(t, int64(1), run.LookedAt)
-	st, err := b.BatchStatus(t.Context(), *run.Batch)
+	st, err := records.Batch(t.Context(), b.DB, *run.Batch)
 	require.NoError(t, err)
 	require.Equal(t, server.URL+"/names.csv", st.Source)
 

@@ -14,6 +14,7 @@ import (
 	"relabel/db"
 	"relabel/internal/failpoint"
 	"relabel/internal/intake"
+	"relabel/internal/records"
 	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/siteread"
 	"relabel/internal/text"
@@ -161,7 +162,7 @@ func (n *run) compare(ctx context.Context) (held bool, err error) {
 		return false, err
 	}
 	failpoint.Hit("run-compared")
-	b, err := n.cfg.DB.BatchStatus(ctx, *n.BatchID)
+	b, err := records.Batch(ctx, n.cfg.DB, *n.BatchID)
 	if err != nil {
 		return false, err
 	}

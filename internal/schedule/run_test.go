@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/standin"
 	"relabel/internal/webflow"
@@ -40,7 +41,7 @@ func TestRunSendsWhatDiffers(t *testing.T) {
 	for _, i := range []int{7, 99, 250} {
 		require.Equal(t, wanted(i), b.api.Name(standin.AssetID(i), ""))
 	}
-	st, err := b.BatchStatus(t.Context(), *run.Batch)
+	st, err := records.Batch(t.Context(), b.DB, *run.Batch)
 	require.NoError(t, err)
 	require.Equal(t, "nightly 2027-05-01 02:00", st.Name)
 	require.Equal(t, db.BatchDone, st.Status)
@@ -63,7 +64,7 @@ func TestRunSendsWhatDiffers(t *testing.T) {
 	b.run(at2(4), "done")
 	b.until("earlier runs are thinned", func() bool { return b.runs()[2].Batch == nil })
 	for i, want := range []int64{3, 1} {
-		st, err := b.BatchStatus(t.Context(), *b.runs()[i].Batch)
+		st, err := records.Batch(t.Context(), b.DB, *b.runs()[i].Batch)
 		require.NoError(t, err)
 		require.Equal(t, want, st.Total)
 		require.Equal(t, want, st.Succeeded)
@@ -156,7 +157,7 @@ func TestMaxChange(t *testing.T) {
 	newer := b.run(at2(2), "held")
 	require.Equal(t, []string{"held"}, b.events())
 	b.until("the older plan is discarded", func() bool {
-		st, err := b.BatchStatus(t.Context(), *held.Batch)
+		st, err := records.Batch(t.Context(), b.DB, *held.Batch)
 		require.NoError(t, err)
 		return st.Status == "cancelled"
 	})

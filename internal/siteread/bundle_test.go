@@ -13,6 +13,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/dbtest"
+	"relabel/internal/records"
 	"relabel/internal/standin"
 	"relabel/internal/webflow"
 	"relabel/jobs"
@@ -106,7 +107,7 @@ func (b *testBundle) compare(t *testing.T, id int64) (reading Reading, change, u
 	t.Helper()
 	reading, err := b.read(t.Context(), id)
 	require.NoError(t, err)
-	st, err := b.BatchStatus(t.Context(), id)
+	st, err := records.Batch(t.Context(), b.DB, id)
 	require.NoError(t, err)
 	return reading, st.Pending, st.Failed
 }

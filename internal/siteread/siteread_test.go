@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/standin"
 	"relabel/internal/webflow"
 )
@@ -112,7 +113,7 @@ func TestReadingFails(t *testing.T) {
 		t.Helper()
 		_, readErr := b.read(t.Context(), id)
 		require.Error(t, readErr)
-		st, err := b.BatchStatus(t.Context(), id)
+		st, err := records.Batch(t.Context(), b.DB, id)
 		require.NoError(t, err)
 		require.Equal(t, []any{db.BatchPlanned, int64(300)}, []any{st.Status, st.Pending})
 		return readErr
@@ -253,7 +254,7 @@ func TestHostileAnswers(t *testing.T) {
 	b.api.FailNext(standin.Answer(200, nil, page))
 	_, change, missing := b.compare(t, id)
 	require.Equal(t, []int64{1, 0}, []int64{change, missing})
-	changes, err := b.Changes(t.Context(), id, 0, 10)
+	changes, err := records.Changes(t.Context(), b.DB, id, 0, 10)
 	require.NoError(t, err)
 	require.Equal(t, "ab\uFFFD", *changes[0].BeforeName)
 

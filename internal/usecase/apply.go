@@ -9,6 +9,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/failpoint"
+	"relabel/internal/records"
 	"relabel/internal/siteread"
 	"relabel/internal/text"
 )
@@ -68,7 +69,7 @@ func (s *Service) Apply(ctx context.Context, by Actor, p ApplyParams) error {
 	if p.Run != nil {
 		params.Lock, params.Queue = p.Run.Lock, p.Run.appliedBefore(params.Queue)
 	}
-	return s.accept(ctx, by, db.AuditEntry{Action: action}, params)
+	return s.accept(ctx, by, records.AuditEntry{Action: action}, params)
 }
 
 func (r *Run) appliedBefore(queue func(context.Context, pgx.Tx) error) func(context.Context, pgx.Tx) error {
@@ -82,10 +83,10 @@ func (r *Run) appliedBefore(queue func(context.Context, pgx.Tx) error) func(cont
 }
 
 // accept queues a plan as it is.
-func (s *Service) accept(ctx context.Context, by Actor, e db.AuditEntry, p db.ApplyParams) error {
-	e.Subject = db.BatchSubject(p.BatchID)
+func (s *Service) accept(ctx context.Context, by Actor, e records.AuditEntry, p db.ApplyParams) error {
+	e.Subject = records.BatchSubject(p.BatchID)
 	return s.Record(ctx, by, e, func(ctx context.Context) (int64, error) {
-		b, err := s.DB.BatchStatus(ctx, p.BatchID)
+		b, err := records.Batch(ctx, s.DB, p.BatchID)
 		if err != nil {
 			return -1, err
 		}
@@ -95,7 +96,7 @@ func (s *Service) accept(ctx context.Context, by Actor, e db.AuditEntry, p db.Ap
 
 // Discard drops a plan.
 func (s *Service) Discard(ctx context.Context, by Actor, batchID int64) error {
-	return s.onBatch(ctx, by, "discard", batchID, func(ctx context.Context, b db.BatchProgress) (int64, error) {
+	return s.onBatch(ctx, by, "discard", batchID, func(ctx context.Context, b records.BatchProgress) (int64, error) {
 		return b.Total, s.DB.Discard(ctx, batchID)
 	})
 }

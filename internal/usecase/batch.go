@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"relabel/db"
+	"relabel/internal/records"
 )
 
 // Pause sends nothing more of a batch until it is resumed.
@@ -24,8 +25,8 @@ func (s *Service) Resume(ctx context.Context, by Actor, batchID int64) error {
 
 // Cancel ends what of a batch was not sent; a plan is discarded. It returns the rows
 // of earlier batches for which now nothing is sent.
-func (s *Service) Cancel(ctx context.Context, by Actor, batchID int64) ([]db.Stranded, error) {
-	b, err := s.DB.BatchStatus(ctx, batchID)
+func (s *Service) Cancel(ctx context.Context, by Actor, batchID int64) ([]records.Stranded, error) {
+	b, err := records.Batch(ctx, s.DB, batchID)
 	if err != nil {
 		return nil, err
 	}
@@ -39,11 +40,11 @@ func (s *Service) Cancel(ctx context.Context, by Actor, batchID int64) ([]db.Str
 	if err != nil {
 		return nil, err
 	}
-	return s.DB.StrandedBy(ctx, batchID)
+	return records.StrandedBy(ctx, s.DB, batchID)
 }
 
 func (s *Service) change(ctx context.Context, by Actor, action string, batchID int64, act func(context.Context) error) error {
-	return s.onBatch(ctx, by, action, batchID, func(ctx context.Context, b db.BatchProgress) (int64, error) {
+	return s.onBatch(ctx, by, action, batchID, func(ctx context.Context, b records.BatchProgress) (int64, error) {
 		if err := sentBatch(b); err != nil {
 			return -1, err
 		}
@@ -52,35 +53,35 @@ func (s *Service) change(ctx context.Context, by Actor, action string, batchID i
 }
 
 // RetryBatch is RetryRows for one batch, which must exist.
-func (s *Service) RetryBatch(ctx context.Context, by Actor, f db.RowFilter, choice string) (got db.Retried, err error) {
-	if _, err := s.DB.BatchStatus(ctx, f.Batch); err != nil {
+func (s *Service) RetryBatch(ctx context.Context, by Actor, f records.RowFilter, choice string) (got db.Retried, err error) {
+	if _, err := records.Batch(ctx, s.DB, f.Batch); err != nil {
 		return got, err
 	}
 	return s.RetryRows(ctx, by, f, choice, nil)
 }
 
 // RetryRows makes all rows that match pending again. progress may be nil.
-func (s *Service) RetryRows(ctx context.Context, by Actor, f db.RowFilter, choice string, progress func(db.Retried)) (got db.Retried, err error) {
-	err = s.Record(ctx, by, db.AuditEntry{Action: "retry", Subject: subjectOf(f), Detail: choice}, func(ctx context.Context) (int64, error) {
-		got, err = s.DB.RetryAll(ctx, f, progress)
+func (s *Service) RetryRows(ctx context.Context, by Actor, f records.RowFilter, choice string, progress func(db.Retried)) (got db.Retried, err error) {
+	err = s.Record(ctx, by, records.AuditEntry{Action: "retry", Subject: subjectOf(f), Detail: choice}, func(ctx context.Context) (int64, error) {
+		got, err = records.RetryRows(ctx, s.DB, f, progress)
 		return got.Pending + got.Superseded, err
 	})
 	return got, err
 }
 
 // CancelRows ends all open rows that match. progress may be nil.
-func (s *Service) CancelRows(ctx context.Context, by Actor, f db.RowFilter, choice string, progress func(db.Cancelled)) (got db.Cancelled, err error) {
-	err = s.Record(ctx, by, db.AuditEntry{Action: "cancel", Subject: subjectOf(f), Detail: choice}, func(ctx context.Context) (int64, error) {
-		got, err = s.DB.CancelAll(ctx, f, progress)
+func (s *Service) CancelRows(ctx context.Context, by Actor, f records.RowFilter, choice string, progress func(db.Cancelled)) (got db.Cancelled, err error) {
+	err = s.Record(ctx, by, records.AuditEntry{Action: "cancel", Subject: subjectOf(f), Detail: choice}, func(ctx context.Context) (int64, error) {
+		got, err = records.CancelRows(ctx, s.DB, f, progress)
 		return got.Cancelled + got.Sending, err
 	})
 	return got, err
 }
 
 // subjectOf is what a filter is about.
-func subjectOf(f db.RowFilter) string {
+func subjectOf(f records.RowFilter) string {
 	if f.Batch != 0 {
-		return db.BatchSubject(f.Batch)
+		return records.BatchSubject(f.Batch)
 	}
 	return "rows"
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/text"
 	"relabel/internal/webflow"
 )
@@ -89,7 +90,7 @@ func (e *EndedError) Error() string {
 }
 
 // sentBatch refuses a plan.
-func sentBatch(b db.BatchProgress) error {
+func sentBatch(b records.BatchProgress) error {
 	if b.Status == db.BatchPlanned {
 		return &IsPlanError{Batch: b.Batch}
 	}

@@ -10,6 +10,7 @@ import (
 	"relabel/db"
 	"relabel/internal/intake"
 	"relabel/internal/pg"
+	"relabel/internal/records"
 	"relabel/internal/text"
 )
 
@@ -63,12 +64,12 @@ func (s *Service) Load(ctx context.Context, by Actor, p LoadParams) (out Loaded,
 	case p.Planned:
 		action = "plan"
 	}
-	e := db.AuditEntry{Action: action, Subject: "site " + p.Site.Name, Detail: text.Cut(cmp.Or(p.auditName(by), p.Source.Name()), 200)}
+	e := records.AuditEntry{Action: action, Subject: "site " + p.Site.Name, Detail: text.Cut(cmp.Or(p.auditName(by), p.Source.Name()), 200)}
 	err = s.Record(ctx, by, e, func(ctx context.Context) (int64, error) {
 		if out, err = s.load(ctx, p.withDefaults()); err != nil {
 			return -1, notLoaded(err)
 		}
-		b, err := s.DB.BatchStatus(ctx, out.BatchID)
+		b, err := records.Batch(ctx, s.DB, out.BatchID)
 		out.Rows = b.Total
 		return b.Total, err
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/siteread"
 )
 
@@ -91,5 +92,5 @@ func (s *Service) Enqueue(ctx context.Context, by Actor, p LoadParams, snapshot 
 	if err := s.compare(ctx, p.Site, res.BatchID, CompareParams{Params: reading}); err != nil {
 		return res.BatchID, s.drop(ctx, res.BatchID, err)
 	}
-	return res.BatchID, s.accept(ctx, by, db.AuditEntry{Action: "apply"}, db.ApplyParams{BatchID: res.BatchID, Queue: s.queue(p.Site)})
+	return res.BatchID, s.accept(ctx, by, records.AuditEntry{Action: "apply"}, db.ApplyParams{BatchID: res.BatchID, Queue: s.queue(p.Site)})
 }

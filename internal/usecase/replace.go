@@ -6,12 +6,13 @@ import (
 
 	"relabel/db"
 	"relabel/internal/intake"
+	"relabel/internal/records"
 	"relabel/internal/siteread"
 )
 
 // Replaceable returns the site of a batch that has something left to replace.
 func (s *Service) Replaceable(ctx context.Context, batchID int64) (db.Site, error) {
-	b, err := s.DB.BatchStatus(ctx, batchID)
+	b, err := records.Batch(ctx, s.DB, batchID)
 	if err != nil {
 		return db.Site{}, err
 	}
@@ -26,7 +27,7 @@ func (s *Service) Replaceable(ctx context.Context, batchID int64) (db.Site, erro
 
 // Replacement is a plan that can take the place of what is left of a batch.
 type Replacement struct {
-	db.Replacement
+	records.Replacement
 	BatchID int64 // the plan
 	Site    db.Site
 }
@@ -52,7 +53,7 @@ func (s *Service) PlanReplacement(ctx context.Context, by Actor, p LoadParams, o
 		err = s.DB.CompareWithRecord(ctx, res.BatchID)
 	}
 	if err == nil {
-		out.Replacement, err = s.DB.Replacing(ctx, res.BatchID, old)
+		out.Replacement, err = records.Replacing(ctx, s.DB, res.BatchID, old)
 	}
 	if err != nil {
 		err = s.drop(ctx, res.BatchID, err)
@@ -62,7 +63,7 @@ func (s *Service) PlanReplacement(ctx context.Context, by Actor, p LoadParams, o
 
 // Replace ends what is left of a batch and queues the plan in its place.
 func (s *Service) Replace(ctx context.Context, by Actor, r Replacement, old int64) error {
-	e := db.AuditEntry{Action: "apply", Detail: "in place of " + db.BatchSubject(old)}
+	e := records.AuditEntry{Action: "apply", Detail: "in place of " + records.BatchSubject(old)}
 	if err := s.accept(ctx, by, e, db.ApplyParams{BatchID: r.BatchID, Replaces: old, Queue: s.queue(r.Site)}); err != nil {
 		return err
 	}

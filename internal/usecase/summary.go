@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/text"
 )
 
@@ -13,29 +14,29 @@ const shownChanges = 10
 
 // Summary is what a plan would do, as every command and page shows it.
 type Summary struct {
-	Batch           int64          `json:"batch"`
-	Name            string         `json:"name"`
-	Site            string         `json:"site"`
-	Source          string         `json:"source"`
-	Status          db.BatchStatus `json:"status"`
-	Rows            int64          `json:"rows"`
-	Change          int64          `json:"change"`
-	Unchanged       int64          `json:"unchanged"`
-	Unknown         int64          `json:"unknown"` // assets that the site does not have
-	Conflict        int64          `json:"conflict"`
-	Invalid         int64          `json:"invalid"`
-	Superseded      int64          `json:"superseded"` // rows whose target a later row of the source names again
-	Calls           int64          `json:"calls"`
-	Seconds         float64        `json:"seconds"` // at the limit in force, after what is queued already
-	EndsAt          *time.Time     `json:"ends_at"` // nil without a limit
-	ReadBy          *string        `json:"read_by"`
-	Reads           int64          `json:"reads"`
-	PlannedAt       *time.Time     `json:"planned_at"`
-	Undoes          *int64         `json:"undoes"`
-	LosesExtension  int64          `json:"loses_extension"`
-	Localized       int64          `json:"localized"`
-	LocaleConflicts int64          `json:"locale_conflicts"`
-	Changes         []db.Change    `json:"changes"` // the first ones
+	Batch           int64            `json:"batch"`
+	Name            string           `json:"name"`
+	Site            string           `json:"site"`
+	Source          string           `json:"source"`
+	Status          db.BatchStatus   `json:"status"`
+	Rows            int64            `json:"rows"`
+	Change          int64            `json:"change"`
+	Unchanged       int64            `json:"unchanged"`
+	Unknown         int64            `json:"unknown"` // assets that the site does not have
+	Conflict        int64            `json:"conflict"`
+	Invalid         int64            `json:"invalid"`
+	Superseded      int64            `json:"superseded"` // rows whose target a later row of the source names again
+	Calls           int64            `json:"calls"`
+	Seconds         float64          `json:"seconds"` // at the limit in force, after what is queued already
+	EndsAt          *time.Time       `json:"ends_at"` // nil without a limit
+	ReadBy          *string          `json:"read_by"`
+	Reads           int64            `json:"reads"`
+	PlannedAt       *time.Time       `json:"planned_at"`
+	Undoes          *int64           `json:"undoes"`
+	LosesExtension  int64            `json:"loses_extension"`
+	Localized       int64            `json:"localized"`
+	LocaleConflicts int64            `json:"locale_conflicts"`
+	Changes         []records.Change `json:"changes"` // the first ones
 }
 
 // Summarise reads what a planned batch would do. It reads the whole batch once.
@@ -45,11 +46,11 @@ func (s *Service) Summarise(ctx context.Context, batchID int64) (Summary, error)
 	if err != nil {
 		return Summary{}, err
 	}
-	b, err := d.BatchStatus(ctx, batchID)
+	b, err := records.Batch(ctx, d, batchID)
 	if err != nil {
 		return Summary{}, err
 	}
-	facts, err := d.Facts(ctx, batchID)
+	facts, err := records.Facts(ctx, d, batchID)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -60,15 +61,15 @@ func (s *Service) Summarise(ctx context.Context, batchID int64) (Summary, error)
 		ReadBy: facts.ReadBy, Reads: facts.Reads, PlannedAt: facts.PlannedAt, Undoes: facts.Undoes,
 		LosesExtension: facts.LosesExtension, Localized: facts.Localized, LocaleConflicts: facts.LocaleConflicts,
 	}
-	if out.Changes, err = d.Changes(ctx, batchID, 0, shownChanges); err != nil {
+	if out.Changes, err = records.Changes(ctx, d, batchID, 0, shownChanges); err != nil {
 		return Summary{}, err
 	}
 	return out, out.forecast(ctx, d, st.Site, b)
 }
 
 // forecast says when the plan's calls would be done, if it were applied now.
-func (s *Summary) forecast(ctx context.Context, d *db.DB, site db.Site, b db.BatchProgress) error {
-	load, err := d.Backlog(ctx, site.ID)
+func (s *Summary) forecast(ctx context.Context, d *db.DB, site db.Site, b records.BatchProgress) error {
+	load, err := records.Backlog(ctx, d, site.ID)
 	if err != nil {
 		return err
 	}

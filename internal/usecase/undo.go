@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/siteread"
 )
 
@@ -17,7 +18,7 @@ type Undone struct {
 // Undo stores the values before a batch as a plan, and compares it with the site. If
 // that fails there is no plan, but the counts are right all the same.
 func (s *Service) Undo(ctx context.Context, by Actor, p db.UndoParams, reading siteread.Params) (Undone, error) {
-	b, err := s.DB.BatchStatus(ctx, p.BatchID)
+	b, err := records.Batch(ctx, s.DB, p.BatchID)
 	if err != nil {
 		return Undone{}, err
 	}
@@ -39,7 +40,7 @@ func (s *Service) Undo(ctx context.Context, by Actor, p db.UndoParams, reading s
 // PlanUndo stores the plan alone: it must be compared with the site before it is
 // applied.
 func (s *Service) PlanUndo(ctx context.Context, by Actor, p db.UndoParams) (out Undone, err error) {
-	err = s.onBatch(ctx, by, "undo", p.BatchID, func(ctx context.Context, b db.BatchProgress) (int64, error) {
+	err = s.onBatch(ctx, by, "undo", p.BatchID, func(ctx context.Context, b records.BatchProgress) (int64, error) {
 		if err := sentBatch(b); err != nil {
 			return -1, err
 		}

@@ -24,6 +24,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/siteread"
 	"relabel/jobs"
 )
@@ -54,19 +55,19 @@ type Service struct {
 
 // Record writes an audit entry around act. The use cases do so themselves; it is
 // for changes that are no use case of this package.
-func (s *Service) Record(ctx context.Context, by Actor, e db.AuditEntry, act func(context.Context) (rows int64, err error)) error {
+func (s *Service) Record(ctx context.Context, by Actor, e records.AuditEntry, act func(context.Context) (rows int64, err error)) error {
 	if by.Via == "" {
 		_, err := act(ctx)
 		return err
 	}
 	e.Who, e.Person, e.Via = by.Name, by.Person, by.Via
-	return s.DB.Audit(ctx, e, act)
+	return records.Audit(ctx, s.DB, e, act)
 }
 
 // onBatch records an action on a batch.
-func (s *Service) onBatch(ctx context.Context, by Actor, action string, id int64, act func(context.Context, db.BatchProgress) (rows int64, err error)) error {
-	return s.Record(ctx, by, db.AuditEntry{Action: action, Subject: db.BatchSubject(id)}, func(ctx context.Context) (int64, error) {
-		b, err := s.DB.BatchStatus(ctx, id)
+func (s *Service) onBatch(ctx context.Context, by Actor, action string, id int64, act func(context.Context, records.BatchProgress) (rows int64, err error)) error {
+	return s.Record(ctx, by, records.AuditEntry{Action: action, Subject: records.BatchSubject(id)}, func(ctx context.Context) (int64, error) {
+		b, err := records.Batch(ctx, s.DB, id)
 		if err != nil {
 			return -1, err
 		}

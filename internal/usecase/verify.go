@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/siteread"
 )
 
@@ -30,7 +31,7 @@ type Verified struct {
 
 // Verify reads the site, and compares it with the rows of a batch that succeeded.
 func (s *Service) Verify(ctx context.Context, batchID int64, p siteread.Params) (Verified, error) {
-	b, err := s.DB.BatchStatus(ctx, batchID)
+	b, err := records.Batch(ctx, s.DB, batchID)
 	if err == nil {
 		err = sentBatch(b)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/pg"
+	"relabel/internal/records"
 	"relabel/internal/report"
 	"relabel/internal/usecase"
 )
@@ -20,7 +21,7 @@ type done struct {
 }
 
 // actionOn does something to a batch.
-type actionOn func(ctx context.Context, by usecase.Actor, r *http.Request, b db.BatchProgress) (done, error)
+type actionOn func(ctx context.Context, by usecase.Actor, r *http.Request, b records.BatchProgress) (done, error)
 
 // batchActions returns the actions of a batch's page.
 func (s *Server) batchActions() map[string]actionOn {
@@ -56,12 +57,12 @@ func (s *Server) changeBatch(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, http.StatusBadRequest, notStorable)
 		return
 	}
-	b, err := s.cfg.DB.BatchStatus(r.Context(), id)
+	b, err := records.Batch(r.Context(), s.cfg.DB, id)
 	if err != nil {
 		s.failed(w, r, err)
 		return
 	}
-	s.act(w, r, name+" "+db.BatchSubject(id), batchPath(id),
+	s.act(w, r, name+" "+records.BatchSubject(id), batchPath(id),
 		func(ctx context.Context, by usecase.Actor) (done, error) { return act(ctx, by, r, b) })
 	s.forget(id)
 }
@@ -96,12 +97,12 @@ func actor(r *http.Request) usecase.Actor {
 }
 
 func changeTo(change func(context.Context, usecase.Actor, int64) error, text string) actionOn {
-	return func(ctx context.Context, by usecase.Actor, _ *http.Request, b db.BatchProgress) (done, error) {
+	return func(ctx context.Context, by usecase.Actor, _ *http.Request, b records.BatchProgress) (done, error) {
 		return done{text: text}, change(ctx, by, b.Batch)
 	}
 }
 
-func (s *Server) cancelBatch(ctx context.Context, by usecase.Actor, _ *http.Request, b db.BatchProgress) (done, error) {
+func (s *Server) cancelBatch(ctx context.Context, by usecase.Actor, _ *http.Request, b records.BatchProgress) (done, error) {
 	out := done{text: "Cancelled: rows that were not sent will never be sent."}
 	stranded, err := s.use.Cancel(ctx, by, b.Batch)
 	for _, o := range stranded {
@@ -110,11 +111,11 @@ func (s *Server) cancelBatch(ctx context.Context, by usecase.Actor, _ *http.Requ
 	return out, err
 }
 
-func (s *Server) retryRows(ctx context.Context, by usecase.Actor, r *http.Request, b db.BatchProgress) (done, error) {
+func (s *Server) retryRows(ctx context.Context, by usecase.Actor, r *http.Request, b records.BatchProgress) (done, error) {
 	choice := filterOf(r.PostForm)
 	filter, err := choice.rows(b.Batch)
 	if err != nil {
-		return done{}, s.use.Record(ctx, by, db.AuditEntry{Action: "retry", Subject: db.BatchSubject(b.Batch), Detail: choice.Query()},
+		return done{}, s.use.Record(ctx, by, records.AuditEntry{Action: "retry", Subject: records.BatchSubject(b.Batch), Detail: choice.Query()},
 			func(context.Context) (int64, error) { return -1, err })
 	}
 	got, err := s.use.RetryRows(ctx, by, filter, choice.Query(), nil)
@@ -148,12 +149,12 @@ func (s *Server) results(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if _, err := s.cfg.DB.BatchStatus(r.Context(), id); err != nil {
+	if _, err := records.Batch(r.Context(), s.cfg.DB, id); err != nil {
 		s.failed(w, r, err)
 		return
 	}
 	statuses := db.RowStatuses(r.URL.Query()["status"])
-	if err := (db.RowFilter{Statuses: statuses}).Check(); err != nil {
+	if err := (records.RowFilter{Statuses: statuses}).Check(); err != nil {
 		s.fail(w, r, http.StatusBadRequest, err.Error())
 		return
 	}
@@ -165,7 +166,7 @@ func (s *Server) results(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 	w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="batch-%d.csv"`, id))
 	out := &slowWriter{w: w, control: http.NewResponseController(w)}
-	if _, err := report.WriteResults(out, "csv", s.cfg.DB.Results(r.Context(), id, statuses)); err != nil {
+	if _, err := report.WriteResults(out, "csv", records.Results(r.Context(), s.cfg.DB, id, statuses)); err != nil {
 		if r.Context().Err() == nil {
 			s.cfg.Logger.Warn("a download of results was cut short", "batch", id, "error", err)
 		}

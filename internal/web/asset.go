@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/report"
 	"relabel/internal/text"
 )
@@ -34,9 +35,9 @@ func (s *Server) assetPage(w http.ResponseWriter, r *http.Request) {
 	status, title := http.StatusOK, "Asset"
 	if d.ID != "" {
 		title = "Asset " + text.Cut(d.ID, 30)
-		story, err := report.ReadStory(r.Context(), s.cfg.DB, db.StoryParams{Site: d.Site, AssetID: d.ID})
+		story, err := report.ReadStory(r.Context(), s.cfg.DB, records.StoryParams{Site: d.Site, AssetID: d.ID})
 		switch {
-		case errors.Is(err, db.ErrNoRename), errors.Is(err, db.ErrNoSite):
+		case errors.Is(err, records.ErrNoRename), errors.Is(err, db.ErrNoSite):
 			status, d.Problem = http.StatusNotFound, fmt.Sprintf("relabel has no renames of asset %s on site %s.", d.ID, d.Site)
 		case err != nil:
 			s.failed(w, r, err)

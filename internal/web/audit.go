@@ -4,21 +4,21 @@ import (
 	"net/http"
 	"strconv"
 
-	"relabel/db"
+	"relabel/internal/records"
 )
 
 const entriesOnPage = 100
 
 // logData is one page of the audit log.
 type logData struct {
-	AuditEntries []db.AuditEntry
+	AuditEntries []records.AuditEntry
 	Next         string
 	First        string
 }
 
 func (s *Server) logPage(w http.ResponseWriter, r *http.Request) {
 	before, _ := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64)
-	entries, err := s.cfg.DB.AuditEntries(r.Context(), "", max(before, 0), entriesOnPage)
+	entries, err := records.AuditEntries(r.Context(), s.cfg.DB, "", max(before, 0), entriesOnPage)
 	if err != nil {
 		s.failed(w, r, err)
 		return

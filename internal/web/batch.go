@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/report"
 	"relabel/internal/text"
 )
@@ -34,7 +35,7 @@ type batchFigures struct {
 // slowFigures are the expensive figures.
 type slowFigures struct {
 	Chart  chart
-	Causes db.Causes
+	Causes records.Causes
 }
 
 // count is the number of rows in one status.
@@ -85,7 +86,7 @@ func countsOf(b report.Batch) []count {
 // slow reads the expensive figures, or takes recent ones from the cache.
 func (s *Server) slow(ctx context.Context, b report.Batch) (slowFigures, error) {
 	return s.figures.get(b.Batch, string(b.Status), s.cfg.Now(), func() (f slowFigures, err error) {
-		if f.Causes, err = s.cfg.DB.RowErrors(ctx, db.RowFilter{Batch: b.Batch}, shownCauses); err != nil {
+		if f.Causes, err = records.RowErrors(ctx, s.cfg.DB, records.RowFilter{Batch: b.Batch}, shownCauses); err != nil {
 			return f, err
 		}
 		f.Chart, err = s.chart(ctx, b)
@@ -113,7 +114,7 @@ func (s *Server) batchPage(w http.ResponseWriter, r *http.Request) {
 type batchData struct {
 	Plan         *planData // nil: the batch is not a plan
 	Rows         rowsData
-	AuditEntries []db.AuditEntry
+	AuditEntries []records.AuditEntry
 }
 
 const shownEntries = 10
@@ -128,6 +129,6 @@ func (s *Server) batchData(r *http.Request, f batchFigures) (d batchData, err er
 	if d.Rows, err = s.rows(ctx, f.Batch.Batch, r.URL.Query()); err != nil {
 		return d, err
 	}
-	d.AuditEntries, err = s.cfg.DB.AuditEntries(ctx, db.BatchSubject(f.Batch.Batch), 0, shownEntries)
+	d.AuditEntries, err = records.AuditEntries(ctx, s.cfg.DB, records.BatchSubject(f.Batch.Batch), 0, shownEntries)
 	return d, err
 }

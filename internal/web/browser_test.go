@@ -29,6 +29,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"relabel/internal/records"
 	"relabel/internal/standin"
 )
 
@@ -271,7 +272,7 @@ func (p *tab) riverButtons(b *testBundle) {
 	require.Equal(p.t, http.StatusOK, p.fetch(http.MethodPut, "/river/api/queues/site-default/pause"))
 	p.open("/")
 	require.Equal(p.t, http.StatusUnsupportedMediaType, p.fetch(http.MethodPut, "/river/api/queues/site-default/resume"), "from a page without the script")
-	entries, err := b.AuditEntries(p.t.Context(), "", 0, 1)
+	entries, err := records.AuditEntries(p.t.Context(), b.DB, "", 0, 1)
 	require.NoError(p.t, err)
 	require.Equal(p.t, "river ui", entries[0].Via)
 }

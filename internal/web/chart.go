@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/report"
 	"relabel/internal/text"
 )
@@ -37,7 +38,7 @@ type chart struct {
 
 // drawnBar is one step, stacked from the bottom: succeeded, 429s, the rest.
 type drawnBar struct {
-	db.Bar
+	records.Bar
 	Label         string
 	X, W          float64
 	OK, Wait, Bad rect
@@ -74,7 +75,7 @@ func (s *Server) chart(ctx context.Context, b report.Batch) (chart, error) {
 	if start := b.StartedAt.Truncate(step); start.After(from) {
 		from = start
 	}
-	bars, err := s.cfg.DB.Calls(ctx, b.Batch, from, to, step)
+	bars, err := records.Calls(ctx, s.cfg.DB, b.Batch, from, to, step)
 	if err != nil {
 		return chart{}, err
 	}
@@ -82,7 +83,7 @@ func (s *Server) chart(ctx context.Context, b report.Batch) (chart, error) {
 }
 
 // draw lays out the bars. A step without calls keeps its place.
-func draw(bars []db.Bar, from, to time.Time, step time.Duration, now time.Time) chart {
+func draw(bars []records.Bar, from, to time.Time, step time.Duration, now time.Time) chart {
 	steps := max(int(to.Sub(from)/step)+1, 10) // at least ten, or a single bar would fill the page
 	c := chart{Step: step, Left: chartLeft, From: text.Clock(from, now), To: text.Clock(from.Add(time.Duration(steps)*step), now)}
 	most := int64(1)

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"relabel/db"
 	"relabel/internal/intake"
+	"relabel/internal/records"
 	"relabel/internal/text"
 	"relabel/internal/usecase"
 )
@@ -111,7 +111,7 @@ func (s *Server) enter(w http.ResponseWriter, r *http.Request, name string, role
 	name = strings.TrimSpace(text.Cut(intake.Clean(name), 40))
 	entry := s.loginEntry(r)
 	entry.Person, entry.Detail = name, "role "+string(role)
-	err := s.cfg.DB.Audit(r.Context(), entry, func(context.Context) (int64, error) {
+	err := records.Audit(r.Context(), s.cfg.DB, entry, func(context.Context) (int64, error) {
 		secret, ok := s.sessions.begin(name, s.client(r), role)
 		if !ok {
 			return -1, errTooManySessions
@@ -129,8 +129,8 @@ func (s *Server) enter(w http.ResponseWriter, r *http.Request, name string, role
 }
 
 // loginEntry is the audit entry of a login.
-func (s *Server) loginEntry(r *http.Request) db.AuditEntry {
-	return db.AuditEntry{Who: s.client(r), Via: usecase.ViaDashboard, Action: "log in", Subject: "dashboard"}
+func (s *Server) loginEntry(r *http.Request) records.AuditEntry {
+	return records.AuditEntry{Who: s.client(r), Via: usecase.ViaDashboard, Action: "log in", Subject: "dashboard"}
 }
 
 // refuse answers a login that failed. record says whether the audit log gets an entry.
@@ -145,8 +145,8 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, form loginForm, 
 
 // record writes an audit entry of what has already happened. It must not fail because
 // of the log.
-func (s *Server) record(r *http.Request, e db.AuditEntry, result error) {
-	err := s.cfg.DB.Audit(context.WithoutCancel(r.Context()), e, func(context.Context) (int64, error) { return -1, result })
+func (s *Server) record(r *http.Request, e records.AuditEntry, result error) {
+	err := records.Audit(context.WithoutCancel(r.Context()), s.cfg.DB, e, func(context.Context) (int64, error) { return -1, result })
 	if err != nil && !errors.Is(err, result) {
 		s.cfg.Logger.Error("the audit log could not be written", "action", e.Action, "error", err)
 	}
@@ -159,7 +159,7 @@ func (s *Server) renderLogin(w http.ResponseWriter, r *http.Request, status int,
 func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
 	who := current(r)
 	s.sessions.end(func(one *session) bool { return one == who })
-	s.record(r, db.AuditEntry{Who: who.from, Person: who.name, Via: usecase.ViaDashboard, Action: "log out", Subject: "dashboard"}, nil)
+	s.record(r, records.AuditEntry{Who: who.from, Person: who.name, Via: usecase.ViaDashboard, Action: "log out", Subject: "dashboard"}, nil)
 	s.setCookie(w, s.cookieName(), "", -time.Second)
 	http.Redirect(w, r, "/login", http.StatusSeeOther)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/report"
 	"relabel/internal/text"
 )
@@ -40,11 +41,11 @@ type overviewFigures struct {
 // siteFigures are a site's rate limit and how it is used.
 type siteFigures struct {
 	db.Site
-	Work   db.SiteBacklog
+	Work   records.SiteBacklog
 	Lane   db.LaneState
 	Known  bool // there is a lane
 	Worked bool // a process works on it
-	Users  []db.LaneUser
+	Users  []records.LaneUser
 	Wait   string // why nothing is sent now
 }
 
@@ -71,7 +72,7 @@ func (s *Server) overview(ctx context.Context) (page, error) {
 	if f.Now, err = s.cfg.DB.Now(ctx); err != nil {
 		return page{}, err
 	}
-	live, err := s.cfg.DB.LiveProcesses(ctx)
+	live, err := records.LiveProcesses(ctx, s.cfg.DB)
 	if err != nil {
 		return page{}, err
 	}
@@ -100,7 +101,7 @@ func (s *Server) readSites(ctx context.Context, f *overviewFigures, live []db.Pr
 	if err != nil {
 		return err
 	}
-	users, err := s.cfg.DB.LaneUsers(ctx)
+	users, err := records.LaneUsers(ctx, s.cfg.DB)
 	if err != nil {
 		return err
 	}
@@ -110,7 +111,7 @@ func (s *Server) readSites(ctx context.Context, f *overviewFigures, live []db.Pr
 		if one.Lane, one.Known, err = s.cfg.DB.Lane(ctx, site.Name); err != nil {
 			return err
 		}
-		if one.Work, err = s.cfg.DB.Backlog(ctx, site.ID); err != nil {
+		if one.Work, err = records.Backlog(ctx, s.cfg.DB, site.ID); err != nil {
 			return err
 		}
 		for _, u := range users {

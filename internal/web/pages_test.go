@@ -17,13 +17,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/standin"
 )
 
-func (b *testBundle) status(t testing.TB, id int64) db.BatchProgress {
+func (b *testBundle) status(t testing.TB, id int64) records.BatchProgress {
 	t.Helper()
-	st, err := b.BatchStatus(t.Context(), id)
+	st, err := records.Batch(t.Context(), b.DB, id)
 	require.NoError(t, err)
 	return st
 }
@@ -51,7 +52,7 @@ func TestEveryChangeIsInTheLog(t *testing.T) {
 		require.Equal(t, http.StatusSeeOther, c.post(path, nil).StatusCode, path)
 	}
 	require.Equal(t, http.StatusSeeOther, c.post("/batch/2/apply", nil).StatusCode, "what fails is there too")
-	entries, err := b.AuditEntries(t.Context(), "", 0, 100)
+	entries, err := records.AuditEntries(t.Context(), b.DB, "", 0, 100)
 	require.NoError(t, err)
 	var got []string
 	for _, d := range slices.Backward(entries) {
@@ -101,7 +102,7 @@ func TestLoginsAreInTheLog(t *testing.T) {
 // log gives the audit log, the oldest entry first.
 func (b *testBundle) log(t testing.TB) (lines []string) {
 	t.Helper()
-	entries, err := b.AuditEntries(t.Context(), "", 0, 100)
+	entries, err := records.AuditEntries(t.Context(), b.DB, "", 0, 100)
 	require.NoError(t, err)
 	for _, e := range slices.Backward(entries) {
 		lines = append(lines, strings.TrimSpace(e.Action+" "+e.Who+" "+e.Person)+" | "+*e.Result)
@@ -176,13 +177,13 @@ func TestUploadProblems(t *testing.T) {
 	require.Equal(t, http.StatusUnprocessableEntity, c.upload("no,columns\na,b\n").StatusCode)
 	require.Equal(t, http.StatusBadRequest, c.post(uploadPath, url.Values{"site": {"default"}}).StatusCode)
 	require.Equal(t, http.StatusUnprocessableEntity, c.upload(rows(1, "x"), "site", "nowhere").StatusCode)
-	list, err := b.Batches(t.Context(), "", 10)
+	list, err := records.Batches(t.Context(), b.DB, "", 10)
 	require.NoError(t, err)
 	require.Empty(t, list)
 
 	kept := c.upload("asset_id,display_name\nnonsense,a\n"+standin.AssetID(1)+",good\n", "skip_invalid", "1")
 	require.Equal(t, http.StatusSeeOther, kept.StatusCode)
-	list, err = b.Batches(t.Context(), "", 10)
+	list, err = records.Batches(t.Context(), b.DB, "", 10)
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	require.EqualValues(t, 1, list[0].Invalid)
@@ -427,7 +428,7 @@ func TestHeldScheduleNeedsAPerson(t *testing.T) {
 func TestDraw(t *testing.T) {
 	t.Parallel()
 	from := time.Date(2026, 3, 2, 15, 0, 0, 0, time.UTC)
-	c := draw([]db.Bar{
+	c := draw([]records.Bar{
 		{At: from, Calls: 60, Succeeded: 60}, {At: from.Add(2 * time.Minute), Calls: 30, Succeeded: 10, RateLimited: 15, Failed: 5},
 	}, from, from.Add(19*time.Minute), time.Minute, from)
 	require.EqualValues(t, 60, c.Scale)
@@ -482,7 +483,7 @@ func TestTakeOver(t *testing.T) {
 	c.post("/batch/1/apply", url.Values{"take_over": {"1"}})
 	c.see("/batch/1", ">done</span>")
 	require.EqualValues(t, 2, b.status(t, 1).Succeeded)
-	entries, err := b.AuditEntries(t.Context(), "batch 1", 0, 10)
+	entries, err := records.AuditEntries(t.Context(), b.DB, "batch 1", 0, 10)
 	require.NoError(t, err)
 	require.Equal(t, "apply, after reading the site", entries[0].Action)
 	require.Equal(t, "done", *entries[0].Result)

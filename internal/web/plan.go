@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/siteread"
 	"relabel/internal/text"
 	"relabel/internal/usecase"
@@ -20,7 +21,7 @@ const changesOnPage = 50
 type planData struct {
 	usecase.Summary
 	Compared bool
-	Changes  []db.Change // one page
+	Changes  []records.Change // one page
 	Next     string
 	First    string
 	Looks    []string // what to check before applying it
@@ -37,7 +38,7 @@ func (s *Server) planData(r *http.Request, id int64) (*planData, error) {
 	}
 	d := &planData{Summary: sum, Compared: sum.PlannedAt != nil, Looks: looksOf(sum)}
 	after, _ := strconv.ParseInt(r.URL.Query().Get("line"), 10, 64)
-	if d.Changes, err = s.cfg.DB.Changes(ctx, id, after, changesOnPage); err != nil {
+	if d.Changes, err = records.Changes(ctx, s.cfg.DB, id, after, changesOnPage); err != nil {
 		return nil, err
 	}
 	if n := len(d.Changes); n == changesOnPage {
@@ -78,7 +79,7 @@ var errReading = errors.New("the site is already being read for this plan: wait 
 
 // begin records the start of work that runs in the background.
 func (s *Server) begin(ctx context.Context, by usecase.Actor, action string, id int64, start func() (bool, error)) error {
-	return s.use.Record(ctx, by, db.AuditEntry{Action: action, Subject: db.BatchSubject(id)}, func(context.Context) (int64, error) {
+	return s.use.Record(ctx, by, records.AuditEntry{Action: action, Subject: records.BatchSubject(id)}, func(context.Context) (int64, error) {
 		ok, err := start()
 		if err == nil && !ok {
 			err = errReading
@@ -87,7 +88,7 @@ func (s *Server) begin(ctx context.Context, by usecase.Actor, action string, id 
 	})
 }
 
-func (s *Server) compareAgain(ctx context.Context, by usecase.Actor, _ *http.Request, b db.BatchProgress) (done, error) {
+func (s *Server) compareAgain(ctx context.Context, by usecase.Actor, _ *http.Request, b records.BatchProgress) (done, error) {
 	return done{text: "Reading the site."}, s.begin(ctx, by, "compare", b.Batch, func() (bool, error) {
 		if _, err := s.cfg.DB.PlanState(ctx, b.Batch); err != nil {
 			return false, err
@@ -97,7 +98,7 @@ func (s *Server) compareAgain(ctx context.Context, by usecase.Actor, _ *http.Req
 }
 
 // compareWithRecord is for a site without a token, or with one that may not read.
-func (s *Server) compareWithRecord(ctx context.Context, by usecase.Actor, _ *http.Request, b db.BatchProgress) (done, error) {
+func (s *Server) compareWithRecord(ctx context.Context, by usecase.Actor, _ *http.Request, b records.BatchProgress) (done, error) {
 	return done{text: "Comparing with relabel's own record of what it sent; the site is not read."},
 		s.begin(ctx, by, "record", b.Batch, func() (bool, error) { return s.compareRecord(b.Batch), nil })
 }
@@ -109,7 +110,7 @@ func (s *Server) compareRecord(id int64) bool {
 
 // applyPlan queues a plan. An old plan is first compared with the site again, in the
 // background.
-func (s *Server) applyPlan(ctx context.Context, by usecase.Actor, r *http.Request, b db.BatchProgress) (done, error) {
+func (s *Server) applyPlan(ctx context.Context, by usecase.Actor, r *http.Request, b records.BatchProgress) (done, error) {
 	p := usecase.ApplyParams{BatchID: b.Batch, TakeOver: r.PostFormValue("take_over") != ""}
 	fresh, err := s.use.Fresh(ctx, p.BatchID, p.TakeOver)
 	if fresh {
@@ -128,7 +129,7 @@ func (s *Server) applyPlan(ctx context.Context, by usecase.Actor, r *http.Reques
 	})
 }
 
-func (s *Server) discardPlan(ctx context.Context, by usecase.Actor, _ *http.Request, b db.BatchProgress) (done, error) {
+func (s *Server) discardPlan(ctx context.Context, by usecase.Actor, _ *http.Request, b records.BatchProgress) (done, error) {
 	if err := s.use.Discard(ctx, by, b.Batch); err != nil {
 		return done{}, err
 	}
@@ -137,7 +138,7 @@ func (s *Server) discardPlan(ctx context.Context, by usecase.Actor, _ *http.Requ
 }
 
 // undoBatch makes a plan that restores the values from before a batch.
-func (s *Server) undoBatch(ctx context.Context, by usecase.Actor, _ *http.Request, b db.BatchProgress) (done, error) {
+func (s *Server) undoBatch(ctx context.Context, by usecase.Actor, _ *http.Request, b records.BatchProgress) (done, error) {
 	undone, err := s.use.PlanUndo(ctx, by, db.UndoParams{BatchID: b.Batch})
 	if err != nil {
 		return done{}, err

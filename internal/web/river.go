@@ -13,7 +13,7 @@ import (
 
 	"riverqueue.com/riverui"
 
-	"relabel/db"
+	"relabel/internal/records"
 )
 
 // riverPrefix is the path of River UI.
@@ -92,11 +92,11 @@ func (s *Server) changeRiver(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	entry := db.AuditEntry{
+	entry := records.AuditEntry{
 		Who: current(r).from, Person: current(r).name, Via: "river ui", Action: r.Method + " " + strings.TrimPrefix(r.URL.Path, riverPrefix), Detail: jobIDs(body),
 	}
 	out := &recorder{header: w.Header()}
-	err = s.cfg.DB.Audit(r.Context(), entry, func(context.Context) (int64, error) {
+	err = records.Audit(r.Context(), s.cfg.DB, entry, func(context.Context) (int64, error) {
 		s.river.handler.ServeHTTP(out, r)
 		if out.status >= http.StatusBadRequest {
 			return -1, fmt.Errorf("answered with %d by River UI", out.status)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"relabel/db"
+	"relabel/internal/records"
 )
 
 const (
@@ -45,15 +46,15 @@ func (f rowFilter) Query() string {
 	return q.Encode()
 }
 
-func (f rowFilter) rows(batch int64) (db.RowFilter, error) {
-	out := db.RowFilter{Batch: batch, Name: f.Name, AssetID: f.Asset, Error: f.Error}
+func (f rowFilter) rows(batch int64) (records.RowFilter, error) {
+	out := records.RowFilter{Batch: batch, Name: f.Name, AssetID: f.Asset, Error: f.Error}
 	if f.Status != "" {
 		out.Statuses = db.RowStatuses([]string{f.Status})
 	}
 	if f.HTTP != "" {
 		n, err := strconv.Atoi(f.HTTP)
 		if err != nil {
-			return out, db.FilterError("an HTTP status is a number with three digits")
+			return out, records.FilterError("an HTTP status is a number with three digits")
 		}
 		out.HTTPStatus = n
 	}
@@ -65,22 +66,22 @@ type rowsData struct {
 	Filter   rowFilter
 	Statuses []string
 	Problem  string
-	Rows     []db.Row
+	Rows     []records.Row
 	Next     string // URL of the next page
 	First    string // URL of the first page, unless this is it
 	Looked   int64
-	Count    db.RowCount
+	Count    records.RowCount
 	Retry    int64 // counted rows that a retry would take; -1: unknown
 }
 
 func (s *Server) rows(ctx context.Context, batch int64, q url.Values) (d rowsData, err error) {
 	d = rowsData{Filter: filterOf(q), Statuses: db.Words(db.Statuses())}
 	filter, err := d.Filter.rows(batch)
-	var page db.RowPage
+	var page records.RowPage
 	if err == nil {
-		page, err = s.cfg.DB.Rows(ctx, db.RowQuery{RowFilter: filter, Sort: db.SortOldest, Cursor: q.Get("after"), Limit: rowsOnPage})
+		page, err = records.Rows(ctx, s.cfg.DB, records.RowQuery{RowFilter: filter, Sort: records.SortOldest, Cursor: q.Get("after"), Limit: rowsOnPage})
 	}
-	if bad, ok := errors.AsType[db.FilterError](err); ok {
+	if bad, ok := errors.AsType[records.FilterError](err); ok {
 		d.Problem = bad.Error()
 		return d, nil
 	}
@@ -95,19 +96,19 @@ func (s *Server) rows(ctx context.Context, batch int64, q url.Values) (d rowsDat
 	if q.Get("after") != "" {
 		d.First = "?" + here + "#rows"
 	}
-	if d.Count, err = s.cfg.DB.CountRows(ctx, filter, countedRows); err != nil {
+	if d.Count, err = records.CountRows(ctx, s.cfg.DB, filter, countedRows); err != nil {
 		return d, err
 	}
 	d.Retry, err = s.retryable(ctx, filter)
 	return d, err
 }
 
-func (s *Server) retryable(ctx context.Context, f db.RowFilter) (int64, error) {
+func (s *Server) retryable(ctx context.Context, f records.RowFilter) (int64, error) {
 	f, ok := f.ForRetry()
 	if !ok {
 		return 0, nil
 	}
-	n, err := s.cfg.DB.CountRows(ctx, f, countedRows)
+	n, err := records.CountRows(ctx, s.cfg.DB, f, countedRows)
 	if err == nil && !n.Exact {
 		return -1, nil
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/standin"
 )
 
@@ -119,7 +120,7 @@ func TestLookersChangeNothing(t *testing.T) {
 		r := c.request(method, "/river/api/jobs/delete", strings.NewReader(`{"ids":["1"]}`), "Content-Type", "application/json")
 		require.Equal(t, http.StatusForbidden, c.do(r).StatusCode, method)
 	}
-	st, err := b.BatchStatus(t.Context(), 1)
+	st, err := records.Batch(t.Context(), b.DB, 1)
 	require.NoError(t, err)
 	require.Equal(t, db.BatchPlanned, st.Status)
 }
@@ -185,7 +186,7 @@ func TestEveryChangeIsGuarded(t *testing.T) {
 	stranger, looker, c := b.stranger(t), b.login(t, RoleLook), b.login(t, RoleChange)
 	require.Equal(t, http.StatusSeeOther, c.upload(rows(3, "new.jpg")).StatusCode)
 	entries := func() int {
-		list, err := b.AuditEntries(t.Context(), "", 0, 100)
+		list, err := records.AuditEntries(t.Context(), b.DB, "", 0, 100)
 		require.NoError(t, err)
 		return len(list)
 	}
@@ -223,7 +224,7 @@ func TestRiverTakesJSONAlone(t *testing.T) {
 		require.Equal(t, http.StatusUnsupportedMediaType, send(kind), kind)
 	}
 	require.Equal(t, http.StatusNotFound, send("application/json"), "there is no such job")
-	entries, err := b.AuditEntries(t.Context(), "", 0, 10)
+	entries, err := records.AuditEntries(t.Context(), b.DB, "", 0, 10)
 	require.NoError(t, err)
 	require.Len(t, entries, 2, "with the login")
 	require.Equal(t, "POST /api/jobs/cancel", entries[0].Action)
@@ -339,7 +340,7 @@ func TestSizes(t *testing.T) {
 	got := c.upload(rows(200, "a name of twenty four"))
 	require.Equal(t, http.StatusUnprocessableEntity, got.StatusCode)
 	require.Contains(t, got.text, "The file is larger")
-	list, err := b.Batches(t.Context(), "", 10)
+	list, err := records.Batches(t.Context(), b.DB, "", 10)
 	require.NoError(t, err)
 	require.Empty(t, list)
 }
@@ -352,7 +353,7 @@ func TestUploadOfTooManyRows(t *testing.T) {
 	got := c.upload(rows(11, "name"))
 	require.Equal(t, http.StatusUnprocessableEntity, got.StatusCode)
 	require.Contains(t, got.text, "has more than 10 rows")
-	list, err := b.Batches(t.Context(), "", 10)
+	list, err := records.Batches(t.Context(), b.DB, "", 10)
 	require.NoError(t, err)
 	require.Empty(t, list)
 	require.Equal(t, http.StatusSeeOther, c.upload(rows(10, "name")).StatusCode)

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/schedule"
 	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/text"
@@ -135,7 +135,7 @@ func (s *Server) changeSchedule(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.act(w, r, name+" schedule "+one.Name, "/schedule/"+one.Name, func(ctx context.Context, by usecase.Actor) (out done, err error) {
-		err = s.use.Record(ctx, by, db.AuditEntry{Action: name, Subject: "schedule " + one.Name}, func(ctx context.Context) (int64, error) {
+		err = s.use.Record(ctx, by, records.AuditEntry{Action: name, Subject: "schedule " + one.Name}, func(ctx context.Context) (int64, error) {
 			out.text, err = act(ctx, one)
 			return -1, err
 		})

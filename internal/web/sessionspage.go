@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"time"
 
-	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/usecase"
 )
 
@@ -59,7 +59,7 @@ func (s *Server) endSession(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	name := fmt.Sprintf("session %d", id)
-	entry := db.AuditEntry{Action: "end", Subject: name, Detail: "of " + rows[at].From + " " + rows[at].Name}
+	entry := records.AuditEntry{Action: "end", Subject: name, Detail: "of " + rows[at].From + " " + rows[at].Name}
 	s.act(w, r, "end "+name, sessionsPath, func(ctx context.Context, by usecase.Actor) (done, error) {
 		return done{text: "Session " + strconv.FormatInt(id, 10) + " has ended."}, s.use.Record(ctx, by, entry, func(context.Context) (int64, error) {
 			s.sessions.end(func(one *session) bool { return one.id == id })

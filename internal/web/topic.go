@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/schedule/scheduledb"
 )
 
@@ -33,7 +33,7 @@ func (s *Server) topic(ctx context.Context, name string) readPage {
 		}
 	case kind == "batch":
 		id, _ := strconv.ParseInt(arg, 10, 64)
-		if _, err := s.cfg.DB.BatchStatus(ctx, id); batchPath(id) == "/"+name && !isNoBatch(err) {
+		if _, err := records.Batch(ctx, s.cfg.DB, id); batchPath(id) == "/"+name && !isNoBatch(err) {
 			return func(ctx context.Context) (page, error) { return s.batchFigures(ctx, id) }
 		}
 	}

@@ -26,3 +26,6 @@ var sqlFiles embed.FS
 
 // statements are the files of sql/ by name.
 var statements = pg.ReadStatements(sqlFiles) //nolint:gochecknoglobals // never changes: text that is part of the program
+
+// statement returns the text of sql/NAME.sql.
+func statement(name string) string { return statements[name] }

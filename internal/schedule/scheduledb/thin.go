@@ -97,7 +97,7 @@ func thin(ctx context.Context, tx pgx.Tx, siteID int, at Thinning) (next Thinnin
 
 // thinChunkOf returns the last row that it examined; nil when none is left.
 func thinChunkOf(ctx context.Context, tx pgx.Tx, r thickRun, after int64) (last *int64, err error) {
-	err = tx.QueryRow(ctx, statements["thin_chunk"], pgx.NamedArgs{
+	err = tx.QueryRow(ctx, statement("thin_chunk"), pgx.NamedArgs{
 		"batch": r.Batch, "last": r.Last, "older": r.Older, "after": after, "limit": thinChunk,
 	}).Scan(&last)
 	if err != nil {

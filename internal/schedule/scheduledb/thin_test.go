@@ -9,6 +9,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/dbtest"
+	"relabel/internal/records"
 	"relabel/internal/schedule/scheduledb"
 )
 
@@ -46,7 +47,7 @@ func TestThinningKeepsWhatNoNewerRowStandsFor(t *testing.T) {
 	first := b.asWanted(t, s, "a=new", "b=x")
 	b.asWanted(t, s, "b=x")
 	b.tidy(t)
-	got, err := b.RetryAll(t.Context(), db.RowFilter{Batch: old.Batch, Statuses: []db.RowStatus{"failed"}}, nil)
+	got, err := records.RetryRows(t.Context(), b.DB, records.RowFilter{Batch: old.Batch, Statuses: []db.RowStatus{"failed"}}, nil)
 	require.NoError(t, err)
 	require.Equal(t, db.Retried{Superseded: 1}, got, "a has a newer name")
 	require.Equal(t, "unchanged", b.statuses(t, first.Batch), "b is looked at again, a is not")

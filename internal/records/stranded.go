@@ -1,10 +1,11 @@
-package db
+package records
 
 import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
 
+	"relabel/db"
 	"relabel/internal/pg"
 )
 
@@ -21,8 +22,8 @@ const strandedLook = 200_000
 
 // StrandedBy finds the stranded rows that a cancelled batch left, by one look-up in
 // rename_target_idx a row. It examines none when no older batch has superseded rows.
-func (db *DB) StrandedBy(ctx context.Context, batchID int64) ([]Stranded, error) {
-	return pg.Collect[Stranded](ctx, db.Pool(), "counting rows that the batch had superseded", `
+func StrandedBy(ctx context.Context, d *db.DB, batchID int64) ([]Stranded, error) {
+	return pg.Collect[Stranded](ctx, d.Pool(), "counting rows that the batch had superseded", `
 		SELECT o.batch_id AS batch, count(*) AS rows
 		FROM (
 			SELECT r.id, r.asset_id, r.locale_id, r.site_id, b.acceptance

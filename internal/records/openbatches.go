@@ -1,10 +1,11 @@
-package db
+package records
 
 import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
 
+	"relabel/db"
 	"relabel/internal/pg"
 )
 
@@ -14,7 +15,7 @@ const openBatches = `
 
 // OpenBatches lists the active and paused batches of some sites, or of all when none is
 // named, in the order in which their rows are sent. Served by batch_open_idx.
-func (db *DB) OpenBatches(ctx context.Context, limit int, sites ...string) ([]BatchProgress, error) {
-	return pg.Collect[BatchProgress](ctx, db.Pool(), "listing open batches", statement("batch_progress")+openBatches,
+func OpenBatches(ctx context.Context, d *db.DB, limit int, sites ...string) ([]BatchProgress, error) {
+	return pg.Collect[BatchProgress](ctx, d.Pool(), "listing open batches", statement("batch_progress")+openBatches,
 		pgx.NamedArgs{"limit": limit, "sites": append([]string{}, sites...)})
 }

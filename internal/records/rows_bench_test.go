@@ -1,4 +1,4 @@
-package db_test
+package records_test
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/dbtest"
+	"relabel/internal/records"
 )
 
 // manyJobs are the rows of the table that pages are measured on.
@@ -17,13 +19,13 @@ const manyJobs = 2_000_000
 
 // fillJobs makes a batch of rows as it is in the midst of a run: half have succeeded, some have failed for two causes,
 // some are tried again, the rest is open; each call took its time. Every asset is there once, and some jobs wait.
-func (b *testBundle) fillJobs(t tb, rows int) (batch int64) {
+func (b *testBundle) fillJobs(t testing.TB, rows int) (batch int64) {
 	t.Helper()
-	batch = value[int64](t, b, `
+	batch = dbtest.Value[int64](t, b, `
 		INSERT INTO batch (site_id, name, source, status, acceptance, total, succeeded, failed, started_at)
 		VALUES ($1, 'large.csv', 'large.csv', 'active', 1, $2::bigint, $2::bigint / 2 - $2::bigint / 200, $2::bigint / 200, now() - interval '3 d')
 		RETURNING id`, b.site.ID, rows)
-	b.exec(t, `
+	dbtest.Exec(t, b, `
 		INSERT INTO rename (batch_id, site_id, line, asset_id, locale_id, display_name, applied_name, status, finished_at, fence, calls, http_status, error)
 		SELECT $1, $2, i + 1, lpad(to_hex(i), 24, '0'), CASE WHEN i % 4 = 0 THEN 'fr' ELSE '' END,
 			'Product photo number ' || i || ', front view, Autumn.jpg', CASE WHEN k = 'succeeded' THEN 'Product photo number ' || i || ', front view, Autumn.jpg' END,
@@ -34,10 +36,10 @@ func (b *testBundle) fillJobs(t tb, rows int) (batch int64) {
 		FROM (SELECT i, CASE WHEN i > $3::int / 2 THEN 'pending' WHEN i % 100 = 0 THEN 'failed' ELSE 'succeeded' END AS k FROM generate_series(1, $3::int) i) g
 		ORDER BY i`,
 		batch, b.site.ID, rows)
-	b.exec(t, `
+	dbtest.Exec(t, b, `
 		UPDATE batch b SET first_id = r.first, last_id = r.last
 		FROM (SELECT min(id) AS first, max(id) AS last FROM rename WHERE batch_id = $1) r WHERE b.id = $1`, batch)
-	b.exec(t, `
+	dbtest.Exec(t, b, `
 		INSERT INTO river_job (args, kind, max_attempts, queue, state)
 		SELECT jsonb_build_object('rename_id', id), 'rename', 25, $2, 'available' FROM rename
 		WHERE batch_id = $1 AND finished_at IS NULL ORDER BY line LIMIT least(10000, $3::int / 10)`, batch, b.site.Queue(), rows)
@@ -46,38 +48,38 @@ func (b *testBundle) fillJobs(t tb, rows int) (batch int64) {
 }
 
 // jobQueries are pages as people ask for them, and what each is.
-func jobQueries(batch int64, site string, rows int) map[string]db.RowQuery {
+func jobQueries(batch int64, site string, rows int) map[string]records.RowQuery {
 	asset := fmt.Sprintf("%024x", rows/3)
-	return map[string]db.RowQuery{
+	return map[string]records.RowQuery{
 		"all":               {},
-		"oldest":            {Sort: db.SortOldest},
-		"ended last":        {Sort: db.SortEnded},
-		"batch":             {RowFilter: db.RowFilter{Batch: batch}},
-		"site":              {RowFilter: db.RowFilter{Site: site}},
-		"pending":           {RowFilter: db.RowFilter{Statuses: []db.RowStatus{"pending"}}},
-		"pending oldest":    {RowFilter: db.RowFilter{Statuses: []db.RowStatus{"pending"}}, Sort: db.SortOldest},
-		"sending":           {RowFilter: db.RowFilter{Statuses: []db.RowStatus{"sending"}}},
-		"failed":            {RowFilter: db.RowFilter{Statuses: []db.RowStatus{"failed"}}},
-		"failed of batch":   {RowFilter: db.RowFilter{Batch: batch, Statuses: []db.RowStatus{"failed"}}},
-		"succeeded":         {RowFilter: db.RowFilter{Batch: batch, Statuses: []db.RowStatus{"succeeded"}}},
-		"asset":             {RowFilter: db.RowFilter{AssetID: asset}},
-		"job available":     {RowFilter: db.RowFilter{State: "available"}},
-		"job running":       {RowFilter: db.RowFilter{State: "running", Site: site}},
-		"name there":        {RowFilter: db.RowFilter{Name: "NUMBER 1234"}},
-		"name nowhere":      {RowFilter: db.RowFilter{Name: "zebra"}},
-		"name in batch":     {RowFilter: db.RowFilter{Batch: batch, Name: "zebra"}, Sort: db.SortOldest},
-		"error there":       {RowFilter: db.RowFilter{Error: "not_found"}},
-		"error nowhere":     {RowFilter: db.RowFilter{Error: "zebra"}},
-		"http 404":          {RowFilter: db.RowFilter{HTTPStatus: 404}},
-		"http 418":          {RowFilter: db.RowFilter{HTTPStatus: 418}},
-		"attempts":          {RowFilter: db.RowFilter{MinAttempts: 5}},
-		"never sent":        {RowFilter: db.RowFilter{MaxAttempts: ptr(0)}},
-		"locale":            {RowFilter: db.RowFilter{Locale: ptr("fr")}},
-		"locale's tag":      {RowFilter: db.RowFilter{LocaleTag: "fr-FR"}},
-		"locale nowhere":    {RowFilter: db.RowFilter{Locale: ptr("de")}},
-		"last hour":         {RowFilter: db.RowFilter{Since: time.Now().Add(-time.Hour)}, Sort: db.SortEnded},
-		"last hour, newest": {RowFilter: db.RowFilter{Since: time.Now().Add(-time.Hour)}},
-		"since and name":    {RowFilter: db.RowFilter{Since: time.Now().Add(-70 * time.Hour), Name: "zebra"}, Sort: db.SortEnded},
+		"oldest":            {Sort: records.SortOldest},
+		"ended last":        {Sort: records.SortEnded},
+		"batch":             {RowFilter: records.RowFilter{Batch: batch}},
+		"site":              {RowFilter: records.RowFilter{Site: site}},
+		"pending":           {RowFilter: records.RowFilter{Statuses: []db.RowStatus{"pending"}}},
+		"pending oldest":    {RowFilter: records.RowFilter{Statuses: []db.RowStatus{"pending"}}, Sort: records.SortOldest},
+		"sending":           {RowFilter: records.RowFilter{Statuses: []db.RowStatus{"sending"}}},
+		"failed":            {RowFilter: records.RowFilter{Statuses: []db.RowStatus{"failed"}}},
+		"failed of batch":   {RowFilter: records.RowFilter{Batch: batch, Statuses: []db.RowStatus{"failed"}}},
+		"succeeded":         {RowFilter: records.RowFilter{Batch: batch, Statuses: []db.RowStatus{"succeeded"}}},
+		"asset":             {RowFilter: records.RowFilter{AssetID: asset}},
+		"job available":     {RowFilter: records.RowFilter{State: "available"}},
+		"job running":       {RowFilter: records.RowFilter{State: "running", Site: site}},
+		"name there":        {RowFilter: records.RowFilter{Name: "NUMBER 1234"}},
+		"name nowhere":      {RowFilter: records.RowFilter{Name: "zebra"}},
+		"name in batch":     {RowFilter: records.RowFilter{Batch: batch, Name: "zebra"}, Sort: records.SortOldest},
+		"error there":       {RowFilter: records.RowFilter{Error: "not_found"}},
+		"error nowhere":     {RowFilter: records.RowFilter{Error: "zebra"}},
+		"http 404":          {RowFilter: records.RowFilter{HTTPStatus: 404}},
+		"http 418":          {RowFilter: records.RowFilter{HTTPStatus: 418}},
+		"attempts":          {RowFilter: records.RowFilter{MinAttempts: 5}},
+		"never sent":        {RowFilter: records.RowFilter{MaxAttempts: ptr(0)}},
+		"locale":            {RowFilter: records.RowFilter{Locale: ptr("fr")}},
+		"locale's tag":      {RowFilter: records.RowFilter{LocaleTag: "fr-FR"}},
+		"locale nowhere":    {RowFilter: records.RowFilter{Locale: ptr("de")}},
+		"last hour":         {RowFilter: records.RowFilter{Since: time.Now().Add(-time.Hour)}, Sort: records.SortEnded},
+		"last hour, newest": {RowFilter: records.RowFilter{Since: time.Now().Add(-time.Hour)}},
+		"since and name":    {RowFilter: records.RowFilter{Since: time.Now().Add(-70 * time.Hour), Name: "zebra"}, Sort: records.SortEnded},
 	}
 }
 
@@ -85,13 +87,13 @@ func jobQueries(batch int64, site string, rows int) map[string]db.RowQuery {
 func BenchmarkJobs(b *testing.B) {
 	bundle := setup(b)
 	batch := bundle.fillJobs(b, manyJobs)
-	bundle.exec(b, `VACUUM ANALYZE rename`)
+	dbtest.Exec(b, bundle, `VACUUM ANALYZE rename`)
 	queries := jobQueries(batch, bundle.site.Name, manyJobs)
 	for _, name := range sortedNames(queries) {
 		b.Run("list/"+name, func(b *testing.B) {
 			var looked int64
 			measure(b, func(ctx context.Context) error {
-				page, err := bundle.Rows(ctx, queries[name])
+				page, err := records.Rows(ctx, bundle.DB, queries[name])
 				looked = page.Looked
 				return err
 			})
@@ -101,7 +103,7 @@ func BenchmarkJobs(b *testing.B) {
 	for _, name := range sortedNames(queries) {
 		b.Run("errors/"+name, func(b *testing.B) {
 			measure(b, func(ctx context.Context) error {
-				_, err := bundle.RowErrors(ctx, queries[name].RowFilter, 20)
+				_, err := records.RowErrors(ctx, bundle.DB, queries[name].RowFilter, 20)
 				return err
 			})
 		})
@@ -109,20 +111,20 @@ func BenchmarkJobs(b *testing.B) {
 	asset := fmt.Sprintf("%024x", manyJobs/3)
 	b.Run("story", func(b *testing.B) {
 		measure(b, func(ctx context.Context) error {
-			_, err := bundle.Story(ctx, db.StoryParams{Site: bundle.site.Name, AssetID: asset})
+			_, err := records.Story(ctx, bundle.DB, records.StoryParams{Site: bundle.site.Name, AssetID: asset})
 			return err
 		})
 	})
 	b.Run("show the last", func(b *testing.B) {
-		last := value[int64](b, bundle, `SELECT max(id) FROM rename`)
+		last := dbtest.Value[int64](b, bundle, `SELECT max(id) FROM rename`)
 		measure(b, func(ctx context.Context) error {
-			_, err := bundle.Story(ctx, db.StoryParams{RenameID: last})
+			_, err := records.Story(ctx, bundle.DB, records.StoryParams{RenameID: last})
 			return err
 		})
 	})
 	b.Run("exact count", func(b *testing.B) {
 		measure(b, func(ctx context.Context) error {
-			_, err := bundle.CountRows(ctx, db.RowFilter{Name: "zebra"}, 0)
+			_, err := records.CountRows(ctx, bundle.DB, records.RowFilter{Name: "zebra"}, 0)
 			return err
 		})
 	})

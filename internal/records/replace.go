@@ -1,10 +1,11 @@
-package db
+package records
 
 import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
 
+	"relabel/db"
 	"relabel/internal/pg"
 )
 
@@ -23,8 +24,8 @@ type Replacement struct {
 // Replacing compares a plan with another batch of its site (replacement.sql). If that
 // batch is being sent, the numbers are soon out of date; Apply decides by the state that
 // it finds.
-func (db *DB) Replacing(ctx context.Context, planID, oldID int64) (Replacement, error) {
-	list, err := pg.Collect[Replacement](ctx, db.Pool(), "comparing the batches", statement("replacement"), pgx.NamedArgs{"plan": planID, "old": oldID})
+func Replacing(ctx context.Context, d *db.DB, planID, oldID int64) (Replacement, error) {
+	list, err := pg.Collect[Replacement](ctx, d.Pool(), "comparing the batches", statement("replacement"), pgx.NamedArgs{"plan": planID, "old": oldID})
 	if err != nil || len(list) == 0 {
 		return Replacement{}, err
 	}

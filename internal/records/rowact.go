@@ -1,10 +1,11 @@
-package db
+package records
 
 import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
 
+	"relabel/db"
 	"relabel/internal/pg"
 )
 
@@ -18,18 +19,18 @@ const actChunk = 2000
 //
 // A row whose target has a newer rename that was or will be sent becomes
 // superseded instead, see db.RetryRows.
-func (db *DB) RetryAll(ctx context.Context, f RowFilter, progress func(Retried)) (sum Retried, err error) {
+func RetryRows(ctx context.Context, d *db.DB, f RowFilter, progress func(db.Retried)) (sum db.Retried, err error) {
 	f, ok := f.ForRetry()
 	if !ok {
 		return sum, nil
 	}
-	began, err := db.Now(ctx)
+	began, err := d.Now(ctx)
 	if err != nil {
 		return sum, err
 	}
-	err = db.actOn(ctx, f, func(batch int64, ids []int64) error {
-		got, err := db.RetryRows(ctx, RetryParams{Batch: batch, IDs: ids, Statuses: f.Statuses, Began: began})
-		sum = Retried{sum.Pending + got.Pending, sum.Superseded + got.Superseded, sum.LeftOut + got.LeftOut}
+	err = actOn(ctx, d, f, func(batch int64, ids []int64) error {
+		got, err := d.RetryRows(ctx, db.RetryParams{Batch: batch, IDs: ids, Statuses: f.Statuses, Began: began})
+		sum.Pending, sum.Superseded, sum.LeftOut = sum.Pending+got.Pending, sum.Superseded+got.Superseded, sum.LeftOut+got.LeftOut
 		if progress != nil {
 			progress(sum)
 		}
@@ -40,14 +41,14 @@ func (db *DB) RetryAll(ctx context.Context, f RowFilter, progress func(Retried))
 
 // CancelRows ends all open rows that a filter chooses, in chunks as RetryRows. A
 // row whose call is in flight ends with its answer, and is not tried again.
-func (db *DB) CancelAll(ctx context.Context, f RowFilter, progress func(Cancelled)) (sum Cancelled, err error) {
+func CancelRows(ctx context.Context, d *db.DB, f RowFilter, progress func(db.Cancelled)) (sum db.Cancelled, err error) {
 	f, ok := f.ForCancel()
 	if !ok {
 		return sum, nil
 	}
-	err = db.actOn(ctx, f, func(_ int64, ids []int64) error {
-		got, err := db.CancelRows(ctx, ids, f.Statuses)
-		sum = Cancelled{sum.Cancelled + got.Cancelled, sum.Sending + got.Sending}
+	err = actOn(ctx, d, f, func(_ int64, ids []int64) error {
+		got, err := d.CancelRows(ctx, ids, f.Statuses)
+		sum.Cancelled, sum.Sending = sum.Cancelled+got.Cancelled, sum.Sending+got.Sending
 		if err == nil && progress != nil {
 			progress(sum)
 		}
@@ -58,18 +59,18 @@ func (db *DB) CancelAll(ctx context.Context, f RowFilter, progress func(Cancelle
 
 // actOn finds the rows of a filter in the order in which they were loaded, and calls act
 // with chunks of one batch each.
-func (db *DB) actOn(ctx context.Context, f RowFilter, act func(batch int64, ids []int64) error) error {
-	s, err := db.newSearch(ctx, f, SortOldest, "")
+func actOn(ctx context.Context, d *db.DB, f RowFilter, act func(batch int64, ids []int64) error) error {
+	s, err := newSearch(ctx, d, f, SortOldest, "")
 	for err == nil && !s.done {
 		var ids []int64
 		if ids, err = s.next(ctx, lastChunk, actChunk); err == nil {
-			err = db.byBatch(ctx, ids, act)
+			err = byBatch(ctx, d, ids, act)
 		}
 	}
 	return err
 }
 
-func (db *DB) byBatch(ctx context.Context, ids []int64, act func(batch int64, ids []int64) error) error {
+func byBatch(ctx context.Context, d *db.DB, ids []int64, act func(batch int64, ids []int64) error) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -77,7 +78,7 @@ func (db *DB) byBatch(ctx context.Context, ids []int64, act func(batch int64, id
 		Batch int64
 		IDs   []int64
 	}
-	parts, err := pg.Collect[part](ctx, db.Pool(), "sorting rows by batch", `
+	parts, err := pg.Collect[part](ctx, d.Pool(), "sorting rows by batch", `
 		SELECT batch_id AS batch, array_agg(id ORDER BY id) AS ids FROM rename
 		WHERE id = ANY (@ids) GROUP BY batch_id ORDER BY batch_id`, pgx.NamedArgs{"ids": ids})
 	for _, p := range parts {

@@ -1,6 +1,7 @@
-package db_test
+package records_test
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -9,24 +10,30 @@ import (
 
 	"relabel/db"
 	"relabel/internal/dbtest"
+	"relabel/internal/pg"
+	"relabel/internal/records"
 )
 
 // fillBatches makes sites with a long past: 100,000 batches of the bundle's site
 // that have ended, and among them a few others of another.
 func (b *testBundle) fillBatches(t *testing.T) (other *testBundle) {
 	t.Helper()
-	b.exec(t, `ALTER TABLE batch SET (autovacuum_enabled = off)`)
+	dbtest.Exec(t, b, `ALTER TABLE batch SET (autovacuum_enabled = off)`)
 	other = b.elsewhere(t)
-	b.exec(t, `
+	dbtest.Exec(t, b, `
 		INSERT INTO batch (site_id, name, source, status, acceptance, total, succeeded, finished_at)
 		SELECT CASE WHEN i % 10000 = 0 THEN $2::int ELSE $1::int END, 'old', 'test', CASE WHEN i % 3 = 0 THEN 'cancelled' ELSE 'done' END,
 			i, 1, 1, now() - (100000 - i) * interval '1 minute'
 		FROM generate_series(1, 100000) i`, b.site.ID, other.site.ID)
-	b.exec(t, `UPDATE acceptance SET last = 100000`)
-	b.limit(t, 60)
+	dbtest.Exec(t, b, `UPDATE acceptance SET last = 100000`)
+	require.NoError(t, b.EnsureLane(t.Context(), b.site.ID, db.LaneSettings{Fingerprint: "f1", Limit: 60, Window: time.Minute, Fixed: true}))
 	b.load(t, "a", "b")
-	b.setBatch(t, b.load(t, "c").batch, "paused")
-	b.setBatch(t, b.load(t, "d").batch, "cancelled")
+	_, err := b.PauseBatch(t.Context(), b.load(t, "c").Batch, nil)
+	require.NoError(t, err)
+	cancelled := b.load(t, "d").Batch
+	require.NoError(t, pgx.BeginFunc(t.Context(), b.Pool(), func(tx pgx.Tx) error {
+		return db.CancelBatches(t.Context(), tx, []int64{cancelled}, "not wanted")
+	}))
 	return other
 }
 
@@ -40,7 +47,7 @@ func TestBatchPlans(t *testing.T) {
 			b := setup(t)
 			other := b.fillBatches(t)
 			if statistics == "all" {
-				b.exec(t, `ANALYZE`)
+				dbtest.Exec(t, b, `ANALYZE`)
 			}
 			b.requirePages(t, other.site.Name)
 		})
@@ -53,6 +60,7 @@ func (b *testBundle) requirePages(t *testing.T, otherSite string) {
 	conn, err := b.Pool().Acquire(t.Context())
 	require.NoError(t, err)
 	defer conn.Release()
+	moving := pg.ReadStatements(os.DirFS("../../db"))
 	since := pgx.NamedArgs{"site": b.site.ID, "sites": []int{b.site.ID}, "since": time.Now().Add(-20 * time.Minute)}
 	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
 		_, err := conn.Exec(t.Context(), `SET plan_cache_mode = `+mode)
@@ -61,14 +69,14 @@ func (b *testBundle) requirePages(t *testing.T, otherSite string) {
 			sql  string
 			args pgx.NamedArgs
 		}{
-			"worked":            {db.WorkedSQL, since},
-			"troubled":          {db.TroubledSQL, since},
-			"workload":          {db.WorkloadSQL, since},
-			"open":              {db.BatchesSQL(db.OpenBatches), pgx.NamedArgs{"limit": 20, "sites": []string{}}},
-			"open of a site":    {db.BatchesSQL(db.OpenBatches), pgx.NamedArgs{"limit": 20, "sites": []string{otherSite}}},
-			"newest":            {db.BatchesSQL(db.NewestBatches), pgx.NamedArgs{"limit": 20}},
-			"of a site":         {db.BatchesSQL(db.SiteBatches), pgx.NamedArgs{"limit": 20, "site": otherSite}},
-			"open of cancelled": {db.StatementText("open_of_cancelled"), pgx.NamedArgs{"site_id": b.site.ID, "limit": 100}},
+			"worked":            {records.WorkedSQL, since},
+			"troubled":          {records.TroubledSQL, since},
+			"workload":          {records.WorkloadSQL, since},
+			"open":              {records.BatchesSQL(records.OpenOnes), pgx.NamedArgs{"limit": 20, "sites": []string{}}},
+			"open of a site":    {records.BatchesSQL(records.OpenOnes), pgx.NamedArgs{"limit": 20, "sites": []string{otherSite}}},
+			"newest":            {records.BatchesSQL(records.NewestBatches), pgx.NamedArgs{"limit": 20}},
+			"of a site":         {records.BatchesSQL(records.SiteBatches), pgx.NamedArgs{"limit": 20, "site": otherSite}},
+			"open of cancelled": {moving["open_of_cancelled"], pgx.NamedArgs{"site_id": b.site.ID, "limit": 100}},
 		} {
 			plan := dbtest.Explain(t, conn.Conn(), q.sql, q.args)
 			require.Less(t, plan.Hit+plan.Read, few, "pages of %s (%s)", name, mode)

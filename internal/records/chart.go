@@ -1,4 +1,4 @@
-package db
+package records
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"relabel/db"
 	"relabel/internal/pg"
 )
 
@@ -26,8 +27,8 @@ type Bar struct {
 // without calls is left out.
 //
 // Served by attempt_sent_idx, and the primary key of rename for each call.
-func (db *DB) Calls(ctx context.Context, batch int64, from, to time.Time, step time.Duration) ([]Bar, error) {
-	return pg.Collect[Bar](ctx, db.Pool(), "counting calls", `
+func Calls(ctx context.Context, d *db.DB, batch int64, from, to time.Time, step time.Duration) ([]Bar, error) {
+	return pg.Collect[Bar](ctx, d.Pool(), "counting calls", `
 		WITH recent AS MATERIALIZED (
 			SELECT a.rename_id, a.sent_at, a.outcome FROM attempt a
 			WHERE a.sent_at >= @from AND a.sent_at <= @to
@@ -52,8 +53,8 @@ type LaneUser struct {
 }
 
 // LaneUsers lists the processes of relabel that use the limits now.
-func (db *DB) LaneUsers(ctx context.Context) ([]LaneUser, error) {
-	return pg.Collect[LaneUser](ctx, db.Pool(), "reading who uses the limits", `
+func LaneUsers(ctx context.Context, d *db.DB) ([]LaneUser, error) {
+	return pg.Collect[LaneUser](ctx, d.Pool(), "reading who uses the limits", `
 		SELECT s.name AS site, coalesce(p.host, '') AS host, coalesce(p.pid, 0) AS pid, count(*)::int AS calls
 		FROM site s JOIN lane_grant g ON g.lane = s.lane AND g.expires_at > (SELECT clock_timestamp())
 		LEFT JOIN process p ON p.id = g.process_id
@@ -61,9 +62,9 @@ func (db *DB) LaneUsers(ctx context.Context) ([]LaneUser, error) {
 }
 
 // LiveProcesses lists the processes whose heartbeat is fresh.
-func (db *DB) LiveProcesses(ctx context.Context) ([]Process, error) {
-	return pg.Collect[Process](ctx, db.Pool(), "listing processes", `
+func LiveProcesses(ctx context.Context, d *db.DB) ([]db.Process, error) {
+	return pg.Collect[db.Process](ctx, d.Pool(), "listing processes", `
 		SELECT id, command, version, host, pid, sites, lanes FROM process
 		WHERE heartbeat_at > clock_timestamp() - @stale::interval ORDER BY host, pid`,
-		pgx.NamedArgs{"stale": ProcessStale})
+		pgx.NamedArgs{"stale": db.ProcessStale})
 }

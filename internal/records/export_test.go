@@ -1,10 +1,15 @@
-package db
+package records
 
 import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
+
+	"relabel/db"
 )
+
+// StatementText returns a statement of sql/.
+func StatementText(name string) string { return statement(name) }
 
 // Statement is one as it is sent.
 type Statement struct {
@@ -13,12 +18,12 @@ type Statement struct {
 }
 
 // JobStatements are those behind a page, the same page from a place on, and the errors of its filter.
-func (db *DB) JobStatements(ctx context.Context, q RowQuery) (map[string]Statement, error) {
+func JobStatements(ctx context.Context, d *db.DB, q RowQuery) (map[string]Statement, error) {
 	if q.Sort == "" {
 		q.Sort = q.RowFilter.Sort()
 	}
 	all := map[string]Statement{}
-	s, err := db.newSearch(ctx, q.RowFilter, q.Sort, "")
+	s, err := newSearch(ctx, d, q.RowFilter, q.Sort, "")
 	if err != nil || s.done {
 		return all, err
 	}
@@ -47,4 +52,22 @@ const (
 	RowSQL       = rowSQL
 	JobStatesSQL = jobStatesSQL
 	MaxRows      = maxJobs
+)
+
+// BatchesSQL returns the query for some batches, which one of the conditions below chooses.
+func BatchesSQL(which string) string { return statement("batch_progress") + which }
+
+// Conditions for BatchesSQL.
+const (
+	OneBatch      = `WHERE b.id = @id`
+	OpenOnes      = openBatches
+	NewestBatches = newestBatches
+	SiteBatches   = siteBatches
+)
+
+// More statements.
+const (
+	WorkedSQL   = workedSQL
+	TroubledSQL = troubledSQL
+	WorkloadSQL = workloadSQL
 )

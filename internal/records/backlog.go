@@ -1,4 +1,4 @@
-package db
+package records
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"relabel/db"
 	"relabel/internal/pg"
 )
 
@@ -43,13 +44,13 @@ LEFT JOIN batch b ON b.site_id = s.id AND b.status IN ('active', 'paused', 'canc
 WHERE s.id = @site GROUP BY s.id, k.site_id`
 
 // Backlog reads the backlog of a site: one row for each open batch.
-func (db *DB) Backlog(ctx context.Context, siteID int) (SiteBacklog, error) {
-	list, err := pg.Collect[SiteBacklog](ctx, db.Pool(), "reading the workload", workloadSQL, pgx.NamedArgs{"site": siteID})
+func Backlog(ctx context.Context, d *db.DB, siteID int) (SiteBacklog, error) {
+	list, err := pg.Collect[SiteBacklog](ctx, d.Pool(), "reading the workload", workloadSQL, pgx.NamedArgs{"site": siteID})
 	if err != nil {
 		return SiteBacklog{}, err
 	}
 	if len(list) == 0 {
-		return SiteBacklog{}, fmt.Errorf("error reading the workload: %w: id %d", ErrNoSite, siteID)
+		return SiteBacklog{}, fmt.Errorf("error reading the workload: %w: id %d", db.ErrNoSite, siteID)
 	}
 	return list[0], nil
 }
@@ -61,8 +62,8 @@ WHERE site_id = @site AND finished_at >= @since AND acceptance IS NOT NULL`
 
 // TroubledSince counts the bad rows (RowStatus.Bad) of batches that ended since then.
 // Discarded plans are left out.
-func (db *DB) TroubledSince(ctx context.Context, siteID int, since time.Time) (n int64, err error) {
-	err = db.Pool().QueryRow(ctx, troubledSQL, pgx.NamedArgs{"site": siteID, "since": since}).Scan(&n)
+func TroubledSince(ctx context.Context, d *db.DB, siteID int, since time.Time) (n int64, err error) {
+	err = d.Pool().QueryRow(ctx, troubledSQL, pgx.NamedArgs{"site": siteID, "since": since}).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("error counting failed rows: %w", err)
 	}

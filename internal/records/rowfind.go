@@ -1,4 +1,4 @@
-package db
+package records
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"relabel/db"
 	"relabel/internal/pg"
 )
 
@@ -34,15 +35,15 @@ const (
 
 // scope is what the batches' counters say about a filter, before any row is read.
 type scope struct {
-	Batches  int64       // that there are of it
-	Lo, Hi   int64       // bounds of the ids of rows that it may choose
-	Total    int64       // rows of its batches
-	Matching int64       // of those, rows in its statuses
-	Present  []RowStatus // those of its statuses that any row has
+	Batches  int64          // that there are of it
+	Lo, Hi   int64          // bounds of the ids of rows that it may choose
+	Total    int64          // rows of its batches
+	Matching int64          // of those, rows in its statuses
+	Present  []db.RowStatus // those of its statuses that any row has
 }
 
-func (db *DB) scope(ctx context.Context, f RowFilter, siteID int) (scope, error) {
-	list, err := pg.Collect[scope](ctx, db.Pool(), "reading the batches' counters", `
+func readScope(ctx context.Context, d *db.DB, f RowFilter, siteID int) (scope, error) {
+	list, err := pg.Collect[scope](ctx, d.Pool(), "reading the batches' counters", `
 		SELECT count(*) AS batches, coalesce(min(b.first_id) FILTER (WHERE m.n > 0), 1) AS lo,
 			coalesce(max(b.last_id) FILTER (WHERE m.n > 0), 0) AS hi,
 			coalesce(sum(b.total), 0)::bigint AS total, coalesce(sum(m.n), 0)::bigint AS matching, `+presentOf(f.Statuses)+` AS present
@@ -70,15 +71,15 @@ func (f RowFilter) batches() string {
 }
 
 // countersOf sums the counters of statuses; none means all.
-func countersOf(statuses []RowStatus) string {
+func countersOf(statuses []db.RowStatus) string {
 	if len(statuses) == 0 {
 		return "b.total"
 	}
 	var sum []string
-	for _, s := range Statuses() { // and not the filter's own words
+	for _, s := range db.Statuses() { // and not the filter's own words
 		switch {
 		case !slices.Contains(statuses, s):
-		case s == RowPending:
+		case s == db.RowPending:
 			sum = append(sum, "b.total - b.ended - b.sending")
 		default:
 			sum = append(sum, "b."+string(s))
@@ -88,11 +89,11 @@ func countersOf(statuses []RowStatus) string {
 }
 
 // presentOf lists those of the statuses that the counters have any row of.
-func presentOf(statuses []RowStatus) string {
+func presentOf(statuses []db.RowStatus) string {
 	list := []string{"NULL"}
-	for _, s := range Statuses() { // and not the filter's own words
+	for _, s := range db.Statuses() { // and not the filter's own words
 		if slices.Contains(statuses, s) {
-			list = append(list, "CASE WHEN sum("+countersOf([]RowStatus{s})+") > 0 THEN '"+string(s)+"' END")
+			list = append(list, "CASE WHEN sum("+countersOf([]db.RowStatus{s})+") > 0 THEN '"+string(s)+"' END")
 		}
 	}
 	return "array_remove(ARRAY[" + strings.Join(list, ", ") + "]::text[], NULL)"
@@ -153,7 +154,7 @@ const (
 )
 
 func (f RowFilter) walkName(sort RowSort) string {
-	has := func(statuses ...RowStatus) bool { return onlyOf(f.Statuses, statuses...) }
+	has := func(statuses ...db.RowStatus) bool { return onlyOf(f.Statuses, statuses...) }
 	switch {
 	case f.AssetID != "" || f.State != "":
 		return walkFew
@@ -161,17 +162,17 @@ func (f RowFilter) walkName(sort RowSort) string {
 		return walkTrouble
 	case sort == SortEnded:
 		return walkEnded
-	case has(Cancellable()...):
+	case has(db.Cancellable()...):
 		return walkOpen
-	case f.Error != "" || f.HTTPStatus >= 400 || has(Bad()...): // these have an error, all of them
+	case f.Error != "" || f.HTTPStatus >= 400 || has(db.Bad()...): // these have an error, all of them
 		return walkTrouble
 	}
 	return walkAll
 }
 
 // onlyOf reports whether statuses are asked for, and all of them are among these.
-func onlyOf(asked []RowStatus, statuses ...RowStatus) bool {
-	return len(asked) > 0 && !slices.ContainsFunc(asked, func(s RowStatus) bool { return !slices.Contains(statuses, s) })
+func onlyOf(asked []db.RowStatus, statuses ...db.RowStatus) bool {
+	return len(asked) > 0 && !slices.ContainsFunc(asked, func(s db.RowStatus) bool { return !slices.Contains(statuses, s) })
 }
 
 // walk builds the walk from a place on, or from the start if it has not begun.
@@ -214,7 +215,7 @@ func (f RowFilter) picked(args pgx.NamedArgs) string {
 	args["state"], args["most"], args["kind"] = f.State, maxJobs, jobKind
 	queue := ""
 	if f.Site != "" {
-		queue, args["queue"] = " AND queue = @queue", Site{Name: f.Site}.Queue()
+		queue, args["queue"] = " AND queue = @queue", db.Site{Name: f.Site}.Queue()
 	}
 	return `jobs AS MATERIALIZED (
 	SELECT (args->>'rename_id')::bigint AS id FROM river_job
@@ -276,26 +277,26 @@ type foundRow struct {
 }
 
 // newSearch checks a filter, and reads what the counters know about it.
-func (db *DB) newSearch(ctx context.Context, f RowFilter, sort RowSort, cursor string) (s *search, err error) {
+func newSearch(ctx context.Context, d *db.DB, f RowFilter, sort RowSort, cursor string) (s *search, err error) {
 	if err := f.Check(); err != nil {
 		return nil, err
 	}
-	s = &search{q: db.Pool(), filter: f, sort: sort, chunk: firstChunk}
+	s = &search{q: d.Pool(), filter: f, sort: sort, chunk: firstChunk}
 	if f.Site != "" {
-		site, err := db.SiteByName(ctx, f.Site)
+		site, err := d.SiteByName(ctx, f.Site)
 		if err != nil {
 			return nil, err
 		}
 		s.site = site.ID
 	}
-	if err := checkTag(ctx, db.Pool(), f.LocaleTag); err != nil {
+	if err := checkTag(ctx, d.Pool(), f.LocaleTag); err != nil {
 		return nil, err
 	}
-	if s.scope, err = db.scope(ctx, f, s.site); err != nil {
+	if s.scope, err = readScope(ctx, d, f, s.site); err != nil {
 		return nil, err
 	}
 	if f.Batch != 0 && s.scope.Batches == 0 && f.batchIs == "" && f.Site == "" {
-		return nil, NoBatchError(f.Batch)
+		return nil, db.NoBatchError(f.Batch)
 	}
 	if f.batchIs != "" && len(f.Statuses) > 0 {
 		// An action reads to the end at once, so it may leave out statuses that no row
@@ -310,7 +311,7 @@ func (db *DB) newSearch(ctx context.Context, f RowFilter, sort RowSort, cursor s
 		}
 	}
 	// In the order of their end there are no open rows.
-	s.done = s.scope.Matching == 0 || sort == SortEnded && onlyOf(f.Statuses, Cancellable()...)
+	s.done = s.scope.Matching == 0 || sort == SortEnded && onlyOf(f.Statuses, db.Cancellable()...)
 	if s.at.Walk == walkOpen && !s.done {
 		return s, s.readOpen(ctx)
 	}

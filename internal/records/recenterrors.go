@@ -1,10 +1,11 @@
-package db
+package records
 
 import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
 
+	"relabel/db"
 	"relabel/internal/pg"
 )
 
@@ -25,8 +26,8 @@ type RecentError struct {
 
 // RecentErrors groups the errors among the last calls by batch and cause, the
 // newest first. A 429 is none. Served by attempt_sent_idx.
-func (db *DB) RecentErrors(ctx context.Context, batches []int64) ([]RecentError, error) {
-	return pg.Collect[RecentError](ctx, db.Pool(), "reading the last errors", `
+func RecentErrors(ctx context.Context, d *db.DB, batches []int64) ([]RecentError, error) {
+	return pg.Collect[RecentError](ctx, d.Pool(), "reading the last errors", `
 		WITH recent AS MATERIALIZED (
 			SELECT a.rename_id, a.sent_at, a.outcome, a.http_status::int, concat_ws(': ', a.code, a.message) AS error
 			FROM attempt a ORDER BY a.sent_at DESC LIMIT @calls

@@ -1,4 +1,4 @@
-package db
+package records
 
 import (
 	"context"
@@ -8,34 +8,35 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"relabel/db"
 	"relabel/internal/pg"
 )
 
 // Row is a row of a batch as lists show it, with the state of its River job.
 type Row struct {
-	ID           int64       `json:"id"`
-	Batch        int64       `json:"batch"`
-	BatchName    string      `json:"batch_name"`
-	BatchStatus  BatchStatus `json:"batch_status"`
-	Site         string      `json:"site"`
-	Line         int64       `json:"line"`
-	AssetID      string      `json:"asset_id"`
-	LocaleID     string      `json:"locale_id"`
-	DisplayName  *string     `json:"display_name"`
-	AltText      *string     `json:"alt_text"`
-	Status       RowStatus   `json:"status"`
-	JobState     *string     `json:"job_state"` // of its River job that waits or runs; nil: it has none
-	HTTPStatus   *int        `json:"http_status"`
-	Attempts     int         `json:"attempts"`
-	Failures     int         `json:"failures"`
-	BeforeName   *string     `json:"before_name"`
-	AppliedName  *string     `json:"applied_name"`
-	Error        *string     `json:"error"`
-	NotBefore    *time.Time  `json:"not_before"`
-	CancelledAt  *time.Time  `json:"cancelled_at"`
-	RetriedAt    *time.Time  `json:"retried_at"`
-	FinishedAt   *time.Time  `json:"finished_at"`
-	SupersededBy *int64      `json:"superseded_by"`
+	ID           int64          `json:"id"`
+	Batch        int64          `json:"batch"`
+	BatchName    string         `json:"batch_name"`
+	BatchStatus  db.BatchStatus `json:"batch_status"`
+	Site         string         `json:"site"`
+	Line         int64          `json:"line"`
+	AssetID      string         `json:"asset_id"`
+	LocaleID     string         `json:"locale_id"`
+	DisplayName  *string        `json:"display_name"`
+	AltText      *string        `json:"alt_text"`
+	Status       db.RowStatus   `json:"status"`
+	JobState     *string        `json:"job_state"` // of its River job that waits or runs; nil: it has none
+	HTTPStatus   *int           `json:"http_status"`
+	Attempts     int            `json:"attempts"`
+	Failures     int            `json:"failures"`
+	BeforeName   *string        `json:"before_name"`
+	AppliedName  *string        `json:"applied_name"`
+	Error        *string        `json:"error"`
+	NotBefore    *time.Time     `json:"not_before"`
+	CancelledAt  *time.Time     `json:"cancelled_at"`
+	RetriedAt    *time.Time     `json:"retried_at"`
+	FinishedAt   *time.Time     `json:"finished_at"`
+	SupersededBy *int64         `json:"superseded_by"`
 }
 
 // RowQuery asks for a page of rows.
@@ -62,7 +63,7 @@ type RowPage struct {
 const defaultRows = 50
 
 // Rows reads a page of rows.
-func (db *DB) Rows(ctx context.Context, p RowQuery) (RowPage, error) {
+func Rows(ctx context.Context, d *db.DB, p RowQuery) (RowPage, error) {
 	if p.Sort == "" {
 		p.Sort = p.RowFilter.Sort()
 	}
@@ -72,7 +73,7 @@ func (db *DB) Rows(ctx context.Context, p RowQuery) (RowPage, error) {
 	if p.Look <= 0 {
 		p.Look = maxLook
 	}
-	s, err := db.newSearch(ctx, p.RowFilter, p.Sort, p.Cursor)
+	s, err := newSearch(ctx, d, p.RowFilter, p.Sort, p.Cursor)
 	if err != nil {
 		return RowPage{}, err
 	}
@@ -91,7 +92,7 @@ func (db *DB) Rows(ctx context.Context, p RowQuery) (RowPage, error) {
 	if p.counted() && p.Sort != SortEnded {
 		page.Total = &s.scope.Matching
 	}
-	page.Rows, err = db.rowsByID(ctx, ids)
+	page.Rows, err = rowsByID(ctx, d, ids)
 	return page, err
 }
 
@@ -108,11 +109,11 @@ FROM rename r JOIN batch b ON b.id = r.batch_id JOIN site s ON s.id = r.site_id
 WHERE r.id = ANY (@ids)`
 
 // rowsByID reads rows in the order of ids, with the states of their jobs.
-func (db *DB) rowsByID(ctx context.Context, ids []int64) ([]Row, error) {
+func rowsByID(ctx context.Context, d *db.DB, ids []int64) ([]Row, error) {
 	if len(ids) == 0 {
 		return []Row{}, nil
 	}
-	rows, err := pg.Collect[Row](ctx, db.Pool(), "reading rows", rowSQL, pgx.NamedArgs{"ids": ids})
+	rows, err := pg.Collect[Row](ctx, d.Pool(), "reading rows", rowSQL, pgx.NamedArgs{"ids": ids})
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +122,7 @@ func (db *DB) rowsByID(ctx context.Context, ids []int64) ([]Row, error) {
 		at[id] = i
 	}
 	slices.SortFunc(rows, func(a, b Row) int { return at[a.ID] - at[b.ID] })
-	return rows, db.addStates(ctx, rows)
+	return rows, addStates(ctx, d, rows)
 }
 
 // jobStatesSQL reads the live jobs of some queues, and picks those of some rows. It reads
@@ -138,7 +139,7 @@ SELECT DISTINCT ON (rename_id) rename_id, state FROM live JOIN unnest(@ids::bigi
 ORDER BY rename_id, live.id DESC`
 
 // addStates adds the states of the open rows' jobs. Other rows have no job that matters.
-func (db *DB) addStates(ctx context.Context, rows []Row) error {
+func addStates(ctx context.Context, d *db.DB, rows []Row) error {
 	var ids []int64
 	var queues []string
 	for _, j := range rows {
@@ -146,7 +147,7 @@ func (db *DB) addStates(ctx context.Context, rows []Row) error {
 			continue
 		}
 		ids = append(ids, j.ID)
-		if q := (Site{Name: j.Site}).Queue(); !slices.Contains(queues, q) {
+		if q := (db.Site{Name: j.Site}).Queue(); !slices.Contains(queues, q) {
 			queues = append(queues, q)
 		}
 	}
@@ -157,7 +158,7 @@ func (db *DB) addStates(ctx context.Context, rows []Row) error {
 		RenameID int64
 		State    string
 	}
-	list, err := pg.Collect[jobState](ctx, db.Pool(), "reading the jobs' states", jobStatesSQL,
+	list, err := pg.Collect[jobState](ctx, d.Pool(), "reading the jobs' states", jobStatesSQL,
 		pgx.NamedArgs{"ids": ids, "queues": queues, "kind": jobKind, "most": maxJobs})
 	if err != nil {
 		return err
@@ -182,8 +183,8 @@ type RowCount struct {
 // CountRows counts the rows that a filter chooses. Mostly the batches' counters know.
 // Otherwise it examines at most look rows, or with 0 all of them, which takes seconds for
 // millions of rows.
-func (db *DB) CountRows(ctx context.Context, f RowFilter, look int64) (RowCount, error) {
-	s, err := db.newSearch(ctx, f, SortOldest, "")
+func CountRows(ctx context.Context, d *db.DB, f RowFilter, look int64) (RowCount, error) {
+	s, err := newSearch(ctx, d, f, SortOldest, "")
 	if err != nil {
 		return RowCount{}, err
 	}
@@ -204,15 +205,15 @@ func (db *DB) CountRows(ctx context.Context, f RowFilter, look int64) (RowCount,
 
 // Cause is one reason for bad rows, with the first of them as an example.
 type Cause struct {
-	Status     RowStatus `json:"status"`
-	HTTPStatus *int      `json:"http_status"`
-	Error      string    `json:"error"`
-	Rows       int64     `json:"rows"`
-	ID         int64     `json:"example_id"`
-	Batch      int64     `json:"example_batch"`
-	Line       int64     `json:"example_line"`
-	AssetID    string    `json:"example_asset_id"`
-	Name       *string   `json:"example_display_name"`
+	Status     db.RowStatus `json:"status"`
+	HTTPStatus *int         `json:"http_status"`
+	Error      string       `json:"error"`
+	Rows       int64        `json:"rows"`
+	ID         int64        `json:"example_id"`
+	Batch      int64        `json:"example_batch"`
+	Line       int64        `json:"example_line"`
+	AssetID    string       `json:"example_asset_id"`
+	Name       *string      `json:"example_display_name"`
 }
 
 // Causes are the reasons for bad rows. Complete is false when there are more rows than
@@ -231,25 +232,25 @@ const MaxErrors = 30_000
 // RowErrors groups the bad rows by cause, the most frequent first; with statuses in the
 // filter, the rows of those that have an error. It examines the newest MaxErrors at most,
 // or with since or until the last that ended.
-func (db *DB) RowErrors(ctx context.Context, f RowFilter, limit int) (Causes, error) {
-	return db.rowErrors(ctx, f, limit, MaxErrors)
+func RowErrors(ctx context.Context, d *db.DB, f RowFilter, limit int) (Causes, error) {
+	return rowErrors(ctx, d, f, limit, MaxErrors)
 }
 
 // AllRowErrors is RowErrors without a bound: about two seconds for a million rows.
-func (db *DB) AllRowErrors(ctx context.Context, f RowFilter, limit int) (Causes, error) {
-	return db.rowErrors(ctx, f, limit, math.MaxInt64)
+func AllRowErrors(ctx context.Context, d *db.DB, f RowFilter, limit int) (Causes, error) {
+	return rowErrors(ctx, d, f, limit, math.MaxInt64)
 }
 
-func (db *DB) rowErrors(ctx context.Context, f RowFilter, limit int, look int64) (Causes, error) {
+func rowErrors(ctx context.Context, d *db.DB, f RowFilter, limit int, look int64) (Causes, error) {
 	if len(f.Statuses) == 0 {
-		f.Statuses = Bad()
+		f.Statuses = db.Bad()
 	}
 	f.errors = true
 	sort := SortNewest
 	if !f.Since.IsZero() || !f.Until.IsZero() {
 		sort = SortEnded
 	}
-	s, err := db.newSearch(ctx, f, sort, "")
+	s, err := newSearch(ctx, d, f, sort, "")
 	if err != nil {
 		return Causes{}, err
 	}
@@ -263,7 +264,7 @@ func (db *DB) rowErrors(ctx context.Context, f RowFilter, limit int, look int64)
 		Cause
 		Looked int64
 	}
-	rows, err := pg.Collect[row](ctx, db.Pool(), "grouping errors", causesSQL(w, f.hit(w.args)), w.args)
+	rows, err := pg.Collect[row](ctx, d.Pool(), "grouping errors", causesSQL(w, f.hit(w.args)), w.args)
 	if err != nil {
 		return Causes{}, err
 	}

@@ -1,4 +1,4 @@
-package db
+package records
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"relabel/db"
 	"relabel/internal/pg"
 )
 
@@ -73,7 +74,7 @@ type Attempt struct {
 	ProcessID  string         `json:"process_id"`
 	SentAt     time.Time      `json:"sent_at"`
 	Duration   time.Duration  `json:"duration"`
-	Outcome    Outcome        `json:"outcome"`
+	Outcome    db.Outcome     `json:"outcome"`
 	HTTPStatus *int           `json:"http_status"`
 	Code       *string        `json:"code"`
 	Message    *string        `json:"message"`
@@ -85,7 +86,7 @@ type Attempt struct {
 type Event struct {
 	RenameID int64
 	At       time.Time
-	Kind     EventKind
+	Kind     db.EventKind
 	Until    *time.Time // of a lane that was stopped
 	Detail   *string
 }
@@ -120,16 +121,16 @@ ORDER BY r.id`
 
 // Story reads the history of an asset, or of a row. The error is ErrNoRename when
 // relabel has no row of it.
-func (db *DB) Story(ctx context.Context, p StoryParams) (out History, err error) {
+func Story(ctx context.Context, d *db.DB, p StoryParams) (out History, err error) {
 	args := pgx.NamedArgs{"id": p.RenameID, "asset": p.AssetID, "locale": p.Locale, "tag": p.Tag, "limit": maxTold + 1, "ahead": MaxAhead}
 	told := `WITH told AS MATERIALIZED (SELECT @id::bigint AS id)`
 	if p.RenameID == 0 {
-		if err := checkTag(ctx, db.Pool(), p.Tag); err != nil {
+		if err := checkTag(ctx, d.Pool(), p.Tag); err != nil {
 			return out, err
 		}
 		onSite := ""
 		if p.Site != "" {
-			site, err := db.SiteByName(ctx, p.Site)
+			site, err := d.SiteByName(ctx, p.Site)
 			if err != nil {
 				return out, err
 			}
@@ -140,10 +141,10 @@ func (db *DB) Story(ctx context.Context, p StoryParams) (out History, err error)
 				AND (@tag::text = '' OR ` + taggedSQL + `)` + onSite + `
 		), told AS MATERIALIZED (SELECT id FROM own ORDER BY id DESC LIMIT @limit)`
 	}
-	if out.Now, err = db.Now(ctx); err != nil {
+	if out.Now, err = d.Now(ctx); err != nil {
 		return out, err
 	}
-	if out.Renames, err = pg.Collect[ToldRename](ctx, db.Pool(), "reading the rows", told+toldSQL, args); err != nil {
+	if out.Renames, err = pg.Collect[ToldRename](ctx, d.Pool(), "reading the rows", told+toldSQL, args); err != nil {
 		return out, err
 	}
 	if len(out.Renames) == 0 {
@@ -152,7 +153,7 @@ func (db *DB) Story(ctx context.Context, p StoryParams) (out History, err error)
 	if len(out.Renames) > maxTold {
 		out.Renames, out.More = out.Renames[1:], true
 	}
-	return out, db.addToHistory(ctx, &out)
+	return out, addToHistory(ctx, d, &out)
 }
 
 func (p StoryParams) unknown() error {
@@ -167,37 +168,37 @@ func (p StoryParams) unknown() error {
 }
 
 // addToHistory reads what belongs to the rows, with one query for each kind.
-func (db *DB) addToHistory(ctx context.Context, f *History) (err error) {
+func addToHistory(ctx context.Context, d *db.DB, f *History) (err error) {
 	ids := make([]int64, len(f.Renames))
 	for i, r := range f.Renames {
 		ids[i] = r.ID
 	}
-	args := pgx.NamedArgs{"ids": ids, "asset": f.Renames[0].AssetID, "quarantine": MaxCallTime}
-	if err := db.addRenameStates(ctx, f.Renames); err != nil {
+	args := pgx.NamedArgs{"ids": ids, "asset": f.Renames[0].AssetID, "quarantine": db.MaxCallTime}
+	if err := addRenameStates(ctx, d, f.Renames); err != nil {
 		return err
 	}
-	f.Attempts, err = pg.Collect[Attempt](ctx, db.Pool(), "reading the calls", `
+	f.Attempts, err = pg.Collect[Attempt](ctx, d.Pool(), "reading the calls", `
 		SELECT rename_id, fence, process_id, sent_at, duration, outcome, http_status::int AS http_status, code, message, delay
 		FROM attempt WHERE rename_id = ANY (@ids) ORDER BY rename_id, fence`, args)
 	if err != nil {
 		return err
 	}
-	if f.Events, err = pg.Collect[Event](ctx, db.Pool(), "reading what made rows wait", statement("events"), args); err != nil {
+	if f.Events, err = pg.Collect[Event](ctx, d.Pool(), "reading what made rows wait", statement("events"), args); err != nil {
 		return err
 	}
-	f.Seen, err = pg.Collect[Seen](ctx, db.Pool(), "reading what the site held", `
+	f.Seen, err = pg.Collect[Seen](ctx, d.Pool(), "reading what the site held", `
 		SELECT a.locale_id, a.gone, a.display_name, a.alt_text, a.read_at FROM (
 			SELECT DISTINCT site_id, locale_id FROM rename WHERE id = ANY (@ids)
 		) r JOIN asset_state a USING (site_id, locale_id) WHERE a.asset_id = @asset ORDER BY a.read_at`, args)
 	return err
 }
 
-func (db *DB) addRenameStates(ctx context.Context, renames []ToldRename) error {
+func addRenameStates(ctx context.Context, d *db.DB, renames []ToldRename) error {
 	jobs := make([]Row, len(renames))
 	for i, r := range renames {
 		jobs[i] = r.Row
 	}
-	if err := db.addStates(ctx, jobs); err != nil {
+	if err := addStates(ctx, d, jobs); err != nil {
 		return err
 	}
 	for i := range renames {

@@ -1,4 +1,4 @@
-package db
+package records
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"relabel/db"
 	"relabel/internal/pg"
 )
 
@@ -31,13 +32,13 @@ func BatchSubject(id int64) string { return "batch " + strconv.FormatInt(id, 10)
 // Audit runs an action, and records it before and after: no action happens without an
 // entry. The action returns how many rows it changed, or a negative number when there
 // is nothing to count.
-func (db *DB) Audit(ctx context.Context, d AuditEntry, act func(context.Context) (rows int64, err error)) error {
+func Audit(ctx context.Context, d *db.DB, e AuditEntry, act func(context.Context) (rows int64, err error)) error {
 	var id int64
-	err := db.Pool().QueryRow(ctx, `
+	err := d.Pool().QueryRow(ctx, `
 		INSERT INTO audit (who, person, via, action, subject, detail)
 		VALUES (@who, @person, @via, @action, @subject, @detail) RETURNING id`,
 		pgx.NamedArgs{
-			"who": d.Who, "person": d.Person, "via": d.Via, "action": d.Action, "subject": d.Subject, "detail": d.Detail,
+			"who": e.Who, "person": e.Person, "via": e.Via, "action": e.Action, "subject": e.Subject, "detail": e.Detail,
 		}).Scan(&id)
 	if err != nil {
 		return fmt.Errorf("error recording who does this, so it was not done: %w", err)
@@ -48,7 +49,7 @@ func (db *DB) Audit(ctx context.Context, d AuditEntry, act func(context.Context)
 		result = actErr.Error()
 	}
 	// The action is over, so its entry is completed even if the caller has gone.
-	_, err = db.Pool().Exec(context.WithoutCancel(ctx), `
+	_, err = d.Pool().Exec(context.WithoutCancel(ctx), `
 		UPDATE audit SET rows = CASE WHEN @rows >= 0 THEN @rows::bigint END, result = left(@result, 500) WHERE id = @id`,
 		pgx.NamedArgs{"id": id, "rows": rows, "result": result})
 	if actErr == nil && err != nil {
@@ -59,12 +60,12 @@ func (db *DB) Audit(ctx context.Context, d AuditEntry, act func(context.Context)
 
 // AuditEntries lists what people did, the newest first: before an id (0: from the
 // newest), to one subject or, when that is empty, to all.
-func (db *DB) AuditEntries(ctx context.Context, subject string, before int64, limit int) ([]AuditEntry, error) {
+func AuditEntries(ctx context.Context, d *db.DB, subject string, before int64, limit int) ([]AuditEntry, error) {
 	where := ``
 	if subject != "" {
 		where = `AND subject = @subject`
 	}
-	return pg.Collect[AuditEntry](ctx, db.Pool(), "reading who did what", `
+	return pg.Collect[AuditEntry](ctx, d.Pool(), "reading who did what", `
 		SELECT id, at, who, person, via, action, subject, detail, rows, result FROM audit
 		WHERE (@before::bigint = 0 OR id < @before) `+where+`
 		ORDER BY id DESC LIMIT @limit`,

@@ -1,4 +1,4 @@
-package db
+package records
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"relabel/db"
 	"relabel/internal/pg"
 )
 
@@ -39,8 +40,8 @@ FROM (
 ) b`
 
 // Progress reads the progress of some sites.
-func (db *DB) Progress(ctx context.Context, siteIDs []int, since time.Time) (SiteProgress, error) {
-	list, err := pg.Collect[SiteProgress](ctx, db.Pool(), "reading the progress", workedSQL, pgx.NamedArgs{"sites": siteIDs, "since": since})
+func Progress(ctx context.Context, d *db.DB, siteIDs []int, since time.Time) (SiteProgress, error) {
+	list, err := pg.Collect[SiteProgress](ctx, d.Pool(), "reading the progress", workedSQL, pgx.NamedArgs{"sites": siteIDs, "since": since})
 	if err != nil {
 		return SiteProgress{}, err
 	}

@@ -1,4 +1,4 @@
-package db
+package records
 
 import (
 	"context"
@@ -8,22 +8,23 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"relabel/db"
 	"relabel/internal/pg"
 )
 
 // Result is one row of a batch as it is reported.
 type Result struct {
-	Line        int64      `json:"line"`
-	AssetID     string     `json:"asset_id"`
-	LocaleID    string     `json:"locale_id"`
-	DisplayName *string    `json:"display_name"`
-	AltText     *string    `json:"alt_text"`
-	Status      RowStatus  `json:"status"`
-	HTTPStatus  *int       `json:"http_status"`
-	Attempts    int        `json:"attempts"`
-	AppliedName *string    `json:"applied_name"`
-	Error       *string    `json:"error"`
-	FinishedAt  *time.Time `json:"finished_at"`
+	Line        int64        `json:"line"`
+	AssetID     string       `json:"asset_id"`
+	LocaleID    string       `json:"locale_id"`
+	DisplayName *string      `json:"display_name"`
+	AltText     *string      `json:"alt_text"`
+	Status      db.RowStatus `json:"status"`
+	HTTPStatus  *int         `json:"http_status"`
+	Attempts    int          `json:"attempts"`
+	AppliedName *string      `json:"applied_name"`
+	Error       *string      `json:"error"`
+	FinishedAt  *time.Time   `json:"finished_at"`
 
 	// What the target held before, when that was read; the CSV does not have them.
 	BeforeName *string    `json:"before_name"`
@@ -43,15 +44,15 @@ ORDER BY r.id`
 
 // Results streams a batch's rows in input order; statuses, when given, choose.
 // It takes constant memory, and a connection until the end.
-func (db *DB) Results(ctx context.Context, batch int64, statuses []RowStatus) iter.Seq2[Result, error] {
-	return pg.Stream[Result](ctx, db.Pool(), "reading the results", resultsSQL,
-		pgx.NamedArgs{"batch": batch, "statuses": append([]RowStatus{}, statuses...)})
+func Results(ctx context.Context, d *db.DB, batch int64, statuses []db.RowStatus) iter.Seq2[Result, error] {
+	return pg.Stream[Result](ctx, d.Pool(), "reading the results", resultsSQL,
+		pgx.NamedArgs{"batch": batch, "statuses": append([]db.RowStatus{}, statuses...)})
 }
 
 // Normalised counts the rows that succeeded with another name than asked for:
 // the server changed it. It reads the whole batch.
-func (db *DB) Normalised(ctx context.Context, batch int64) (n int64, err error) {
-	err = db.Pool().QueryRow(ctx, `
+func Normalised(ctx context.Context, d *db.DB, batch int64) (n int64, err error) {
+	err = d.Pool().QueryRow(ctx, `
 		SELECT count(*) FROM batch b JOIN rename r ON r.id BETWEEN b.first_id AND b.last_id AND r.batch_id = b.id
 		WHERE b.id = $1 AND r.status = 'succeeded' AND r.applied_name <> r.display_name`, batch).Scan(&n)
 	if err != nil {

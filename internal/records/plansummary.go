@@ -1,4 +1,4 @@
-package db
+package records
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"relabel/db"
 	"relabel/internal/pg"
 )
 
@@ -21,8 +22,8 @@ type PlanFacts struct {
 }
 
 // Facts reads a planned batch once, all of it.
-func (db *DB) Facts(ctx context.Context, batchID int64) (PlanFacts, error) {
-	list, err := pg.Collect[PlanFacts](ctx, db.Pool(), "reading the plan", `
+func Facts(ctx context.Context, d *db.DB, batchID int64) (PlanFacts, error) {
+	list, err := pg.Collect[PlanFacts](ctx, d.Pool(), "reading the plan", `
 		WITH change AS (
 			SELECT r.asset_id, r.locale_id, r.display_name, lower(substring(r.before_name from '\.[[:alnum:]]{1,5}$')) AS extension
 			FROM batch b JOIN rename r ON r.id BETWEEN b.first_id AND b.last_id AND r.batch_id = b.id
@@ -54,8 +55,8 @@ type Change struct {
 
 // Changes lists what a plan would send, in input order, after the given line.
 // Served by rename_open_idx.
-func (db *DB) Changes(ctx context.Context, batchID, afterLine int64, limit int) ([]Change, error) {
-	return pg.Collect[Change](ctx, db.Pool(), "reading the plan's changes", `
+func Changes(ctx context.Context, d *db.DB, batchID, afterLine int64, limit int) ([]Change, error) {
+	return pg.Collect[Change](ctx, d.Pool(), "reading the plan's changes", `
 		SELECT id AS rename_id, line, asset_id, locale_id, before_name, display_name, before_alt_text AS before_alt, alt_text
 		FROM rename WHERE batch_id = @batch AND finished_at IS NULL AND line > @after
 		ORDER BY line LIMIT @limit`, pgx.NamedArgs{"batch": batchID, "after": afterLine, "limit": limit})

@@ -1,4 +1,4 @@
-package db
+package records
 
 import (
 	"fmt"
@@ -8,24 +8,26 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"relabel/db"
 )
 
 // RowFilter chooses renames, whatever their batch. Its zero value chooses all.
 type RowFilter struct {
-	Batch       int64       // 0: of all
-	Site        string      // its name; empty: of all
-	Statuses    []RowStatus // none: any
-	State       string      // the state of a River job of it, such as running
-	Locale      *string     // its id; "" is the primary locale, which its own id finds too; nil: any
-	LocaleTag   string      // its tag, as KeepLocales has it; empty: any
-	AssetID     string      // the whole id
-	Name        string      // part of the name, wanted or stored; upper and lower case are the same
-	Error       string      // part of the error, likewise
-	HTTPStatus  int         // of its last answer
-	MinAttempts int         // calls made
-	MaxAttempts *int        // nil: no bound; 0 are those never sent
-	Since       time.Time   // ended then or later
-	Until       time.Time   // ended before
+	Batch       int64          // 0: of all
+	Site        string         // its name; empty: of all
+	Statuses    []db.RowStatus // none: any
+	State       string         // the state of a River job of it, such as running
+	Locale      *string        // its id; "" is the primary locale, which its own id finds too; nil: any
+	LocaleTag   string         // its tag, as KeepLocales has it; empty: any
+	AssetID     string         // the whole id
+	Name        string         // part of the name, wanted or stored; upper and lower case are the same
+	Error       string         // part of the error, likewise
+	HTTPStatus  int            // of its last answer
+	MinAttempts int            // calls made
+	MaxAttempts *int           // nil: no bound; 0 are those never sent
+	Since       time.Time      // ended then or later
+	Until       time.Time      // ended before
 
 	batchIs string // an SQL condition on its batch b; empty: none
 	errors  bool   // only rows with an error
@@ -59,7 +61,7 @@ func badFilter(format string, args ...any) error { return FilterError(fmt.Sprint
 // Sort is the order in which a filter finds its rows fastest: the last ended first,
 // unless it may choose open rows, or there is an index for what went wrong.
 func (f RowFilter) Sort() RowSort {
-	open := len(f.Statuses) == 0 || slices.ContainsFunc(f.Statuses, RowStatus.Open)
+	open := len(f.Statuses) == 0 || slices.ContainsFunc(f.Statuses, db.RowStatus.Open)
 	switch {
 	case !f.Since.IsZero() || !f.Until.IsZero():
 		return SortEnded
@@ -72,8 +74,8 @@ func (f RowFilter) Sort() RowSort {
 // Check returns a FilterError when the filter makes no sense.
 func (f RowFilter) Check() error {
 	for _, s := range f.Statuses {
-		if !slices.Contains(Statuses(), s) {
-			return badFilter("there is no status %q; there are %s", s, strings.Join(Words(Statuses()), ", "))
+		if !slices.Contains(db.Statuses(), s) {
+			return badFilter("there is no status %q; there are %s", s, strings.Join(db.Words(db.Statuses()), ", "))
 		}
 	}
 	switch {
@@ -97,22 +99,22 @@ const mayRetry = `b.acceptance IS NOT NULL AND (b.status <> 'cancelled' OR b.fin
 func (f RowFilter) ForRetry() (_ RowFilter, ok bool) {
 	f.batchIs = mayRetry
 	if len(f.Statuses) == 0 {
-		return f.among(Retryable())
+		return f.among(db.Retryable())
 	}
-	return f.among(MayRetry())
+	return f.among(db.MayRetry())
 }
 
 // ForCancel narrows f to the rows that a cancel takes, which leaves plans alone; ok is
 // false when f allows none.
 func (f RowFilter) ForCancel() (_ RowFilter, ok bool) {
 	f.batchIs = "b.status <> 'planned'"
-	return f.among(Cancellable())
+	return f.among(db.Cancellable())
 }
 
 // among narrows the filter to some statuses.
-func (f RowFilter) among(statuses []RowStatus) (_ RowFilter, ok bool) {
+func (f RowFilter) among(statuses []db.RowStatus) (_ RowFilter, ok bool) {
 	if len(f.Statuses) > 0 {
-		statuses = slices.DeleteFunc(slices.Clone(statuses), func(s RowStatus) bool { return !slices.Contains(f.Statuses, s) })
+		statuses = slices.DeleteFunc(slices.Clone(statuses), func(s db.RowStatus) bool { return !slices.Contains(f.Statuses, s) })
 	}
 	f.Statuses = statuses
 	return f, len(statuses) > 0
@@ -136,7 +138,7 @@ func (f RowFilter) hit(args pgx.NamedArgs) string {
 	}
 	and(f.Batch != 0, "r.batch_id = @batch", "batch", f.Batch)
 	and(f.Site != "", "r.site_id = @site", "site", args["site"])
-	and(len(f.Statuses) > 0, "r.status = ANY (@statuses)", "statuses", Words(f.Statuses))
+	and(len(f.Statuses) > 0, "r.status = ANY (@statuses)", "statuses", db.Words(f.Statuses))
 	and(f.Locale != nil, inLocaleSQL, "locale", f.Locale)
 	and(f.LocaleTag != "", taggedSQL, "tag", f.LocaleTag)
 	and(f.AssetID != "", "r.asset_id = @asset", "asset", f.AssetID)

@@ -1,0 +1,12 @@
+package scheduledb_test
+
+import (
+	"testing"
+
+	"relabel/internal/dbtest"
+)
+
+func TestStatements(t *testing.T) {
+	t.Parallel()
+	dbtest.RequireStatements(t)
+}
