@@ -206,3 +206,15 @@ func TestBreaker(t *testing.T) {
 	require.Nil(t, s.BreakerError, "closed at the first success")
 	require.Equal(t, used, failures())
 }
+
+// Idle reports the end of the last job after its outcome is stored.
+func TestIdle(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{})
+	batch := b.load(t, names("new", 0, 3))
+	pool := b.start(t)
+	until(t, "the last job has ended", func() bool {
+		<-pool.Idle()
+		return b.status(t, batch).Left() == 0
+	})
+}

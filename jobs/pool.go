@@ -224,6 +224,10 @@ func (p *Pool) newSiteRun(s SiteConfig) *siteRun {
 // Client is the pool's River client, to load with.
 func (p *Pool) Client() *Client { return p.client }
 
+// Idle gets a value when the last job that this process was running has ended and its
+// outcome is stored. So a reader of progress need not wait for its next poll.
+func (p *Pool) Idle() <-chan struct{} { return p.worker.running.idle }
+
 // ProcessID is the pool's id in the tables.
 func (p *Pool) ProcessID() string { return p.process.ID }
 

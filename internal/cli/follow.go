@@ -8,9 +8,9 @@ import (
 )
 
 // follow shows a batch's progress, and below it all other running batches, until the
-// batch ends, stop returns true, or ctx ends.
-func (a *app) follow(ctx context.Context, s *session, id int64, stop func(report.Batch) bool) error {
-	return a.watchBatches(ctx, s, func(ctx context.Context) (list []report.Batch, end bool, err error) {
+// batch ends, stop returns true, or ctx ends. wake is as for watchBatches.
+func (a *app) follow(ctx context.Context, s *session, id int64, wake <-chan struct{}, stop func(report.Batch) bool) error {
+	return a.watchBatches(ctx, s, wake, func(ctx context.Context) (list []report.Batch, end bool, err error) {
 		v, err := s.view(ctx, id)
 		if err != nil {
 			return nil, false, err
@@ -40,7 +40,7 @@ func (a *app) watchAll(ctx context.Context, s *session, site string) error {
 		sites = []string{site}
 	}
 	w := runningBatches{a: a, s: s, sites: sites}
-	if err := a.watchBatches(ctx, s, w.read); err != nil && ctx.Err() == nil {
+	if err := a.watchBatches(ctx, s, nil, w.read); err != nil && ctx.Err() == nil {
 		return err
 	}
 	return a.statusList(context.WithoutCancel(ctx), s, site)

@@ -29,13 +29,14 @@ const (
 type readBatches func(context.Context) (list []report.Batch, end bool, err error)
 
 // watchBatches shows the batches that read returns, until its end or that of ctx. It
-// waits while the database is away for a moment.
-func (a *app) watchBatches(ctx context.Context, s *session, read readBatches) error {
+// waits while the database is away for a moment. wake asks for a read at once; it may be
+// nil.
+func (a *app) watchBatches(ctx context.Context, s *session, wake <-chan struct{}, read readBatches) error {
 	view := a.newView()
 	defer view.Close()
 	p := progressView{view: view, s: s, meters: map[int64]*rateMeter{}}
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
+	poll := newPoll(wake)
+	defer poll.stop()
 	for {
 		end, err := p.next(ctx, read)
 		switch {
@@ -46,11 +47,40 @@ func (a *app) watchBatches(ctx context.Context, s *session, read readBatches) er
 		case err == nil && end:
 			return nil
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
+		if err := poll.wait(ctx); err != nil {
+			return err
 		}
+	}
+}
+
+// poll waits between two reads of the progress: for pollEvery, or a moment after wake.
+// The moment keeps a fast run without a limit from reading after each of its rows.
+type poll struct {
+	tick *time.Ticker
+	wake <-chan struct{}
+}
+
+const wakeDelay = 10 * time.Millisecond
+
+func newPoll(wake <-chan struct{}) poll { return poll{time.NewTicker(pollEvery), wake} }
+
+func (p poll) stop() { p.tick.Stop() }
+
+func (p poll) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-p.tick.C:
+		return nil
+	case <-p.wake:
+	}
+	p.tick.Reset(wakeDelay)
+	defer p.tick.Reset(pollEvery)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-p.tick.C:
+		return nil
 	}
 }
 

@@ -101,7 +101,7 @@ func (a *app) loadAndWork(ctx context.Context, s *session, site jobs.SiteConfig,
 	if err != nil {
 		return report.Batch{}, fmt.Errorf("batch %d is loaded, but: %w", id, err)
 	}
-	followErr := a.follow(ctx, s, id, func(v report.Batch) bool { return v.ParkedReason != nil || v.Held() })
+	followErr := a.follow(ctx, s, id, pool.Idle(), func(v report.Batch) bool { return v.ParkedReason != nil || v.Held() })
 	if err := stopPool(pool); err != nil {
 		return report.Batch{}, err
 	}

@@ -61,7 +61,7 @@ func (a *app) status(ctx context.Context, s *session, arg string, watch bool) er
 
 // watch follows a batch to its end. A signal stops the watching, not the batch.
 func (a *app) watch(ctx context.Context, s *session, id int64) error {
-	err := a.follow(ctx, s, id, func(report.Batch) bool { return false })
+	err := a.follow(ctx, s, id, nil, func(report.Batch) bool { return false })
 	if err != nil && ctx.Err() == nil {
 		return err
 	}

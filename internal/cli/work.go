@@ -75,7 +75,7 @@ func (a *app) work(ctx context.Context, s *session, f workFlags, untilDone bool)
 			turnErr = nil
 		}
 	}
-	watchErr := a.watchWork(ctx, w, untilDone) // goes on with the other sites if one has trouble
+	watchErr := a.watchWork(ctx, w, working.pool.Idle(), untilDone) // goes on with the other sites if one has trouble
 	if err := cmp.Or(working.stop(), watchErr, turnErr); err != nil {
 		return err
 	}

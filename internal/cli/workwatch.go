@@ -63,17 +63,15 @@ func (w *workWatch) over(load workload, now time.Time) bool {
 
 // watchWork shows progress until a signal, or with untilDone until nothing is left
 // that can be sent. It waits while the database is away for a moment.
-func (a *app) watchWork(ctx context.Context, w *workWatch, untilDone bool) error {
+func (a *app) watchWork(ctx context.Context, w *workWatch, wake <-chan struct{}, untilDone bool) error {
 	view := a.newView()
 	defer view.Close()
 	noted := 0
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
+	poll := newPoll(wake)
+	defer poll.stop()
+	for first := true; ; first = false {
+		if !first && poll.wait(ctx) != nil {
 			return nil
-		case <-tick.C:
 		}
 		load, err := w.next(ctx, view)
 		switch {
