@@ -244,7 +244,7 @@ func TestBrokenSites(t *testing.T) {
 		return d.EnsureLane(ctx, id, db.LaneSettings{Fingerprint: "f", Limit: 5, Window: time.Minute})
 	})
 	x.reads("lane's state", func(ctx context.Context, d *db.DB) error {
-		return errors.Join(drop2(d.Lane(ctx, db.DefaultSite)), drop2(d.EndsIn(ctx, db.DefaultSite, 7)))
+		return errors.Join(drop2(records.Lane(ctx, d, db.DefaultSite)), drop2(records.EndsIn(ctx, d, db.DefaultSite, 7)))
 	})
 	x.whole("grant", func(ctx context.Context, d *db.DB) error {
 		return drop1(d.Grant(ctx, db.GrantParams{Lane: "f", ProcessID: process, Want: 2, Hold: time.Minute}))

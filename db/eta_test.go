@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"relabel/db"
+	"relabel/internal/records"
 )
 
 // near is how long a statement of a test may take on a busy machine.
@@ -205,7 +206,7 @@ func TestEndsInIsWhatGrantsComeTo(t *testing.T) {
 			places[0] = last + window
 			slices.Sort(places)
 		}
-		got, limited, err := b.EndsIn(rt.Context(), b.site.Name, int64(calls))
+		got, limited, err := records.EndsIn(rt.Context(), b.DB, b.site.Name, int64(calls))
 		require.NoError(rt, err)
 		require.True(rt, limited)
 		require.InDelta(rt, last.Seconds(), got.Seconds(), near.Seconds())

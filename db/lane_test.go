@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/records"
 )
 
 const (
@@ -37,9 +38,9 @@ func (b *testBundle) grant(t tb, want int) db.Grants {
 	return g
 }
 
-func (b *testBundle) laneState(t tb) db.LaneState {
+func (b *testBundle) laneState(t tb) records.LaneState {
 	t.Helper()
-	s, known, err := b.Lane(t.Context(), b.site.Name)
+	s, known, err := records.Lane(t.Context(), b.DB, b.site.Name)
 	require.NoError(t, err)
 	require.True(t, known)
 	return s
@@ -104,7 +105,7 @@ func TestEnsureLane(t *testing.T) {
 func TestEnsureLaneOfSharedToken(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	_, known, err := b.Lane(t.Context(), b.site.Name)
+	_, known, err := records.Lane(t.Context(), b.DB, b.site.Name)
 	require.NoError(t, err)
 	require.False(t, known, "never worked with")
 	b.limit(t, 5)
@@ -113,10 +114,10 @@ func TestEnsureLaneOfSharedToken(t *testing.T) {
 	other.limit(t, 5)
 	b.grant(t, 3)
 	for _, site := range []string{b.site.Name, other.site.Name} {
-		s, known, err := b.Lane(t.Context(), site)
+		s, known, err := records.Lane(t.Context(), b.DB, site)
 		require.NoError(t, err)
 		require.True(t, known)
-		require.Equal(t, db.LaneState{Limit: 5, Window: window, Used: 3}, s)
+		require.Equal(t, records.LaneState{Limit: 5, Window: window, Used: 3}, s)
 	}
 }
 
@@ -166,7 +167,7 @@ func TestGrant(t *testing.T) {
 	require.Empty(t, g.IDs)
 	require.InDelta(t, window.Seconds(), g.Wait.Seconds(), 5, "nothing in flight frees itself within a window")
 	require.False(t, g.Blocked)
-	require.Equal(t, db.LaneState{Limit: 5, Window: window, Used: 5}, b.laneState(t))
+	require.Equal(t, records.LaneState{Limit: 5, Window: window, Used: 5}, b.laneState(t))
 
 	b.age(t, hold+window)
 	require.Zero(t, b.laneState(t).Used, "a killed process's grants free themselves")
@@ -420,5 +421,5 @@ func TestObserveWithoutLimit(t *testing.T) {
 	b := setup(t)
 	b.ensure(t, db.LaneSettings{Window: window})
 	b.observe(t, db.Observation{Limit: 60, Remaining: 0})
-	require.Equal(t, db.LaneState{Window: window}, b.laneState(t))
+	require.Equal(t, records.LaneState{Window: window}, b.laneState(t))
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/internal/dbtest"
+	"relabel/internal/records"
 )
 
 // What people have built on the views must go on working: these columns stay, in this order and of these types.
@@ -122,7 +123,7 @@ func TestRateNow(t *testing.T) {
 	require.Equal(t, []any{int32(3), int32(2), int32(0), int32(1), int32(2), nil}, row())
 	b.exec(t, `UPDATE lane SET shared_until = now() + '1 h', api_until = now() + '1 h', api_used = 3, api_limit = 3 WHERE fingerprint = $1`, b.lane)
 	require.Equal(t, []any{int32(3), int32(3), int32(1), int32(0), int32(2), "the limit is used up"}, row())
-	lane, _, err := b.Lane(t.Context(), b.site.Name)
+	lane, _, err := records.Lane(t.Context(), b.DB, b.site.Name)
 	require.NoError(t, err)
 	require.Equal(t, []int{3, 3, 1}, []int{lane.Limit, lane.Used, lane.Foreign}, "the command line says the same")
 }

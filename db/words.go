@@ -79,27 +79,6 @@ const (
 	OutcomeInterrupted Outcome = "interrupted"  // the process stopped before the answer came
 )
 
-// EventKind says what kind of event made rows wait, or let them go on.
-type EventKind string
-
-// The event kinds.
-const (
-	EventBatchPaused    EventKind = "batch paused"
-	EventBatchResumed   EventKind = "batch resumed"
-	EventBatchCancelled EventKind = "batch cancelled"
-	EventSitePaused     EventKind = "site paused"
-	EventSiteResumed    EventKind = "site resumed"
-	EventSiteParked     EventKind = "site parked"
-	EventSiteUnparked   EventKind = "site unparked"
-	EventBreakerOpened  EventKind = "breaker opened"
-	EventBreakerClosed  EventKind = "breaker closed"
-	EventLaneStopped    EventKind = "lane stopped"
-
-	// EventCallUnknown is not stored as an event: History derives it from another
-	// row of the target whose call had no clear outcome.
-	EventCallUnknown EventKind = "call unknown"
-)
-
 // Words converts a list of words for flags and messages.
 func Words[T ~string](list []T) []string {
 	out := make([]string, len(list))
@@ -109,7 +88,7 @@ func Words[T ~string](list []T) []string {
 	return out
 }
 
-// RowStatuses converts words that a user gave. RowFilter.Check refuses unknown ones.
+// RowStatuses converts words that a user gave. The check of a filter refuses unknown ones.
 func RowStatuses(words []string) []RowStatus {
 	out := make([]RowStatus, len(words))
 	for i, w := range words {

@@ -449,9 +449,9 @@ func untilArrived(t testing.TB, arrived <-chan struct{}) {
 	}
 }
 
-func (b *testBundle) laneState(t testing.TB) db.LaneState {
+func (b *testBundle) laneState(t testing.TB) records.LaneState {
 	t.Helper()
-	state, known, err := b.Lane(t.Context(), b.site.Name)
+	state, known, err := records.Lane(t.Context(), b.DB, b.site.Name)
 	require.NoError(t, err)
 	require.True(t, known)
 	return state

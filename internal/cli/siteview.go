@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/report"
 	"relabel/internal/text"
 )
@@ -47,7 +48,7 @@ func (s *session) siteView(ctx context.Context, site db.Site) (siteView, error) 
 	if site.BreakerOpen {
 		v.BreakerError = site.BreakerError
 	}
-	lane, known, err := s.Lane(ctx, site.Name)
+	lane, known, err := records.Lane(ctx, s.DB, site.Name)
 	if err != nil || !known {
 		return v, err
 	}

@@ -107,7 +107,7 @@ func (w *workWatch) show(ctx context.Context, view terminal.View) error {
 	if err != nil {
 		return err
 	}
-	lane, _, err := w.s.Lane(ctx, w.sites[0].Name)
+	lane, _, err := records.Lane(ctx, w.s.DB, w.sites[0].Name)
 	if err != nil {
 		return err
 	}

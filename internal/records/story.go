@@ -86,7 +86,7 @@ type Attempt struct {
 type Event struct {
 	RenameID int64
 	At       time.Time
-	Kind     db.EventKind
+	Kind     EventKind
 	Until    *time.Time // of a lane that was stopped
 	Detail   *string
 }

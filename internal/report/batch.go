@@ -15,7 +15,7 @@ import (
 // and the lane that its calls go through.
 type Batch struct {
 	records.BatchProgress
-	Lane db.LaneState `json:"-"`
+	Lane records.LaneState `json:"-"`
 }
 
 // ReadBatch reads one batch; the error is a db.NoBatchError if there is none.
@@ -24,7 +24,7 @@ func ReadBatch(ctx context.Context, d *db.DB, id int64) (Batch, error) {
 	if err != nil {
 		return Batch{}, err
 	}
-	lane, _, err := d.Lane(ctx, st.Site)
+	lane, _, err := records.Lane(ctx, d, st.Site)
 	if err != nil {
 		return Batch{}, err
 	}
@@ -52,12 +52,12 @@ func OpenBatches(ctx context.Context, d *db.DB, limit int, sites ...string) ([]B
 
 func withLanes(ctx context.Context, d *db.DB, list []records.BatchProgress) ([]Batch, error) {
 	batches := make([]Batch, len(list))
-	lanes := map[string]db.LaneState{}
+	lanes := map[string]records.LaneState{}
 	for i, st := range list {
 		lane, ok := lanes[st.Site]
 		if !ok {
 			var err error
-			if lane, _, err = d.Lane(ctx, st.Site); err != nil {
+			if lane, _, err = records.Lane(ctx, d, st.Site); err != nil {
 				return nil, err
 			}
 			lanes[st.Site] = lane

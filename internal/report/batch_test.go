@@ -6,7 +6,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"relabel/db"
 	"relabel/internal/records"
 )
 
@@ -42,7 +41,7 @@ func TestWaiting(t *testing.T) {
 
 func TestRate(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "limit not known yet", Rate(db.LaneState{}))
-	require.Equal(t, "no limit", Rate(db.LaneState{Window: time.Minute}))
-	require.Equal(t, "60 of 60 calls in 1 min (5 by others)", Rate(db.LaneState{Window: time.Minute, Limit: 60, Used: 61, Foreign: 5}))
+	require.Equal(t, "limit not known yet", Rate(records.LaneState{}))
+	require.Equal(t, "no limit", Rate(records.LaneState{Window: time.Minute}))
+	require.Equal(t, "60 of 60 calls in 1 min (5 by others)", Rate(records.LaneState{Window: time.Minute, Limit: 60, Used: 61, Foreign: 5}))
 }

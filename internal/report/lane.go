@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"time"
 
-	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/text"
 )
 
 // Rate says how much of the rate limit is used: "58 of 60 calls in 1 min".
-func Rate(l db.LaneState) string {
+func Rate(l records.LaneState) string {
 	switch {
 	case l.Window == 0: // there is no lane: no worker ever ran for the site
 		return "limit not known yet"

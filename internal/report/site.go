@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/text"
 )
 
@@ -14,7 +15,7 @@ type Site struct {
 	Paused bool
 	Broken *string // the last failure while the circuit breaker is open
 	Worked bool    // a process works on it
-	Lane   db.LaneState
+	Lane   records.LaneState
 
 	RefusedIn *string // processes whose token was refused while others go on
 }

@@ -84,13 +84,13 @@ type stop struct {
 
 // stopsOf pairs each event that stopped a row with the event that ended it.
 func stopsOf(id int64, events []records.Event, now time.Time) (stops []stop) {
-	open := map[db.EventKind]stop{} // by the event that will end it
+	open := map[records.EventKind]stop{} // by the event that will end it
 	for _, e := range events {
 		if e.RenameID != id {
 			continue
 		}
 		if e.Until != nil { // a stopped lane, or a call whose outcome is unknown
-			stops = append(stops, stop{from: e.At, to: *e.Until, text: stopText(e), unknown: e.Kind == db.EventCallUnknown})
+			stops = append(stops, stop{from: e.At, to: *e.Until, text: stopText(e), unknown: e.Kind == records.EventCallUnknown})
 			continue
 		}
 		if s, ok := open[e.Kind]; ok {
@@ -106,16 +106,16 @@ func stopsOf(id int64, events []records.Event, now time.Time) (stops []stop) {
 }
 
 // endOf returns the event that ends the stop that another event begins.
-func endOf(kind db.EventKind) db.EventKind {
+func endOf(kind records.EventKind) records.EventKind {
 	switch kind {
-	case db.EventBatchPaused:
-		return db.EventBatchResumed
-	case db.EventSitePaused:
-		return db.EventSiteResumed
-	case db.EventSiteParked:
-		return db.EventSiteUnparked
-	case db.EventBreakerOpened:
-		return db.EventBreakerClosed
+	case records.EventBatchPaused:
+		return records.EventBatchResumed
+	case records.EventSitePaused:
+		return records.EventSiteResumed
+	case records.EventSiteParked:
+		return records.EventSiteUnparked
+	case records.EventBreakerOpened:
+		return records.EventBreakerClosed
 	}
 	return ""
 }

@@ -44,7 +44,7 @@ func call(fence int, sent, took float64, outcome db.Outcome, status int) records
 	}
 }
 
-func event(seconds float64, kind db.EventKind) records.Event {
+func event(seconds float64, kind records.EventKind) records.Event {
 	return records.Event{RenameID: 7, At: at(seconds), Kind: kind}
 }
 
@@ -167,7 +167,7 @@ func TestStory(t *testing.T) {
 				})},
 				Attempts: []records.Attempt{call(1, 30, 1, "succeeded", 200)},
 				Events: []records.Event{
-					{RenameID: 7, At: at(-30), Kind: db.EventCallUnknown, Until: ptr(at(25))},
+					{RenameID: 7, At: at(-30), Kind: records.EventCallUnknown, Until: ptr(at(25))},
 					{RenameID: 7, At: at(29.95), Kind: "lane stopped", Until: ptr(at(30.5))}, // by this very call: clocks differ a little
 				},
 			},
@@ -179,7 +179,7 @@ func TestStory(t *testing.T) {
 		"behind a call that might land yet": {
 			records.History{
 				Renames: []records.ToldRename{row(nil)},
-				Events:  []records.Event{{RenameID: 7, At: at(999.5), Kind: db.EventCallUnknown, Until: ptr(at(1020))}},
+				Events:  []records.Event{{RenameID: 7, At: at(999.5), Kind: records.EventCallUnknown, Until: ptr(at(1020))}},
 			},
 			[]string{
 				asked, "0 waited: waited 16 min 40 s for its turn behind earlier rows, within the rate limit",

@@ -64,17 +64,17 @@ func stopText(e records.Event) string {
 		why = ": " + text.Line(*e.Detail)
 	}
 	switch e.Kind {
-	case db.EventLaneStopped:
+	case records.EventLaneStopped:
 		return because429
-	case db.EventCallUnknown:
+	case records.EventCallUnknown:
 		return becauseUnknown
-	case db.EventBatchPaused:
+	case records.EventBatchPaused:
 		return "because its batch was paused" + why
-	case db.EventSitePaused:
+	case records.EventSitePaused:
 		return "because the site was paused" + why
-	case db.EventSiteParked:
+	case records.EventSiteParked:
 		return "because the site was parked" + why
-	case db.EventBreakerOpened:
+	case records.EventBreakerOpened:
 		return "because the API was failing and only test calls were sent" + why
 	}
 	return string(e.Kind)

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/standin"
 	"relabel/internal/throttle"
 	"relabel/internal/webflow"
@@ -19,9 +20,9 @@ func (b *testBundle) get(ctx context.Context) error {
 	return err
 }
 
-func (b *testBundle) lane(t *testing.T) db.LaneState {
+func (b *testBundle) lane(t *testing.T) records.LaneState {
 	t.Helper()
-	state, known, err := b.Lane(t.Context(), b.site.Name)
+	state, known, err := records.Lane(t.Context(), b.DB, b.site.Name)
 	require.NoError(t, err)
 	require.True(t, known)
 	return state

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"relabel/db"
+	"relabel/internal/records"
 )
 
 // As in db.
@@ -182,12 +183,12 @@ func (m *model) setWindow(d time.Duration) {
 	m.window = d
 }
 
-func (m *model) state() db.LaneState {
+func (m *model) state() records.LaneState {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
 	ours := m.counting(now)
-	s := db.LaneState{Limit: m.limit, Window: m.window, Blocked: max(m.blocked.Sub(now), 0)}
+	s := records.LaneState{Limit: m.limit, Window: m.window, Blocked: max(m.blocked.Sub(now), 0)}
 	if m.heedsAPI(now) {
 		s.Foreign = max(m.apiUsed-ours, 0)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/dbtest"
+	"relabel/internal/records"
 )
 
 // pgBundle is a lane in a database that several processes share.
@@ -134,7 +135,7 @@ func (b *pgBundle) pass(t *testing.T, process string, d time.Duration) {
 
 func (b *pgBundle) used(t *testing.T) int {
 	t.Helper()
-	state, known, err := b.Lane(t.Context(), "default")
+	state, known, err := records.Lane(t.Context(), b.DB, "default")
 	require.NoError(t, err)
 	require.True(t, known)
 	return state.Used

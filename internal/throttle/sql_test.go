@@ -10,6 +10,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/dbtest"
+	"relabel/internal/records"
 )
 
 // TestLogIsItsModel does the same random operations on the model and on the real
@@ -102,7 +103,7 @@ func (b *books) requireLimit(now time.Time) {
 }
 
 func (b *books) check(*rapid.T) {
-	got, known, err := b.db.Lane(b.t.Context(), "default")
+	got, known, err := records.Lane(b.t.Context(), b.db, "default")
 	require.NoError(b.t, err)
 	require.True(b.t, known)
 	want := b.m.state()

@@ -77,7 +77,7 @@ func (s *Summary) forecast(ctx context.Context, d *db.DB, site db.Site, b record
 	if s.Calls == 0 {
 		calls = 0
 	}
-	left, limited, err := d.EndsIn(ctx, site.Name, calls)
+	left, limited, err := records.EndsIn(ctx, d, site.Name, calls)
 	if err != nil || !limited {
 		return err
 	}

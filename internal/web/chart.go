@@ -172,7 +172,7 @@ type gauge struct {
 	Label         string
 }
 
-func gaugeOf(l db.LaneState) gauge {
+func gaugeOf(l records.LaneState) gauge {
 	if l.Limit == 0 {
 		return gauge{Label: "no limit"}
 	}

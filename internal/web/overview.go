@@ -42,7 +42,7 @@ type overviewFigures struct {
 type siteFigures struct {
 	db.Site
 	Work   records.SiteBacklog
-	Lane   db.LaneState
+	Lane   records.LaneState
 	Known  bool // there is a lane
 	Worked bool // a process works on it
 	Users  []records.LaneUser
@@ -108,7 +108,7 @@ func (s *Server) readSites(ctx context.Context, f *overviewFigures, live []db.Pr
 	for _, site := range sites {
 		one := siteFigures{Site: site}
 		one.Worked = slices.ContainsFunc(live, func(p db.Process) bool { return slices.Contains(p.Sites, site.ID) })
-		if one.Lane, one.Known, err = s.cfg.DB.Lane(ctx, site.Name); err != nil {
+		if one.Lane, one.Known, err = records.Lane(ctx, s.cfg.DB, site.Name); err != nil {
 			return err
 		}
 		if one.Work, err = records.Backlog(ctx, s.cfg.DB, site.ID); err != nil {

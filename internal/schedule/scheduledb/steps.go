@@ -30,8 +30,8 @@ type ClaimRunParams struct {
 	RunID     int64
 	ProcessID string
 	Now       time.Time
-	Lanes     map[int]string // the claimer's tokens, as in ClaimParams
-	Stale     time.Duration  // as FeedParams
+	Lanes     map[int]string // the claimer's tokens, as in db.ClaimParams
+	Stale     time.Duration  // as in db.FeedParams
 }
 
 // ClaimRun claims a run that is due and that no other living process works at, and reads
