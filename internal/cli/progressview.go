@@ -16,6 +16,9 @@ const (
 	// pollEvery is how often progress is read: a few indexed queries.
 	pollEvery = 500 * time.Millisecond
 
+	// idlePollEvery is the same while a worker has nothing to do.
+	idlePollEvery = 5 * time.Second
+
 	// readTime bounds one read of the progress. If it takes longer, the connection is
 	// dead, and the next read takes another one.
 	readTime = 15 * time.Second
@@ -56,17 +59,30 @@ func (a *app) watchBatches(ctx context.Context, s *session, wake <-chan struct{}
 // poll waits between two reads of the progress: for pollEvery, or a moment after wake.
 // The moment keeps a fast run without a limit from reading after each of its rows.
 type poll struct {
-	tick *time.Ticker
-	wake <-chan struct{}
+	tick  *time.Ticker
+	every time.Duration
+	wake  <-chan struct{}
 }
 
 const wakeDelay = 10 * time.Millisecond
 
-func newPoll(wake <-chan struct{}) poll { return poll{time.NewTicker(pollEvery), wake} }
+func newPoll(wake <-chan struct{}) *poll { return &poll{time.NewTicker(pollEvery), pollEvery, wake} }
 
-func (p poll) stop() { p.tick.Stop() }
+func (p *poll) stop() { p.tick.Stop() }
 
-func (p poll) wait(ctx context.Context) error {
+// pace polls less often while there is nothing to do. The end of the next row is a wake.
+func (p *poll) pace(idle bool) {
+	every := pollEvery
+	if idle {
+		every = idlePollEvery
+	}
+	if p.every != every {
+		p.every = every
+		p.tick.Reset(every)
+	}
+}
+
+func (p *poll) wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
@@ -75,7 +91,7 @@ func (p poll) wait(ctx context.Context) error {
 	case <-p.wake:
 	}
 	p.tick.Reset(wakeDelay)
-	defer p.tick.Reset(pollEvery)
+	defer func() { p.tick.Reset(p.every) }()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()

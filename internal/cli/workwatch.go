@@ -84,6 +84,7 @@ func (a *app) watchWork(ctx context.Context, w *workWatch, wake <-chan struct{},
 		case untilDone && w.over(load, time.Now()):
 			return nil
 		}
+		poll.pace(load.done())
 		for ; noted < len(load.reasons); noted++ { // once each
 			a.note("%s", load.reasons[noted])
 		}
