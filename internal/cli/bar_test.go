@@ -23,8 +23,9 @@ import (
 // emulator is a terminal as a person sees it: the few control sequences that bars use, and
 // lines that break at the edge, anew when it gets another size.
 type emulator struct {
-	t      *testing.T
-	master *os.File
+	t       *testing.T
+	master  *os.File
+	program *os.Process
 
 	mu       sync.Mutex
 	columns  int
@@ -102,20 +103,30 @@ func (s *emulator) up(n int) {
 	s.torn = s.torn || n < 0
 }
 
-// resize gives it another size, just after something was drawn.
+// resize gives it another size, just after something was drawn. The program stands
+// still meanwhile: a frame that is on its way for the old size would be drawn in the new
+// one, and leave rows of the frame before.
 func (s *emulator) resize(columns, rows int) {
 	s.t.Helper()
-	drawn := func() int {
+	count := func() (frames, bytes int) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return s.frames
+		return s.frames, len(s.all)
 	}
-	before := drawn()
-	require.Eventually(s.t, func() bool { return drawn() > before }, patience, time.Millisecond)
+	before, _ := count()
+	require.Eventually(s.t, func() bool { now, _ := count(); return now > before }, patience, time.Millisecond)
+	require.NoError(s.t, s.program.Signal(syscall.SIGSTOP))
+	_, seen := count()
+	require.Eventually(s.t, func() bool {
+		last := seen
+		_, seen = count()
+		return seen == last
+	}, patience, 50*time.Millisecond)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	require.NoError(s.t, pty.Setsize(s.master, &pty.Winsize{Rows: uint16(rows), Cols: uint16(columns)}))
 	s.columns = columns
+	require.NoError(s.t, s.program.Signal(syscall.SIGCONT))
 }
 
 // came tells whether a text ever came, erased since or not.
@@ -153,6 +164,7 @@ func (b *testBundle) watch(columns int, args ...string) (s *emulator, end func(s
 	cmd.Stderr = slave
 	require.NoError(b.t, cmd.Start())
 	require.NoError(b.t, slave.Close())
+	s.program = cmd.Process
 	read := make(chan struct{})
 	go func() {
 		_, _ = io.Copy(s, master) // ends with an error when the program does
