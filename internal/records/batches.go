@@ -36,6 +36,7 @@ type BatchProgress struct {
 	PlannedAt    *time.Time     `json:"planned_at"` // when the site was read that its rows were compared with
 	ColumnMap    *string        `json:"column_map"` // as --map took it
 	Undoes       *int64         `json:"undoes"`     // the batch whose values before it puts back
+	ReplacedBy   *int64         `json:"-"`          // the batch that took the place of what was left of this one
 	ParkedReason *string        `json:"parked_reason"`
 	RefusedIn    *string        `json:"refused_in"` // processes whose token was refused
 	SitePaused   bool           `json:"site_paused"`

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"relabel/db"
@@ -180,14 +179,4 @@ func gaugeOf(l records.LaneState) gauge {
 	used := float64(n) / float64(l.Limit) * 100
 	foreign := min(float64(l.Foreign)/float64(l.Limit)*100, used)
 	return gauge{Ours: used - foreign, Foreign: foreign, Used: n, Label: report.Rate(l)}
-}
-
-// badge is a status label: its CSS class and its word.
-type badge struct{ Class, Word string }
-
-// badgeOf takes a status of any type: a batch's, a row's or a run's.
-func badgeOf(status any) badge {
-	word := fmt.Sprint(status)
-	class, _, _ := strings.Cut(word, " ")
-	return badge{Class: class, Word: word}
 }
