@@ -20,9 +20,6 @@ const (
 
 	// shownEnded is how many ended batches it lists.
 	shownEnded = 8
-
-	// troubleShown is how long a batch with failures is shown as needing attention.
-	troubleShown = 7 * 24 * time.Hour
 )
 
 // overviewFigures is the live part of the first page.
@@ -32,7 +29,8 @@ type overviewFigures struct {
 	Idle      []string // sites without rows that no worker ever worked on
 	Running   []report.Batch
 	Ended     []report.Batch
-	Needs     []need
+	Needs     []needGroup
+	Seen      []need // marked as seen
 	Schedules []scheduleFigures
 	Workers   int
 	Say       string // for screen readers
@@ -47,14 +45,6 @@ type siteFigures struct {
 	Worked bool // a process works on it
 	Users  []records.LaneUser
 	Wait   string // why nothing is sent now
-}
-
-// need is something that a person must do.
-type need struct {
-	Text   string
-	Link   string
-	Do     string // the text of its button; empty: no button
-	Action string // the address of its form
 }
 
 func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request) {
@@ -92,6 +82,9 @@ func (s *Server) overview(ctx context.Context) (page, error) {
 		return page{}, err
 	}
 	f.sort(open, newest)
+	if err := s.readNeeds(ctx, &f, newest); err != nil {
+		return page{}, err
+	}
 	f.Say = f.say()
 	return page{Title: "Overview", Nav: "overview", Topic: "overview", Figures: f}, nil
 }
@@ -150,72 +143,15 @@ func (s siteFigures) idle() bool {
 	return s.Work.Open > 0 && !s.Worked && s.ParkedReason == nil && s.PausedAt == nil
 }
 
-// sort puts batches under running, ended, or needing a person.
+// sort puts batches under running or ended.
 func (f *overviewFigures) sort(open, newest []report.Batch) {
 	f.Running = open
-	for _, site := range f.Sites {
-		f.needOf(site)
-	}
-	for _, b := range open {
-		if b.Held() {
-			f.need(need{Text: fmt.Sprintf("Batch %d was paused: %s", b.Batch, *b.StatusReason), Link: batchPath(b.Batch)})
-		}
-	}
-	for _, one := range f.Schedules {
-		if one.State != "ok" {
-			f.need(one.needs())
-		}
-	}
 	for _, b := range newest {
-		f.newest(b)
+		if b.FinishedAt != nil && len(f.Ended) < shownEnded {
+			f.Ended = append(f.Ended, b)
+		}
 	}
 }
-
-func (f *overviewFigures) newest(b report.Batch) {
-	bad := b.Bad()
-	switch {
-	case b.Status == db.BatchPlanned && f.scheduled(b.Batch): // its schedule is listed already
-	case b.Status == db.BatchPlanned:
-		f.need(need{
-			Text: fmt.Sprintf("Batch %d, %s, is a plan of %s: check it, then apply or discard it", b.Batch, text.Cut(b.Name, 60), text.Plural(b.Total, "row", "rows")),
-			Link: batchPath(b.Batch),
-		})
-	case b.FinishedAt == nil:
-	case len(f.Ended) < shownEnded:
-		f.Ended = append(f.Ended, b)
-	}
-	if b.FinishedAt != nil && b.Status == db.BatchDone && bad > 0 && f.Now.Sub(*b.FinishedAt) < troubleShown {
-		f.need(need{Text: fmt.Sprintf("%s of batch %d did not succeed", text.Plural(bad, "row", "rows"), b.Batch), Link: batchPath(b.Batch)})
-	}
-}
-
-// scheduled reports whether a plan belongs to a schedule's last run.
-func (f *overviewFigures) scheduled(batch int64) bool {
-	return slices.ContainsFunc(f.Schedules, func(s scheduleFigures) bool {
-		return s.Last != nil && s.Last.Batch != nil && *s.Last.Batch == batch
-	})
-}
-
-func (f *overviewFigures) needOf(s siteFigures) {
-	act := "/site/" + s.Name + "/resume"
-	switch {
-	case s.ParkedReason != nil:
-		f.need(need{
-			Text: "Site " + s.Name + " is parked. Replace its token, then resume it: " + *s.ParkedReason, Do: "Resume " + s.Name, Action: act,
-		})
-	case s.PausedAt != nil:
-		f.need(need{Text: "Site " + s.Name + " is paused", Do: "Resume " + s.Name, Action: act})
-	case s.idle():
-		f.need(need{Text: fmt.Sprintf("Site %s: %s, and no worker is running: start `relabel work%s`",
-			s.Name, text.Plural(s.Work.Open, "row waits", "rows wait"), report.SiteFlag(s.Name))})
-	case s.RefusedIn != nil:
-		f.need(need{Text: "Site " + s.Name + ": " + report.Refused(*s.RefusedIn)})
-	case s.BreakerOpen:
-		f.need(need{Text: "The API of site " + s.Name + " is failing: " + text.Cut(text.Deref(s.BreakerError), 120)})
-	}
-}
-
-func (f *overviewFigures) need(n need) { f.Needs = append(f.Needs, n) }
 
 // say sums up the page for a screen reader.
 func (f *overviewFigures) say() string {

@@ -393,7 +393,7 @@ func TestNeedsAPerson(t *testing.T) {
 	c := b.login(t, RoleChange)
 	c.upload(rows(3, "new.jpg"))
 	c.see("/batch/1", "would change")
-	require.Contains(t, c.get("/").text, "Batch 1, names.csv, is a plan of 3 rows")
+	require.Contains(t, c.get("/").text, "names.csv (batch 1) is a plan of 3 rows")
 	c.post("/batch/1/apply", nil)
 	require.Contains(t, c.get("/").text, "3 rows wait, and no worker is running")
 	site, err := b.SiteByName(t.Context(), db.DefaultSite)
@@ -404,6 +404,49 @@ func TestNeedsAPerson(t *testing.T) {
 	require.Contains(t, page, `action="/site/default/resume"`)
 	c.post("/site/default/resume", nil)
 	require.NotContains(t, c.get("/").text, "401: bad")
+}
+
+// Failures can be marked as seen, form one group, and go when a later batch has put them right.
+func TestFailuresNeedAttention(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{})
+	b.failSent(2, http.StatusBadRequest)
+	c := b.login(t, RoleChange)
+	send := func(batch int, csv, ends string) {
+		t.Helper()
+		c.upload(csv)
+		path := fmt.Sprintf("/batch/%d", batch)
+		c.see(path, "would change")
+		c.post(path+"/apply", nil)
+		c.see(path, ends)
+	}
+	b.work(t)
+	send(1, rows(4, "first.jpg"), "done, 1 failed")
+	page := c.get("/").text
+	require.Contains(t, page, `<a href="/batch/1#rows">names.csv (batch 1): 1 of 4 rows did not succeed</a><br><span class="dim">`)
+	b.failSent(2, http.StatusBadRequest)
+	send(2, rows(5, "second.jpg"), "done, 1 failed")
+	require.Contains(t, c.get("/").text, "2 batches with failures")
+	require.Equal(t, http.StatusBadRequest, c.post("/seen", nil).StatusCode)
+	require.Equal(t, http.StatusForbidden, b.login(t, RoleLook).post("/seen", url.Values{"item": {"batch 1, 1 bad"}}).StatusCode)
+	c.post("/seen", url.Values{"item": {"batch 1, 1 bad"}})
+	page = c.get("/").text
+	require.NotContains(t, page, "batches with failures")
+	require.Contains(t, page, "1 marked as seen")
+	send(3, rows(5, "third.jpg"), ">done</span>")
+	b.server.troubles.forget(1)
+	b.server.troubles.forget(2)
+	require.NotContains(t, c.get("/").text, "(batch ", "the third batch has put it right")
+}
+
+// A plan without a row to send needs nobody.
+func TestEmptyPlanNeedsNobody(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{})
+	c := b.login(t, RoleChange)
+	c.upload("asset_id,display_name\n" + standin.AssetID(1) + "," + b.api.Name(standin.AssetID(1), "") + "\n")
+	c.see("/batch/1", "plan, nothing to change")
+	require.NotContains(t, c.get("/").text, "Needs attention")
 }
 
 // A schedule's plan that was held back is one thing to do, and says why.

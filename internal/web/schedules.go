@@ -39,7 +39,10 @@ func (s scheduleFigures) LastText() string {
 
 // needs says what a person must check. It links to the plan if one is held back.
 func (s scheduleFigures) needs() need {
-	n := need{Text: "Schedule " + s.Name + ": " + s.LastText(), Link: "/schedule/" + s.Name}
+	n := need{Kind: needSchedule, Text: "Schedule " + s.Name + ": " + s.LastText(), Link: "/schedule/" + s.Name}
+	if s.Last != nil {
+		n.Key = fmt.Sprintf("schedule %s, run %d, %s", s.Name, s.Last.Run, s.State)
+	}
 	if s.Last == nil || string(s.Last.Status) != s.State {
 		n.Text = fmt.Sprintf("Schedule %s: %s; %s", s.Name, s.State, s.LastText())
 	}

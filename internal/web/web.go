@@ -77,6 +77,7 @@ type Server struct {
 	background *background
 	figures    *cache[slowFigures]
 	plans      *cache[usecase.Summary]
+	troubles   *cache[trouble]
 	long       *quota // uploads and downloads in progress
 	streams    *quota
 	river      riverUI
@@ -95,7 +96,7 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg, use: &usecase.Service{DB: cfg.DB, Client: cfg.Client, Site: cfg.Site, CallTimeout: cfg.CallTimeout, Logger: cfg.Logger},
 		hub: newHub(cfg.Logger), sessions: newSessions(cfg.Now),
 		limiter: newLoginLimiter(cfg.Now), passwords: newPasswords(cfg.Password, cfg.ReadOnlyPassword), links: newLinks(), background: newBackground(),
-		figures: newCache[slowFigures](slowEvery), plans: newCache[usecase.Summary](planEvery), long: newQuota(longAllowance()), streams: newQuota(streamAllowance()),
+		figures: newCache[slowFigures](slowEvery), plans: newCache[usecase.Summary](planEvery), troubles: newCache[trouble](troubleEvery), long: newQuota(longAllowance()), streams: newQuota(streamAllowance()),
 	}
 	var err error
 	if s.static, err = readStatic(); err != nil {
@@ -144,6 +145,7 @@ func (s *Server) routes() http.Handler {
 	change("POST "+sessionsPath+"/{id}/end", s.endSession)
 	change("POST "+uploadPath, s.upload)
 	change("POST /batch/{id}/{action}", s.changeBatch)
+	change("POST "+seenPath, s.markSeen)
 	change("POST /site/{site}/{action}", s.changeSite)
 	change("POST /schedule/{name}/{action}", s.changeSchedule)
 
