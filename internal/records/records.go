@@ -6,8 +6,8 @@
 // bad ones by cause, and RetryRows and CancelRows hand them to db in chunks. Story reads
 // everything about one asset or row, and Results streams a whole batch.
 //
-// Audit runs an action of a person between two writes of its AuditEntry. That is the only
-// thing that the package writes itself.
+// Audit runs an action of a person between two writes of its AuditEntry. MarkSeen keeps what people
+// marked as seen. The package writes nothing else itself.
 //
 // Functions take the *db.DB that they read from. Every statement has an index that serves
 // it, however large the tables are. Where none does, as for a part of a name, it examines

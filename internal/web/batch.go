@@ -36,6 +36,7 @@ type batchFigures struct {
 type slowFigures struct {
 	Chart  chart
 	Causes records.Causes
+	NoUndo string // why the batch can't be undone; empty: it can
 }
 
 // count is the number of rows in one status.
@@ -89,9 +90,24 @@ func (s *Server) slow(ctx context.Context, b report.Batch) (slowFigures, error) 
 		if f.Causes, err = records.RowErrors(ctx, s.cfg.DB, records.RowFilter{Batch: b.Batch}, shownCauses); err != nil {
 			return f, err
 		}
+		if f.NoUndo, err = s.noUndo(ctx, b); err != nil {
+			return f, err
+		}
 		f.Chart, err = s.chart(ctx, b)
 		return f, err
 	})
+}
+
+// noUndo says why a batch can't be undone; empty if it can.
+func (s *Server) noUndo(ctx context.Context, b report.Batch) (string, error) {
+	if b.Succeeded == 0 {
+		return "Nothing to undo: no row was sent.", nil
+	}
+	ok, err := records.Undoable(ctx, s.cfg.DB, b.Batch)
+	if err != nil || ok {
+		return "", err
+	}
+	return "Can't be undone: its old names weren't saved.", nil
 }
 
 func (s *Server) batchPage(w http.ResponseWriter, r *http.Request) {
@@ -126,7 +142,7 @@ func (s *Server) batchData(r *http.Request, f batchFigures) (d batchData, err er
 			return d, err
 		}
 	}
-	if d.Rows, err = s.rows(ctx, f.Batch.Batch, r.URL.Query()); err != nil {
+	if d.Rows, err = s.rows(ctx, f.Batch, r.URL.Query()); err != nil {
 		return d, err
 	}
 	d.AuditEntries, err = records.AuditEntries(ctx, s.cfg.DB, records.BatchSubject(f.Batch.Batch), 0, shownEntries)

@@ -189,8 +189,8 @@ func TestBrowser(t *testing.T) {
 
 	p.press(`#causes a[href*="#rows"]`)
 	p.text("#rows", "2 rows match")
-	p.do(chromedp.Click(chromedp.CSS(`#rows details.ask summary`)))
-	p.press(`form[action="/batch/1/retry"] button`)
+	p.do(chromedp.Click(chromedp.CSS(`#rows button[popovertarget=retry]`)), chromedp.WaitVisible(chromedp.CSS(`#retry`)))
+	p.press(`form[action="/batch/1/retry"] button.main`)
 	p.text(".flash", "2 rows will be sent again")
 	p.true(`!document.querySelector("#causes") && document.querySelector("#progress .big")?.textContent.startsWith("30")`, "the retried rows succeed")
 	require.Equal(t, "spring <b>&amp;.jpg", b.api.Name(standin.AssetID(3), ""))
@@ -231,8 +231,8 @@ func TestBrowserWithoutScripts(t *testing.T) {
 	p.press(`form[action="/batch/1/resume"] button`)
 	b.work(t)
 	p.again("/batch/1?status=failed", "#causes", "resource_not_found")
-	p.do(chromedp.Click(chromedp.CSS(`#rows details.ask summary`)))
-	p.press(`form[action="/batch/1/retry"] button`)
+	p.do(chromedp.Click(chromedp.CSS(`#rows button[popovertarget=retry]`)), chromedp.WaitVisible(chromedp.CSS(`#retry`)))
+	p.press(`form[action="/batch/1/retry"] button.main`)
 	p.text(".flash", "1 row will be sent again")
 	p.again("/batch/1?status=succeeded", "#rows", "30 rows match")
 }

@@ -25,6 +25,7 @@ type chart struct {
 	Step  time.Duration
 	Bars  []drawnBar
 	Lines []line
+	Limit *line // nil: no limit
 	Scale int64
 	Calls int64
 	OK    int64
@@ -78,14 +79,26 @@ func (s *Server) chart(ctx context.Context, b report.Batch) (chart, error) {
 	if err != nil {
 		return chart{}, err
 	}
-	return draw(bars, from, to, step, b.Now), nil
+	if len(bars) > 0 { // begin with the first call, not with the wait before it
+		from = bars[0].At
+	}
+	return draw(bars, from, to, step, b.Now, limitOf(b.Lane, step)), nil
+}
+
+// limitOf is how many calls the limit allows in one step; 0: no limit. A step that is
+// shorter than the limit's window may use up the whole limit.
+func limitOf(l db.LaneState, step time.Duration) int64 {
+	if l.Window <= 0 {
+		return 0
+	}
+	return int64(float64(l.Limit) * max(1, step.Seconds()/l.Window.Seconds()))
 }
 
 // draw lays out the bars. A step without calls keeps its place.
-func draw(bars []records.Bar, from, to time.Time, step time.Duration, now time.Time) chart {
+func draw(bars []records.Bar, from, to time.Time, step time.Duration, now time.Time, limit int64) chart {
 	steps := max(int(to.Sub(from)/step)+1, 10) // at least ten, or a single bar would fill the page
 	c := chart{Step: step, Left: chartLeft, From: text.Clock(from, now), To: text.Clock(from.Add(time.Duration(steps)*step), now)}
-	most := int64(1)
+	most := max(1, limit)
 	for _, b := range bars {
 		most = max(most, b.Calls)
 	}
@@ -105,6 +118,9 @@ func draw(bars []records.Bar, from, to time.Time, step time.Duration, now time.T
 		}
 		c.Bars = append(c.Bars, d)
 		c.Calls, c.OK, c.Wait, c.Bad = c.Calls+b.Calls, c.OK+b.Succeeded, c.Wait+b.RateLimited, c.Bad+b.Failed
+	}
+	if limit > 0 {
+		c.Limit = &line{Y: chartHigh * (1 - float64(limit)/float64(c.Scale)), Label: text.Number(limit)}
 	}
 	for _, part := range []float64{0.5, 1} {
 		c.Lines = append(c.Lines, line{Y: chartHigh * (1 - part), Label: text.Number(int64(float64(c.Scale) * part))})

@@ -205,7 +205,7 @@ func TestRetryFiltered(t *testing.T) {
 	c.see("/batch/1", "would change")
 	c.post("/batch/1/apply", nil)
 	b.work(t)
-	c.see("/batch/1", ">done</span>")
+	c.see("/batch/1", "done, 60 failed")
 	page := c.get("/batch/1?status=failed&http=404").text
 	require.Contains(t, page, "55 rows match")
 	require.Contains(t, page, "55 rows that failed")
@@ -213,7 +213,7 @@ func TestRetryFiltered(t *testing.T) {
 	got := c.post("/batch/1/retry", url.Values{"status": {"failed"}, "http": {"404"}})
 	require.Equal(t, http.StatusSeeOther, got.StatusCode)
 	require.Contains(t, c.get("/batch/1").text, "55 rows will be sent again.")
-	c.see("/batch/1", ">done</span>")
+	c.see("/batch/1", "done: 125 succeeded, 5 failed")
 	require.EqualValues(t, 125, b.status(t, 1).Succeeded)
 	require.EqualValues(t, 5, b.status(t, 1).Failed)
 
@@ -439,6 +439,30 @@ func TestFailuresNeedAttention(t *testing.T) {
 	require.NotContains(t, c.get("/").text, "(batch ", "the third batch has put it right")
 }
 
+// A batch's page begins with the rows that did not succeed, and says why there is no undo.
+func TestFailedRowsComeFirst(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{noToken: true})
+	b.failSent(2, http.StatusBadRequest)
+	c := b.login(t, RoleChange)
+	c.upload(rows(4, "first.jpg"))
+	c.see("/batch/1", "would change")
+	c.post("/batch/1/apply", nil)
+	b.server.cfg.Site = b.siteConfig(t, 100_000)
+	b.work(t)
+	page := c.see("/batch/1", "done, 1 failed")
+	require.Contains(t, page, "1 row match.")
+	require.Contains(t, page, `<code class="dim">`+standin.AssetID(2))
+	require.NotContains(t, page, `<code class="dim">`+standin.AssetID(1))
+	require.Contains(t, page, "its old names weren&#39;t saved")
+	require.NotContains(t, page, `action="/batch/1/undo"`)
+	require.Contains(t, page, "Retry 1 row of batch 1?")
+	require.Contains(t, c.get("/batch/1?status=").text, standin.AssetID(1))
+	for n, want := range map[time.Duration]int64{5 * time.Second: 120, time.Minute: 120, 5 * time.Minute: 600} {
+		require.Equal(t, want, limitOf(db.LaneState{Limit: 120, Window: time.Minute}, n))
+	}
+}
+
 // A plan without a row to send needs nobody.
 func TestEmptyPlanNeedsNobody(t *testing.T) {
 	t.Parallel()
@@ -473,8 +497,9 @@ func TestDraw(t *testing.T) {
 	from := time.Date(2026, 3, 2, 15, 0, 0, 0, time.UTC)
 	c := draw([]records.Bar{
 		{At: from, Calls: 60, Succeeded: 60}, {At: from.Add(2 * time.Minute), Calls: 30, Succeeded: 10, RateLimited: 15, Failed: 5},
-	}, from, from.Add(19*time.Minute), time.Minute, from)
+	}, from, from.Add(19*time.Minute), time.Minute, from, 60)
 	require.EqualValues(t, 60, c.Scale)
+	require.InDelta(t, 0, c.Limit.Y, 0.01, "the limit is a line")
 	require.Len(t, c.Bars, 2)
 	require.InDelta(t, 0, c.Bars[0].OK.Y, 0.01, "as high as the scale")
 	second := c.Bars[1]
@@ -497,7 +522,7 @@ func TestUndo(t *testing.T) {
 	c := b.login(t, RoleChange)
 	c.upload(rows(5, "new.jpg"))
 	c.see("/batch/1", "would change")
-	require.NotContains(t, c.get("/batch/1").text, "/batch/1/undo", "nothing was sent")
+	require.NotContains(t, c.get("/batch/1").text, `action="/batch/1/undo"`, "nothing was sent")
 	c.post("/batch/1/apply", nil)
 	b.work(t)
 	c.see("/batch/1", ">done</span>")

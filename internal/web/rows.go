@@ -6,9 +6,11 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"relabel/db"
 	"relabel/internal/records"
+	"relabel/internal/report"
 )
 
 const (
@@ -16,6 +18,9 @@ const (
 
 	// countedRows is how many rows a page searches to count the matches.
 	countedRows = 10_000
+
+	// badStatus is the form's choice of all rows that did not succeed.
+	badStatus = "not succeeded"
 )
 
 // rowFilter is the filter form above the rows.
@@ -35,6 +40,26 @@ func filterOf(q url.Values) rowFilter {
 // Set reports whether any field is filled in.
 func (f rowFilter) Set() bool { return f != rowFilter{} }
 
+// RowStatuses returns the statuses that the filter asks for; none: all.
+func (f rowFilter) RowStatuses() []db.RowStatus {
+	switch f.Status {
+	case "":
+		return nil
+	case badStatus:
+		return []db.RowStatus{db.RowFailed, db.RowConflict, db.RowInvalid}
+	}
+	return db.RowStatuses([]string{f.Status})
+}
+
+// StatusQuery returns the statuses as a URL query.
+func (f rowFilter) StatusQuery() string {
+	q := url.Values{}
+	for _, one := range f.RowStatuses() {
+		q.Add("status", string(one))
+	}
+	return q.Encode()
+}
+
 // Query returns the filter as a URL query.
 func (f rowFilter) Query() string {
 	q := url.Values{}
@@ -49,7 +74,7 @@ func (f rowFilter) Query() string {
 func (f rowFilter) rows(batch int64) (records.RowFilter, error) {
 	out := records.RowFilter{Batch: batch, Name: f.Name, AssetID: f.Asset, Error: f.Error}
 	if f.Status != "" {
-		out.Statuses = db.RowStatuses([]string{f.Status})
+		out.Statuses = f.RowStatuses()
 	}
 	if f.HTTP != "" {
 		n, err := strconv.Atoi(f.HTTP)
@@ -64,6 +89,7 @@ func (f rowFilter) rows(batch int64) (records.RowFilter, error) {
 // rowsData is one page of rows.
 type rowsData struct {
 	Filter   rowFilter
+	Now      time.Time // when the rows were read
 	Statuses []string
 	Problem  string
 	Rows     []records.Row
@@ -74,9 +100,13 @@ type rowsData struct {
 	Retry    int64 // counted rows that a retry would take; -1: unknown
 }
 
-func (s *Server) rows(ctx context.Context, batch int64, q url.Values) (d rowsData, err error) {
-	d = rowsData{Filter: filterOf(q), Statuses: db.Words(db.Statuses())}
-	filter, err := d.Filter.rows(batch)
+// rows reads a page of rows. Without a filter, it begins with those that did not succeed.
+func (s *Server) rows(ctx context.Context, b report.Batch, q url.Values) (d rowsData, err error) {
+	d = rowsData{Filter: filterOf(q), Now: b.Now, Statuses: append(db.Words(db.Statuses()), badStatus)}
+	if !q.Has("status") && !d.Filter.Set() && b.Bad() > 0 && b.Status != db.BatchPlanned {
+		d.Filter.Status = badStatus
+	}
+	filter, err := d.Filter.rows(b.Batch)
 	var page records.RowPage
 	if err == nil {
 		page, err = records.Rows(ctx, s.cfg.DB, records.RowQuery{RowFilter: filter, Sort: records.SortOldest, Cursor: q.Get("after"), Limit: rowsOnPage})
