@@ -237,6 +237,25 @@ func TestBrowserWithoutScripts(t *testing.T) {
 	p.again("/batch/1?status=succeeded", "#rows", "30 rows match")
 }
 
+// Keys go places, and the menu of a phone is one row.
+func TestBrowserKeysAndMenu(t *testing.T) {
+	b := setup(t, settings{noToken: true})
+	p := newTab(t, b)
+	key := func(k string) string {
+		return fmt.Sprintf(`document.body.dispatchEvent(new KeyboardEvent("keydown", {key: %q, bubbles: true}))`, k)
+	}
+	p.open("/asset")
+	p.true(key("/")+`, document.activeElement.name === "id"`, "the search has the focus")
+	p.open("/")
+	p.true(key("g")+`, `+key("s"), "a key is pressed")
+	p.true(`location.pathname === "/schedules"`, "g s goes to the schedules")
+	p.look(phoneWidth, 844, "light")
+	p.true(`document.querySelector("header.top").offsetHeight < 70`, "the head is one row")
+	p.do(chromedp.Click(chromedp.CSS(`button.menu`)), chromedp.WaitVisible(chromedp.CSS(`#menu a[href="/log"]`)))
+	p.press(`#menu a[href="/log"]`)
+	p.true(`location.pathname === "/log"`, "the menu leads to a page")
+}
+
 // An event that is not the live part of a page changes nothing, and loads no page.
 func TestBrowserIgnoresStrangeEvents(t *testing.T) {
 	b := setup(t, settings{noToken: true})

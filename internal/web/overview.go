@@ -26,7 +26,7 @@ const (
 type overviewFigures struct {
 	Now       time.Time
 	Sites     []siteFigures
-	Idle      []string // sites without rows that no worker ever worked on
+	Idle      []siteFigures // sites without work
 	Running   []report.Batch
 	Ended     []report.Batch
 	Needs     []needGroup
@@ -99,6 +99,9 @@ func (s *Server) readSites(ctx context.Context, f *overviewFigures, live []db.Pr
 		return err
 	}
 	for _, site := range sites {
+		if s.cfg.StandIn != nil && s.cfg.StandIn(site.Name) { // of the demo and rehearsals
+			continue
+		}
 		one := siteFigures{Site: site}
 		one.Worked = slices.ContainsFunc(live, func(p db.Process) bool { return slices.Contains(p.Sites, site.ID) })
 		if one.Lane, one.Known, err = records.Lane(ctx, s.cfg.DB, site.Name); err != nil {
@@ -113,8 +116,8 @@ func (s *Server) readSites(ctx context.Context, f *overviewFigures, live []db.Pr
 			}
 		}
 		one.Wait = one.waiting()
-		if !one.Known && one.Work.Open+one.Work.Paused == 0 && one.Wait == "" {
-			f.Idle = append(f.Idle, site.Name)
+		if one.Work.Open+one.Work.Paused == 0 && one.Wait == "" {
+			f.Idle = append(f.Idle, one)
 			continue
 		}
 		f.Sites = append(f.Sites, one)

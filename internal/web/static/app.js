@@ -85,8 +85,28 @@
     addEventListener("pagehide", () => source.close());
   }
 
+  // "/" searches; "g" and a letter goes to a page.
+  const places = { o: "/", b: "/batches", u: "/upload", s: "/schedules", a: "/asset", l: "/log" };
+  function keys() {
+    let going = 0;
+    addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea")) return;
+      if (event.key === "/") {
+        const search = document.querySelector("main input[type=search]");
+        event.preventDefault();
+        if (search) search.focus(); else location.assign("/batches");
+      } else if (event.key === "g") {
+        going = Date.now();
+      } else {
+        if (Date.now() - going < 1500 && Object.hasOwn(places, event.key)) location.assign(places[event.key]);
+        going = 0;
+      }
+    });
+  }
+
   addEventListener("DOMContentLoaded", () => {
     themeButton();
+    keys();
     const main = document.getElementById("main");
     if (main.dataset.live && window.EventSource) live(main);
     // A form that was sent once is not sent again by a second click.
