@@ -40,6 +40,15 @@ func Batches(ctx context.Context, d *db.DB, site string, limit int) ([]Batch, er
 	return withLanes(ctx, d, list)
 }
 
+// FindBatches lists a page of the batches that a filter chooses, the newest first.
+func FindBatches(ctx context.Context, d *db.DB, f records.BatchFilter) ([]Batch, error) {
+	list, err := records.FindBatches(ctx, d, f)
+	if err != nil {
+		return nil, err
+	}
+	return withLanes(ctx, d, list)
+}
+
 // OpenBatches lists the active and paused batches in the order in which their
 // rows are sent, of the named sites, or of all if none is named.
 func OpenBatches(ctx context.Context, d *db.DB, limit int, sites ...string) ([]Batch, error) {

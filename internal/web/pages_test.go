@@ -463,6 +463,28 @@ func TestFailedRowsComeFirst(t *testing.T) {
 	}
 }
 
+// Batches are found by name, site, status and time, and paged.
+func TestBatchesAreSearchedAndPaged(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{noToken: true})
+	c := b.login(t, RoleChange)
+	for n := range batchesOnPage + 2 {
+		c.upload(rows(1, "a.jpg"), "name", fmt.Sprintf("Set %02d", n+1))
+	}
+	page := c.get("/batches").text
+	require.Equal(t, batchesOnPage, strings.Count(page, `<tr id="b`))
+	require.Contains(t, page, `data-live="/live/batches"`)
+	require.Contains(t, page, `href="?before=3" rel="next"`)
+	page = c.get("/batches?before=3").text
+	require.Equal(t, 2, strings.Count(page, `<tr id="b`))
+	require.NotContains(t, page, "data-live", "an older page is not replaced by the newest")
+	for query, want := range map[string]int{
+		"name=sET+0": 9, "name=Set+07&site=default&status=planned&within=1": 1, "status=done": 0, "site=none": 0, "status=with+failures": 0, "within=x": 20,
+	} {
+		require.Equal(t, want, strings.Count(c.get("/batches?"+query).text, `<tr id="b`), query)
+	}
+}
+
 // A plan without a row to send needs nobody.
 func TestEmptyPlanNeedsNobody(t *testing.T) {
 	t.Parallel()
