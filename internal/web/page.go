@@ -13,6 +13,7 @@ import (
 	"relabel/db"
 	"relabel/internal/pg"
 	"relabel/internal/report"
+	"relabel/internal/schedule"
 	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/text"
 )
@@ -46,7 +47,7 @@ func readPages(st static) (pages, error) {
 	funcs := template.FuncMap{
 		"static": st.url, "number": number, "plural": plural, "span": text.Span, "cut": text.Cut,
 		"when": when, "zone": func() string { return time.Now().Format("MST") }, "clock": text.Clock, "rate": report.Rate, "window": report.Window, "deref": text.Deref,
-		"ticks": ticks, "bar": bar, "gauge": gaugeOf, "px": px, "badge": badgeOf, "label": func(class, word string) badge { return badge{class, word} }, "list": list, "mb": func(n int64) int64 { return n >> 20 },
+		"ticks": ticks, "bar": bar, "gauge": gaugeOf, "px": px, "badge": badgeOf, "result": func(r *scheduledb.Run) string { return schedule.RunText(*r) }, "label": func(class, word string) badge { return badge{class, word} }, "list": list, "mb": func(n int64) int64 { return n >> 20 },
 	}
 	layout, err := template.New("layout").Funcs(funcs).ParseFS(files, "templates/layout.html", "templates/parts.html")
 	if err != nil {

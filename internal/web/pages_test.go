@@ -485,6 +485,23 @@ func TestBatchesAreSearchedAndPaged(t *testing.T) {
 	}
 }
 
+// A skipped run does not hide the last real result, and a schedule says in words when it is due.
+func TestScheduleKeepsItsLastResult(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{noToken: true})
+	b.exampleSchedules(t)
+	_, err := b.Pool().Exec(t.Context(), `UPDATE schedule_run SET status = 'skipped' WHERE id = 5`)
+	require.NoError(t, err)
+	c := b.login(t, RoleChange)
+	for _, path := range []string{"/", "/schedules"} {
+		page := c.get(path).text
+		require.Contains(t, page, "every day at 02:00, Berlin")
+		require.Contains(t, page, "before that: failed", path)
+	}
+	c.post("/schedule/nightly/pause", nil)
+	require.Contains(t, c.get("/schedules").text, `<span class="badge s-off">paused</span>`)
+}
+
 // A plan without a row to send needs nobody.
 func TestEmptyPlanNeedsNobody(t *testing.T) {
 	t.Parallel()

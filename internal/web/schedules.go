@@ -17,12 +17,32 @@ import (
 // shownRuns is how many runs a schedule's page shows.
 const shownRuns = 50
 
+// lastRuns is how many runs are searched for the last real result.
+const lastRuns = 10
+
 // scheduleFigures is a schedule with its last run.
 type scheduleFigures struct {
 	scheduledb.Schedule
 	Source string
 	Last   *scheduledb.Run
+	Real   *scheduledb.Run // the newest that was neither skipped nor missed, if Last was
 	Now    time.Time
+}
+
+// setRuns takes the newest runs, the newest first.
+func (s *scheduleFigures) setRuns(runs []scheduledb.Run) {
+	if len(runs) == 0 {
+		return
+	}
+	s.Last = &runs[0]
+	for i, run := range runs {
+		if run.Status != scheduledb.RunSkipped && run.Status != scheduledb.RunMissed {
+			if i > 0 {
+				s.Real = &runs[i]
+			}
+			return
+		}
+	}
 }
 
 // LastText says how the last run ended, and why.
@@ -35,6 +55,22 @@ func (s scheduleFigures) LastText() string {
 		return result + ": " + text.Cut(why, 300)
 	}
 	return result
+}
+
+// When says in words when it is due, or gives the cron expression.
+func (s scheduleFigures) When() string {
+	if words := schedule.InWords(s.Cron, s.TimeZone); words != "" {
+		return words
+	}
+	return s.Cron + ", " + s.TimeZone
+}
+
+// Shown is the word of its badge. A paused schedule is neither well nor in trouble.
+func (s scheduleFigures) Shown() badge {
+	if s.PausedAt != nil {
+		return badge{"off", "paused"}
+	}
+	return badgeOf(s.State)
 }
 
 // needs says what a person must check. It links to the plan if one is held back.
@@ -92,9 +128,11 @@ func (s *Server) readSchedules(ctx context.Context) ([]scheduleFigures, error) {
 	out := make([]scheduleFigures, len(list))
 	for i, one := range list {
 		out[i] = scheduleFigures{Schedule: one, Source: schedule.ShownSource(one), Now: now}
-		if out[i].Last, err = scheduledb.LastRun(ctx, s.cfg.DB, one.ID); err != nil {
+		runs, err := scheduledb.Runs(ctx, s.cfg.DB, one.ID, lastRuns)
+		if err != nil {
 			return nil, err
 		}
+		out[i].setRuns(runs)
 	}
 	return out, nil
 }
