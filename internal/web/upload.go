@@ -45,6 +45,18 @@ func (s *Server) uploadPage(w http.ResponseWriter, r *http.Request) {
 	s.renderUpload(w, r, http.StatusOK, uploadForm{Site: db.DefaultSite})
 }
 
+// sampleCSV shows the columns. Its assets are made up.
+const sampleCSV = `asset_id,display_name,alt_text
+65a1f2c3d4e5f60718293a4b,Spring collection 001.jpg,A bench under a cherry tree
+65a1f2c3d4e5f60718293a4c,Spring collection 002.jpg,
+`
+
+func (s *Server) sample(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+	w.Header().Set("Content-Disposition", `attachment; filename="sample.csv"`)
+	_, _ = io.WriteString(w, sampleCSV) // the browser may be gone
+}
+
 func (s *Server) renderUpload(w http.ResponseWriter, r *http.Request, status int, f uploadForm) {
 	sites, err := s.cfg.DB.Sites(r.Context())
 	if err != nil {

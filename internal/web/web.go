@@ -137,6 +137,7 @@ func (s *Server) routes() http.Handler {
 	look("GET /schedules", s.schedulesPage)
 	look("GET /schedule/{name}", s.schedulePage)
 	look("GET "+uploadPath, s.uploadPage)
+	look("GET /sample.csv", s.sample)
 	look("GET /live/{topic...}", s.live)
 	look("POST /logout", s.logout)
 	look("/", s.notFound)
