@@ -27,7 +27,7 @@ func TestRefusedSource(t *testing.T) {
 		{"folder.csv", "", []string{"folder.csv", "folder"}},
 		{"empty.csv", "\n", []string{"empty.csv"}},
 		{"header.csv", "asset_id,display_name\n", []string{"header.csv", "no rows"}},
-		{"other.csv", "Asset ID,Name\n" + id + ",x\n", []string{"no asset_id column", `"Asset ID", "Name"`, "--map"}},
+		{"other.csv", "Asset No. ID,Alt text\n" + id + ",x\n", []string{"no asset_id column", `"Asset No. ID", "Alt text"`, "--map"}},
 		{"nothing.csv", "asset_id,size\n" + id + ",3\n", []string{"no display_name", `"asset_id", "size"`}},
 		{"quote.csv", "asset_id,display_name\n" + id + ",\"open\n", []string{"quote.csv", "line 2"}},
 		{"bad.csv", "asset_id,display_name\nnope,x\n" + id + ",y\n", []string{"bad.csv", "1 row is invalid, so nothing was loaded"}},
@@ -136,8 +136,8 @@ func TestSourceForms(t *testing.T) {
 	require.Contains(t, r.stderr, "columns not used: Size")
 	require.Equal(t, `a; "b"`, b.api.Name(id(0), ""))
 
-	b.file("mapped.csv", "Asset ID,New name\n"+id(1)+",mapped\n")
-	b.ok("run", "mapped.csv", "--map", "asset_id=Asset ID,display_name=New name", "--name", "my batch")
+	b.file("mapped.csv", "Ref,New name\n"+id(1)+",mapped\n")
+	b.ok("run", "mapped.csv", "--map", "asset_id=Ref", "--map", "display_name=New name", "--name", "my batch")
 	require.Equal(t, "mapped", b.api.Name(id(1), ""))
 	require.Equal(t, "my batch", b.status("2")["name"])
 	b.run("run", "mapped.csv", "--map", "nonsense").fails(exitUsage, "--map")

@@ -21,8 +21,9 @@ import (
 type scheduleFlags struct {
 	source string // a path or a URL
 
-	cron, zone, sql, sqlFile, sourceURL, sourceEnv, mapping,
+	cron, zone, sql, sqlFile, sourceURL, sourceEnv,
 	locales, mode, overlap, catchUp, maxChange, notify string
+	mapping     []string
 	skipInvalid bool
 }
 
@@ -39,7 +40,7 @@ func (f *scheduleFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.sqlFile, "sql-file", "", "read the rows of the SELECT in this `FILE`, read again at each run")
 	fs.StringVar(&f.sourceEnv, "source-env", schedule.DefaultSourceEnv, "`NAME` of the environment variable of relabel work that holds the URL of the PostgreSQL to read from")
 	fs.StringVar(&f.sourceURL, "source-url", "", "that `URL` itself; it is stored, so it must not contain a password")
-	fs.StringVar(&f.mapping, "map", "", "`COLUMNS` under other names: \"asset_id=Asset ID,display_name=New name\"")
+	registerMap(fs, &f.mapping)
 	fs.BoolVar(&f.skipInvalid, "skip-invalid", false, "send the valid rows even if others are invalid")
 }
 
@@ -68,7 +69,7 @@ func (f *scheduleFlags) set(a *app, fs *pflag.FlagSet, s *scheduledb.Schedule, a
 	}{
 		{"cron", func() { s.Cron = strings.TrimSpace(f.cron) }},
 		{"tz", func() { s.TimeZone = f.zone }},
-		{"map", func() { s.ColumnMap = text.NilIfEmpty(f.mapping) }},
+		{"map", func() { s.ColumnMap = text.NilIfEmpty(mapText(f.mapping)) }},
 		{"skip-invalid", func() { s.SkipInvalid = f.skipInvalid }},
 		{"locales", func() { s.Locales = splitList(f.locales) }},
 		{"mode", func() { s.Mode = f.mode }},

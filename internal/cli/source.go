@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"relabel/db"
 	"relabel/internal/intake"
@@ -44,7 +45,7 @@ type sourceFlags struct {
 	skipInvalid bool
 	force       bool
 	snapshot    bool
-	mapping     string
+	mapping     []string
 	maxRows     int64
 }
 
@@ -58,8 +59,15 @@ func (f *sourceFlags) register(cmd *cobra.Command) {
 	fs.StringVar(&f.sql, "sql", "", "read the rows of this `SELECT`")
 	fs.StringVar(&f.sqlFile, "sql-file", "", "read the rows of the SELECT in this `FILE`")
 	fs.StringVar(&f.sourceURL, "source-url", "", "the `URL` of the PostgreSQL to read from (default $RELABEL_SOURCE_URL)")
-	fs.StringVar(&f.mapping, "map", "", "`COLUMNS` under other names: \"asset_id=Asset ID,display_name=New name\"")
+	registerMap(fs, &f.mapping)
 }
+
+func registerMap(fs *pflag.FlagSet, mapping *[]string) {
+	fs.StringArrayVar(mapping, "map", nil, "`COLUMNS` under other names: \"asset_id=Ref,display_name=New name\"; may be repeated")
+}
+
+// mapText joins repeated --map flags into one mapping.
+func mapText(flags []string) string { return strings.Join(flags, ",") }
 
 func (f *sourceFlags) registerSnapshot(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.snapshot, "snapshot", false, "read the site first and keep the values before, for undo")
@@ -94,7 +102,7 @@ func (f *sourceFlags) check() error {
 
 // source puts together where the rows come from.
 func (f *sourceFlags) source(ctx context.Context, a *app) (usecase.Source, error) {
-	src := usecase.Source{Path: f.path, SQL: f.sql, SQLFile: f.sqlFile, URL: f.sourceURL, Map: f.mapping}
+	src := usecase.Source{Path: f.path, SQL: f.sql, SQLFile: f.sqlFile, URL: f.sourceURL, Map: mapText(f.mapping)}
 	if src.URL == "" {
 		src.URL = a.cfg.SourceURL
 	}

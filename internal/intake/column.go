@@ -60,12 +60,12 @@ func columnNamed(header string) column {
 	return column(slices.IndexFunc(columns(), func(known string) bool { return fold(known) == name }))
 }
 
-// fold makes assetId, asset_id, ASSET_ID and " Asset_Id " the same. Spaces inside a name stay: "Asset ID" needs --map.
+// fold makes assetId, asset_id, "Asset ID", asset-id and " Asset_Id " the same.
 func fold(header string) string {
-	return strings.ToLower(strings.ReplaceAll(trim(header), "_", ""))
+	return strings.ToLower(strings.NewReplacer("_", "", " ", "", "-", "").Replace(trim(header)))
 }
 
 // looksLike finds the column that a header probably means, to suggest a mapping.
 func looksLike(header string) column {
-	return columnNamed(strings.NewReplacer(" ", "", "-", "", ".", "", "#", "").Replace(header))
+	return columnNamed(strings.NewReplacer(".", "", "#", "").Replace(header))
 }

@@ -42,13 +42,13 @@ func TestFileErrors(t *testing.T) {
 		"header, blanks": {head + "\n\n", "f.csv has a header but no rows"},
 		"header, commas": {head + ",\n,\n", "f.csv has a header but no rows"},
 		"no asset_id": {
-			"Asset ID,New name\n" + row,
-			`f.csv: no asset_id column; the header is "Asset ID", "New name": rename the column, or use --map 'asset_id=Asset ID'`,
+			"Asset #ID,New name\n" + row,
+			`f.csv: no asset_id column; the header is "Asset #ID", "New name": rename the column, or use --map 'asset_id=Asset #ID'`,
 		},
 		"no guess": {"foo,display_name\n" + row, `use --map 'asset_id=YOUR COLUMN'`},
 		"nothing to set": {
-			"asset_id,Display Name\n" + row,
-			`f.csv: no display_name and no alt_text column, so nothing to set; the header is "asset_id", "Display Name": rename the column, or use --map 'display_name=Display Name'`,
+			"asset_id,Display.Name\n" + row,
+			`f.csv: no display_name and no alt_text column, so nothing to set; the header is "asset_id", "Display.Name": rename the column, or use --map 'display_name=Display.Name'`,
 		},
 		"no header":      {row + row, "no asset_id column; the header has none of relabel's columns: the first row looks like data: put a header row above it"},
 		"duplicate":      {"asset_id,display_name,assetId\n", `f.csv: columns 1 and 3 have the same name: rename or delete one (the header is "asset_id", "display_name", "assetId")`},

@@ -20,7 +20,7 @@ type header struct {
 // resolveHeader places our columns: first those of the mapping, then those that a header names.
 func resolveHeader(names []string, mapped map[column]string) (header, error) {
 	h := header{names: names}
-	if err := checkNames(names); err != nil {
+	if err := checkNames(names, mapped); err != nil {
 		return h, err
 	}
 	taken := make([]bool, len(names))
@@ -43,8 +43,9 @@ func resolveHeader(names []string, mapped map[column]string) (header, error) {
 	return h, h.complete()
 }
 
-// checkNames refuses headers that do not make clear which column is which.
-func checkNames(names []string) error {
+// checkNames refuses headers that do not make clear which column is which. Of a mapped
+// column the mapping says so: "Asset ID" may then be beside asset_id.
+func checkNames(names []string, mapped map[column]string) error {
 	first := map[string]int{}
 	for i, name := range names {
 		if strings.IndexByte(name, 0) >= 0 {
@@ -54,7 +55,8 @@ func checkNames(names []string) error {
 			return fmt.Errorf("column %d of the header has no name: name it, or delete the column (the header %s)", i+1, described(names))
 		}
 		key := strings.ToLower(name)
-		if c := columnNamed(name); c != colNone {
+		c := columnNamed(name)
+		if _, ok := mapped[c]; c != colNone && !ok {
 			key = c.String()
 		}
 		if j, twice := first[key]; twice {

@@ -28,6 +28,22 @@ func TestMapping(t *testing.T) {
 	require.False(t, csv.Reads("locale"))
 }
 
+// Headers as a person types them are those of the documents.
+func TestHeaderSpelling(t *testing.T) {
+	t.Parallel()
+	for _, head := range []string{"Asset ID,Display Name", "asset-id,display-name", "assetId,DISPLAY_NAME", " Asset - Id ,Display name"} {
+		csv, err := NewCSV(strings.NewReader(head+"\n"+id1+",new\n"), CSVParams{})
+		require.NoError(t, err, head)
+		require.Equal(t, []string{"asset_id", "display_name"}, csv.Info().Columns)
+	}
+	both := "asset_id,Asset ID,display_name\nx," + id1 + ",new\n"
+	_, err := NewCSV(strings.NewReader(both), CSVParams{})
+	require.ErrorContains(t, err, "columns 1 and 2 have the same name")
+	csv, err := NewCSV(strings.NewReader(both), CSVParams{Map: map[string]string{"asset_id": "Asset ID"}})
+	require.NoError(t, err)
+	require.Equal(t, []string{"asset_id"}, csv.Info().Ignored)
+}
+
 func TestMappingErrors(t *testing.T) {
 	t.Parallel()
 	_, err := NewCSV(strings.NewReader(head), CSVParams{Name: "f.csv", Map: map[string]string{"asset_id": "Asset ID"}})
