@@ -373,12 +373,13 @@ func TestPlanFacts(t *testing.T) {
 	b := setup(t)
 	state := map[string][2]string{}
 	var wishes []wish
-	for i, names := range [][2]string{ // before, after; the first five lose it
+	for i, names := range [][2]string{ // before, after; the first ones lose or change it
 		{"a.jpg", "a"},
 		{"a.jpg", "a.png"},
 		{"a.jpg", "ajpg"},
 		{"a.JPG", "a.jpe"},
 		{"a.webp", "a.webp.x y"},
+		{"a.webp", "a v1.5"},
 		{"a.jpg", "b.jpg"},
 		{"a.jpg", "b.JPG"},
 		{"a", "b"},
@@ -389,13 +390,14 @@ func TestPlanFacts(t *testing.T) {
 		state[target] = [2]string{names[0], ""}
 		wishes = append(wishes, wish{target: target, name: names[1]})
 	}
-	state["t5/fr"], state["t6/fr"] = [2]string{"x", ""}, [2]string{"x", ""}
-	wishes = append(wishes, wish{target: "t5/fr", name: "b.jpg"}, wish{target: "t6/fr", name: "another.jpg"})
+	state["t6/fr"], state["t7/fr"] = [2]string{"x", ""}, [2]string{"x", ""}
+	wishes = append(wishes, wish{target: "t6/fr", name: "b.jpg"}, wish{target: "t7/fr", name: "another.jpg"})
 	l := b.plan(t, wishes...)
 	b.compare(t, l.batch, state)
 	f, err := records.Facts(t.Context(), b.DB, l.batch)
 	require.NoError(t, err)
-	require.Equal(t, []int64{5, 2, 1}, []int64{f.LosesExtension, f.Localized, f.LocaleConflicts})
+	require.Equal(t, []int64{4, 2, 2, 1}, []int64{f.LosesExtension, f.ChangesExtension, f.Localized, f.LocaleConflicts})
+	require.Equal(t, ".jpg → .jpe", *f.ExtensionChange)
 	changes, err := records.Changes(t.Context(), b.DB, l.batch, 3, 2)
 	require.NoError(t, err)
 	require.Equal(t, []int64{4, 5}, []int64{changes[0].Line, changes[1].Line})

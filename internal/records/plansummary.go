@@ -12,29 +12,37 @@ import (
 
 // PlanFacts are what a plan's rows show beyond their counts.
 type PlanFacts struct {
-	ReadBy          *string
-	Reads           int64
-	PlannedAt       *time.Time
-	Undoes          *int64
-	LosesExtension  int64 // names to send without the extension that the name before has
-	Localized       int64 // names to send for a secondary locale
-	LocaleConflicts int64 // assets that would get different names in different locales
+	ReadBy           *string
+	Reads            int64
+	PlannedAt        *time.Time
+	Undoes           *int64
+	LosesExtension   int64   // names to send without an extension, where the name before has one
+	ChangesExtension int64   // names to send with another extension than the name before
+	ExtensionChange  *string // the most frequent change, such as ".jpg → .webp"
+	Localized        int64   // names to send for a secondary locale
+	LocaleConflicts  int64   // assets that would get different names in different locales
 }
+
+// extension is a regular expression. An extension has a letter: the .2 of "v1.2" is none.
+const extension = `\.(?=[[:alnum:]]*[[:alpha:]])[[:alnum:]]{1,5}$`
 
 // Facts reads a planned batch once, all of it.
 func Facts(ctx context.Context, d *db.DB, batchID int64) (PlanFacts, error) {
 	list, err := pg.Collect[PlanFacts](ctx, d.Pool(), "reading the plan", `
 		WITH change AS (
-			SELECT r.asset_id, r.locale_id, r.display_name, lower(substring(r.before_name from '\.[[:alnum:]]{1,5}$')) AS extension
+			SELECT r.asset_id, r.locale_id, r.display_name,
+				lower(substring(r.before_name from @extension)) AS old, lower(substring(r.display_name from @extension)) AS new
 			FROM batch b JOIN rename r ON r.id BETWEEN b.first_id AND b.last_id AND r.batch_id = b.id
 			WHERE b.id = @batch AND r.status = 'pending' AND r.display_name IS NOT NULL
 		)
 		SELECT b.read_by, b.reads, b.planned_at, b.undoes,
-			(SELECT count(*) FROM change WHERE extension <> lower(right(display_name, length(extension)))) AS loses_extension,
+			(SELECT count(*) FROM change WHERE old IS NOT NULL AND new IS NULL) AS loses_extension,
+			(SELECT count(*) FROM change WHERE old <> new) AS changes_extension,
+			(SELECT mode() WITHIN GROUP (ORDER BY old || ' → ' || new) FROM change WHERE old <> new) AS extension_change,
 			(SELECT count(*) FROM change WHERE locale_id <> '') AS localized,
 			(SELECT count(*) FROM (
 				SELECT FROM change GROUP BY asset_id HAVING min(display_name) <> max(display_name)) c) AS locale_conflicts
-		FROM batch b WHERE b.id = @batch`, pgx.NamedArgs{"batch": batchID})
+		FROM batch b WHERE b.id = @batch`, pgx.NamedArgs{"batch": batchID, "extension": extension})
 	if err != nil || len(list) == 0 {
 		return PlanFacts{}, err
 	}

@@ -14,29 +14,31 @@ const shownChanges = 10
 
 // Summary is what a plan would do, as every command and page shows it.
 type Summary struct {
-	Batch           int64            `json:"batch"`
-	Name            string           `json:"name"`
-	Site            string           `json:"site"`
-	Source          string           `json:"source"`
-	Status          db.BatchStatus   `json:"status"`
-	Rows            int64            `json:"rows"`
-	Change          int64            `json:"change"`
-	Unchanged       int64            `json:"unchanged"`
-	Unknown         int64            `json:"unknown"` // assets that the site does not have
-	Conflict        int64            `json:"conflict"`
-	Invalid         int64            `json:"invalid"`
-	Superseded      int64            `json:"superseded"` // rows whose target a later row of the source names again
-	Calls           int64            `json:"calls"`
-	Seconds         float64          `json:"seconds"` // at the limit in force, after what is queued already
-	EndsAt          *time.Time       `json:"ends_at"` // nil without a limit
-	ReadBy          *string          `json:"read_by"`
-	Reads           int64            `json:"reads"`
-	PlannedAt       *time.Time       `json:"planned_at"`
-	Undoes          *int64           `json:"undoes"`
-	LosesExtension  int64            `json:"loses_extension"`
-	Localized       int64            `json:"localized"`
-	LocaleConflicts int64            `json:"locale_conflicts"`
-	Changes         []records.Change `json:"changes"` // the first ones
+	Batch            int64            `json:"batch"`
+	Name             string           `json:"name"`
+	Site             string           `json:"site"`
+	Source           string           `json:"source"`
+	Status           db.BatchStatus   `json:"status"`
+	Rows             int64            `json:"rows"`
+	Change           int64            `json:"change"`
+	Unchanged        int64            `json:"unchanged"`
+	Unknown          int64            `json:"unknown"` // assets that the site does not have
+	Conflict         int64            `json:"conflict"`
+	Invalid          int64            `json:"invalid"`
+	Superseded       int64            `json:"superseded"` // rows whose target a later row of the source names again
+	Calls            int64            `json:"calls"`
+	Seconds          float64          `json:"seconds"` // at the limit in force, after what is queued already
+	EndsAt           *time.Time       `json:"ends_at"` // nil without a limit
+	ReadBy           *string          `json:"read_by"`
+	Reads            int64            `json:"reads"`
+	PlannedAt        *time.Time       `json:"planned_at"`
+	Undoes           *int64           `json:"undoes"`
+	LosesExtension   int64            `json:"loses_extension"`
+	ChangesExtension int64            `json:"changes_extension"`
+	ExtensionChange  *string          `json:"extension_change"` // the most frequent one
+	Localized        int64            `json:"localized"`
+	LocaleConflicts  int64            `json:"locale_conflicts"`
+	Changes          []records.Change `json:"changes"` // the first ones
 }
 
 // Summarise reads what a planned batch would do. It reads the whole batch once.
@@ -59,7 +61,8 @@ func (s *Service) Summarise(ctx context.Context, batchID int64) (Summary, error)
 		Change: b.Pending, Unchanged: b.Unchanged, Unknown: b.Failed, Conflict: b.Conflict, Invalid: b.Invalid,
 		Superseded: b.Superseded, Calls: b.Pending,
 		ReadBy: facts.ReadBy, Reads: facts.Reads, PlannedAt: facts.PlannedAt, Undoes: facts.Undoes,
-		LosesExtension: facts.LosesExtension, Localized: facts.Localized, LocaleConflicts: facts.LocaleConflicts,
+		LosesExtension: facts.LosesExtension, ChangesExtension: facts.ChangesExtension, ExtensionChange: facts.ExtensionChange,
+		Localized: facts.Localized, LocaleConflicts: facts.LocaleConflicts,
 	}
 	if out.Changes, err = records.Changes(ctx, d, batchID, 0, shownChanges); err != nil {
 		return Summary{}, err
@@ -91,6 +94,10 @@ func (s *Summary) forecast(ctx context.Context, d *db.DB, site db.Site, b record
 func (s Summary) Warnings() (out []string) {
 	if s.LosesExtension > 0 {
 		out = append(out, text.Plural(s.LosesExtension, "name loses its extension", "names lose their extension"))
+	}
+	if s.ChangesExtension > 0 {
+		out = append(out, text.Plural(s.ChangesExtension, "name changes its extension", "names change their extension")+
+			", such as "+text.Deref(s.ExtensionChange))
 	}
 	if s.Localized > 0 {
 		out = append(out, text.Plural(s.Localized, "row names an asset", "rows name assets")+
