@@ -289,6 +289,56 @@ func TestApplyNothing(t *testing.T) {
 	require.NotNil(t, s.FinishedAt)
 }
 
+// What relabel itself has sent since the site was read is not sent once more. What was
+// sent before that says less than the reading: somebody has changed it since.
+func TestApplyAfterTheSameNames(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.run(t, asIs, wish{target: "before", name: "x"})
+	wishes := []wish{{target: "same", name: "x"}, {target: "other", name: "x"}, {target: "before", name: "x"}, {target: "failed", name: "x"}}
+	l := b.plan(t, wishes...)
+	p := b.wishes(wishes...)
+	p.Planned, p.Force = true, true
+	forced := b.loadWith(t, p)
+	state := map[string][2]string{"same": {"1", ""}, "other": {"1", ""}, "before": {"by hand", ""}, "failed": {"1", ""}}
+	for _, plan := range []int64{l.batch, forced.batch} {
+		require.Equal(t, "pending pending pending pending", b.compare(t, plan, state))
+	}
+	b.run(t, asIs, wish{target: "same", name: "x"}, wish{target: "other", name: "y"})
+	failed := b.loadWith(t, b.wishes(wish{target: "failed", name: "x"}))
+	b.settle(t, failed.ids[0], "failed")
+	b.apply(t, l.batch)
+	require.Equal(t, "unchanged pending pending pending", b.statuses(t, l.batch))
+	b.apply(t, forced.batch)
+	require.Equal(t, "pending pending pending pending", b.statuses(t, forced.batch))
+}
+
+// A plan without any change is done as soon as that is known. Conflicts keep it open.
+func TestEndEmpty(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	l := b.plan(t, wish{target: "a", name: "x"})
+	ended, err := b.EndEmpty(t.Context(), l.batch)
+	require.NoError(t, err)
+	require.False(t, ended, "it was not compared")
+	b.compare(t, l.batch, map[string][2]string{"a": {"y", ""}})
+	ended, err = b.EndEmpty(t.Context(), l.batch)
+	require.NoError(t, err)
+	require.False(t, ended)
+	require.Equal(t, "conflict", b.compare(t, l.batch, map[string][2]string{"a": {"z", ""}}))
+	ended, err = b.EndEmpty(t.Context(), l.batch)
+	require.NoError(t, err)
+	require.False(t, ended)
+	b.compare(t, l.batch, map[string][2]string{"a": {"x", ""}})
+	ended, err = b.EndEmpty(t.Context(), l.batch)
+	require.NoError(t, err)
+	require.True(t, ended)
+	require.Equal(t, db.BatchDone, b.status(t, l.batch).Status)
+	require.NotNil(t, b.status(t, l.batch).FinishedAt)
+	_, err = b.EndEmpty(t.Context(), l.batch)
+	require.ErrorIs(t, err, db.ErrNotPlanned)
+}
+
 // A row found unchanged is sent after all where relabel sent something since the reading began, or may have.
 func TestApplyStaleUnchanged(t *testing.T) {
 	t.Parallel()

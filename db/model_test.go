@@ -212,7 +212,7 @@ func (m *model) accepted(r *modelRow) db.RowStatus {
 		return r.status // nothing older has been sent, or will be
 	case r.batch.forced:
 		return "pending"
-	case !r.batch.read && m.isThere(r):
+	case (!r.batch.read || m.sentSince(r)) && m.isThere(r):
 		return "unchanged"
 	case r.status == "unchanged" && !slices.ContainsFunc(m.others(r), func(o *modelRow) bool {
 		return o.batch != r.batch && (o.open() || o.fence > 0 && (o.unknown || o.ended > cmp.Or(r.readAt, r.batch.compared)))
@@ -233,9 +233,19 @@ func (m *model) acceptMore() bool {
 	return false
 }
 
+// sentSince tells whether the last call of a row's target ended after the site was read for its plan.
+func (m *model) sentSince(r *modelRow) bool {
+	o := m.lastSent(r)
+	return o != nil && o.ended > cmp.Or(r.readAt, r.batch.compared)
+}
+
+func (m *model) lastSent(r *modelRow) *modelRow {
+	return newest(slices.DeleteFunc(m.others(r), func(o *modelRow) bool { return o.fence == 0 }))
+}
+
 // isThere tells whether a row's target has its value by our own record.
 func (m *model) isThere(r *modelRow) bool {
-	o := newest(slices.DeleteFunc(m.others(r), func(o *modelRow) bool { return o.fence == 0 }))
+	o := m.lastSent(r)
 	return o != nil && o.status == "succeeded" && o.name == r.name
 }
 

@@ -116,8 +116,9 @@ type ApplyParams struct {
 // Apply accepts a planned batch in its site's order, as Load does with others
 // (acceptBatch), and its first renames get their jobs in the same transaction.
 //
-// A row that was unchanged when the plan was made is sent after all if relabel
-// itself has sent, or is about to send, something else to its target since.
+// Where relabel itself has sent something to a target since the site was read, its
+// own record decides: a row whose value is there by now becomes unchanged, and a row
+// that was unchanged is sent after all if something else was sent, or is about to be.
 func (db *DB) Apply(ctx context.Context, p ApplyParams) error {
 	var site int
 	err := pg.RetryDeadlock(func() error {
@@ -191,6 +192,22 @@ func replaceBatch(ctx context.Context, tx pgx.Tx, old, by int64) error {
 		return fmt.Errorf("error replacing batch %d: %w", old, err)
 	}
 	return nil
+}
+
+// EndEmpty ends a compared plan that has nothing to send: there is nothing to apply.
+// It leaves a plan with conflicts alone, as those can still be taken over.
+func (db *DB) EndEmpty(ctx context.Context, batchID int64) (ended bool, err error) {
+	err = db.onPlan(ctx, batchID, func(tx pgx.Tx, _ plannedBatch) error {
+		tag, err := tx.Exec(ctx, `
+			UPDATE batch SET status = 'done', finished_at = clock_timestamp()
+			WHERE id = $1 AND planned_at IS NOT NULL AND ended = total AND conflict = 0`, batchID)
+		if err != nil {
+			return fmt.Errorf("error ending the empty plan: %w", err)
+		}
+		ended = tag.RowsAffected() > 0
+		return nil
+	})
+	return ended, err
 }
 
 // Discard cancels a plan.

@@ -2,16 +2,18 @@
 -- of the chunk that need no call become unchanged. All rows and batches that it
 -- changes are locked before it.
 WITH
--- What each row of the chunk becomes. Without a plan that read the site, our own
--- record decides. A row that a plan found unchanged is sent after all when relabel
--- itself has sent something to its target since.
+-- What each row of the chunk becomes. Our own record decides, unless a plan has read
+-- the site since. A row that a plan found unchanged is sent after all when relabel
+-- itself has sent something else to its target since.
 own AS (
 	SELECT m.id, m.status AS was, CASE
 		WHEN b.forced THEN 'pending'
 		WHEN m.status = 'unchanged' AND NOT
 			-- include: sent_since
 			THEN 'unchanged'
-		WHEN (b.planned_at IS NULL OR b.read_by = 'record') AND
+		WHEN (
+			b.planned_at IS NULL OR b.read_by = 'record' OR last.finished_at > coalesce(m.before_at, b.planned_at)
+		) AND
 			-- include: has_last
 			THEN 'unchanged'
 		ELSE 'pending' END AS status

@@ -399,7 +399,7 @@ func TestReplace(t *testing.T) {
 	b.run("enqueue", "new.csv", "--replace", "99").fails(exitError, "no such batch: 99")
 	b.run("enqueue", "new.csv", "--yes").fails(exitUsage, "--replace")
 	b.run("enqueue", "new.csv", "--replace", "0").fails(exitUsage, "--replace takes")
-	b.ok("plan", "new.csv")
+	b.ok("plan", "new.csv", "--force")
 	b.run("enqueue", "new.csv", "--replace", "5", "--yes").fails(exitError, "batch 5 is a plan")
 
 	b.enqueue(names(6), "--force")
@@ -409,4 +409,29 @@ func TestReplace(t *testing.T) {
 	v = b.status("6")
 	require.Equal(t, []any{"cancelled", 4., 2.}, []any{v["status"], v["superseded"], v["cancelled"]})
 	require.Equal(t, 2+4, b.patches())
+}
+
+// A plan without any change waits for nobody, and what another batch has set since the
+// site was read is not sent once more.
+func TestNothingToSend(t *testing.T) {
+	b := setupSite(t, standin.Config{Assets: 5})
+	b.file("names.csv", names(5))
+	b.ok("plan", "names.csv")
+	b.ok("run", "names.csv")
+	b.ok("apply", "1")
+	require.Equal(t, []any{"done", 5., 0.}, b.counted("1", "status", "unchanged", "calls"))
+	r := b.ok("plan", "names.csv")
+	require.Contains(t, r.stdout, "next: nothing: the site is as the source wants it")
+	require.Equal(t, "done", b.status("3")["status"])
+	require.Contains(t, b.ok("run", "names.csv", "--plan").stdout, "is done")
+	require.Equal(t, 5, b.patches())
+}
+
+func (b *testBundle) counted(id string, fields ...string) (out []any) {
+	b.t.Helper()
+	v := b.status(id)
+	for _, f := range fields {
+		out = append(out, v[f])
+	}
+	return out
 }

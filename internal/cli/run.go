@@ -135,5 +135,8 @@ func (a *app) loadToRun(ctx context.Context, s *session, site db.Site, p runPara
 	if err := a.agree(ctx, made.Summary, p.yes); err != nil {
 		return 0, err
 	}
+	if made.Status == db.BatchDone {
+		return made.Batch, nil // it had nothing to change
+	}
 	return made.Batch, a.use(s).Apply(ctx, actor(), usecase.ApplyParams{BatchID: made.Batch, AsShown: true})
 }

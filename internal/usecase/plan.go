@@ -59,12 +59,21 @@ func (s *Service) Plan(ctx context.Context, by Actor, p LoadParams, reading site
 	return s.comparedPlan(ctx, p.Site, res.BatchID, reading)
 }
 
-// comparedPlan compares a new plan with the site, or drops it.
+// comparedPlan compares a new plan with the site, or drops it. A plan without any
+// change is done at once, so that it does not wait for anybody.
 func (s *Service) comparedPlan(ctx context.Context, site db.Site, batchID int64, reading siteread.Params) (Summary, error) {
 	if err := s.compare(ctx, site, batchID, CompareParams{Params: reading}); err != nil {
 		return Summary{}, s.drop(ctx, batchID, err)
 	}
-	return s.Summarise(ctx, batchID)
+	sum, err := s.Summarise(ctx, batchID)
+	if err != nil {
+		return sum, err
+	}
+	ended, err := s.DB.EndEmpty(ctx, batchID)
+	if ended {
+		sum.Status = db.BatchDone
+	}
+	return sum, err
 }
 
 // drop discards a plan that is of no use, and returns why.
