@@ -185,10 +185,13 @@ func siteOfPlan(ctx context.Context, tx pgx.Tx, batchID int64) (siteID int, err 
 // end as those of any cancelled batch.
 func replaceBatch(ctx context.Context, tx pgx.Tx, old, by int64) error {
 	n, err := cancelBatches(ctx, tx, openBatchSQL, pgx.NamedArgs{"id": old, "reason": fmt.Sprintf("replaced by batch %d", by)})
-	if err != nil || n == 0 {
+	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `UPDATE batch SET replaced_by = $2 WHERE id = $1`, old, by); err != nil {
+	if _, err := tx.Exec(ctx, `
+		UPDATE batch SET replaced_by = @by
+		WHERE id = @old AND (@cancelled OR superseded > 0 AND finished_at >= now())`, // or this transaction has superseded its last row
+		pgx.NamedArgs{"old": old, "by": by, "cancelled": n > 0}); err != nil {
 		return fmt.Errorf("error replacing batch %d: %w", old, err)
 	}
 	return nil
@@ -225,6 +228,21 @@ func (db *DB) Discard(ctx context.Context, batchID int64) error {
 		}
 		if err != nil {
 			return fmt.Errorf("error discarding the plan: %w", err)
+		}
+		return nil
+	})
+}
+
+// Forget deletes a plan that nobody was shown.
+func (db *DB) Forget(ctx context.Context, batchID int64) error {
+	return db.onPlan(ctx, batchID, func(tx pgx.Tx, _ plannedBatch) error {
+		batch := &pgx.Batch{}
+		batch.Queue(`
+			DELETE FROM rename r USING batch b
+			WHERE b.id = $1 AND r.id BETWEEN b.first_id AND b.last_id AND r.batch_id = b.id`, batchID)
+		batch.Queue(`DELETE FROM batch WHERE id = $1`, batchID)
+		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+			return fmt.Errorf("error deleting the plan: %w", err)
 		}
 		return nil
 	})

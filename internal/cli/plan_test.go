@@ -177,8 +177,7 @@ func TestPlanTrouble(t *testing.T) {
 	b.run("plan", "names.csv").fails(exitError, "Webflow has no site with the id 0000000000000000dead0000", "`relabel site set --site-id ID` sets it")
 	b.run("plan", "none.csv").fails(exitError, "none.csv")
 	for _, id := range []string{"1", "2", "3", "4"} {
-		require.Equal(t, "cancelled", b.status(id)["status"])
-		b.run("apply", id).fails(exitError, "already cancelled")
+		b.run("apply", id).fails(exitError, "no such batch: "+id)
 	}
 	require.Zero(t, b.patches())
 }
@@ -383,7 +382,7 @@ func TestReplace(t *testing.T) {
 	r := b.run("enqueue", "new.csv", "--replace", "2").exits(exitUsage)
 	t.Log("\n" + r.stderr)
 	require.Contains(t, r.stderr, "1 row stays, 2 get a new name, 1 is added, 2 are removed, 1 is already done")
-	require.Equal(t, "cancelled", b.status("3")["status"])
+	b.run("status", "3").fails(exitError, "no such batch: 3")
 	require.Equal(t, "paused", b.status("2")["status"])
 
 	r = b.ok("enqueue", "new.csv", "--replace", "2", "--yes")
@@ -407,7 +406,13 @@ func TestReplace(t *testing.T) {
 	require.Equal(t, []any{7., 6.}, []any{v["batch"], v["replaces"]})
 	require.Equal(t, map[string]any{"kept": 0., "replaced": 0., "added": 0., "removed": 2., "sent": 5., "again": 0., "in_flight": 0.}, v["replacement"])
 	v = b.status("6")
-	require.Equal(t, []any{"cancelled", 4., 2.}, []any{v["status"], v["superseded"], v["cancelled"]})
+	require.Equal(t, []any{"cancelled", 4., 2., 7.}, []any{v["status"], v["superseded"], v["cancelled"], v["replaced_by"]})
+	b.enqueue(names(2), "--force")
+	b.file("two.csv", names(2))
+	b.ok("enqueue", "two.csv", "--replace", "8", "--yes", "--force")
+	require.Equal(t, 9., b.status("8")["replaced_by"], "all its rows are superseded, so it is done")
+	require.Contains(t, b.ok("status", "8").stdout, "was replaced by batch 9")
+	require.Regexp(t, `8 +replaced by 9 `, b.ok("status").stdout)
 	require.Equal(t, 2+4, b.patches())
 }
 

@@ -42,6 +42,9 @@ func (a *app) summarise(ctx context.Context, s *session, id int64) (report.Batch
 
 func headline(v report.Batch) string {
 	line := fmt.Sprintf("Batch %d %q on site %s is %s", v.Batch, v.Name, v.Site, v.Status)
+	if v.ReplacedBy != nil {
+		line = fmt.Sprintf("Batch %d %q on site %s was replaced by batch %d", v.Batch, v.Name, v.Site, *v.ReplacedBy)
+	}
 	if v.ParkedReason != nil && v.Left() > 0 {
 		line = fmt.Sprintf("Batch %d %q: site %s is parked: %s", v.Batch, v.Name, v.Site, *v.ParkedReason)
 	}

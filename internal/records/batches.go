@@ -33,10 +33,10 @@ type BatchProgress struct {
 	CreatedAt    time.Time      `json:"created_at"`
 	StartedAt    *time.Time     `json:"started_at"`
 	FinishedAt   *time.Time     `json:"finished_at"`
-	PlannedAt    *time.Time     `json:"planned_at"` // when the site was read that its rows were compared with
-	ColumnMap    *string        `json:"column_map"` // as --map took it
-	Undoes       *int64         `json:"undoes"`     // the batch whose values before it puts back
-	ReplacedBy   *int64         `json:"-"`          // the batch that took the place of what was left of this one
+	PlannedAt    *time.Time     `json:"planned_at"`  // when the site was read that its rows were compared with
+	ColumnMap    *string        `json:"column_map"`  // as --map took it
+	ReplacedBy   *int64         `json:"replaced_by"` // the batch that took its place
+	Undoes       *int64         `json:"undoes"`      // the batch whose values before it puts back
 	ParkedReason *string        `json:"parked_reason"`
 	RefusedIn    *string        `json:"refused_in"` // processes whose token was refused
 	SitePaused   bool           `json:"site_paused"`

@@ -175,6 +175,9 @@ func reason(r *string) string {
 
 // StatusWord is the status as a list shows it.
 func (b Batch) StatusWord() string {
+	if b.ReplacedBy != nil {
+		return fmt.Sprintf("replaced by %d", *b.ReplacedBy)
+	}
 	if b.ParkedReason != nil && b.Left() > 0 {
 		return string(b.Status) + " (parked)"
 	}

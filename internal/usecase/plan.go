@@ -76,9 +76,10 @@ func (s *Service) comparedPlan(ctx context.Context, site db.Site, batchID int64,
 	return sum, err
 }
 
-// drop discards a plan that is of no use, and returns why.
+// drop deletes a plan that is of no use, and returns why. Cancelled, it would stay in
+// the lists as if somebody had wanted it.
 func (s *Service) drop(ctx context.Context, batchID int64, why error) error {
-	if err := s.DB.Discard(context.WithoutCancel(ctx), batchID); err != nil {
+	if err := s.DB.Forget(context.WithoutCancel(ctx), batchID); err != nil {
 		s.Logger.Warn("the plan is left behind", "batch", batchID, "error", err)
 	}
 	return &NotDoneError{What: "there is no plan", Err: why}
