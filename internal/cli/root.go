@@ -80,6 +80,12 @@ func (a *app) addCommands(root *cobra.Command) {
 		if slices.Contains([]string{"version", "help", "completion"}, c.Name()) {
 			c.PersistentPreRunE = func(*cobra.Command, []string) error { return nil }
 		}
+		switch c.Name() { // cobra's own accept any word
+		case "completion":
+			c.Args, c.RunE = noCommand, showHelp
+		case "help":
+			c.Args = helpArgs
+		}
 	}
 }
 
@@ -115,6 +121,15 @@ func noCommand(cmd *cobra.Command, args []string) error {
 	}
 	return usageError("there is no command %q%s; see `%s --help`",
 		strings.TrimSpace(strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name())+" "+args[0]), hint, cmd.CommandPath())
+}
+
+// helpArgs refuses the help of a command that does not exist.
+func helpArgs(cmd *cobra.Command, args []string) error {
+	found, rest, _ := cmd.Root().Find(args) // commands check their own arguments
+	if len(rest) > 0 {
+		return noCommand(found, rest)
+	}
+	return nil
 }
 
 // noArgs refuses arguments as wrong usage. what is what the command takes instead.

@@ -70,7 +70,10 @@ func (a *app) printCause(c records.Cause) {
 	if c.HTTPStatus != nil {
 		status = fmt.Sprintf("%s, HTTP %d", c.Status, *c.HTTPStatus)
 	}
-	example := fmt.Sprintf("such as row %d: line %d of batch %d, asset %s", c.ID, c.Line, c.Batch, text.Line(c.AssetID))
+	example := fmt.Sprintf("such as row %d: line %d of batch %d", c.ID, c.Line, c.Batch)
+	if c.AssetID != "" {
+		example += ", asset " + text.Line(c.AssetID)
+	}
 	if c.Name != nil {
 		example += fmt.Sprintf(" → %q", text.Cut(*c.Name, 60))
 	}

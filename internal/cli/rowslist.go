@@ -109,6 +109,8 @@ func (a *app) pageNote(p records.RowPage) {
 	switch {
 	case p.Next == "":
 		a.note("%s", shown)
+	case p.Full && p.Total == nil:
+		a.note("%s, and there may be more; the next page: --cursor %s", shown, p.Next)
 	case p.Full:
 		a.note("%s; the next page: --cursor %s", shown, p.Next)
 	default:

@@ -35,7 +35,7 @@ succeed, 4 the site is parked (the API refused the token).`,
 		Args:              p.src.args,
 		ValidArgsFunction: completeCSV,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := p.check(); err != nil {
+			if err := p.check(cmd); err != nil {
 				return err
 			}
 			return a.run(cmd.Context(), p)
@@ -58,12 +58,15 @@ type runParams struct {
 	yes      bool
 }
 
-func (p *runParams) check() error {
+func (p *runParams) check(cmd *cobra.Command) error {
 	if err := p.src.check(); err != nil {
 		return err
 	}
 	if p.rehearse && (p.plan || p.src.snapshot) {
 		return usageError("--rehearse has no site to read: omit --plan and --snapshot")
+	}
+	if p.rehearse && cmd.Flags().Changed("site") {
+		return usageError("--rehearse sends to a stand-in on this machine, not to a site: omit --site")
 	}
 	p.src.force = p.src.force || p.rehearse // an earlier rehearsal's record says nothing of the site
 	return p.work.check()

@@ -93,7 +93,12 @@ func (f *scheduleFlags) set(a *app, fs *pflag.FlagSet, s *scheduledb.Schedule, a
 			return err
 		}
 	}
-	return checkSchedule(a, s)
+	if (all || fs.Changed("notify")) && s.NotifyURL != nil {
+		if _, err := schedule.ParseURL(*s.NotifyURL, a.allowed(schedule.NotifyAllowPrivate)); err != nil {
+			return usageError("--notify: %s", err)
+		}
+	}
+	return checkSchedule(s)
 }
 
 func splitList(text string) []string {
@@ -166,7 +171,7 @@ func (a *app) allowed(variable string) bool {
 }
 
 // checkSchedule refuses wrong settings before anything is stored.
-func checkSchedule(a *app, s *scheduledb.Schedule) error {
+func checkSchedule(s *scheduledb.Schedule) error {
 	if _, err := schedule.ParseTimes(s.Cron, s.TimeZone); err != nil {
 		return usageError("--cron, --tz: %s", err)
 	}
@@ -186,11 +191,6 @@ func checkSchedule(a *app, s *scheduledb.Schedule) error {
 	if s.ColumnMap != nil {
 		if _, err := intake.ParseMap(*s.ColumnMap); err != nil {
 			return usageError("--map: %s", err)
-		}
-	}
-	if s.NotifyURL != nil {
-		if _, err := schedule.ParseURL(*s.NotifyURL, a.allowed(schedule.NotifyAllowPrivate)); err != nil {
-			return usageError("--notify: %s", err)
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,8 +92,10 @@ func (o siteSettings) check(cfg config.Config) error {
 	if _, err := config.ParseRate(o.rate); err != nil {
 		return usageError("--rate: %s", err)
 	}
-	if err := checkAPIURL(o.apiURL); err != nil {
-		return err
+	if o.apiURL != "" {
+		if err := webflow.CheckURL(o.apiURL); err != nil {
+			return usageError("--api-url: %s", err)
+		}
 	}
 	return o.checkAllowed(cfg)
 }
@@ -115,14 +118,24 @@ func (o siteSettings) checkAllowed(cfg config.Config) error {
 	return nil
 }
 
-// checkAPIURL lets the client check the address.
-func checkAPIURL(url string) error {
-	token, err := webflow.NewToken("only-to-check-the-address")
-	if err == nil {
-		_, err = webflow.NewClient(webflow.Config{BaseURL: url, Token: token})
+// showSite prints the settings as flags that set them.
+func (a *app) showSite(ctx context.Context, s *session, site db.Site) error {
+	if a.json {
+		return a.printSite(ctx, s, "")
 	}
-	if err != nil {
-		return usageError("--api-url: %s", err)
+	fmt.Fprintf(a.Out, "nothing to change; site %s has these settings:\n", site.Name)
+	for _, set := range []struct {
+		flag  string
+		value *string
+	}{
+		{"site-id", site.WebflowSiteID},
+		{"token-env", site.TokenEnv},
+		{"token-file", site.TokenFile},
+		{"api-url", site.APIURL},
+		{"rate", site.RateLimit},
+		{"locale-in", site.LocaleIn},
+	} {
+		fmt.Fprintf(a.Out, "  --%-10s %s\n", set.flag, cmp.Or(text.Line(text.Deref(set.value)), "(default)"))
 	}
 	return nil
 }
@@ -135,6 +148,7 @@ func (a *app) siteSet(ctx context.Context, s *session, cmd *cobra.Command, o sit
 	case err != nil:
 		return err
 	}
+	changed := false
 	for _, set := range []struct {
 		flag   string
 		value  string
@@ -148,8 +162,11 @@ func (a *app) siteSet(ctx context.Context, s *session, cmd *cobra.Command, o sit
 		{"locale-in", o.localeIn, &site.LocaleIn},
 	} {
 		if cmd.Flags().Changed(set.flag) {
-			*set.target = text.NilIfEmpty(set.value)
+			*set.target, changed = text.NilIfEmpty(set.value), true
 		}
+	}
+	if !changed && site.ID != 0 {
+		return a.showSite(ctx, s, site)
 	}
 	if err := a.auditedSite(ctx, s, "set", func(ctx context.Context) error { return s.SaveSite(ctx, site) }); err != nil {
 		return err

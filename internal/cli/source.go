@@ -203,7 +203,7 @@ func problemText(pr intake.Problem) string {
 		where += ", " + pr.Column
 	}
 	if pr.Value != "" {
-		where += fmt.Sprintf(" %q", pr.Value)
+		where += ` "` + pr.Value + `"` // intake has escaped it
 	}
 	return where + ": " + pr.Message
 }

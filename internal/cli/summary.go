@@ -65,7 +65,7 @@ func (a *app) printNormalised(ctx context.Context, s *session, v report.Batch) e
 }
 
 func printTroubles(ctx context.Context, w io.Writer, s *session, v report.Batch) error {
-	got, err := records.RowErrors(ctx, s.DB, records.RowFilter{Batch: v.Batch}, shownCauses)
+	got, err := records.RowErrors(ctx, s.DB, records.RowFilter{Batch: v.Batch}, shownCauses+1)
 	if err != nil || len(got.Causes) == 0 {
 		return err
 	}
@@ -74,16 +74,22 @@ func printTroubles(ctx context.Context, w io.Writer, s *session, v report.Batch)
 		what = "what would not be sent"
 	}
 	fmt.Fprintf(w, "  %s, by cause:\n", what)
-	for _, t := range got.Causes {
+	for _, t := range got.Causes[:min(len(got.Causes), shownCauses)] {
 		status := string(t.Status)
 		if t.HTTPStatus != nil {
 			status = fmt.Sprintf("%s, HTTP %d", t.Status, *t.HTTPStatus)
 		}
-		example := fmt.Sprintf("line %d, asset %s", t.Line, t.AssetID)
+		example := fmt.Sprintf("line %d", t.Line)
+		if t.AssetID != "" {
+			example += ", asset " + t.AssetID
+		}
 		if t.Name != nil {
 			example += fmt.Sprintf(" → %q", text.Cut(*t.Name, 40))
 		}
 		fmt.Fprintf(w, "    %s × %s (%s), such as %s\n", text.Number(t.Rows), t.Error, status, example)
+	}
+	if len(got.Causes) > shownCauses {
+		fmt.Fprintf(w, "    and other causes; relabel rows errors --batch %d lists them\n", v.Batch)
 	}
 	if !got.Complete {
 		fmt.Fprintf(w, "    of the last %s; relabel rows errors --batch %d --all counts all %s\n",

@@ -52,6 +52,9 @@ func TestUsage(t *testing.T) {
 		{"db status now", "takes no arguments"},
 		{"doctor now", "takes no arguments"},
 		{"version now", "takes no arguments"},
+		{"completion csh", `there is no command "completion csh"`},
+		{"help nope", `there is no command "nope"`},
+		{"run a.csv --rehearse --site shop", "omit --site"},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			b := *b
@@ -70,13 +73,15 @@ func TestWrongEnvironment(t *testing.T) {
 		want        []string
 	}{
 		{"WEBFLOW_TOKEN", "", exitError, []string{"site default", "set WEBFLOW_TOKEN, or WEBFLOW_TOKEN_FILE"}},
-		{"WEBFLOW_TOKEN", "Bearer " + testToken, exitError, []string{"WEBFLOW_TOKEN", "without the word Bearer"}},
-		{"WEBFLOW_API_URL", "http://example.com/v2", exitError, []string{"http://example.com/v2"}},
+		{"WEBFLOW_TOKEN", "Bearer " + testToken, exitUsage, []string{"WEBFLOW_TOKEN", "without the word Bearer"}},
+		{"WEBFLOW_TOKEN", testToken + "\nx", exitUsage, []string{"WEBFLOW_TOKEN"}},
+		{"WEBFLOW_API_URL", "http://example.com/v2", exitUsage, []string{"WEBFLOW_API_URL", "http://example.com/v2"}},
+		{"RELABEL_LOG", "loud", exitUsage, []string{"RELABEL_LOG", "debug"}},
 		{"WEBFLOW_RATE_LIMIT", "sixty", exitUsage, []string{"WEBFLOW_RATE_LIMIT", `"sixty"`, "60/1m"}},
 		{"RELABEL_CALL_TIMEOUT", "1ms", exitUsage, []string{"RELABEL_CALL_TIMEOUT", "30s"}},
 		{"DATABASE_URL", "postgres://user:sesame@127.0.0.1:1/db", exitError, []string{"127.0.0.1:1", "can't be reached"}},
 		{"DATABASE_URL", "postgres://user:sesame@no-such-host.invalid/db", exitError, []string{"no-such-host.invalid:5432", "no such host"}},
-		{"DATABASE_URL", "postgres://user:sesame@[::1:99/db", exitError, []string{"DATABASE_URL can't be read"}},
+		{"DATABASE_URL", "postgres://user:sesame@[::1:99/db", exitUsage, []string{"DATABASE_URL can't be read"}},
 		{"DATABASE_URL", "host=127.0.0.1 port=1 password=sesame", exitError, []string{"127.0.0.1:1"}},
 	} {
 		t.Run(c.name+"="+c.value, func(t *testing.T) {
@@ -139,4 +144,25 @@ func TestHelp(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Given nothing to set, `site set` shows what is set.
+func TestSiteSetShows(t *testing.T) {
+	b := setup(t, standin.Config{})
+	b.ok("site", "set", "--site", "shop", "--rate", "120/1m")
+	r := b.ok("site", "set", "--site", "shop")
+	require.Contains(t, r.stdout, "nothing to change; site shop has these settings:\n")
+	require.Contains(t, r.stdout, "--rate       120/1m\n")
+	require.Equal(t, "120/1m", b.ok("site", "set", "--site", "shop", "--json").json()["rate_limit"])
+}
+
+// A worker says why its rows fail, without characters escaped twice or an asset that is not there.
+func TestWhyRowsFail(t *testing.T) {
+	b := setup(t, standin.Config{Assets: 1})
+	b.enqueue("asset_id,display_name\n0000000000000000dead0000,x\n,no id\n", "--skip-invalid")
+	r := b.run("work", "--until-done").exits(exitTrouble)
+	require.Contains(t, r.errorLine(), "1 × resource_not_found")
+	require.NotContains(t, b.ok("status", "1").stdout, "asset  →")
+	r = b.pipe("asset_id,display_name\n\"a\tb\",x\n", "enqueue", "-").exits(exitError)
+	require.Contains(t, r.stderr, `"a\u0009b"`)
 }

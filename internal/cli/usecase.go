@@ -8,6 +8,9 @@ import (
 	"os/user"
 
 	"relabel/db"
+	"relabel/internal/config"
+	"relabel/internal/intake"
+	"relabel/internal/pg"
 	"relabel/internal/records"
 	"relabel/internal/report"
 	"relabel/internal/schedule/scheduledb"
@@ -58,6 +61,11 @@ func explain(err error) (code int, line string) {
 		return exitUsage, "--map: " + mapping.Err.Error()
 	case errors.As(err, &read) && errors.As(err, &api) && api.Kind == webflow.KindUnauthorized:
 		return exitParked, err.Error() + ": the API refuses the token (401); `relabel site check` tries it"
+	}
+	for _, wrong := range []error{config.ErrBadToken, pg.ErrURL, intake.ErrSourceURL} {
+		if errors.Is(err, wrong) {
+			return exitUsage, err.Error()
+		}
 	}
 	return exitError, err.Error() + advice(err)
 }

@@ -42,10 +42,32 @@ func (a *app) workEnd(ctx context.Context, w *workWatch, signalled bool) error {
 		}
 		bad += n
 	}
-	if bad > 0 {
-		return exitErr{exitTrouble, fmt.Sprintf("%s did not succeed; `relabel status` shows which batches", text.Plural(bad, "row", "rows"))}
+	if bad == 0 {
+		return nil
 	}
-	return nil
+	why, err := w.topCause(ctx)
+	if err != nil {
+		return err
+	}
+	return exitErr{exitTrouble, fmt.Sprintf("%s did not succeed%s; `relabel status` shows which batches", text.Plural(bad, "row", "rows"), why)}
+}
+
+// topCause is the most frequent error since the work began.
+func (w *workWatch) topCause(ctx context.Context) (string, error) {
+	var top records.Cause
+	for _, site := range w.sites {
+		got, err := records.RowErrors(ctx, w.s.DB, records.RowFilter{Site: site.Name, Since: w.since}, 1)
+		if err != nil {
+			return "", err
+		}
+		if len(got.Causes) > 0 && got.Causes[0].Rows > top.Rows {
+			top = got.Causes[0]
+		}
+	}
+	if top.Rows == 0 {
+		return "", nil
+	}
+	return fmt.Sprintf(" (%s × %s)", text.Number(top.Rows), text.Line(top.Error)), nil
 }
 
 // workedJSON is what `work --json` prints at its end.

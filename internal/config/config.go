@@ -78,6 +78,12 @@ func Read(lookup func(string) (string, bool)) (Config, error) {
 	if cfg.Rate, err = ParseRate(rate); err != nil {
 		return cfg, fmt.Errorf("WEBFLOW_RATE_LIMIT: %w", err)
 	}
+	if err = webflow.CheckURL(cfg.APIURL); err != nil {
+		return cfg, fmt.Errorf("WEBFLOW_API_URL: %w", err)
+	}
+	if v := env.get("RELABEL_LOG"); v != "" && v != "debug" {
+		return cfg, fmt.Errorf("RELABEL_LOG is debug or not set, not %q", v)
+	}
 	if cfg.CallTimeout, err = parseTimeout(env.get("RELABEL_CALL_TIMEOUT")); err != nil {
 		return cfg, fmt.Errorf("RELABEL_CALL_TIMEOUT: %w", err)
 	}
@@ -124,6 +130,14 @@ func parseTimeout(s string) (time.Duration, error) {
 	return d, nil
 }
 
+// ErrBadToken means that a token's variable or file holds no token.
+var ErrBadToken = errors.New("not a token")
+
+// badToken marks why a token is wrong. The reason says enough to a person.
+type badToken struct{ error }
+
+func (badToken) Is(target error) bool { return target == ErrBadToken }
+
 // ErrNoToken means that no token is set, or that its file can't be read.
 var ErrNoToken = errors.New("no Webflow token")
 
@@ -162,7 +176,7 @@ func (c Config) tokenEnv(name string) (webflow.Token, error) {
 	}
 	t, err := webflow.NewToken(v)
 	if err != nil {
-		return t, fmt.Errorf("%s: %w", name, err)
+		return t, badToken{fmt.Errorf("%s: %w", name, err)}
 	}
 	return t, nil
 }
@@ -182,7 +196,7 @@ func tokenFile(path string, open func(string) (*os.File, error)) (webflow.Token,
 	}
 	t, err := webflow.NewToken(string(text))
 	if err != nil {
-		return t, fmt.Errorf("token file %s: %w", path, err)
+		return t, badToken{fmt.Errorf("token file %s: %w", path, err)}
 	}
 	return t, nil
 }

@@ -35,7 +35,8 @@ func connectSource(ctx context.Context, params SQLParams) (*pgx.Conn, error) {
 }
 
 var (
-	errSourceURL = errors.New("the source's URL can't be read: it should look like postgres://USER:PASSWORD@HOST:PORT/DATABASE, " +
+	// ErrSourceURL means that a source's URL is not one of a PostgreSQL.
+	ErrSourceURL = errors.New("the source's URL can't be read: it should look like postgres://USER:PASSWORD@HOST:PORT/DATABASE, " +
 		"without passfile and service (and the variable PGSERVICE must not be set)")
 	errUnsafeURL = errors.New("a stored source URL may hold host, port, user, dbname, sslmode and options of the session, but name no file: " +
 		"put the URL into a variable of the worker, and name that with --source-env")
@@ -74,7 +75,7 @@ func sourceConfig(url string, safe bool) (*pgx.ConnConfig, error) {
 	cfg, err := pgx.ParseConfig(complete(url, name.Username))
 	// The marks are there if what was added has not become part of another setting.
 	if err != nil || cfg.RuntimeParams["relabel_from"] != "1" || cfg.RuntimeParams["relabel_to"] != "1" {
-		return nil, errSourceURL
+		return nil, ErrSourceURL
 	}
 	if cfg.User == "" {
 		return nil, errNoUser

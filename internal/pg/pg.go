@@ -100,11 +100,14 @@ func (db *DB) Pool() *pgxpool.Pool { return db.pool }
 // Close closes the pool, after waiting for the connections in use.
 func (db *DB) Close() { db.pool.Close() }
 
+// ErrURL means that the database's URL is malformed.
+var ErrURL = errors.New("DATABASE_URL can't be read: it should look like postgres://USER:PASSWORD@HOST:PORT/DATABASE")
+
 func parseURL(url string) (*pgxpool.Config, error) {
 	pc, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		// pgx's own text may quote the URL; a password must not get out.
-		return nil, errors.New("DATABASE_URL can't be read: it should look like postgres://USER:PASSWORD@HOST:PORT/DATABASE")
+		return nil, ErrURL
 	}
 	cc := pc.ConnConfig
 	cc.ConnectTimeout = connectTimeout

@@ -9,6 +9,8 @@ import (
 	_ "time/tzdata" // zones work on machines that have none
 
 	"github.com/robfig/cron/v3"
+
+	"relabel/internal/text"
 )
 
 // Times are the moments of a cron expression in a time zone.
@@ -73,7 +75,7 @@ func ParseTimes(expression, zone string) (*Times, error) {
 	}
 	parts := strings.Fields(expression)
 	if len(parts) != len(fields()) {
-		return nil, wrong("%q has %d fields: %s", expression, len(parts), cronHelp)
+		return nil, wrong("%q has %s: %s", expression, text.Plural(int64(len(parts)), "field", "fields"), cronHelp)
 	}
 	if err := checkFields(parts); err != nil {
 		return nil, err

@@ -115,6 +115,12 @@ func (c *Client) CloseIdleConnections() {
 	}
 }
 
+// CheckURL checks an API's address as NewClient does.
+func CheckURL(s string) error {
+	_, err := checkBaseURL(s)
+	return err
+}
+
 // checkBaseURL accepts https, and http for this machine only, because every call
 // carries the token. Errors do not repeat an address that may hold a password.
 func checkBaseURL(s string) (*url.URL, error) {
