@@ -60,3 +60,11 @@ func (db *DB) EndProcess(ctx context.Context, id string) error {
 	}
 	return nil
 }
+
+// IsWorked reports whether a process works at a site.
+func (db *DB) IsWorked(ctx context.Context, site string) (worked bool, err error) {
+	if err := db.Pool().QueryRow(ctx, `SELECT is_worked(id) FROM site WHERE name = $1`, site).Scan(&worked); err != nil {
+		return false, fmt.Errorf("error looking for workers: %w", err)
+	}
+	return worked, nil
+}

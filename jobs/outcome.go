@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -130,7 +129,7 @@ func parkReason(e *webflow.Error) string {
 	if e.Message != "" {
 		what += ": " + e.Message
 	}
-	return fmt.Sprintf("%s; %s, then `relabel site resume`", what, todo)
+	return what + "; " + todo
 }
 
 // finishOf makes the record of a call and its outcome.

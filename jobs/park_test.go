@@ -69,7 +69,7 @@ func TestParks(t *testing.T) {
 
 			until(t, "the site's parking", func() bool { return b.parkedReason(t) != "" })
 			require.Contains(t, b.parkedReason(t), row.reason)
-			require.Contains(t, b.parkedReason(t), "`relabel site resume`")
+			require.Contains(t, b.parkedReason(t), "restart it after a change")
 			b.untilStill(t)
 			refused := b.requireOnlyPendingAndSucceeded(t, batch, row.status)
 			require.LessOrEqual(t, refused, concurrency, "only calls in flight follow the first refusal")

@@ -69,7 +69,9 @@ func TestSchedule(t *testing.T) {
 	require.True(t, strings.HasPrefix(v["source"].(string), "/"), "the path is absolute")
 	require.Contains(t, b.ok("schedule", "list").stdout, "never ran")
 
-	b.ok("schedule", "run", "nightly")
+	r = b.ok("schedule", "run", "nightly")
+	require.Contains(t, r.stdout, "is queued")
+	require.Contains(t, r.stderr, "it waits for a worker: start `relabel work`")
 	b.run("schedule", "run", "nightly").fails(exitError, "still under way")
 	b.ok("work", "--until-done")
 	require.Contains(t, b.ok("schedule", "history", "nightly").stdout, "5 of 5 rows would change, more than --max-change 50%")

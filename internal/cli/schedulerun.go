@@ -13,7 +13,7 @@ import (
 
 func (a *app) scheduleRunCommand() *cobra.Command {
 	cmd := a.onSchedule("run", "Run it now", a.scheduleRun)
-	cmd.Long = `Starts a run now; its regular times stay the same. A running relabel work does the work.`
+	cmd.Long = `Starts a run now; its regular times stay the same. A worker (relabel work) runs it.`
 	return cmd
 }
 
@@ -32,11 +32,19 @@ func (a *app) scheduleRun(ctx context.Context, s *session, sched scheduledb.Sche
 	if a.json {
 		return a.result.print(run)
 	}
-	state := "begins"
+	state := "is queued"
 	if run.Status == scheduledb.RunWaiting {
-		state = text.Deref(run.Note)
+		state = "waits: " + text.Deref(run.Note)
 	}
 	fmt.Fprintf(a.Out, "run %d of %s %s\n", run.Run, sched.Name, state)
-	a.note("a running `relabel work%s` does it; `relabel schedule show %s` shows its progress", report.SiteFlag(sched.Site), sched.Name)
+	worked, err := s.IsWorked(ctx, sched.Site)
+	if err != nil {
+		return err
+	}
+	next := "a worker will run it"
+	if !worked {
+		next = "it waits for a worker: start `relabel work" + report.SiteFlag(sched.Site) + "`"
+	}
+	a.note("%s; `relabel schedule show %s` shows its progress", next, sched.Name)
 	return nil
 }

@@ -46,7 +46,11 @@ func headline(v report.Batch) string {
 		line = fmt.Sprintf("Batch %d %q on site %s was replaced by batch %d", v.Batch, v.Name, v.Site, *v.ReplacedBy)
 	}
 	if v.ParkedReason != nil && v.Left() > 0 {
-		line = fmt.Sprintf("Batch %d %q: site %s is parked: %s", v.Batch, v.Name, v.Site, *v.ParkedReason)
+		line = fmt.Sprintf("Batch %d %q is stopped: site %s is parked", v.Batch, v.Name, v.Site)
+		if v.ParkedAt != nil {
+			line += " since " + text.Clock(*v.ParkedAt, v.Now)
+		}
+		return line // the reason comes in a line of its own
 	}
 	if v.StartedAt != nil {
 		line += " after " + text.Span(v.Elapsed())

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"relabel/internal/records"
+	"relabel/internal/report"
 	"relabel/internal/schedule/scheduledb"
 )
 
@@ -35,7 +36,8 @@ func (w *workWatch) workload(ctx context.Context) (all workload, err error) {
 		all.runs += runs
 		if one.ParkedReason != nil {
 			all.parked += one.Open + runs
-			all.reasons = append(all.reasons, fmt.Sprintf("site %s is parked: %s", site.Name, *one.ParkedReason))
+			all.reasons = append(all.reasons, fmt.Sprintf("site %s is parked: %s, then `relabel site resume%s`",
+				site.Name, *one.ParkedReason, report.SiteFlag(site.Name)))
 		}
 	}
 	return all, nil

@@ -37,6 +37,7 @@ type BatchProgress struct {
 	ColumnMap    *string        `json:"column_map"`  // as --map took it
 	ReplacedBy   *int64         `json:"replaced_by"` // the batch that took its place
 	Undoes       *int64         `json:"undoes"`      // the batch whose values before it puts back
+	ParkedAt     *time.Time     `json:"parked_at"`
 	ParkedReason *string        `json:"parked_reason"`
 	RefusedIn    *string        `json:"refused_in"` // processes whose token was refused
 	SitePaused   bool           `json:"site_paused"`

@@ -27,7 +27,7 @@ func TestWaiting(t *testing.T) {
 		{func(b *Batch) { b.Worked, b.Status = false, "paused" }, "paused; `relabel batch resume 7` resumes it"},
 		{func(b *Batch) { b.Status, b.StatusReason = "paused", &text }, "paused: HTTP 401, not_authorized: no; `relabel batch resume 7` resumes it"},
 		{func(b *Batch) { b.Status, b.SitePaused = "paused", true }, "the site is paused; `relabel site resume --site shop` resumes it"},
-		{func(b *Batch) { b.SitePaused, b.ParkedReason = true, &text }, "parked: HTTP 401, not_authorized: no"},
+		{func(b *Batch) { b.SitePaused, b.ParkedReason = true, &text }, "parked: HTTP 401, not_authorized: no, then `relabel site resume --site shop`"},
 		{func(b *Batch) { b.RefusedIn = &text }, "HTTP 401, not_authorized: no still has a token that was refused: restart it"},
 		{func(b *Batch) { b.RefusedIn, b.Lane.Blocked = &text, 30*time.Second }, "waits 31 s because the API answered 429 and asked us to wait"},
 		{func(b *Batch) { b.Status, b.Worked = "planned", false }, ""},

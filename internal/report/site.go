@@ -27,7 +27,7 @@ func (s Site) closed() bool { return s.Parked != nil || s.Paused }
 func (s Site) Waiting() string {
 	switch {
 	case s.Parked != nil:
-		return "parked: " + *s.Parked
+		return "parked: " + *s.Parked + ", then `relabel site resume" + SiteFlag(s.Name) + "`"
 	case s.Paused:
 		return "the site is paused; `relabel site resume" + SiteFlag(s.Name) + "` resumes it"
 	case !s.Worked:

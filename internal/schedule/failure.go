@@ -7,7 +7,6 @@ import (
 
 	"relabel/db"
 	"relabel/internal/pg"
-	"relabel/internal/report"
 	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/webflow"
 )
@@ -83,7 +82,7 @@ func (n *run) recordFailure(ctx context.Context, stopped bool, now time.Time, er
 // park parks the site, as a rename with a refused token does. The run continues
 // when the site is resumed.
 func (n *run) park(ctx context.Context, err error, reason string) error {
-	reason += "; replace the token, then `relabel site resume" + report.SiteFlag(n.site.Site.Name) + "`"
+	reason += "; replace the token"
 	refusal := db.Refusal{SiteID: n.site.Site.ID, Lane: n.site.Lane.Fingerprint, Reason: reason}
 	if e := (*webflow.Error)(nil); errors.As(err, &e) {
 		refusal.Ago = time.Since(e.Meta.SentAt)

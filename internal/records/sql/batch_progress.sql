@@ -4,7 +4,7 @@ SELECT b.id AS batch, b.name, s.name AS site, b.source, b.status, b.status_reaso
 	b.total - b.ended - b.sending AS pending, b.sending,
 	b.succeeded, b.failed, b.superseded, b.unchanged, b.conflict, b.cancelled, b.invalid,
 	b.calls, b.rate_limited, b.created_at, b.started_at, b.finished_at,
-	b.planned_at, b.column_map, b.undoes, b.replaced_by, s.parked_reason, refused_in(s.id) AS refused_in,
+	b.planned_at, b.column_map, b.undoes, b.replaced_by, s.parked_at, s.parked_reason, refused_in(s.id) AS refused_in,
 	s.paused_at IS NOT NULL AS site_paused,
 	CASE WHEN k.opened_at IS NOT NULL THEN coalesce(k.last_error, 'no answer') END AS breaker_error,
 	date_trunc('second', ends_at(b.id) + interval '0.5 s') AS eta,
