@@ -44,8 +44,26 @@ func Version() string {
 	}
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
 		return strings.TrimPrefix(info.Main.Version, "v")
+	} else if ok {
+		return devVersion(info.Settings)
 	}
 	return "dev"
+}
+
+// devVersion names the commit of a build from a checkout.
+func devVersion(settings []debug.BuildSetting) string {
+	set := map[string]string{}
+	for _, s := range settings {
+		set[s.Key] = s.Value
+	}
+	v := "dev"
+	if commit := set["vcs.revision"]; commit != "" {
+		v += "+" + commit[:min(len(commit), 12)]
+	}
+	if set["vcs.modified"] == "true" {
+		v += ".modified"
+	}
+	return v
 }
 
 // Params are what the process gives to the command line.

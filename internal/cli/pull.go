@@ -12,8 +12,9 @@ import (
 )
 
 type pullParams struct {
-	file    string
-	locales []string
+	file      string
+	overwrite bool
+	locales   []string
 }
 
 func (a *app) pullCommand() *cobra.Command {
@@ -36,12 +37,16 @@ takes off again. A file named with -o is written whole or not at all.`,
 			if a.json && (p.file == "" || p.file == "-") {
 				return usageError("--json reports the file that was written: give -o FILE")
 			}
+			if err := a.mayWrite(cmd.Context(), p.file, p.overwrite); err != nil {
+				return err
+			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
 				return a.pull(ctx, s, p)
 			})
 		},
 	}
 	cmd.Flags().StringVarP(&p.file, "output", "o", "", "write to this `FILE` (default: standard output)")
+	registerOverwrite(cmd, &p.overwrite)
 	cmd.Flags().StringSliceVar(&p.locales, "locales", nil, "`LOCALES` by tag such as fr-FR, subdirectory or id; or all (default: the primary one)")
 	return cmd
 }

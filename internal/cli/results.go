@@ -38,6 +38,9 @@ with -o is written completely or not at all.`,
 			if err := p.check(); err != nil {
 				return err
 			}
+			if err := a.mayWrite(cmd.Context(), p.file, p.overwrite); err != nil {
+				return err
+			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
 				return a.results(ctx, s, args[0], p)
 			})
@@ -47,6 +50,7 @@ with -o is written completely or not at all.`,
 	f.StringSliceVar(&p.statuses, "status", nil, "only rows of these `STATUSES`: "+strings.Join(db.Words(db.Statuses()), ", "))
 	f.StringVar(&p.format, "format", "csv", "`FORMAT`: csv or jsonl")
 	f.StringVarP(&p.file, "output", "o", "", "write to this `FILE` (default: standard output)")
+	registerOverwrite(cmd, &p.overwrite)
 	for flag, values := range map[string][]string{"status": db.Words(db.Statuses()), "format": {"csv", "jsonl"}} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	}
@@ -56,6 +60,7 @@ with -o is written completely or not at all.`,
 type resultsParams struct {
 	statuses     []string
 	format, file string
+	overwrite    bool
 }
 
 func (p resultsParams) check() error {

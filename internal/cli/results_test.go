@@ -3,8 +3,10 @@ package cli
 import (
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -105,7 +107,7 @@ func TestResultsFile(t *testing.T) {
 
 	b.file("real.csv", "old")
 	require.NoError(t, os.Symlink("real.csv", filepath.Join(b.dir, "link.csv")))
-	b.ok("results", "1", "-o", "link.csv")
+	b.ok("results", "1", "-o", "link.csv", "--overwrite")
 	require.Equal(t, b.ok("results", "1", "-o", "-").stdout, b.read("real.csv"), "the file behind the link")
 	info, err := os.Lstat(filepath.Join(b.dir, "link.csv"))
 	require.NoError(t, err)
@@ -152,4 +154,30 @@ func TestClosedOutput(t *testing.T) {
 		require.Equal(t, exitError, cmd.ProcessState.ExitCode())
 		require.Regexp(t, `^relabel: .*no space left on device\n$`, stderr.String())
 	}
+}
+
+// -o replaces relabel's own exports, and no other file unless that is asked for.
+func TestOverwrite(t *testing.T) {
+	b := setupSite(t, standin.Config{Assets: 2})
+	b.file("names.csv", names(2))
+	b.ok("run", "names.csv")
+	for _, command := range []string{"results 1 -o", "results 1 --format jsonl -o", "verify 1 -o", "pull -o"} {
+		args := strings.Fields(command)
+		b.run(append(args, "names.csv")...).fails(exitUsage, "relabel did not write names.csv", "--overwrite")
+		require.Equal(t, names(2), b.read("names.csv"))
+		file := fmt.Sprintf("out%d.csv", len(command))
+		b.file("mine.csv", "x\n")
+		b.ok(append(args, "mine.csv", "--overwrite")...)
+		b.ok(append(args, "mine.csv")...)
+		b.ok(append(args, file)...)
+		b.ok(append(args, file)...)
+	}
+}
+
+func TestDevVersion(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "dev", devVersion(nil))
+	require.Equal(t, "dev+0123456789ab.modified", devVersion([]debug.BuildSetting{
+		{Key: "vcs.revision", Value: "0123456789abcdef"}, {Key: "vcs.modified", Value: "true"},
+	}))
 }

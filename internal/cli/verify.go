@@ -16,8 +16,9 @@ import (
 )
 
 type verifyParams struct {
-	file  string
-	found []string
+	file      string
+	overwrite bool
+	found     []string
 }
 
 func (a *app) verifyCommand() *cobra.Command {
@@ -46,6 +47,9 @@ back with run. The exit code is 3 when something is changed or gone.`,
 			if len(p.found) > 0 && p.file == "" {
 				return usageError("--found chooses rows for a file: give -o FILE")
 			}
+			if err := a.mayWrite(cmd.Context(), p.file, p.overwrite); err != nil {
+				return err
+			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
 				return a.verify(ctx, s, args[0], p)
 			})
@@ -53,6 +57,7 @@ back with run. The exit code is 3 when something is changed or gone.`,
 	}
 	f := cmd.Flags()
 	f.StringVarP(&p.file, "output", "o", "", "write the rows to this `FILE`, as CSV")
+	registerOverwrite(cmd, &p.overwrite)
 	f.StringSliceVar(&p.found, "found", nil, "write only rows found so: "+strings.Join(db.Found(), ", "))
 	_ = cmd.RegisterFlagCompletionFunc("found", cobra.FixedCompletions(db.Found(), cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	return cmd

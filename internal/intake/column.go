@@ -54,6 +54,17 @@ func VerifyColumns() []string {
 	}
 }
 
+// IsExport reports whether a line is the header of one of relabel's own exports.
+func IsExport(line string) bool {
+	names := strings.Split(strings.TrimPrefix(strings.TrimSpace(line), "\ufeff"), ",")
+	for _, export := range [][]string{ResultsColumns(), PullColumns(), VerifyColumns()} {
+		if subset(export, names) && subset(names, append(export, "folder")) {
+			return true
+		}
+	}
+	return false
+}
+
 // columnNamed finds the column that a header names, or colNone (-1).
 func columnNamed(header string) column {
 	name := fold(header)
