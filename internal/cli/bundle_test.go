@@ -246,6 +246,12 @@ func (r result) fails(code int, parts ...string) result {
 
 func (r result) errorLine() string {
 	r.t.Helper()
+	if _, object, ok := strings.Cut("\n"+r.stderr, "\n{\"error\":"); ok {
+		var e errorJSON
+		require.NoError(r.t, json.Unmarshal([]byte("{\"error\":"+object), &e), "not one object at the end of:\n%s", r.stderr)
+		require.Equal(r.t, r.code, e.Code)
+		return e.Error
+	}
 	_, line, found := strings.Cut("\n"+r.stderr, "\nrelabel: ")
 	require.True(r.t, found, "no error line in:\n%s", r.stderr)
 	return strings.TrimSuffix(line, "\n")

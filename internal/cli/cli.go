@@ -13,11 +13,13 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"relabel/internal/config"
@@ -114,9 +116,26 @@ func Run(ctx context.Context, p Params) int {
 	}
 	code, text := endOf(err)
 	if text != "" {
-		fmt.Fprintln(p.Err, "relabel: "+text)
+		a.printError(code, text)
 	}
 	return code
+}
+
+// printError prints an error as one line: with --json as an object.
+func (a *app) printError(code int, text string) {
+	if !a.json && !slices.Contains(a.Args, "--json") { // a wrong flag may come before --json
+		fmt.Fprintln(a.Params.Err, "relabel: "+text)
+		return
+	}
+	e := json.NewEncoder(a.Params.Err)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(errorJSON{text, code}) // there is nowhere to report it
+}
+
+// errorJSON is an error as --json prints it on standard error.
+type errorJSON struct {
+	Error string `json:"error"`
+	Code  int    `json:"code"` // the exit code
 }
 
 func newApp(p Params) *app {

@@ -146,6 +146,18 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// With --json an error is one object, also where the flags are wrong.
+func TestErrorJSON(t *testing.T) {
+	b := setup(t, standin.Config{})
+	for args, want := range map[string]string{
+		"status 7 --json":             `{"error":"no such batch: 7; ` + "`relabel status`" + ` lists those that exist","code":1}`,
+		"status --nope --json":        `{"error":"unknown flag: --nope; see ` + "`relabel status --help`" + `","code":2}`,
+		"results 7 --format x --json": `{"error":"--format is csv or jsonl, not \"x\"","code":2}`,
+	} {
+		require.Equal(t, want+"\n", b.run(strings.Fields(args)...).stderr)
+	}
+}
+
 // Given nothing to set, `site set` shows what is set.
 func TestSiteSetShows(t *testing.T) {
 	b := setup(t, standin.Config{})
