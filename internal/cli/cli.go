@@ -124,10 +124,10 @@ func Run(ctx context.Context, p Params) int {
 // printError prints an error as one line: with --json as an object.
 func (a *app) printError(code int, text string) {
 	if !a.json && !slices.Contains(a.Args, "--json") { // a wrong flag may come before --json
-		fmt.Fprintln(a.Params.Err, "relabel: "+text)
+		fmt.Fprintln(a.Err, "relabel: "+text)
 		return
 	}
-	e := json.NewEncoder(a.Params.Err)
+	e := json.NewEncoder(a.Err)
 	e.SetEscapeHTML(false)
 	_ = e.Encode(errorJSON{text, code}) // there is nowhere to report it
 }
