@@ -87,7 +87,7 @@ func (s *Server) chart(ctx context.Context, b report.Batch) (chart, error) {
 
 // limitOf is how many calls the limit allows in one step; 0: no limit. A step that is
 // shorter than the limit's window may use up the whole limit.
-func limitOf(l db.LaneState, step time.Duration) int64 {
+func limitOf(l records.LaneState, step time.Duration) int64 {
 	if l.Window <= 0 {
 		return 0
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"relabel/db"
+	"relabel/internal/records"
 	"relabel/internal/standin"
 )
 
@@ -67,7 +67,7 @@ func TestFailedRowsComeFirst(t *testing.T) {
 	require.Contains(t, page, "Retry 1 row of batch 1?")
 	require.Contains(t, c.get("/batch/1?status=").text, standin.AssetID(1))
 	for n, want := range map[time.Duration]int64{5 * time.Second: 120, time.Minute: 120, 5 * time.Minute: 600} {
-		require.Equal(t, want, limitOf(db.LaneState{Limit: 120, Window: time.Minute}, n))
+		require.Equal(t, want, limitOf(records.LaneState{Limit: 120, Window: time.Minute}, n))
 	}
 }
 
