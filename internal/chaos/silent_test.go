@@ -3,9 +3,11 @@
 package chaos
 
 import (
+	"context"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 )
 
@@ -23,16 +25,33 @@ func TestSilentConnections(t *testing.T) {
 	s.enqueue(renames(outageRows, "value"))
 	id := s.waitRegistered(s.worker("worker"))
 	s.waitCalls(20)
-	tx, err := s.db.Pool().Begin(t.Context())
-	require.NoError(t, err)
-	_, err = tx.Exec(t.Context(), `LOCK TABLE process, batch, river_job`)
-	require.NoError(t, err)
+	unlock := s.lockTables()
 	s.eventually(recovery, "statements on each table wait", func() bool { return s.waitingOn() == 3 })
 	p.silence(false)
-	require.NoError(t, tx.Rollback(t.Context()))
+	unlock()
 	s.eventually(recovery, "the server has done what it was sent", func() bool { return s.waitingOn() == 0 })
 	s.beatsAgain(id)
 	s.endOutage(time.Now())
+}
+
+// lockTables locks what the worker's repeated statements use. One of them may hold a table
+// already and want another, so that PostgreSQL ends our transaction as a deadlock.
+func (s *stage) lockTables() (unlock func()) {
+	s.Helper()
+	var tx pgx.Tx
+	s.eventually(recovery, "the tables are locked", func() bool {
+		var err error
+		tx, err = s.db.Pool().Begin(s.Context())
+		require.NoError(s, err)
+		if _, err = tx.Exec(s.Context(), `LOCK TABLE process, batch, river_job`); err == nil {
+			return true
+		}
+		require.NoError(s, tx.Rollback(s.Context()))
+		require.ErrorContains(s, err, "deadlock")
+		return false
+	})
+	s.Cleanup(func() { _ = tx.Rollback(context.Background()) }) // a failed test must not wait for it for ever
+	return func() { s.Helper(); require.NoError(s, tx.Rollback(s.Context())) }
 }
 
 // waitingOn counts the tables for which statements wait.
