@@ -58,15 +58,16 @@ WITH dead AS (
 )
 DELETE FROM river_job WHERE id = ANY (ARRAY(SELECT id FROM dead))`
 
-// FeedAtOnce bounds the renames of one feed. The answer must fit into a socket's buffer (200 KB on Linux): a
-// process that is stopped while it has not read all of it is not idle to PostgreSQL, and would keep the lock.
-const FeedAtOnce = 2_000
+// deadAtOnce bounds the dead hints of one feed. The whole answer must fit into a socket's buffer (200 KB on
+// Linux): a process that is stopped while it has not read all of it is not idle to PostgreSQL, and would keep the
+// lock. A window of 10,000 renames with the shares of later priorities takes 156 KB at most, and these 24 KB.
+const deadAtOnce = 2_000
 
 // unreadTime is how long a feeder may leave unread what the server sends it, should a socket's buffer be smaller
 // than that. Only for the feed: reading results page by page takes longer. It has no effect on a Unix socket.
 const unreadTime = 15 * time.Second
 
-// Feed returns the rows that need a job (feed.sql), FeedAtOnce at most, and deletes
+// Feed returns the rows that need a job (feed.sql), and deletes
 // waiting jobs that have become useless. Only one process feeds a site at a time; ok is
 // false while another one does. The lock lasts until tx ends.
 func Feed(ctx context.Context, tx pgx.Tx, p FeedParams) (rows []FeedRow, ok bool, err error) {
@@ -86,30 +87,29 @@ func Feed(ctx context.Context, tx pgx.Tx, p FeedParams) (rows []FeedRow, ok bool
 	if !ok {
 		return nil, false, nil
 	}
-	found, err := pg.Collect[feedItem](ctx, tx, "reading renames to feed", statement("feed"), pgx.NamedArgs{
+	found, err := pg.Collect[feedGroup](ctx, tx, "reading renames to feed", statement("feed"), pgx.NamedArgs{
 		"site_id": p.SiteID, "queue": p.Queue, "kind": p.Kind, "window": p.Window, "stale": cmp.Or(p.Stale, ProcessStale),
-		"process_id": p.ProcessID, "running": append([]int64{}, p.Running...), "soon": jobSoon, "share": p.Window / ShareOf, "at_once": FeedAtOnce,
+		"process_id": p.ProcessID, "running": append([]int64{}, p.Running...), "soon": jobSoon, "share": p.Window / ShareOf, "dead_at_once": deadAtOnce,
 	})
 	if err != nil {
 		return nil, false, err
 	}
 	var waiting []int64
 	for _, f := range found {
-		if f.JobID != nil {
-			waiting = append(waiting, *f.JobID)
-			continue
+		waiting = append(waiting, f.Jobs...)
+		for _, id := range f.Renames {
+			rows = append(rows, FeedRow{id, *f.Priority})
 		}
-		rows = append(rows, FeedRow{*f.RenameID, *f.Priority})
 	}
 	return rows, true, dropDead(ctx, tx, waiting)
 }
 
-// feedItem is a rename that needs a job, or a waiting job that may be dead.
-type feedItem struct {
-	RenameID   *int64
-	Priority   *int
-	JobID      *int64
-	Acceptance *int64
+// feedGroup is the renames of one priority that need a job, or, without a priority, the
+// waiting jobs that may be dead.
+type feedGroup struct {
+	Priority *int
+	Renames  []int64
+	Jobs     []int64
 }
 
 func dropDead(ctx context.Context, tx pgx.Tx, jobs []int64) error {

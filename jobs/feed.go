@@ -28,7 +28,7 @@ const (
 	feedTime = 30 * time.Second
 
 	// insertChunk is how many jobs are inserted at once: River reads each back whole,
-	// and the answer must fit into a socket's buffer, as db.FeedAtOnce says.
+	// and the answer must fit into a socket's buffer, as that of db.Feed.
 	insertChunk = 250
 
 	// DefaultWindow bounds the renames of a site that have a job, for each priority; later
@@ -40,8 +40,8 @@ const (
 // Client is River's client on a pgx pool.
 type Client = river.Client[pgx.Tx]
 
-// Feed gives jobs to the site's due renames that have none, within tx: db.FeedAtOnce
-// at most. It returns how many.
+// Feed gives jobs to the site's due renames that have none, within tx, and
+// returns how many.
 func Feed(ctx context.Context, tx pgx.Tx, client *Client, site db.Site, window int) (int, error) {
 	return feed(ctx, tx, client, feedParams(site, window))
 }
@@ -193,12 +193,8 @@ func (f *feeder) feed(ctx context.Context) error {
 	err := pgx.BeginFunc(ctx, f.db.Pool(), func(tx pgx.Tx) error {
 		p := feedParams(f.site, f.window)
 		p.ProcessID, p.Running, p.Lane, p.Stale = f.process, f.running.list(), f.lane, f.times.Stale
-		n, err := feed(ctx, tx, f.client, p)
-		if err != nil {
+		if _, err := feed(ctx, tx, f.client, p); err != nil {
 			return err
-		}
-		if n == db.FeedAtOnce {
-			f.wakeIn(0)
 		}
 		return f.share(ctx, tx, p)
 	})

@@ -64,7 +64,10 @@ behind AS MATERIALIZED (
 		LIMIT @share
 	) r
 )
-SELECT *
+-- One array for each priority: 12 bytes a row, so that the answer fits into a socket.
+SELECT f.priority,
+	array_agg(f.rename_id ORDER BY f.acceptance, f.rename_id) FILTER (WHERE f.rename_id IS NOT NULL) AS renames,
+	(array_agg(f.job_id) FILTER (WHERE f.job_id IS NOT NULL))[1:@dead_at_once::int] AS jobs
 FROM (
 	-- NOT IN, because its plan is a hash whatever the planner expects of the lists'
 	-- lengths. An anti-join may become two nested loops over 10,000 rows each.
@@ -78,5 +81,5 @@ FROM (
 	WHERE l.waiting IS NOT NULL
 		AND coalesce(l.rename_id NOT IN (SELECT id FROM due UNION ALL SELECT id FROM behind), true)
 ) f
-ORDER BY f.priority, f.acceptance, f.rename_id
-LIMIT @at_once
+GROUP BY f.priority
+ORDER BY f.priority
