@@ -39,7 +39,7 @@ func TestLoadThatStandsStill(t *testing.T) {
 		return nil
 	}
 	_, err := b.Load(t.Context(), p)
-	require.ErrorContains(t, err, "the load lost its connection, and was undone (one that stands still for 10s does")
+	require.ErrorContains(t, err, "the load lost its connection, and was undone: load it again (PostgreSQL ends a load that stops for 10s")
 	require.Zero(t, value[int](t, b, `SELECT count(*)::int FROM batch`))
 	b.load(t, "a")
 }

@@ -122,8 +122,9 @@ func dropDead(ctx context.Context, tx pgx.Tx, jobs []int64) error {
 	return nil
 }
 
-// ShareOf gives one of so many calls to later priorities, while an earlier one has more
-// than enough to do. The large batch loses a tenth of its pace, and no other starves.
+// ShareOf says how many calls later priorities get: one in ShareOf, while an earlier
+// priority has more than enough rows. A large batch loses a tenth of its rate, and no other
+// batch starves.
 const ShareOf = 10
 
 // Promote puts up to n waiting jobs of later priorities first (promote.sql), and returns

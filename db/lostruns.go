@@ -27,9 +27,8 @@ type LostRunsParams struct {
 	JobQueue  string
 }
 
-// LostRuns returns the runs that are due, and that no process works at and no live job
-// stands for. It is here and not with the schedules, because it must judge a job as Feed
-// does.
+// LostRuns returns the runs that are due, that no process is working on, and that have no
+// live job. It is in this package because it decides whether a job is live as Feed does.
 func LostRuns(ctx context.Context, tx pgx.Tx, p LostRunsParams) ([]QueueRun, error) {
 	return pg.Collect[QueueRun](ctx, tx, "reading runs without a job", statement("lost_runs"), pgx.NamedArgs{
 		"site": p.SiteID, "now": p.Now, "process_id": p.ProcessID, "working": append([]int64{}, p.Working...),

@@ -91,12 +91,12 @@ func newest(rows []*modelRow) (last *modelRow) {
 	return last
 }
 
-// accepting tells whether rows are left that have not superseded older ones.
+// accepting reports whether rows are left that have not superseded older ones.
 func (b *modelBatch) accepting() bool {
 	return b.accepted <= len(b.rows) && (b.status == "active" || b.status == "paused")
 }
 
-// waits tells whether a row may not be sent yet, as it has not superseded older ones.
+// waits reports whether a row may not be sent yet, as it has not superseded older ones.
 func (r *modelRow) waits() bool {
 	return r.batch.accepting() && slices.Index(r.batch.rows, r) >= r.batch.accepted
 }
@@ -222,7 +222,7 @@ func (m *model) accepted(r *modelRow) db.RowStatus {
 	return "pending"
 }
 
-// acceptMore tells whether there was anything to accept.
+// acceptMore reports whether there was anything to accept.
 func (m *model) acceptMore() bool {
 	for _, b := range m.batches {
 		if b.accepting() {
@@ -233,7 +233,7 @@ func (m *model) acceptMore() bool {
 	return false
 }
 
-// sentSince tells whether the last call of a row's target ended after the site was read for its plan.
+// sentSince reports whether the last call of a row's target ended after the site was read for its plan.
 func (m *model) sentSince(r *modelRow) bool {
 	o := m.lastSent(r)
 	return o != nil && o.ended > cmp.Or(r.readAt, r.batch.compared)
@@ -243,13 +243,13 @@ func (m *model) lastSent(r *modelRow) *modelRow {
 	return newest(slices.DeleteFunc(m.others(r), func(o *modelRow) bool { return o.fence == 0 }))
 }
 
-// isThere tells whether a row's target has its value by our own record.
+// isThere reports whether a row's target has its value by our own record.
 func (m *model) isThere(r *modelRow) bool {
 	o := m.lastSent(r)
 	return o != nil && o.status == "succeeded" && o.name == r.name
 }
 
-// busy tells whether another call of the target might still land.
+// busy reports whether another call of the target might still land.
 func (m *model) busy(r *modelRow) bool {
 	return slices.ContainsFunc(m.others(r), func(o *modelRow) bool {
 		return o.lease == leaseRuns || o.lease == leaseOut || o.unknown
@@ -305,7 +305,7 @@ func (m *model) judge(r *modelRow) string {
 	return "claimed"
 }
 
-// willEnd tells whether a newer row, which is not accepted yet, is about to supersede r.
+// willEnd reports whether a newer row, which is not accepted yet, is about to supersede r.
 func (m *model) willEnd(r *modelRow) bool { return m.waiting(r) != nil }
 
 func (m *model) waiting(r *modelRow) *modelRow {
@@ -354,7 +354,7 @@ func (m *model) finish(o outcome) db.RowStatus {
 	return r.status
 }
 
-// setBatch tells whether there was anything to change.
+// setBatch reports whether there was anything to change.
 func (m *model) setBatch(b *modelBatch, status db.BatchStatus) bool {
 	if b.status != "active" && b.status != "paused" || b.status == status {
 		return false
@@ -366,7 +366,7 @@ func (m *model) setBatch(b *modelBatch, status db.BatchStatus) bool {
 	return true
 }
 
-// cancelOpen tells how many rows it has ended.
+// cancelOpen returns how many rows it has ended.
 func (m *model) cancelOpen(limit int) (n int) {
 	rows := m.rows()
 	slices.SortFunc(rows, func(a, b *modelRow) int { return cmp.Compare(a.id, b.id) })
@@ -385,7 +385,7 @@ func (m *model) cancelOpen(limit int) (n int) {
 	return n
 }
 
-// cancelRows tells how many rows have ended, and how many end with their call.
+// cancelRows returns how many rows have ended, and how many end with their call.
 func (m *model) cancelRows(match func(*modelRow) bool) (ended, sending int64) {
 	for _, r := range m.rows() {
 		if !r.open() || !match(r) {
@@ -403,7 +403,7 @@ func (m *model) cancelRows(match func(*modelRow) bool) (ended, sending int64) {
 	return ended, sending
 }
 
-// retry tells how many rows of a batch are pending again, and how many have a newer one.
+// retry returns how many rows of a batch are pending again, and how many have a newer one.
 func (m *model) retry(b *modelBatch, match func(*modelRow) bool) (pending, superseded int64) {
 	if b.status == "cancelled" && !b.finished {
 		return 0, 0
@@ -452,7 +452,7 @@ func (m *model) feed(window int) (ids []int64) {
 	return ids
 }
 
-// due tells whether there is anything to be done about a row now.
+// due reports whether there is anything to be done about a row now.
 func (r *modelRow) due() bool {
 	return r.open() && r.batch.status == "active" && !r.delayed && r.lease != leaseRuns
 }

@@ -39,7 +39,7 @@ func (b *testBundle) claimWith(t tb, lane string, id int64) db.Verdict {
 	return claims[0].Verdict
 }
 
-// feedWith tells how many renames a process with a token would give a job.
+// feedWith returns how many renames a process with a token would give a job.
 func (b *testBundle) feedWith(t tb, lane string) (n int) {
 	t.Helper()
 	require.NoError(t, pgx.BeginFunc(t.Context(), b.Pool(), func(tx pgx.Tx) error {

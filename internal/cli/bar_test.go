@@ -129,7 +129,7 @@ func (s *emulator) resize(columns, rows int) {
 	require.NoError(s.t, s.program.Signal(syscall.SIGCONT))
 }
 
-// came tells whether a text ever came, erased since or not.
+// came reports whether a text ever came, erased since or not.
 func (s *emulator) came(text string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,7 +16,7 @@ func (a *app) serveCommand() *cobra.Command {
 nothing itself, so a worker (relabel work) must run somewhere. work --serve ADDR does both in one
 process.
 
-It prints two links, one for people who may change things and one for people who may only look. Each
+It prints two links: one with full access, and one that is read-only. Each
 link logs in one browser, until relabel ends. With --password-file there is a password instead.
 
 To serve other machines (--listen 0.0.0.0:8443) it requires a password and TLS: its own (--tls-cert,

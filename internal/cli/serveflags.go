@@ -36,7 +36,7 @@ type serveFlags struct {
 func (f *serveFlags) register(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	fs.StringVar(&f.passwordFile, "password-file", "", "`FILE` with the password of the dashboard; it replaces the login links. A changed file ends the sessions of the old password")
-	fs.StringVar(&f.readOnlyFile, "read-only-password-file", "", "`FILE` with a second password, for people who may look but not change")
+	fs.StringVar(&f.readOnlyFile, "read-only-password-file", "", "`FILE` with a second password, for read-only access")
 	fs.StringVar(&f.tlsCert, "tls-cert", "", "`FILE` with the certificate for https")
 	fs.StringVar(&f.tlsKey, "tls-key", "", "`FILE` with the key of the certificate")
 	fs.BoolVar(&f.behindProxy, "behind-proxy", false, "your own proxy serves it: the proxy speaks https and sets X-Forwarded-For")

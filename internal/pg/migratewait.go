@@ -49,7 +49,7 @@ func (m *migrator) patiently(ctx context.Context, step func() error) error {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		m.tellWaits(looks)
+		m.warnOfWaits(looks)
 	}()
 	defer func() {
 		stop()
@@ -72,9 +72,9 @@ func (m *migrator) patiently(ctx context.Context, step func() error) error {
 // noLock are PostgreSQL's codes for a lock that was not free in time, and for a deadlock.
 func noLock() []string { return []string{"55P03", "40P01"} }
 
-// tellWaits looks until ctx ends. It warns of those who hold up the migration from one
+// warnOfWaits looks until ctx ends. It warns of those who hold up the migration from one
 // look to the next, once: statements that end by themselves are not worth a warning.
-func (m *migrator) tellWaits(ctx context.Context) {
+func (m *migrator) warnOfWaits(ctx context.Context) {
 	var before, told []int32
 	for pause(ctx, lookEvery) == nil {
 		pids, text, err := m.waitsFor(ctx)

@@ -102,7 +102,7 @@ func (b *testBundle) read(ctx context.Context, id int64) (Reading, error) {
 	return reading, b.Compare(ctx, db.CompareParams{BatchID: id, Since: reading.Since, ReadBy: reading.By, Reads: reading.Calls})
 }
 
-// compare tells also how many rows would change and how many assets are unknown.
+// compare also returns how many rows would change and how many assets are unknown.
 func (b *testBundle) compare(t *testing.T, id int64) (reading Reading, change, unknown int64) {
 	t.Helper()
 	reading, err := b.read(t.Context(), id)

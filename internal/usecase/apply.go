@@ -39,7 +39,7 @@ type Run struct {
 // errOld is a notice.
 var errOld = errors.New("the plan is older than " + text.Span(maxAge) + ": reading the site again")
 
-// Fresh tells whether a plan can be applied without reading the site again.
+// Fresh reports whether a plan can be applied without reading the site again.
 func (s *Service) Fresh(ctx context.Context, batchID int64, takeOver bool) (bool, error) {
 	st, err := s.DB.PlanState(ctx, batchID)
 	return err == nil && !st.Stale(maxAge) && !takeOver, err

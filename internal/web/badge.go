@@ -22,7 +22,7 @@ func badgeOf(of any) badge {
 	return badge{Class: word, Word: word}
 }
 
-// batchBadge tells a batch's result, not only that it has ended.
+// batchBadge shows a batch's result, not only that it has ended.
 func batchBadge(b report.Batch) badge {
 	switch {
 	case b.ReplacedBy != nil:

@@ -123,7 +123,7 @@ func (p *tab) open(path string) {
 	p.do(chromedp.Navigate(path), chromedp.WaitReady("body"))
 }
 
-// showing is a script that tells whether a part of the page shows a text.
+// showing is a script that reports whether a part of the page shows a text.
 func showing(selector, want string) string {
 	return fmt.Sprintf(`[...document.querySelectorAll(%q)].some((e) => e.textContent.replace(/\s+/g, " ").includes(%q))`, selector, want)
 }

@@ -215,9 +215,9 @@ func cancelRuns(ctx context.Context, tx pgx.Tx, scheduleID int, why string) erro
 	return nil
 }
 
-// tellState records the state of a schedule. When it has changed, and the schedule has a
+// recordState records the state of a schedule. When it has changed, and the schedule has a
 // notify URL, it makes a notice.
-func tellState(ctx context.Context, tx pgx.Tx, runID int64, state, detail string) error {
+func recordState(ctx context.Context, tx pgx.Tx, runID int64, state, detail string) error {
 	_, err := tx.Exec(ctx, `
 		WITH was AS (
 			SELECT c.id, c.state, c.notify_url FROM schedule c JOIN schedule_run r ON r.schedule_id = c.id
@@ -231,7 +231,7 @@ func tellState(ctx context.Context, tx pgx.Tx, runID int64, state, detail string
 		FROM changed WHERE notify_url IS NOT NULL`,
 		pgx.NamedArgs{"run": runID, "state": state, "detail": detail})
 	if err != nil {
-		return fmt.Errorf("error recording what the schedule has come to: %w", err)
+		return fmt.Errorf("error recording the state of the schedule: %w", err)
 	}
 	return nil
 }

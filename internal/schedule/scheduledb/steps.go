@@ -140,7 +140,7 @@ func RunCompared(ctx context.Context, d *db.DB, w RunWork, p ComparedParams) err
 		if err := replaceHeld(ctx, tx, w); err != nil || p.Held == "" {
 			return err
 		}
-		return tellState(ctx, tx, w.RunID, "held", p.Held)
+		return recordState(ctx, tx, w.RunID, "held", p.Held)
 	})
 }
 
@@ -183,7 +183,7 @@ func FailRun(ctx context.Context, d *db.DB, w RunWork, reason string) error {
 		if err != nil {
 			return err
 		}
-		return tellState(ctx, tx, w.RunID, "failed", reason)
+		return recordState(ctx, tx, w.RunID, "failed", reason)
 	})
 }
 

@@ -101,7 +101,7 @@ func thinChunkOf(ctx context.Context, tx pgx.Tx, r thickRun, after int64) (last 
 		"batch": r.Batch, "last": r.Last, "older": r.Older, "after": after, "limit": thinChunk,
 	}).Scan(&last)
 	if err != nil {
-		return nil, fmt.Errorf("error deleting rows that run %d stands for: %w", r.Run, err)
+		return nil, fmt.Errorf("error deleting rows that run %d replaces: %w", r.Run, err)
 	}
 	return last, nil
 }

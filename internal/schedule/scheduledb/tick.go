@@ -122,7 +122,7 @@ func recordMissed(ctx context.Context, tx pgx.Tx, s Schedule, o Occurrence) erro
 	if o.Run != nil {
 		return nil
 	}
-	return tellState(ctx, tx, id, "missed", note)
+	return recordState(ctx, tx, id, "missed", note)
 }
 
 // NextDue is when the next schedule of a site is due; nil when none is.
@@ -152,7 +152,7 @@ func TendRuns(ctx context.Context, d *db.DB, p db.LostRunsParams, queue func(con
 		if err := bringOn(ctx, tx, p.SiteID); err != nil {
 			return err
 		}
-		if err := tellStuck(ctx, tx, p.SiteID); err != nil {
+		if err := recordStuck(ctx, tx, p.SiteID); err != nil {
 			return err
 		}
 		if err := tx.QueryRow(ctx, busySQL, p.SiteID).Scan(&busy); err != nil {
@@ -258,7 +258,7 @@ func endRuns(ctx context.Context, tx pgx.Tx, siteID int) error {
 		if r.Status != RunDone {
 			continue
 		}
-		if err := tellState(ctx, tx, r.Run, state, detail); err != nil {
+		if err := recordState(ctx, tx, r.Run, state, detail); err != nil {
 			return err
 		}
 	}
@@ -271,13 +271,13 @@ type stuckRun struct {
 	Detail string
 }
 
-func tellStuck(ctx context.Context, tx pgx.Tx, siteID int) error {
+func recordStuck(ctx context.Context, tx pgx.Tx, siteID int) error {
 	stuck, err := pg.Collect[stuckRun](ctx, tx, "reading runs that wait for a person", stuckSQL, pgx.NamedArgs{"site": siteID})
 	if err != nil {
 		return err
 	}
 	for _, r := range stuck {
-		if err := tellState(ctx, tx, r.Run, r.State, r.Detail); err != nil {
+		if err := recordState(ctx, tx, r.Run, r.State, r.Detail); err != nil {
 			return err
 		}
 	}
