@@ -4,12 +4,14 @@ package chaos
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // proxy sits between the processes and a server, and disturbs their connections.
@@ -29,9 +31,8 @@ type proxy struct {
 // newProxy listens on a free port, and forwards to server.
 func newProxy(t testing.TB, server string) *proxy {
 	t.Helper()
-	p := &proxy{t: t, addr: "127.0.0.1:0", server: server}
+	p := &proxy{t: t, addr: reservePort(t), server: server}
 	require.NoError(t, p.listen())
-	p.addr = p.listener.Addr().String()
 	t.Cleanup(func() {
 		p.down()
 		for _, x := range p.pipes {
@@ -42,10 +43,33 @@ func newProxy(t testing.TB, server string) *proxy {
 	return p
 }
 
+// reservePort binds a free port until the test ends, without listening: connections are
+// refused, and nobody else gets the port while the proxy is down.
+func reservePort(t testing.TB) (addr string) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	unix.CloseOnExec(fd)
+	require.NoError(t, sharePort(fd))
+	require.NoError(t, unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	bound, err := unix.Getsockname(fd)
+	require.NoError(t, err)
+	return fmt.Sprintf("127.0.0.1:%d", bound.(*unix.SockaddrInet4).Port) //nolint:forcetypeassert // as it was bound
+}
+
+// sharePort lets another socket with the same option bind the port too.
+func sharePort(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }
+
 func (p *proxy) listen() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	l, err := net.Listen("tcp", p.addr)
+	cfg := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var shared error
+		err := c.Control(func(fd uintptr) { shared = sharePort(int(fd)) })
+		return errors.Join(err, shared)
+	}}
+	l, err := cfg.Listen(p.t.Context(), "tcp", p.addr)
 	if err != nil {
 		return err
 	}
@@ -106,16 +130,10 @@ func (p *proxy) down() {
 	p.cut()
 }
 
-// up listens on the same port again. If another process's connection got this port
-// meanwhile, it waits until that connection ends.
+// up listens on the same port again.
 func (p *proxy) up() {
 	p.t.Helper()
-	var err error
-	require.Eventually(p.t, func() bool {
-		err = p.listen()
-		return !errors.Is(err, syscall.EADDRINUSE)
-	}, recovery, poll, "the proxy's port is taken")
-	require.NoError(p.t, err)
+	require.NoError(p.t, p.listen())
 }
 
 // silence makes all connections silent for good, and with alsoNew those to come.

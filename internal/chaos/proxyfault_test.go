@@ -118,6 +118,8 @@ func TestProxyDown(t *testing.T) {
 	p.down()
 	_, err := conn.Read(make([]byte, 1))
 	require.ErrorIs(t, err, io.EOF)
+	_, err = net.Listen("tcp", p.addr)
+	require.ErrorIs(t, err, syscall.EADDRINUSE, "the port stays the proxy's")
 	_, err = net.Dial("tcp", p.addr)
 	require.ErrorIs(t, err, syscall.ECONNREFUSED)
 	p.up()
