@@ -250,8 +250,6 @@ func (b *testBundle) status(t tb, batch int64) records.BatchProgress {
 // is left.
 func (b *testBundle) requireCountsAddUp(t tb) {
 	t.Helper()
-	batches, err := records.Batches(t.Context(), b.DB, b.site.Name, 1000)
-	require.NoError(t, err)
 	rows, err := b.Pool().Query(t.Context(), `
 		SELECT batch_id, status, count(*) FROM rename WHERE site_id = $1 GROUP BY 1, 2`, b.site.ID)
 	require.NoError(t, err)
@@ -266,6 +264,8 @@ func (b *testBundle) requireCountsAddUp(t tb) {
 		counted[batch]["total"] += n
 		return nil
 	})
+	require.NoError(t, err)
+	batches, err := records.Batches(t.Context(), b.DB, b.site.Name, len(counted)+1)
 	require.NoError(t, err)
 	require.Len(t, batches, len(counted))
 	for _, s := range batches {

@@ -44,7 +44,7 @@ func TestManyAtOnce(t *testing.T) {
 	b.AcceptInChunksOf(1)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	const enough = 40 // claims; how many a round makes is a matter of chance
+	const enough = 100 // claims; how many a round makes is a matter of chance
 	for round := uint64(0); value[int](t, b, `SELECT count(*)::int FROM history WHERE claimed`) < enough; round++ {
 		b.crowd(t, seed+round)
 	}
@@ -99,7 +99,8 @@ func (h *hand) load() error {
 	return err
 }
 
-// work claims what is open and ends it, or dies over it.
+// work claims what is open and ends it, or dies over it. The leases of one that dies are over at once: they would keep
+// its targets from everyone for the rest of the test.
 func (h *hand) work() error {
 	ids, err := h.pick(`SELECT id FROM rename WHERE finished_at IS NULL ORDER BY random() LIMIT 4`)
 	if err != nil {
@@ -109,22 +110,31 @@ func (h *hand) work() error {
 	if err != nil {
 		return err
 	}
+	dies := h.IntN(8) == 0
 	var fs []db.Finish
 	for _, c := range claims {
 		if c.Verdict != db.Claimed {
 			continue
 		}
-		if h.IntN(4) == 0 {
-			_, err := h.Pool().Exec(h.ctx, `
-				UPDATE rename SET lease_until = clock_timestamp() - interval '1 ms'
-				WHERE id = $1 AND fence = $2 AND status = 'sending'`, c.RenameID, c.Fence)
-			if err != nil || h.IntN(2) == 0 {
+		if dies || h.IntN(8) == 0 {
+			if err := h.lapse(c); err != nil {
 				return err
 			}
 		}
 		fs = append(fs, answer(c, []db.RowStatus{"succeeded", "failed", "pending"}[h.IntN(3)]))
 	}
+	if dies {
+		return nil
+	}
 	_, err = h.Finish(h.ctx, db.FinishParams{ProcessID: process, Finishes: fs})
+	return err
+}
+
+// lapse ends the lease of a claim.
+func (h *hand) lapse(c db.Claim) error {
+	_, err := h.Pool().Exec(h.ctx, `
+		UPDATE rename SET lease_until = clock_timestamp() - interval '1 ms'
+		WHERE id = $1 AND fence = $2 AND status = 'sending'`, c.RenameID, c.Fence)
 	return err
 }
 
