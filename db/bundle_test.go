@@ -177,7 +177,7 @@ func setBatch(ctx context.Context, d *db.DB, id int64, status db.BatchStatus) (c
 func (b *testBundle) endQuarantine(t tb) {
 	t.Helper()
 	b.exec(t, `
-		UPDATE rename SET unknown_until = clock_timestamp() - interval '1 ms'
+		UPDATE rename SET unknown_until = clock_timestamp()
 		WHERE site_id = $1 AND unknown_until > clock_timestamp()`, b.site.ID)
 	b.exec(t, `
 		UPDATE rename SET lease_until = clock_timestamp() - $2::interval

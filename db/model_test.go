@@ -46,6 +46,7 @@ type modelRow struct {
 	lease        leaseState
 	delayed      bool // waits for its next try
 	unknown      bool // an earlier call might still land
+	known        int  // when the last such call could not land any more, after so many changes; 0: never
 	cancelled    bool // by itself: it is not sent again
 	before       string
 	readAt       int // when the value before was read, after so many changes; 0: never
@@ -215,7 +216,7 @@ func (m *model) accepted(r *modelRow) db.RowStatus {
 	case (!r.batch.read || m.sentSince(r)) && m.isThere(r):
 		return "unchanged"
 	case r.status == "unchanged" && !slices.ContainsFunc(m.others(r), func(o *modelRow) bool {
-		return o.batch != r.batch && (o.open() || o.fence > 0 && (o.unknown || o.ended > cmp.Or(r.readAt, r.batch.compared)))
+		return o.batch != r.batch && (o.open() || o.fence > 0 && (o.unknown || max(o.known, o.ended) > cmp.Or(r.readAt, r.batch.compared)))
 	}):
 		return "unchanged"
 	}
@@ -367,6 +368,19 @@ func (m *model) setBatch(b *modelBatch, status db.BatchStatus) bool {
 }
 
 // cancelOpen returns how many rows it has ended.
+// endQuarantine lets all earlier calls have landed or not. A plan that was read before may have missed them.
+func (m *model) endQuarantine() {
+	m.changes++
+	for _, r := range m.rows() {
+		if r.unknown {
+			r.unknown, r.known = false, m.changes
+		}
+		if r.lease == leaseOut {
+			r.lease = leaseOver
+		}
+	}
+}
+
 func (m *model) cancelOpen(limit int) (n int) {
 	rows := m.rows()
 	slices.SortFunc(rows, func(a, b *modelRow) int { return cmp.Compare(a.id, b.id) })

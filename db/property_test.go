@@ -200,13 +200,8 @@ func (m *machine) withLease(s leaseState) []*modelRow {
 }
 
 func (m *machine) stepQuarantineEnds(t *rapid.T) {
-	m.endQuarantine(t)
-	for _, r := range m.rows() {
-		r.unknown = false
-		if r.lease == leaseOut {
-			r.lease = leaseOver
-		}
-	}
+	m.testBundle.endQuarantine(t)
+	m.model.endQuarantine()
 }
 
 func (m *machine) stepDue(t *rapid.T) {
