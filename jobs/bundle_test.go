@@ -5,15 +5,12 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
-	"flag"
 	"fmt"
 	"iter"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"runtime"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -53,10 +50,7 @@ const (
 // TestMain lets more tests run at once than there are processors: these wait for
 // back-offs, windows and heartbeats nearly all of their time.
 func TestMain(m *testing.M) {
-	flag.Parse()
-	if p := flag.Lookup("test.parallel"); p.Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
-		_ = p.Value.Set("10")
-	}
+	dbtest.AtOnce(10)
 	os.Exit(m.Run())
 }
 

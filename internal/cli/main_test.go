@@ -1,13 +1,13 @@
 package cli
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"testing"
+
+	"relabel/internal/dbtest"
 )
 
 // relabelBinary is the program under test, built once, as users run it.
@@ -16,11 +16,7 @@ import (
 var relabelBinary string
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	// The tests wait for other processes most of the time.
-	if err := flag.Set("test.parallel", fmt.Sprint(4*runtime.GOMAXPROCS(0))); err != nil {
-		panic(err)
-	}
+	dbtest.AtOnce(8) // they wait for other processes most of the time
 	os.Exit(runWithBinary(m))
 }
 

@@ -23,23 +23,26 @@ func wanted(version string, from, to int) string {
 // An undo under faults puts every asset back, with each row at its end.
 func TestUndoUnderFaults(t *testing.T) {
 	const assets = 150
-	b := setupSite(t, standin.Config{Assets: assets, Seed: 3})
-	faults := []standin.Chance{
-		{P: 0.08, Fault: standin.Status(500)},
-		{P: 0.05, Fault: standin.ResetInBody()},
-		{P: 0.05, Fault: standin.ResetBeforeHeaders()},
-		{P: 0.04, Fault: standin.Gateway(502, "").AfterApply()},
-		{P: 0.01, Fault: standin.RateLimited("1")},
+	b := setupSite(t, standin.Config{Assets: assets}).with("RELABEL_CALL_TIMEOUT", "5s") // a call of unknown outcome keeps the next waiting
+	faults := []standin.Fault{
+		standin.Status(500), standin.ResetInBody(), standin.ResetBeforeHeaders(), standin.Gateway(502, "").AfterApply(),
+	}
+	trouble := func() {
+		b.api.FailNext(standin.Status(500)) // of the site's pages
+		for i := range assets / 10 {        // few, so that the breaker stays closed
+			b.api.FailAsset(standin.AssetID(10*i), faults[i%4], faults[i/4])
+		}
+		b.api.FailAsset(standin.AssetID(1), standin.RateLimited("1"))
 	}
 	b.file("names.csv", wanted("new", 0, assets))
-	b.api.SetChances(faults...)
+	trouble()
 	b.ok("run", "names.csv", "--plan", "--yes")
 	require.Equal(t, "new 7.jpg", b.api.Name(standin.AssetID(7), ""))
+	trouble()
 	b.ok("undo", "1", "--apply", "--yes")
 	b.ok("work", "--until-done")
 	v := b.status("2")
 	require.Equal(t, []any{float64(assets), "done"}, []any{v["succeeded"], v["status"]})
-	b.api.SetChances()
 	for i := range assets {
 		require.Equal(t, fmt.Sprintf("asset-%06d.jpg", i+1), b.api.Name(standin.AssetID(i), ""))
 	}

@@ -3,14 +3,11 @@ package schedule
 import (
 	"bufio"
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -38,10 +35,7 @@ const (
 // TestMain lets more tests run at once than there are processors: these wait for
 // workers nearly all of their time.
 func TestMain(m *testing.M) {
-	flag.Parse()
-	if p := flag.Lookup("test.parallel"); p.Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
-		_ = p.Value.Set("6")
-	}
+	dbtest.AtOnce(6)
 	os.Exit(m.Run())
 }
 

@@ -3,6 +3,7 @@ package siteread
 import (
 	"context"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +21,12 @@ import (
 )
 
 const token = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+// TestMain lets more tests run at once than there are processors: these wait for back-offs nearly all of their time.
+func TestMain(m *testing.M) {
+	dbtest.AtOnce(10)
+	os.Exit(m.Run())
+}
 
 // testBundle is a site with its stand-in API, and its reader.
 type testBundle struct {
