@@ -4,11 +4,15 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
 	"time"
+
+	"relabel/internal/records"
+	"relabel/internal/usecase"
 )
 
 // Role is what a person may do.
@@ -79,7 +83,7 @@ func (s *Server) forRole(mux *http.ServeMux, role Role) func(string, func(http.R
 			case who == nil:
 				s.askToLogin(w, r)
 			case !who.may(role):
-				s.fail(w, r, http.StatusForbidden, notAllowed)
+				s.refuseRole(w, r, who)
 			default:
 				ctx, cancel := until(r.Context(), who.ctx)
 				defer cancel()
@@ -87,6 +91,18 @@ func (s *Server) forRole(mux *http.ServeMux, role Role) func(string, func(http.R
 			}
 		})
 	}
+}
+
+// refuseRole answers a session whose role is not enough. The audit log gets at most one
+// entry a minute from a session: nobody may fill it by asking.
+func (s *Server) refuseRole(w http.ResponseWriter, r *http.Request, who *session) {
+	if who.countsRefusal(s.cfg.Now()) {
+		s.record(r, records.AuditEntry{
+			Who: who.from, Person: who.name, Via: usecase.ViaDashboard, Action: "change", Subject: "dashboard",
+			Detail: r.Method + " " + r.URL.Path,
+		}, errors.New("refused: the login is read-only"))
+	}
+	s.fail(w, r, http.StatusForbidden, notAllowed)
 }
 
 // notAllowed answers a read-only session that tries to change something.

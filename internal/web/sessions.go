@@ -13,6 +13,8 @@ const (
 	sessionIdle = 12 * time.Hour     // one working day
 	sessionLife = 7 * 24 * time.Hour // even if it is used all the time
 	maxSessions = 1000
+
+	refusalEvery = time.Minute // the audit log gets at most one refusal of a session in it
 )
 
 // newSecret returns 256 random bits as text.
@@ -34,8 +36,20 @@ type session struct {
 	ctx context.Context //nolint:containedctx // ends with the session, and with it every request
 	end context.CancelFunc
 
-	mu    sync.Mutex
-	flash []flash
+	mu      sync.Mutex
+	flash   []flash
+	refused time.Time // when a refusal was last recorded
+}
+
+// countsRefusal reports whether a refusal is to be recorded: one a minute is.
+func (s *session) countsRefusal(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Sub(s.refused) < refusalEvery {
+		return false
+	}
+	s.refused = now
+	return true
 }
 
 // may reports whether the session's role is enough.
