@@ -36,8 +36,12 @@ rows whose expected_name differs. --take-over sends those too.`,
 }
 
 func (a *app) applyPlan(ctx context.Context, s *session, id int64, takeOver bool) error {
-	reading, done := a.reading()
-	err := a.use(s).Apply(ctx, actor(), usecase.ApplyParams{BatchID: id, TakeOver: takeOver, Reading: reading})
+	site, err := s.siteOf(ctx, id)
+	if err != nil {
+		return err
+	}
+	reading, done := a.reading(ctx, s, site, step{label: fmt.Sprintf("queueing batch %d", id)})
+	err = a.use(s).Apply(ctx, actor(), usecase.ApplyParams{BatchID: id, TakeOver: takeOver, Reading: reading})
 	done()
 	if err != nil {
 		return err

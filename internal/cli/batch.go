@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -40,7 +41,8 @@ func (a *app) batchChange(use, short string, change batchChange) *cobra.Command 
 				return err
 			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
-				if err := change(ctx, a.use(s), id); err != nil {
+				err := a.during(ctx, fmt.Sprintf("batch %s %d", use, id), func() error { return change(ctx, a.use(s), id) })
+				if err != nil {
 					return err
 				}
 				return a.showBatch(ctx, s, id)

@@ -88,7 +88,7 @@ func (a *app) demoWork(ctx context.Context, s *session, server *standin.Server, 
 		return v, err
 	}
 	err = sched.Watch(ctx)
-	if stopErr := working.stop(); err == nil {
+	if stopErr := a.stopWork(working); err == nil {
 		err = stopErr
 	}
 	return v, err

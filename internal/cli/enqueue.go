@@ -77,13 +77,11 @@ func (a *app) enqueue(ctx context.Context, s *session, src sourceFlags) error {
 
 // loadQueued loads a source and queues it.
 func (a *app) loadQueued(ctx context.Context, s *session, site db.Site, src sourceFlags) (int64, error) {
-	l, err := a.newLoading(ctx, site, src)
+	l, err := a.newLoading(ctx, s, site, src)
 	if err != nil {
 		return 0, err
 	}
-	reading, done := a.reading()
-	id, err := a.use(s).Enqueue(ctx, actor(), l.LoadParams, src.snapshot, reading)
-	done()
+	id, err := a.use(s).Enqueue(ctx, actor(), l.LoadParams, src.snapshot, l.reading)
 	l.end()
 	return id, err
 }

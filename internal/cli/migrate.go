@@ -52,7 +52,11 @@ func (a *app) migrateDownCommand() *cobra.Command {
 }
 
 func (a *app) migrate(ctx context.Context, change migration) error {
-	s, err := a.openUnmigrated(ctx)
+	var s *session
+	err := a.during(ctx, a.opening(), func() (err error) {
+		s, err = a.openUnmigrated(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ type madePlan struct {
 
 // makePlan loads a source as a plan and compares it with the site.
 func (a *app) makePlan(ctx context.Context, s *session, site db.Site, src sourceFlags) (madePlan, error) {
-	l, err := a.newLoading(ctx, site, src)
+	l, err := a.newLoading(ctx, s, site, src)
 	if err != nil {
 		return madePlan{}, err
 	}
@@ -83,9 +83,7 @@ func (a *app) makePlan(ctx context.Context, s *session, site db.Site, src source
 		l.opened(info)
 		a.note("columns read: %s", strings.Join(info.Columns, ", "))
 	}
-	reading, done := a.reading()
-	sum, err := a.use(s).Plan(ctx, actor(), l.LoadParams, reading)
-	done()
+	sum, err := a.use(s).Plan(ctx, actor(), l.LoadParams, l.reading)
 	l.end()
 	return madePlan{Summary: sum, Columns: l.columns}, err
 }

@@ -40,6 +40,7 @@ func (a *app) watchBatches(ctx context.Context, s *session, wake <-chan struct{}
 	p := progressView{view: view, s: s, meters: map[int64]*rateMeter{}}
 	poll := newPoll(wake)
 	defer poll.stop()
+	away := outage{app: a}
 	for {
 		end, err := p.next(ctx, read)
 		switch {
@@ -50,10 +51,27 @@ func (a *app) watchBatches(ctx context.Context, s *session, wake <-chan struct{}
 		case err == nil && end:
 			return nil
 		}
+		away.note(err)
 		if err := poll.wait(ctx); err != nil {
 			return err
 		}
 	}
+}
+
+// outage says once that the database does not answer, and once that it does again.
+type outage struct {
+	app  *app
+	away bool
+}
+
+func (o *outage) note(err error) {
+	switch {
+	case err != nil && !o.away:
+		o.app.note("the database does not answer (%s); trying again until it does, Ctrl-C stops", text.OneLine(err.Error()))
+	case err == nil && o.away:
+		o.app.note("the database answers again")
+	}
+	o.away = err != nil
 }
 
 // poll waits between two reads of the progress: for pollEvery, or a moment after wake.

@@ -68,7 +68,7 @@ func (a *app) pull(ctx context.Context, s *session, p pullParams) error {
 	if err != nil {
 		return err
 	}
-	reading, done := a.reading()
+	reading, done := a.reading(ctx, s, site.Name, step{})
 	got, err := a.use(s).Pull(ctx, site, p.locales, reading)
 	done()
 	if err != nil {

@@ -80,13 +80,11 @@ func (a *app) planReplacement(ctx context.Context, s *session, src sourceFlags, 
 	if err := noStandIn(site.Name); err != nil {
 		return usecase.Replacement{}, err
 	}
-	l, err := a.newLoading(ctx, site, src)
+	l, err := a.newLoading(ctx, s, site, src)
 	if err != nil {
 		return usecase.Replacement{}, err
 	}
-	reading, done := a.reading()
-	plan, err := a.use(s).PlanReplacement(ctx, actor(), l.LoadParams, r.batch, src.snapshot, reading)
-	done()
+	plan, err := a.use(s).PlanReplacement(ctx, actor(), l.LoadParams, r.batch, src.snapshot, l.reading)
 	l.end()
 	return plan, err
 }

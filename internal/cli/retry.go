@@ -45,7 +45,11 @@ cancelled before it sent theirs.`,
 }
 
 func (a *app) batchRetry(ctx context.Context, s *session, f records.RowFilter, options string) error {
-	got, err := a.use(s).RetryBatch(ctx, actor(), f, options)
+	var got db.Retried
+	err := a.during(ctx, fmt.Sprintf("batch retry %d", f.Batch), func() (err error) {
+		got, err = a.use(s).RetryBatch(ctx, actor(), f, options)
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,11 @@ func (a *app) rowsErrors(ctx context.Context, s *session, f records.RowFilter, l
 	if l.all {
 		find = records.AllRowErrors
 	}
-	got, err := find(ctx, s.DB, f, l.limit)
+	var got records.Causes
+	err := a.during(ctx, "searching the rows", func() (err error) {
+		got, err = find(ctx, s.DB, f, l.limit)
+		return err
+	})
 	switch {
 	case err != nil:
 		return filterUsage(err)

@@ -105,7 +105,7 @@ func (a *app) loadAndWork(ctx context.Context, s *session, site jobs.SiteConfig,
 		return report.Batch{}, fmt.Errorf("batch %d is loaded, but: %w", id, err)
 	}
 	followErr := a.follow(ctx, s, id, pool.Idle(), func(v report.Batch) bool { return v.ParkedReason != nil || v.Held() })
-	if err := stopPool(pool); err != nil {
+	if err := a.stopPool(pool); err != nil {
 		return report.Batch{}, err
 	}
 	if followErr != nil && ctx.Err() == nil {

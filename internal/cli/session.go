@@ -8,7 +8,9 @@ import (
 	"relabel/db"
 	"relabel/internal/embedpg"
 	"relabel/internal/pg"
+	"relabel/internal/records"
 	"relabel/internal/report"
+	"relabel/internal/text"
 )
 
 // closeTime is the longest time for closing the private server: a fast shutdown with
@@ -24,10 +26,28 @@ type session struct {
 
 // open connects to DATABASE_URL, or starts or joins the private server and migrates
 // its schema.
-func (a *app) open(ctx context.Context) (*session, error) {
+func (a *app) open(ctx context.Context) (s *session, err error) {
+	open := a.openMigrated
 	if a.cfg.DatabaseURL != "" {
-		return a.openNamed(ctx)
+		open = a.openNamed
 	}
+	err = a.during(ctx, a.opening(), func() error {
+		s, err = open(ctx)
+		return err
+	})
+	return s, err
+}
+
+// opening is the step in which a command waits for its database.
+func (a *app) opening() string {
+	if a.cfg.DatabaseURL == "" {
+		return "starting the private PostgreSQL"
+	}
+	return "connecting to the database, which has " + text.Span(pg.ConnectTimeout) + " to answer"
+}
+
+// openMigrated starts or joins the private server, whose schema is always current.
+func (a *app) openMigrated(ctx context.Context) (*session, error) {
 	s, err := a.openPrivate(ctx)
 	if err != nil {
 		return nil, err
@@ -88,6 +108,12 @@ func (s *session) Close() {
 
 func (s *session) view(ctx context.Context, id int64) (report.Batch, error) {
 	return report.ReadBatch(ctx, s.DB, id)
+}
+
+// siteOf is the site of a batch.
+func (s *session) siteOf(ctx context.Context, batch int64) (string, error) {
+	b, err := records.Batch(ctx, s.DB, batch)
+	return b.Site, err
 }
 
 func closeServer(s *embedpg.Server) error {

@@ -26,7 +26,10 @@ func (a *app) siteCheck(ctx context.Context, s *session) error {
 		return err
 	}
 	defer reader.Close()
+	reading, done := a.reading(ctx, s, cfg.Site.Name, step{})
+	reading.Progress(0, 1)
 	verdict, err := checkVerdict(cfg.Site.Name, reader.Try(ctx))
+	done()
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -11,6 +12,7 @@ import (
 	"relabel/db"
 	"relabel/internal/intake"
 	"relabel/internal/rehearsal"
+	"relabel/internal/siteread"
 	"relabel/internal/terminal"
 	"relabel/internal/text"
 	"relabel/internal/usecase"
@@ -19,9 +21,6 @@ import (
 const (
 	shownProblems = 50 // on screen; --json gives all
 	shownWarnings = 5
-
-	// readEvery is after how many rows a load says how far it is: a few seconds.
-	readEvery = 100_000
 )
 
 // sourceHelp says in the help of those commands what a SOURCE is.
@@ -122,25 +121,30 @@ func (f *sourceFlags) source(ctx context.Context, a *app) (usecase.Source, error
 // error, or with --json to standard output.
 type loading struct {
 	usecase.LoadParams
+	reading siteread.Params // of the site, after the load
+
 	app      *app
+	wait     *wait
 	columns  []string
 	problems problemList
 	warnings int
-	said     int64 // how many rows were read when it said so last
 }
 
-func (a *app) newLoading(ctx context.Context, site db.Site, f sourceFlags) (*loading, error) {
+// newLoading makes a loading, which shows how far it is until its end.
+func (a *app) newLoading(ctx context.Context, s *session, site db.Site, f sourceFlags) (*loading, error) {
 	src, err := f.source(ctx, a)
 	if err != nil {
 		return nil, err
 	}
-	l := &loading{app: a, columns: []string{}, problems: problemList{app: a}}
+	l := &loading{app: a, wait: a.newWait(ctx), columns: []string{}, problems: problemList{app: a}}
+	l.reading = siteread.Params{Progress: s.readSteps(l.wait, site.Name, comparing()), Notice: a.notice}
 	l.LoadParams = usecase.LoadParams{
 		Site: site, Source: src,
 		Name: f.name, Priority: f.priority, SkipInvalid: f.skipInvalid, Force: f.force, Rehearsal: rehearsal.IsStandIn(site.Name),
 		Opened: l.opened, Problem: l.problems.add, Warning: l.warning, Notice: a.notice,
-		MaxRows: f.maxRows, Read: l.read,
+		MaxRows: f.maxRows, Read: l.read, Asked: s.readSteps(l.wait, site.Name, l.loaded(0)),
 	}
+	l.read(0)
 	return l, nil
 }
 
@@ -151,13 +155,22 @@ func (l *loading) opened(info intake.Info) {
 	}
 }
 
-// read says now and then how many rows were read.
-func (l *loading) read(rows int64) {
-	if rows-l.said >= readEvery {
-		l.said = rows - rows%readEvery
-		l.app.note("%s rows read", text.Number(rows))
+// read shows how many rows were read so far.
+func (l *loading) read(rows int64) { l.wait.to(l.loaded(rows)) }
+
+// loaded is the step of the load. Rows that a person types are not counted: a line on
+// the screen would disturb.
+func (l *loading) loaded(rows int64) step {
+	if l.Source.Input != nil && terminal.Is(l.app.In) {
+		return step{}
 	}
+	return step{label: "loading " + l.Source.Name(), details: func(_ context.Context, at step) []string {
+		return []string{text.Number(rows) + " rows read", "for " + text.Span(time.Since(at.since))}
+	}}
 }
+
+// comparing is the step after a reading of the site.
+func comparing() step { return step{label: "comparing the rows with the site"} }
 
 func (l *loading) warning(w intake.Problem) {
 	if l.warnings++; l.warnings <= shownWarnings && !l.app.json {
@@ -167,6 +180,7 @@ func (l *loading) warning(w intake.Problem) {
 
 // end says how much more there was to say.
 func (l *loading) end() {
+	l.wait.close()
 	l.problems.end()
 	if l.warnings > shownWarnings {
 		l.app.note("and %d more notices", l.warnings-shownWarnings)

@@ -68,7 +68,11 @@ func (a *app) undo(ctx context.Context, s *session, arg string, p undoParams) er
 	if err != nil {
 		return err
 	}
-	reading, done := a.reading()
+	site, err := s.siteOf(ctx, params.BatchID)
+	if err != nil {
+		return err
+	}
+	reading, done := a.reading(ctx, s, site, step{label: "making the plan"})
 	undone, err := a.use(s).Undo(ctx, actor(), params, reading)
 	done()
 	if undone.Left > 0 {

@@ -42,12 +42,6 @@ func (a *app) audited(ctx context.Context, s *session, e records.AuditEntry, act
 	return a.use(s).Record(ctx, actor(), e, act)
 }
 
-// reading shows how far a reading of the site is, until done is called.
-func (a *app) reading() (p siteread.Params, done func()) {
-	progress := a.newReadProgress()
-	return siteread.Params{Progress: progress.show, Notice: a.notice}, func() { progress.Close() }
-}
-
 func (a *app) notice(err error) { a.note("%s", err.Error()+advice(err)) }
 
 // explain gives the exit code and the text of an error of a use case.

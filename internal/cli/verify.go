@@ -68,7 +68,11 @@ func (a *app) verify(ctx context.Context, s *session, arg string, p verifyParams
 	if err != nil {
 		return err
 	}
-	reading, done := a.reading()
+	site, err := s.siteOf(ctx, id)
+	if err != nil {
+		return err
+	}
+	reading, done := a.reading(ctx, s, site, comparing())
 	v, err := a.use(s).Verify(ctx, id, reading)
 	done()
 	if err != nil {

@@ -76,7 +76,7 @@ func (a *app) work(ctx context.Context, s *session, f workFlags, untilDone bool)
 		}
 	}
 	watchErr := a.watchWork(ctx, w, working.pool.Idle(), untilDone) // goes on with the other sites if one has trouble
-	if err := cmp.Or(working.stop(), watchErr, turnErr); err != nil {
+	if err := cmp.Or(a.stopWork(working), watchErr, turnErr); err != nil {
 		return err
 	}
 	return a.workEnd(context.WithoutCancel(ctx), w, ctx.Err() != nil)

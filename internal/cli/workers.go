@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/internal/schedule"
+	"relabel/internal/text"
 	"relabel/jobs"
 )
 
@@ -80,15 +81,17 @@ type workers struct {
 	schedules *schedule.Runner
 }
 
-func (w *workers) stop() error {
+func (a *app) stopWork(w *workers) error {
 	w.schedules.Stop()
-	return stopPool(w.pool)
+	return a.stopPool(w.pool)
 }
 
 // stopPool waits for the calls in flight. Each has its own deadline, so the wait
 // ends. A second signal ends the process at once.
-func stopPool(pool *jobs.Pool) error {
-	if err := pool.Stop(context.Background()); err != nil {
+func (a *app) stopPool(pool *jobs.Pool) error {
+	label := "stopping: waiting for the calls in flight, at most " + text.Span(a.cfg.CallTimeout)
+	err := a.during(context.Background(), label, func() error { return pool.Stop(context.Background()) })
+	if err != nil {
 		return fmt.Errorf("error stopping the workers: %w", err)
 	}
 	return nil

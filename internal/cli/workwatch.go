@@ -69,6 +69,7 @@ func (a *app) watchWork(ctx context.Context, w *workWatch, wake <-chan struct{},
 	noted := 0
 	poll := newPoll(wake)
 	defer poll.stop()
+	away := outage{app: a}
 	for first := true; ; first = false {
 		if !first && poll.wait(ctx) != nil {
 			return nil
@@ -78,12 +79,14 @@ func (a *app) watchWork(ctx context.Context, w *workWatch, wake <-chan struct{},
 		case ctx.Err() != nil:
 			return nil
 		case err != nil && pg.Transient(err):
+			away.note(err)
 			continue
 		case err != nil:
 			return err
 		case untilDone && w.over(load, time.Now()):
 			return nil
 		}
+		away.note(nil)
 		poll.pace(load.done())
 		for ; noted < len(load.reasons); noted++ { // once each
 			a.note("%s", load.reasons[noted])

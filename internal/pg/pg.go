@@ -40,7 +40,8 @@ const (
 	// of PostgreSQL's default of 100.
 	defaultMaxConns = 12
 
-	connectTimeout = 10 * time.Second
+	// ConnectTimeout is how long Open waits for a server that does not answer.
+	ConnectTimeout = 10 * time.Second
 )
 
 // Config says which database, and how much of it.
@@ -110,7 +111,7 @@ func parseURL(url string) (*pgxpool.Config, error) {
 		return nil, ErrURL
 	}
 	cc := pc.ConnConfig
-	cc.ConnectTimeout = connectTimeout
+	cc.ConnectTimeout = ConnectTimeout
 	set := cc.RuntimeParams
 	set["search_path"] = Schema
 	set["timezone"] = "UTC"
@@ -146,6 +147,9 @@ func unreachable(cc *pgx.ConnConfig, err error) error {
 	if strings.HasPrefix(cc.Host, "/") {
 		where = "socket " + cc.Host
 	}
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("error connecting to PostgreSQL at %s: %w", where, context.Canceled)
+	}
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return fmt.Errorf("PostgreSQL at %s refused the connection: %s; check DATABASE_URL", where, pgErr.Message)
 	}
@@ -160,7 +164,7 @@ func rootCause(err error) string {
 		return "no such host"
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return "no answer within " + connectTimeout.String()
+		return "no answer within " + ConnectTimeout.String()
 	}
 	text := err.Error()
 	if i := strings.LastIndex(text, ": "); i >= 0 {

@@ -35,11 +35,16 @@ func (s Site) Waiting() string {
 	case s.Broken != nil:
 		return failing(text.Cut(*s.Broken, 60))
 	case s.Lane.Blocked > 0:
-		return "waits " + text.Span(s.Lane.Blocked+time.Second/2) + " " + because429
+		return Blocked(s.Lane)
 	case s.RefusedIn != nil:
 		return Refused(*s.RefusedIn)
 	}
 	return ""
+}
+
+// Blocked says how long a lane waits after a 429.
+func Blocked(l records.LaneState) string {
+	return "waits " + text.Span(l.Blocked+time.Second/2) + " " + because429
 }
 
 const because429 = "because the API answered 429 and asked us to wait"

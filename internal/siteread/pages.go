@@ -56,14 +56,12 @@ func (s *scan) wave(ctx context.Context, locale string, from, to int) (sum page,
 	for _, p := range pages {
 		sum = page{sum.assets + p.assets, p.total}
 	}
-	s.counted(len(pages))
 	return sum, nil
 }
 
 func (s *scan) firstPage(ctx context.Context, locale string) (total int, err error) {
 	s.listed = true
 	p, err := s.page(ctx, locale, 0)
-	s.counted(1)
 	return p.total, err
 }
 
@@ -73,6 +71,7 @@ func (s *scan) page(ctx context.Context, locale string, offset int) (page, error
 	if err != nil {
 		return page{}, s.explain("reading the site's assets", err)
 	}
+	s.counted()
 	states := make([]db.AssetState, 0, len(res.Assets))
 	seen := map[string]bool{}
 	for _, a := range res.Assets {
@@ -103,7 +102,6 @@ func (s *scan) getEach(ctx context.Context, locale string) error {
 		if err := p.Wait(); err != nil {
 			return err
 		}
-		s.counted(len(targets))
 	}
 }
 
@@ -118,5 +116,6 @@ func (s *scan) get(ctx context.Context, assetID, locale string) (webflow.Asset, 
 	case err != nil:
 		return a, s.explain(fmt.Sprintf("reading asset %s", assetID), err)
 	}
+	s.counted()
 	return a, s.cfg.DB.SaveStates(ctx, s.site().ID, []db.AssetState{state})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync"
 	"time"
 
 	"relabel/internal/webflow"
@@ -54,10 +55,12 @@ type scan struct {
 	batchID int64  // 0: no batch, all assets
 	siteID  string // Webflow's
 	pass    Pass
-	calls   int
-	total   int // calls expected
 	listed  bool
 	gotten  bool
+
+	mu    sync.Mutex // guards what follows, and calls of Progress: some calls are made at a time
+	calls int
+	total int // calls expected
 }
 
 func (r *Reader) begin(ctx context.Context, batchID int64, p Params) (*scan, error) {
@@ -65,6 +68,7 @@ func (r *Reader) begin(ctx context.Context, batchID int64, p Params) (*scan, err
 	if id := r.site().WebflowSiteID; id != nil {
 		s.siteID = *id
 	}
+	s.expect(0)
 	if p.Resume != nil && !p.Resume.Since.IsZero() {
 		s.pass.Since = p.Resume.Since
 		maps.Copy(s.pass.Pages, p.Resume.Pages)
@@ -158,7 +162,6 @@ func (s *scan) learnSite(ctx context.Context, locale string) (unread int, err er
 		if err != nil {
 			return 0, err
 		}
-		s.counted(1)
 		if webflow.IsObjectID(a.SiteID) {
 			s.siteID = a.SiteID
 			break
@@ -184,14 +187,19 @@ func (s *scan) checkpoint(ctx context.Context, locale string, offset, total int)
 	return s.Checkpoint(ctx, s.pass)
 }
 
-// expect and counted keep the progress.
+// expect sets how many calls are still to make; 0: the first answer says.
 func (s *scan) expect(calls int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.total = s.calls + calls
 	s.show()
 }
 
-func (s *scan) counted(calls int) {
-	s.calls += calls
+// counted counts a call as it ends: at a low limit the next one may be a minute away.
+func (s *scan) counted() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls++
 	s.total = max(s.total, s.calls)
 	s.show()
 }

@@ -25,7 +25,7 @@ type Progress struct {
 	Label       string // "batch 7"
 	Name        string // of the batch
 	Done, Total int64
-	Unit        string   // rows or calls
+	Unit        string   // rows or calls; empty: nothing is counted
 	Details     []string // calls a second, 429s, why nothing is sent, the estimated end
 	Indent      string   // of the details below the bar
 }
@@ -49,13 +49,20 @@ func (p Progress) title(columns int) string {
 
 // counts is "180/600 rows".
 func (p Progress) counts() string {
+	if p.Unit == "" {
+		return ""
+	}
 	return text.Number(p.Done) + "/" + text.Number(p.Total) + " " + p.Unit
 }
 
 // line is the progress as one plain line.
 func (p Progress) line() string {
-	done := fmt.Sprintf("%s of %s %s done", text.Number(p.Done), text.Number(p.Total), p.Unit)
-	return p.title(lineTitle) + ": " + strings.Join(append([]string{done}, p.Details...), ", ")
+	parts := p.Details
+	if p.Unit != "" {
+		done := fmt.Sprintf("%s of %s %s done", text.Number(p.Done), text.Number(p.Total), p.Unit)
+		parts = append([]string{done}, parts...)
+	}
+	return p.title(lineTitle) + ": " + strings.Join(parts, ", ")
 }
 
 // detailLines wraps the details for the lines below the bar.

@@ -54,7 +54,7 @@ func (v *lineView) Show(f Frame) {
 	}
 	v.last, f = f.At, f.escaped()
 	for _, b := range f.Bars {
-		if b.Done == b.Total && b.Done == v.done[b.Label] { // a worker without work is silent
+		if b.Unit != "" && b.Done == b.Total && b.Done == v.done[b.Label] { // a worker without work is silent
 			continue
 		}
 		v.done[b.Label] = b.Done

@@ -35,11 +35,12 @@ type LoadParams struct {
 
 	MaxRows int64 // load nothing if the source has more; 0: no limit
 
-	Read    func(rows int64)     // how many rows were read so far
-	Opened  func(intake.Info)    // what the source looks like, before its rows are read
-	Problem func(intake.Problem) // why a row is refused, as it is found
-	Warning func(intake.Problem) // what a person should look at
-	Notice  func(error)          // about the source as a whole
+	Read    func(rows int64)       // how many rows were read so far
+	Asked   func(calls, total int) // calls that look up locales, as siteread.Params.Progress
+	Opened  func(intake.Info)      // what the source looks like, before its rows are read
+	Problem func(intake.Problem)   // why a row is refused, as it is found
+	Warning func(intake.Problem)   // what a person should look at
+	Notice  func(error)            // about the source as a whole
 
 	// Stored is called at the end of the load's transaction: an error loads nothing.
 	Stored func(context.Context, pgx.Tx, Loaded) error
@@ -124,6 +125,9 @@ func (p LoadParams) withDefaults() LoadParams {
 	}
 	if p.Read == nil {
 		p.Read = func(int64) {}
+	}
+	if p.Asked == nil {
+		p.Asked = func(int, int) {}
 	}
 	if p.Notice == nil {
 		p.Notice = func(error) {}

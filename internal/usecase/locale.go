@@ -29,6 +29,8 @@ func (l *loader) locales(ctx context.Context) (resolve intake.LocaleResolver, er
 		return inventedLocale, nil
 	}
 	l.reads++
+	l.Asked(0, 1)
+	defer l.Asked(1, 1)
 	err = l.service.withReader(ctx, l.Site, func(r *siteread.Reader) error {
 		locales, err := r.Locales(ctx)
 		if err == nil {
@@ -93,6 +95,8 @@ func (l *loader) askPrimary(ctx context.Context, rows []intake.Row) error {
 		return nil
 	}
 	l.reads++
+	l.Asked(0, 1)
+	defer l.Asked(1, 1)
 	var assets []string
 	for i := 0; i < len(rows) && len(assets) < siteTries; i++ {
 		if !rows[i].Refused() {
