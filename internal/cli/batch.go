@@ -56,7 +56,7 @@ func (a *app) batchChange(use, short string, change batchChange) *cobra.Command 
 func (a *app) cancelBatch(ctx context.Context, u *usecase.Service, id int64) error {
 	stranded, err := u.Cancel(ctx, actor(), id)
 	for _, o := range stranded {
-		a.note("%s", report.Stranded(o))
+		a.warn("%s", report.Stranded(o))
 	}
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -207,6 +208,9 @@ func (p *process) wait() result {
 	return r
 }
 
+// problemLine is about one row of a refused source, or the number of further ones.
+var problemLine = regexp.MustCompile(`(?m)^error: (line \d+[:,]|and [\d,]+ more problems?;).*\n`)
+
 func (b *testBundle) checkOutput(args []string, r result) {
 	b.t.Helper()
 	secrets := []string{testToken}
@@ -218,7 +222,7 @@ func (b *testBundle) checkOutput(args []string, r result) {
 	for _, text := range append(secrets, "goroutine ", "panic:", "DATA RACE", "SQLSTATE") {
 		require.NotContains(b.t, r.stdout+r.stderr, text, "%q", args)
 	}
-	before, after, found := strings.Cut("\n"+r.stderr, "\nrelabel: ")
+	before, after, found := strings.Cut("\n"+problemLine.ReplaceAllString(r.stderr, ""), "\nerror: ")
 	if found {
 		require.Equal(b.t, len(after)-1, strings.Index(after, "\n"), "after the error line of %q comes more, or another one:\n%s", args, r.stderr)
 		require.NotZero(b.t, r.code, before)
@@ -252,7 +256,7 @@ func (r result) errorLine() string {
 		require.Equal(r.t, r.code, e.Code)
 		return e.Error
 	}
-	_, line, found := strings.Cut("\n"+r.stderr, "\nrelabel: ")
+	_, line, found := strings.Cut("\n"+problemLine.ReplaceAllString(r.stderr, ""), "\nerror: ")
 	require.True(r.t, found, "no error line in:\n%s", r.stderr)
 	return strings.TrimSuffix(line, "\n")
 }

@@ -13,13 +13,11 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"runtime/debug"
-	"slices"
 	"strings"
 
 	"relabel/internal/config"
@@ -121,23 +119,6 @@ func Run(ctx context.Context, p Params) int {
 	return code
 }
 
-// printError prints an error as one line: with --json as an object.
-func (a *app) printError(code int, text string) {
-	if !a.json && !slices.Contains(a.Args, "--json") { // a wrong flag may come before --json
-		fmt.Fprintln(a.Err, "relabel: "+text)
-		return
-	}
-	e := json.NewEncoder(a.Err)
-	e.SetEscapeHTML(false)
-	_ = e.Encode(errorJSON{text, code}) // there is nowhere to report it
-}
-
-// errorJSON is an error as --json prints it on standard error.
-type errorJSON struct {
-	Error string `json:"error"`
-	Code  int    `json:"code"` // the exit code
-}
-
 func newApp(p Params) *app {
 	a := &app{Params: p, stdout: &output{Writer: p.Out, terminal: terminal.Is(p.Out)}, screen: terminal.NewScreen(p.Err)}
 	a.Out, a.Err = a.stdout, a.screen
@@ -184,12 +165,4 @@ func (a *app) configure() error {
 	}
 	a.log = newLogger(a.Err, level)
 	return nil
-}
-
-// note prints a line on standard error, unless quiet. Names and other foreign text in it
-// can't begin another line.
-func (a *app) note(format string, args ...any) {
-	if !a.quiet {
-		fmt.Fprintln(a.Err, text.Escape(fmt.Sprintf(format, args...), ""))
-	}
 }

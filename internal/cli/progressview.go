@@ -67,7 +67,7 @@ type outage struct {
 func (o *outage) note(err error) {
 	switch {
 	case err != nil && !o.away:
-		o.app.note("the database does not answer (%s); trying again until it does, Ctrl-C stops", text.OneLine(err.Error()))
+		o.app.warn("the database does not answer (%s); trying again until it does, Ctrl-C stops", text.OneLine(err.Error()))
 	case err == nil && o.away:
 		o.app.note("the database answers again")
 	}

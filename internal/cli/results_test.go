@@ -152,7 +152,7 @@ func TestClosedOutput(t *testing.T) {
 		cmd.Stdout, cmd.Stderr = full, &stderr
 		require.Error(t, cmd.Run())
 		require.Equal(t, exitError, cmd.ProcessState.ExitCode())
-		require.Regexp(t, `^relabel: .*no space left on device\n$`, stderr.String())
+		require.Regexp(t, `^error: .*no space left on device\n$`, stderr.String())
 	}
 }
 

@@ -77,9 +77,9 @@ func (a *app) noteFile(s scheduledb.Schedule) {
 			continue
 		}
 		if err := a.cfg.SourceDirs.Allow(*path); err != nil {
-			a.note("%s", err)
+			a.warn("%s", err)
 		} else if _, err := os.Stat(*path); err != nil {
-			a.note("%s can't be read here now: at each run it must exist on the machine of `relabel work`", *path)
+			a.warn("%s can't be read here now: at each run it must exist on the machine of `relabel work`", *path)
 		}
 	}
 }

@@ -38,7 +38,7 @@ func (a *app) siteCheck(ctx context.Context, s *session) error {
 	}
 	fmt.Fprintln(a.Out, verdict)
 	if cfg.Site.ParkedAt != nil {
-		a.note("the site is parked; `relabel site resume%s` resumes it", report.SiteFlag(cfg.Site.Name))
+		a.warn("the site is parked; `relabel site resume%s` resumes it", report.SiteFlag(cfg.Site.Name))
 	}
 	return nil
 }

@@ -136,7 +136,10 @@ func (a *app) newLoading(ctx context.Context, s *session, site db.Site, f source
 	if err != nil {
 		return nil, err
 	}
-	l := &loading{app: a, wait: a.newWait(ctx), columns: []string{}, problems: problemList{app: a}}
+	l := &loading{app: a, wait: a.newWait(ctx), columns: []string{}, problems: problemList{app: a, prefix: prefixError}}
+	if f.skipInvalid {
+		l.problems.prefix = prefixWarning
+	}
 	l.reading = siteread.Params{Progress: s.readSteps(l.wait, site.Name, comparing()), Notice: a.notice}
 	l.LoadParams = usecase.LoadParams{
 		Site: site, Source: src,
@@ -151,7 +154,7 @@ func (a *app) newLoading(ctx context.Context, s *session, site db.Site, f source
 func (l *loading) opened(info intake.Info) {
 	l.columns = info.Columns
 	if len(info.Ignored) > 0 && !info.Exported {
-		l.app.note("columns not used: %s", strings.Join(info.Ignored, ", "))
+		l.app.warn("columns not used: %s", strings.Join(info.Ignored, ", "))
 	}
 }
 
@@ -174,7 +177,7 @@ func comparing() step { return step{label: "comparing the rows with the site"} }
 
 func (l *loading) warning(w intake.Problem) {
 	if l.warnings++; l.warnings <= shownWarnings && !l.app.json {
-		l.app.note("line %d, %s: %s", w.Line, w.Column, w.Message)
+		l.app.warn("line %d, %s: %s", w.Line, w.Column, w.Message)
 	}
 }
 
@@ -183,7 +186,7 @@ func (l *loading) end() {
 	l.wait.close()
 	l.problems.end()
 	if l.warnings > shownWarnings {
-		l.app.note("and %d more notices", l.warnings-shownWarnings)
+		l.app.warn("and %s", text.Plural(int64(l.warnings-shownWarnings), "more warning", "more warnings"))
 	}
 }
 
@@ -191,8 +194,9 @@ func (l *loading) end() {
 // takes no memory: the first 50 on standard error, or with --json all of them
 // on standard output.
 type problemList struct {
-	app *app
-	n   int64
+	app    *app
+	prefix string // an error refuses the source, a warning only the row
+	n      int64
 }
 
 func (p *problemList) add(pr intake.Problem) {
@@ -201,13 +205,13 @@ func (p *problemList) add(pr intake.Problem) {
 	case p.app.json:
 		_ = p.app.result.problem(pr) // standard output keeps its error
 	case p.n <= shownProblems:
-		fmt.Fprintln(p.app.Err, text.Escape(problemText(pr), ""))
+		p.app.line(p.prefix, problemText(pr))
 	}
 }
 
 func (p *problemList) end() {
 	if p.n > shownProblems && !p.app.json {
-		fmt.Fprintf(p.app.Err, "and %s; --json lists all\n", text.Plural(p.n-shownProblems, "more problem", "more problems"))
+		p.app.line(p.prefix, "and "+text.Plural(p.n-shownProblems, "more problem", "more problems")+"; --json lists all")
 	}
 }
 

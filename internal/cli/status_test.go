@@ -69,7 +69,7 @@ func TestBatchCommands(t *testing.T) {
 	id := b.enqueue(names(5))
 	require.Contains(t, b.ok("batch", "pause", id).stdout, "is paused")
 	r := b.ok("work", "--until-done")
-	require.Contains(t, r.stderr, "5 rows wait in paused batches")
+	require.Contains(t, r.stderr, "warning: 5 rows wait in paused batches")
 	require.Zero(t, b.api.Calls())
 	require.Equal(t, "active", b.ok("batch", "resume", id, "--json").json()["status"])
 	b.ok("work", "--until-done")

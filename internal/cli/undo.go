@@ -76,11 +76,11 @@ func (a *app) undo(ctx context.Context, s *session, arg string, p undoParams) er
 	undone, err := a.use(s).Undo(ctx, actor(), params, reading)
 	done()
 	if undone.Left > 0 {
-		a.note("%s of batch %d may still be sent; `relabel batch cancel %d` prevents that",
+		a.warn("%s of batch %d may still be sent; `relabel batch cancel %d` prevents that",
 			text.Plural(undone.Left, "row", "rows"), params.BatchID, params.BatchID)
 	}
 	if undone.NoBefore > 0 {
-		a.note("%s of batch %d can't be restored: the old values weren't saved",
+		a.warn("%s of batch %d can't be restored: the old values weren't saved",
 			text.Plural(undone.NoBefore, "row", "rows"), params.BatchID)
 	}
 	if err != nil {

@@ -42,7 +42,15 @@ func (a *app) audited(ctx context.Context, s *session, e records.AuditEntry, act
 	return a.use(s).Record(ctx, actor(), e, act)
 }
 
-func (a *app) notice(err error) { a.note("%s", err.Error()+advice(err)) }
+// notice prints what a use case has to say beside its result: a warning, unless it only
+// announces what it does.
+func (a *app) notice(err error) {
+	show := a.warn
+	if errors.Is(err, usecase.ErrOld) || errors.Is(err, usecase.ErrExpected) {
+		show = a.note
+	}
+	show("%s", err.Error()+advice(err))
+}
 
 // explain gives the exit code and the text of an error of a use case.
 func explain(err error) (code int, line string) {

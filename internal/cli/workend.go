@@ -23,7 +23,7 @@ func (a *app) workEnd(ctx context.Context, w *workWatch, signalled bool) error {
 		return err
 	}
 	if n := load.paused - at.Held; n > 0 {
-		a.note("%s in paused batches: relabel batch resume BATCH", text.Plural(n, "row waits", "rows wait"))
+		a.warn("%s in paused batches: relabel batch resume BATCH", text.Plural(n, "row waits", "rows wait"))
 	}
 	switch {
 	case signalled:

@@ -89,7 +89,7 @@ func (a *app) watchWork(ctx context.Context, w *workWatch, wake <-chan struct{},
 		away.note(nil)
 		poll.pace(load.done())
 		for ; noted < len(load.reasons); noted++ { // once each
-			a.note("%s", load.reasons[noted])
+			a.warn("%s", load.reasons[noted])
 		}
 		noted = len(load.reasons)
 	}

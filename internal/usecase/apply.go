@@ -36,8 +36,8 @@ type Run struct {
 	Applied func(context.Context, pgx.Tx) error // the last step: from now on the run follows the batch
 }
 
-// errOld is a notice.
-var errOld = errors.New("the plan is older than " + text.Span(maxAge) + ": reading the site again")
+// ErrOld is a notice of what Apply does first.
+var ErrOld = errors.New("the plan is older than " + text.Span(maxAge) + ": reading the site again")
 
 // Fresh reports whether a plan can be applied without reading the site again.
 func (s *Service) Fresh(ctx context.Context, batchID int64, takeOver bool) (bool, error) {
@@ -55,7 +55,7 @@ func (s *Service) Apply(ctx context.Context, by Actor, p ApplyParams) error {
 	}
 	if stale := st.Stale(maxAge); p.Run == nil && !p.AsShown && (stale || p.TakeOver) {
 		if !p.TakeOver {
-			notice(p.Reading, errOld)
+			notice(p.Reading, ErrOld)
 		}
 		if err := s.compare(ctx, st.Site, p.BatchID, CompareParams{TakeOver: p.TakeOver, Params: p.Reading}); err != nil {
 			return &NotDoneError{What: "nothing was applied", Err: err}

@@ -85,8 +85,8 @@ func (s *Service) drop(ctx context.Context, batchID int64, why error) error {
 	return &NotDoneError{What: "there is no plan", Err: why}
 }
 
-// errExpected is a notice.
-var errExpected = errors.New("the source says which names it expects (expected_name): reading the site first")
+// ErrExpected is a notice of what Enqueue does first.
+var ErrExpected = errors.New("the source says which names it expects (expected_name): reading the site first")
 
 // Enqueue loads a source and queues it. With snapshot, or if the source has the
 // column expected_name, the site is read first, and the values before are kept.
@@ -97,7 +97,7 @@ func (s *Service) Enqueue(ctx context.Context, by Actor, p LoadParams, snapshot 
 		return res.BatchID, err
 	}
 	if !snapshot {
-		notice(reading, errExpected)
+		notice(reading, ErrExpected)
 	}
 	if err := s.compare(ctx, p.Site, res.BatchID, CompareParams{Params: reading}); err != nil {
 		return res.BatchID, s.drop(ctx, res.BatchID, err)
