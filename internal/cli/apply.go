@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"relabel/db"
 	"relabel/internal/report"
 	"relabel/internal/usecase"
 )
@@ -20,7 +21,7 @@ compared with the site again first: rows that somebody changed since end as conf
 rows whose expected_name differs. --take-over sends those too.`,
 		Example:           "  relabel apply 7\n  relabel apply 7 --take-over && relabel work --until-done",
 		Args:              batchArg(true),
-		ValidArgsFunction: completeNothing,
+		ValidArgsFunction: a.completeBatch(db.BatchPlanned),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := batchNumber(args[0])
 			if err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"relabel/db"
 	"relabel/internal/report"
 	"relabel/internal/usecase"
 )
@@ -18,13 +19,14 @@ func (a *app) batchCommand() *cobra.Command {
 		RunE:  showHelp,
 	}
 	cmd.AddCommand(
-		a.batchChange("pause", "Send nothing more of it until it is resumed", func(ctx context.Context, u *usecase.Service, id int64) error {
+		a.batchChange("pause", "Send nothing more of it until it is resumed", []db.BatchStatus{db.BatchActive}, func(ctx context.Context, u *usecase.Service, id int64) error {
 			return u.Pause(ctx, actor(), id)
 		}),
-		a.batchChange("resume", "Resume a paused batch", func(ctx context.Context, u *usecase.Service, id int64) error {
+		a.batchChange("resume", "Resume a paused batch", []db.BatchStatus{db.BatchPaused}, func(ctx context.Context, u *usecase.Service, id int64) error {
 			return u.Resume(ctx, actor(), id)
 		}),
-		a.batchChange("cancel", "Cancel rows not sent yet; rows already sent keep their results", a.cancelBatch),
+		a.batchChange("cancel", "Cancel rows not sent yet; rows already sent keep their results",
+			[]db.BatchStatus{db.BatchPlanned, db.BatchActive, db.BatchPaused}, a.cancelBatch),
 		a.batchRetryCommand(),
 	)
 	return cmd
@@ -32,9 +34,11 @@ func (a *app) batchCommand() *cobra.Command {
 
 type batchChange func(ctx context.Context, u *usecase.Service, id int64) error
 
-func (a *app) batchChange(use, short string, change batchChange) *cobra.Command {
+// batchChange makes a command that changes a batch. from are the statuses of batches that
+// a completion offers for it.
+func (a *app) batchChange(use, short string, from []db.BatchStatus, change batchChange) *cobra.Command {
 	return &cobra.Command{
-		Use: use + " BATCH", Short: short, Args: batchArg(true), ValidArgsFunction: completeNothing,
+		Use: use + " BATCH", Short: short, Args: batchArg(true), ValidArgsFunction: a.completeBatch(from...),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := batchNumber(args[0])
 			if err != nil {

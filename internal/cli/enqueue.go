@@ -48,7 +48,7 @@ difference is shown first, and nothing changes before you agree.
 	}
 	src.register(cmd)
 	src.registerSnapshot(cmd)
-	r.register(cmd)
+	r.register(a, cmd)
 	return cmd
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"relabel/db"
 	"relabel/internal/records"
 	"relabel/internal/report"
 	"relabel/internal/text"
@@ -20,8 +21,9 @@ type replaceFlags struct {
 	siteGiven bool
 }
 
-func (r *replaceFlags) register(cmd *cobra.Command) {
+func (r *replaceFlags) register(a *app, cmd *cobra.Command) {
 	cmd.Flags().Int64Var(&r.batch, "replace", 0, "take the place of what is left of this `BATCH`")
+	completeFlag(cmd, "replace", a.completeBatchFlag(db.BatchActive, db.BatchPaused))
 	cmd.Flags().BoolVarP(&r.yes, "yes", "y", false, "with --replace: don't ask")
 }
 

@@ -30,7 +30,7 @@ with -o is written completely or not at all.`,
   relabel results 7 --status failed,conflict --format jsonl
   relabel results 7 --status failed | relabel enqueue -`,
 		Args:              batchArg(true),
-		ValidArgsFunction: completeNothing,
+		ValidArgsFunction: a.completeBatch(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if a.json && !cmd.Flags().Changed("format") {
 				p.format = "jsonl"
@@ -52,7 +52,7 @@ with -o is written completely or not at all.`,
 	f.StringVarP(&p.file, "output", "o", "", "write to this `FILE` (default: standard output)")
 	registerOverwrite(cmd, &p.overwrite)
 	for flag, values := range map[string][]string{"status": db.Words(db.Statuses()), "format": {"csv", "jsonl"}} {
-		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+		completeWords(cmd, flag, values)
 	}
 	return cmd
 }

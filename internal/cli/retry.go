@@ -23,7 +23,7 @@ newer name since becomes superseded instead: a late retry never overwrites it.
 Superseded rows are sent with --status superseded, where the newer batch was
 cancelled before it sent theirs.`,
 		Example: "  relabel batch retry 7\n  relabel batch retry 7 --status failed --error 'HTTP 500'\n  relabel batch retry 7 --status superseded",
-		Args:    batchArg(true), ValidArgsFunction: completeNothing,
+		Args:    batchArg(true), ValidArgsFunction: a.completeBatch(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, s := range statuses {
 				if !slices.Contains(db.MayRetry(), db.RowStatus(s)) {
@@ -40,6 +40,7 @@ cancelled before it sent theirs.`,
 		},
 	}
 	cmd.Flags().StringSliceVar(&statuses, "status", db.Words(db.Retryable()), "rows of these `STATUSES`")
+	completeWords(cmd, "status", db.Words(db.MayRetry()))
 	cmd.Flags().StringVar(&errorText, "error", "", "only rows whose error holds this `TEXT`")
 	return cmd
 }

@@ -34,8 +34,8 @@ but never exceeded. You can interrupt it at any time; it continues where it stop
 		Args:          noCommand,
 		RunE:          showHelp,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			if cmd.HasSubCommands() { // only shows its help
-				return nil
+			if cmd.HasSubCommands() || strings.HasPrefix(cmd.Name(), cobra.ShellCompRequestCmd) {
+				return nil // it only shows its help, or what a line can go on with
 			}
 			return a.configure()
 		},
@@ -51,6 +51,7 @@ but never exceeded. You can interrupt it at any time; it continues where it stop
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log what the workers do")
 	f.StringVar(&a.databaseURL, "database-url", "", "PostgreSQL to use, as a `URL` (default $DATABASE_URL, else a private one)")
 	f.StringVar(&a.site, "site", "default", "`NAME` of the site")
+	completeFlag(root, "site", a.completeSite())
 	a.addCommands(root)
 	return root
 }
@@ -140,17 +141,4 @@ func noArgs(what string) cobra.PositionalArgs {
 		}
 		return nil
 	}
-}
-
-// completeNothing keeps the shell from offering file names.
-func completeNothing(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	return nil, cobra.ShellCompDirectiveNoFileComp
-}
-
-// completeCSV offers files that can be a SOURCE.
-func completeCSV(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	return []string{"csv", "tsv", "txt", "gz"}, cobra.ShellCompDirectiveFilterFileExt
 }

@@ -25,7 +25,7 @@ type rowFlags struct {
 // primaryLocale names the primary locale, which has no id.
 const primaryLocale = "primary"
 
-func (j *rowFlags) add(cmd *cobra.Command, statuses []string) {
+func (j *rowFlags) add(a *app, cmd *cobra.Command, statuses []string) {
 	f := cmd.Flags()
 	f.Int64Var(&j.f.Batch, "batch", 0, "rows of this `BATCH`")
 	f.StringSliceVar(&j.statuses, "status", nil, "rows of these `STATUSES`: "+strings.Join(statuses, ", "))
@@ -39,8 +39,9 @@ func (j *rowFlags) add(cmd *cobra.Command, statuses []string) {
 	f.IntVar(&j.maxAttempts, "max-attempts", 0, "rows sent at most `N` times; 0: never")
 	f.StringVar(&j.since, "since", "", "rows that ended at this `TIME` or later: 2h, 3d, 14:30, 2026-11-23 or 2026-11-23T14:30")
 	f.StringVar(&j.until, "until", "", "rows that ended before this `TIME`")
+	completeFlag(cmd, "batch", a.completeBatchFlag())
 	for flag, values := range map[string][]string{"status": statuses, "state": records.JobStates()} {
-		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+		completeWords(cmd, flag, values)
 	}
 }
 

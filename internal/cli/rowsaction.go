@@ -44,7 +44,7 @@ func (a *app) rowsAction(p rowsAction) *cobra.Command {
 			})
 		},
 	}
-	j.add(cmd, p.statuses)
+	j.add(a, cmd, p.statuses)
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "don't ask")
 	return cmd
 }

@@ -26,7 +26,7 @@ if there are more. --all searches all of them: about two seconds for a million.`
 		Args:    noArgs("no arguments, but options"), ValidArgsFunction: completeNothing,
 		RunE: a.showRows(&r, &l, a.rowsErrors),
 	}
-	r.add(cmd, db.Words(db.Statuses()))
+	r.add(a, cmd, db.Words(db.Statuses()))
 	cmd.Flags().IntVar(&l.limit, "limit", 20, "at most `N` causes")
 	cmd.Flags().BoolVar(&l.csv, "csv", false, "print CSV")
 	cmd.Flags().BoolVar(&l.all, "all", false, "search all rows, not only the newest 30,000")

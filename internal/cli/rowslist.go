@@ -42,13 +42,13 @@ continues from there.`,
 		Args: noArgs("no arguments, but options"), ValidArgsFunction: completeNothing,
 		RunE: a.showRows(&r, &l, a.rowsList),
 	}
-	r.add(cmd, db.Words(db.Statuses()))
+	r.add(a, cmd, db.Words(db.Statuses()))
 	flags := cmd.Flags()
 	flags.StringVar(&l.sort, "sort", "", "`ORDER`: newest, oldest, or ended (the last to end first; only rows that have ended)\n(default: ended if the filter matches only ended rows, else newest)")
 	flags.IntVar(&l.limit, "limit", 50, "at most `N` rows")
 	flags.StringVar(&l.cursor, "cursor", "", "continue from this `PLACE`, which the page before printed")
 	flags.BoolVar(&l.csv, "csv", false, "print CSV, with all columns")
-	_ = cmd.RegisterFlagCompletionFunc("sort", cobra.FixedCompletions(records.RowSorts(), cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	completeWords(cmd, "sort", records.RowSorts())
 	return cmd
 }
 

@@ -45,7 +45,7 @@ func scheduleArg(cmd *cobra.Command, args []string) error {
 // onSchedule makes a command that takes the name of one schedule.
 func (a *app) onSchedule(use, short string, run func(context.Context, *session, scheduledb.Schedule) error) *cobra.Command {
 	return &cobra.Command{
-		Use: use + " NAME", Short: short, Args: scheduleArg, ValidArgsFunction: completeNothing,
+		Use: use + " NAME", Short: short, Args: scheduleArg, ValidArgsFunction: a.completeSchedule(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
 				sched, err := scheduledb.ByName(ctx, s.DB, args[0])

@@ -19,7 +19,7 @@ A run that has begun keeps its old settings.
 
 ` + scheduleSourceHelp,
 		Example:           "  relabel schedule edit nightly --cron '30 3 * * *'\n  relabel schedule edit nightly /data/names-2027.csv",
-		ValidArgsFunction: completeNothing,
+		ValidArgsFunction: a.completeScheduleAndCSV,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 2 {
 				f.source = args[1]

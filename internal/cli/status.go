@@ -19,7 +19,7 @@ the batch has ended; Ctrl-C stops watching, not the batch. Without BATCH, --watc
 batches.`,
 		Example:           "  relabel status\n  relabel status --watch\n  relabel status 7 --watch\n  relabel status 7 --json",
 		Args:              batchArg(false),
-		ValidArgsFunction: completeNothing,
+		ValidArgsFunction: a.completeBatch(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			site := ""
 			if cmd.Flags().Changed("site") {

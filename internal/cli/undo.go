@@ -38,7 +38,7 @@ loaded with --snapshot.`,
   relabel undo 7 --since 14:30 --until 15:00
   relabel undo 7 --apply --yes && relabel work --until-done`,
 		Args:              batchArg(true),
-		ValidArgsFunction: completeNothing,
+		ValidArgsFunction: a.completeBatch(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, s := range p.statuses {
 				if !slices.Contains(undoable(), s) {
@@ -59,7 +59,7 @@ loaded with --snapshot.`,
 	f.StringVar(&p.until, "until", "", "only rows that ended before that `TIME`")
 	f.BoolVar(&p.apply, "apply", false, "queue the plan at once, after asking")
 	f.BoolVarP(&p.yes, "yes", "y", false, "with --apply: don't ask")
-	_ = cmd.RegisterFlagCompletionFunc("status", cobra.FixedCompletions(undoable(), cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	completeWords(cmd, "status", undoable())
 	return cmd
 }
 

@@ -34,7 +34,7 @@ back with run. The exit code is 3 when something is changed or gone.`,
   relabel verify 7 -o verified.csv
   relabel verify 7 --found changed -o changed.csv && relabel run changed.csv --force`,
 		Args:              batchArg(true),
-		ValidArgsFunction: completeNothing,
+		ValidArgsFunction: a.completeBatch(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, f := range p.found {
 				if !slices.Contains(db.Found(), f) {
@@ -59,7 +59,7 @@ back with run. The exit code is 3 when something is changed or gone.`,
 	f.StringVarP(&p.file, "output", "o", "", "write the rows to this `FILE`, as CSV")
 	registerOverwrite(cmd, &p.overwrite)
 	f.StringSliceVar(&p.found, "found", nil, "write only rows found so: "+strings.Join(db.Found(), ", "))
-	_ = cmd.RegisterFlagCompletionFunc("found", cobra.FixedCompletions(db.Found(), cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	completeWords(cmd, "found", db.Found())
 	return cmd
 }
 
