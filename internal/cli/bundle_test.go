@@ -213,6 +213,7 @@ var problemLine = regexp.MustCompile(`(?m)^error: (line \d+[:,]|and [\d,]+ more 
 
 func (b *testBundle) checkOutput(args []string, r result) {
 	b.t.Helper()
+	checker.check(b.t, args[1:], r)
 	secrets := []string{testToken}
 	if u, err := url.Parse(b.env["DATABASE_URL"]); err == nil {
 		if password, ok := u.User.Password(); ok {

@@ -95,16 +95,17 @@ func (d *dashboard) text() string {
 
 // whereJSON is the same for --json.
 type whereJSON struct {
-	URL        string `json:"url"`
-	ChangeLink string `json:"change_link,omitempty"`
-	LookLink   string `json:"look_link,omitempty"`
+	URL        string  `json:"url"`
+	ChangeLink *string `json:"change_link"` // null: there is a password
+	LookLink   *string `json:"look_link"`
 }
 
 func (d *dashboard) where() whereJSON {
 	if d.password {
 		return whereJSON{URL: d.url}
 	}
-	return whereJSON{URL: d.url, ChangeLink: d.link(web.RoleChange), LookLink: d.link(web.RoleLook)}
+	change, look := d.link(web.RoleChange), d.link(web.RoleLook)
+	return whereJSON{URL: d.url, ChangeLink: &change, LookLink: &look}
 }
 
 func (d *dashboard) serve(ctx context.Context) error { return d.server.Serve(ctx, d.listener, d.cert) }

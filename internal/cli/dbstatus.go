@@ -12,7 +12,7 @@ import (
 type serverView struct {
 	Running     bool    `json:"running"`
 	InUse       bool    `json:"in_use"`
-	Version     string  `json:"version"`
+	Version     *string `json:"version"`
 	PID         *int    `json:"pid"`
 	StateDir    string  `json:"state_dir"`
 	DataDir     *string `json:"data_dir"`
@@ -27,7 +27,7 @@ type serverView struct {
 
 func newServerView(st embedpg.Status) serverView {
 	return serverView{
-		Running: st.Running, InUse: st.InUse, Version: st.Version, PID: nilIfZero(st.PID), StateDir: st.StateDir,
+		Running: st.Running, InUse: st.InUse, Version: text.NilIfEmpty(st.Version), PID: nilIfZero(st.PID), StateDir: st.StateDir,
 		DataDir: text.NilIfEmpty(st.DataDir), SocketDir: text.NilIfEmpty(st.SocketDir), BinDir: text.NilIfEmpty(st.BinDir),
 		LogFile: text.NilIfEmpty(st.LogFile), Port: nilIfZero(st.Port), TCP: st.TCP, Problem: text.NilIfEmpty(st.Problem),
 		OtherMajors: append([]int{}, st.OtherMajor...),

@@ -11,7 +11,7 @@ func (a *app) dbStop(ctx context.Context, cfg embedpg.Config) error {
 		return err
 	}
 	if a.json {
-		return a.result.print(map[string]bool{"running": false})
+		return a.result.print(runningJSON{})
 	}
 	a.note("private PostgreSQL is stopped")
 	return nil

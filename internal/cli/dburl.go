@@ -16,7 +16,7 @@ func (a *app) dbURL(ctx context.Context, cfg embedpg.Config) error {
 		return err
 	}
 	if a.json {
-		err = a.result.print(map[string]string{"url": s.URL()})
+		err = a.result.print(urlJSON{s.URL()})
 	} else {
 		_, err = fmt.Fprintln(a.Out, s.URL())
 	}

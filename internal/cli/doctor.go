@@ -49,7 +49,7 @@ func (a *app) doctor(ctx context.Context) error {
 		fmt.Fprintf(a.Out, "%s  %-9s %s\n", mark, f.Check, f.Text)
 	}
 	if a.json {
-		if err := a.result.print(map[string]any{"findings": findings}); err != nil {
+		if err := a.result.print(findingsJSON{findings}); err != nil {
 			return err
 		}
 	}

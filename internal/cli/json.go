@@ -20,7 +20,7 @@ type jsonResult struct {
 }
 
 func (j *jsonResult) problem(p intake.Problem) error {
-	text, err := json.Marshal(p)
+	text, err := json.Marshal(newProblemJSON(p))
 	if err != nil {
 		return fmt.Errorf("error writing JSON: %w", err)
 	}

@@ -39,9 +39,11 @@ func (r *replaceFlags) check(cmd *cobra.Command) error {
 	return nil
 }
 
+type replacing = report.Batch // so that its field Batch, the number, is not hidden
+
 // replaced is what enqueue --replace prints with --json.
 type replaced struct {
-	report.Batch
+	replacing
 	Replaces    int64               `json:"replaces"`
 	Replacement records.Replacement `json:"replacement"`
 }
@@ -68,7 +70,7 @@ func (a *app) replace(ctx context.Context, s *session, src sourceFlags, r replac
 	if err != nil {
 		return err
 	}
-	return a.result.print(replaced{Batch: v, Replaces: r.batch, Replacement: plan.Replacement})
+	return a.result.print(replaced{replacing: v, Replaces: r.batch, Replacement: plan.Replacement})
 }
 
 func (a *app) planReplacement(ctx context.Context, s *session, src sourceFlags, r replaceFlags) (usecase.Replacement, error) {

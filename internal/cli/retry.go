@@ -55,9 +55,7 @@ func (a *app) batchRetry(ctx context.Context, s *session, f records.RowFilter, o
 		return err
 	}
 	if a.json {
-		return a.result.print(map[string]int64{
-			"batch": f.Batch, "pending": got.Pending, "superseded": got.Superseded, "left_out": got.LeftOut,
-		})
+		return a.result.print(retriedJSON{f.Batch, got})
 	}
 	a.printRetried(got)
 	return nil

@@ -47,7 +47,7 @@ func (a *app) rowsErrors(ctx context.Context, s *session, f records.RowFilter, l
 	case err != nil:
 		return filterUsage(err)
 	case a.json:
-		return a.result.print(got)
+		return a.result.print(newCausesJSON(got))
 	case l.csv:
 		err = a.causesCSV(got.Causes)
 	}

@@ -86,7 +86,7 @@ func (a *app) rowsList(ctx context.Context, s *session, f records.RowFilter, l l
 	case err != nil:
 		return filterUsage(err)
 	case a.json:
-		return a.result.print(page)
+		return a.result.print(newRowsJSON(page))
 	case l.csv:
 		err = a.rowsCSV(page.Rows)
 	case len(page.Rows) > 0:

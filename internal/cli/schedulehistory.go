@@ -31,21 +31,10 @@ func (a *app) scheduleHistoryCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		list := make([]runView, len(runs))
-		for i, r := range runs {
-			list[i] = runView{r, r.Calls(), r.Duration().Seconds()}
-		}
-		return a.result.print(map[string]any{"schedule": sched.Name, "state": sched.State, "runs": list, "notices": notices})
+		return a.result.print(historyJSON{sched.Name, sched.State, runViews(runs), notices})
 	})
 	cmd.Flags().IntVar(&limit, "limit", 50, "at most `N` runs")
 	return cmd
-}
-
-// runView is a run with derived values.
-type runView struct {
-	scheduledb.Run
-	CallsUsed int64   `json:"calls"`
-	Seconds   float64 `json:"duration_seconds"`
 }
 
 func (a *app) printRuns(runs []scheduledb.Run) {

@@ -29,7 +29,7 @@ func (a *app) scheduleList(ctx context.Context, s *session) error {
 		}
 	}
 	if a.json {
-		return a.result.print(map[string]any{"schedules": views})
+		return a.result.print(schedulesJSON{views})
 	}
 	if len(views) == 0 {
 		a.note("no schedules; `relabel schedule add NAME SOURCE --cron @daily` makes one")

@@ -15,7 +15,7 @@ func (a *app) scheduleRemoveCommand() *cobra.Command {
 			return err
 		}
 		if a.json {
-			return a.result.print(map[string]string{"removed": sched.Name})
+			return a.result.print(removedJSON{sched.Name})
 		}
 		a.note("%s is removed", sched.Name)
 		return nil

@@ -30,7 +30,7 @@ func (a *app) scheduleRun(ctx context.Context, s *session, sched scheduledb.Sche
 		return fmt.Errorf("run %d is skipped: %s; `relabel schedule history %s` shows it", run.Run, text.Deref(run.Note), sched.Name)
 	}
 	if a.json {
-		return a.result.print(run)
+		return a.result.print(newRunView(run))
 	}
 	state := "is queued"
 	if run.Status == scheduledb.RunWaiting {

@@ -25,10 +25,7 @@ func (a *app) scheduleShowCommand() *cobra.Command {
 			return err
 		}
 		if a.json {
-			return a.result.print(struct {
-				scheduleView
-				Runs []scheduledb.Run `json:"runs"`
-			}{v, runs})
+			return a.result.print(scheduleShowJSON{v, runViews(runs)})
 		}
 		printScheduleView(a.Out, v)
 		if len(runs) > 0 {

@@ -18,25 +18,26 @@ const shownTimes = 3
 // scheduleView is a schedule as commands print it. Of the notify URL it has only the
 // host, because the rest may be secret.
 type scheduleView struct {
-	Name        string          `json:"name"`
-	Site        string          `json:"site"`
-	Cron        string          `json:"cron"`
-	TimeZone    string          `json:"time_zone"`
-	Source      string          `json:"source"`
-	SourceFrom  *string         `json:"source_from"` // the database of a query
-	Map         *string         `json:"map"`
-	SkipInvalid bool            `json:"skip_invalid"`
-	Locales     []string        `json:"locales"`
-	Mode        string          `json:"mode"`
-	Overlap     string          `json:"overlap"`
-	CatchUp     float64         `json:"catch_up_seconds"`
-	MaxChange   *string         `json:"max_change"`
-	Notify      *string         `json:"notify"`
-	State       string          `json:"state"`
-	PausedAt    *time.Time      `json:"paused_at"`
-	PausedNote  *string         `json:"paused_note"`
-	Next        []time.Time     `json:"next"`
-	Last        *scheduledb.Run `json:"last"`
+	Schedule    string      `json:"schedule"`
+	Name        string      `json:"name"` // the older name of schedule
+	Site        string      `json:"site"`
+	Cron        string      `json:"cron"`
+	TimeZone    string      `json:"time_zone"`
+	Source      string      `json:"source"`
+	SourceFrom  *string     `json:"source_from"` // the database of a query
+	Map         *string     `json:"map"`
+	SkipInvalid bool        `json:"skip_invalid"`
+	Locales     []string    `json:"locales"`
+	Mode        string      `json:"mode"`
+	Overlap     string      `json:"overlap"`
+	CatchUp     float64     `json:"catch_up_seconds"`
+	MaxChange   *string     `json:"max_change"`
+	Notify      *string     `json:"notify"`
+	State       string      `json:"state"`
+	PausedAt    *time.Time  `json:"paused_at"`
+	PausedNote  *string     `json:"paused_note"`
+	Next        []time.Time `json:"next"`
+	Last        *runView    `json:"last"`
 
 	now time.Time
 }
@@ -51,10 +52,14 @@ func (s *session) scheduleView(ctx context.Context, sched scheduledb.Schedule) (
 		return scheduleView{}, err
 	}
 	v := scheduleView{
-		Name: sched.Name, Site: sched.Site, Cron: sched.Cron, TimeZone: sched.TimeZone, Source: schedule.ShownSource(sched),
+		Schedule: sched.Name, Name: sched.Name, Site: sched.Site, Cron: sched.Cron, TimeZone: sched.TimeZone, Source: schedule.ShownSource(sched),
 		Map: sched.ColumnMap, SkipInvalid: sched.SkipInvalid, Locales: append([]string{}, sched.Locales...), Mode: sched.Mode,
 		Overlap: sched.Overlap, CatchUp: sched.CatchUp.Seconds(), MaxChange: sched.MaxChange, State: sched.State,
-		PausedAt: sched.PausedAt, PausedNote: sched.PausedNote, Next: []time.Time{}, Last: last, now: now,
+		PausedAt: sched.PausedAt, PausedNote: sched.PausedNote, Next: []time.Time{}, now: now,
+	}
+	if last != nil {
+		run := newRunView(*last)
+		v.Last = &run
 	}
 	if sched.SourceEnv != nil {
 		from := "$" + *sched.SourceEnv
@@ -99,7 +104,7 @@ func lastText(v scheduleView) string {
 	if v.Last == nil {
 		return "never ran"
 	}
-	return text.Clock(v.Last.DueAt, v.now) + ": " + schedule.RunText(*v.Last)
+	return text.Clock(v.Last.DueAt, v.now) + ": " + schedule.RunText(v.Last.scheduledRun)
 }
 
 // printSchedule prints a schedule after a command has changed it.

@@ -34,7 +34,7 @@ func (a *app) siteCheck(ctx context.Context, s *session) error {
 		return err
 	}
 	if a.json {
-		return a.result.print(map[string]string{"site": cfg.Site.Name, "token": "accepted", "detail": verdict})
+		return a.result.print(siteCheckJSON{cfg.Site.Name, "accepted", verdict})
 	}
 	fmt.Fprintln(a.Out, verdict)
 	if cfg.Site.ParkedAt != nil {

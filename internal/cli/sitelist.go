@@ -19,7 +19,7 @@ func (a *app) siteList(ctx context.Context, s *session) error {
 		}
 	}
 	if a.json {
-		return a.result.print(map[string]any{"sites": views})
+		return a.result.print(sitesJSON{views})
 	}
 	t := terminal.Table{Columns: []terminal.Column{{Name: "SITE", Need: 1}, {Name: "LIMIT", Need: 2}, {Name: "TOKEN FROM", Need: 4}, {Name: "STATE", Text: true}}}
 	for _, v := range views {

@@ -12,7 +12,8 @@ import (
 
 // siteView is a site as commands print it.
 type siteView struct {
-	Name          string     `json:"name"`
+	Site          string     `json:"site"`
+	Name          string     `json:"name"` // the older name of site
 	WebflowSiteID *string    `json:"webflow_site_id"`
 	TokenEnv      *string    `json:"token_env"`
 	TokenFile     *string    `json:"token_file"`
@@ -40,7 +41,7 @@ type laneView struct {
 
 func (s *session) siteView(ctx context.Context, site db.Site) (siteView, error) {
 	v := siteView{
-		Name: site.Name, WebflowSiteID: site.WebflowSiteID, TokenEnv: site.TokenEnv, TokenFile: site.TokenFile,
+		Site: site.Name, Name: site.Name, WebflowSiteID: site.WebflowSiteID, TokenEnv: site.TokenEnv, TokenFile: site.TokenFile,
 		APIURL: site.APIURL, RateLimit: site.RateLimit, LocaleIn: site.LocaleIn,
 		State: siteState(site), ParkedAt: site.ParkedAt, ParkedReason: site.ParkedReason, RefusedIn: site.RefusedIn, PausedAt: site.PausedAt,
 		limit: "not known yet",

@@ -17,7 +17,7 @@ func (a *app) story(ctx context.Context, s *session, p records.StoryParams) erro
 		return err
 	}
 	if a.json {
-		return a.result.print(st)
+		return a.result.print(newStoryJSON(st))
 	}
 	fmt.Fprintf(a.Out, "Asset %s on site %s\n", text.Line(st.AssetID), strings.Join(st.Sites, ", "))
 	if p.RenameID != 0 {

@@ -88,8 +88,8 @@ func TestJSONResult(t *testing.T) {
 	}{
 		{0, true, `{"batch":7}`},
 		{0, false, ``},
-		{1, true, `{"problems":[{"line":1,"message":"<bad>"}],"batch":7}`},
-		{2, false, `{"problems":[{"line":1,"message":"<bad>"},{"line":2,"message":"<bad>"}]}`},
+		{1, true, `{"problems":[{"line":1,"column":null,"value":null,"message":"<bad>"}],"batch":7}`},
+		{2, false, `{"problems":[{"line":1,"column":null,"value":null,"message":"<bad>"},{"line":2,"column":null,"value":null,"message":"<bad>"}]}`},
 	} {
 		var out bytes.Buffer
 		j := &jsonResult{w: &out}

@@ -79,7 +79,8 @@ type workedJSON struct {
 	Ended       int64    `json:"ended"`
 	Calls       int64    `json:"calls"`
 	RateLimited int64    `json:"rate_limited"`
-	Parked      []string `json:"parked"`
+	ParkedSites []string `json:"parked_sites"`
+	Parked      []string `json:"parked"` // the reasons
 }
 
 func (a *app) printWorked(w *workWatch, load workload, at records.SiteProgress) error {
@@ -93,7 +94,8 @@ func (a *app) printWorked(w *workWatch, load workload, at records.SiteProgress) 
 	}
 	out := workedJSON{
 		Sites: []string{}, Left: load.open, Paused: load.paused, InFlight: load.flying, Ended: at.Ended,
-		Calls: at.Calls, RateLimited: at.RateLimited, Parked: append([]string{}, load.reasons...),
+		Calls: at.Calls, RateLimited: at.RateLimited,
+		ParkedSites: append([]string{}, load.parkedSites...), Parked: append([]string{}, load.reasons...),
 	}
 	for _, site := range w.sites {
 		out.Sites = append(out.Sites, site.Name)

@@ -12,11 +12,12 @@ import (
 // workload is the work left for all watched sites together.
 type workload struct {
 	open, paused int64
-	ending       int64    // rows of cancelled batches that have not ended
-	flying       int64    // rows whose call is in flight
-	runs         int64    // runs of schedules that are not finished
-	parked       int64    // of open and runs, how many belong to parked sites
-	reasons      []string // why sites are parked
+	ending       int64 // rows of cancelled batches that have not ended
+	flying       int64 // rows whose call is in flight
+	runs         int64 // runs of schedules that are not finished
+	parked       int64 // of open and runs, how many belong to parked sites
+	parkedSites  []string
+	reasons      []string // why these are parked
 }
 
 func (w *workWatch) workload(ctx context.Context) (all workload, err error) {
@@ -36,6 +37,7 @@ func (w *workWatch) workload(ctx context.Context) (all workload, err error) {
 		all.runs += runs
 		if one.ParkedReason != nil {
 			all.parked += one.Open + runs
+			all.parkedSites = append(all.parkedSites, site.Name)
 			all.reasons = append(all.reasons, fmt.Sprintf("site %s is parked: %s, then `relabel site resume%s`",
 				site.Name, *one.ParkedReason, report.SiteFlag(site.Name)))
 		}

@@ -15,7 +15,13 @@ import (
 // and the lane that its calls go through.
 type Batch struct {
 	records.BatchProgress
-	Lane records.LaneState `json:"-"`
+	Rows   int64             `json:"rows"`    // total is its older name
+	EndsAt *time.Time        `json:"ends_at"` // eta is its older name
+	Lane   records.LaneState `json:"-"`
+}
+
+func newBatch(st records.BatchProgress, lane records.LaneState) Batch {
+	return Batch{BatchProgress: st, Rows: st.Total, EndsAt: st.ETA, Lane: lane}
 }
 
 // ReadBatch reads one batch; the error is a db.NoBatchError if there is none.
@@ -28,7 +34,7 @@ func ReadBatch(ctx context.Context, d *db.DB, id int64) (Batch, error) {
 	if err != nil {
 		return Batch{}, err
 	}
-	return Batch{BatchProgress: st, Lane: lane}, nil
+	return newBatch(st, lane), nil
 }
 
 // Batches lists the newest batches first, of one site, or of all if site is empty.
@@ -71,7 +77,7 @@ func withLanes(ctx context.Context, d *db.DB, list []records.BatchProgress) ([]B
 			}
 			lanes[st.Site] = lane
 		}
-		batches[i] = Batch{BatchProgress: st, Lane: lane}
+		batches[i] = newBatch(st, lane)
 	}
 	return batches, nil
 }
