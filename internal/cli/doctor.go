@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"relabel/internal/report"
 	"relabel/internal/text"
 )
 
@@ -90,7 +91,7 @@ func (a *app) examineToken(ctx context.Context, s *session) finding {
 		return finding{"token", false, text.OneLine(err.Error())}
 	}
 	if cfg.Site.ParkedAt != nil {
-		return finding{"token", false, siteState(cfg.Site)}
+		return finding{"token", false, report.ParkedSince(cfg.Site.Name, text.Deref(cfg.Site.ParkedReason), *cfg.Site.ParkedAt, time.Now())}
 	}
 	return finding{"token", true, "found for site " + cfg.Site.Name + " (not tried)"}
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"relabel/db"
 	"relabel/internal/report"
@@ -17,10 +18,19 @@ func printBatch(w io.Writer, v report.Batch) {
 	if v.Status == db.BatchPlanned {
 		fmt.Fprintf(w, "  a plan: `relabel apply %d` sends what is pending, `relabel batch cancel %d` drops it\n", v.Batch, v.Batch)
 	}
-	if t := v.Waiting(); t != "" && v.Left() > 0 {
+	if v.ParkedReason != nil && v.Left() > 0 {
+		printParked(w, v)
+	} else if t := v.Waiting(); t != "" && v.Left() > 0 {
 		fmt.Fprintln(w, "  "+t)
 	}
 	if t := v.Ends(); t != "" {
 		fmt.Fprintln(w, "  "+t)
 	}
+}
+
+// printParked prints why the site is parked and what to do. The headline says since when.
+func printParked(w io.Writer, v report.Batch) {
+	cause, todo, _ := strings.Cut(*v.ParkedReason, "; ")
+	fmt.Fprintln(w, "  cause: "+cause)
+	fmt.Fprintln(w, "  next: "+strings.TrimPrefix(todo+report.ThenResume(v.Site), ", then "))
 }

@@ -70,9 +70,15 @@ func TestParked(t *testing.T) {
 	require.Equal(t, 10., v["pending"])
 	require.Contains(t, v["parked_reason"], "401")
 	require.Contains(t, b.ok("status").stdout, "active (parked)")
-	require.Contains(t, b.ok("status", "1").stdout, "401")
-	require.Contains(t, b.ok("site", "list").stdout, "parked: the API refused the token (401)")
-	b.run("doctor").exits(exitError)
+	for _, out := range []string{
+		b.ok("status", "1").stdout, b.ok("batch", "pause", "1").stdout, b.ok("batch", "resume", "1").stdout,
+		b.ok("site", "list").stdout, b.run("doctor").exits(exitError).stdout, b.run("work", "--until-done").errorLine(),
+	} {
+		for _, part := range []string{"parked since ", "the API refused the token (401)", "check that it is valid", "has that token: restart it", "then `relabel site resume`"} {
+			require.Equal(t, 1, strings.Count(out, part), "%s: once in\n%s", part, out)
+		}
+	}
+	require.Regexp(t, `(?m)^  cause: the API refused the token \(401\): .*\n  next: check that it is valid `, b.ok("status", "1").stdout)
 
 	calls := b.api.Calls()
 	b.run("work", "--until-done").fails(exitParked, "site default is parked")

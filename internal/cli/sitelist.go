@@ -23,7 +23,7 @@ func (a *app) siteList(ctx context.Context, s *session) error {
 	}
 	t := terminal.Table{Columns: []terminal.Column{{Name: "SITE", Need: 1}, {Name: "LIMIT", Need: 2}, {Name: "TOKEN FROM", Need: 4}, {Name: "STATE", Text: true}}}
 	for _, v := range views {
-		t.Rows = append(t.Rows, []string{v.Name, v.limit, tokenFrom(v), v.State})
+		t.Rows = append(t.Rows, []string{v.Name, v.limit, tokenFrom(v), v.stateText()})
 	}
 	t.Print(a.Out, terminal.Width(a.stdout.Writer))
 	return nil

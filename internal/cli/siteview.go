@@ -61,6 +61,14 @@ func (s *session) siteView(ctx context.Context, site db.Site) (siteView, error) 
 	return v, nil
 }
 
+// stateText is the state for people: of a parked site also since when, and what to do.
+func (v siteView) stateText() string {
+	if v.ParkedAt != nil {
+		return report.ParkedSince(v.Site, text.Deref(v.ParkedReason), *v.ParkedAt, time.Now())
+	}
+	return v.State
+}
+
 // printSite ends a command that changed a site. It prints the site (with --json) or
 // what happened.
 func (a *app) printSite(ctx context.Context, s *session, text string) error {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 
 	"relabel/internal/records"
 	"relabel/internal/report"
@@ -38,8 +37,7 @@ func (w *workWatch) workload(ctx context.Context) (all workload, err error) {
 		if one.ParkedReason != nil {
 			all.parked += one.Open + runs
 			all.parkedSites = append(all.parkedSites, site.Name)
-			all.reasons = append(all.reasons, fmt.Sprintf("site %s is parked: %s, then `relabel site resume%s`",
-				site.Name, *one.ParkedReason, report.SiteFlag(site.Name)))
+			all.reasons = append(all.reasons, "site "+site.Name+" is "+report.ParkedSince(site.Name, *one.ParkedReason, *one.ParkedAt, one.Now))
 		}
 	}
 	return all, nil

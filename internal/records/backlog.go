@@ -21,6 +21,7 @@ type SiteBacklog struct {
 	Ended        int64 // rows of the batches that are open or paused that have ended
 	Calls        int64
 	RateLimited  int64
+	ParkedAt     *time.Time
 	ParkedReason *string
 	SitePaused   bool
 	BreakerError *string // set while the breaker is open
@@ -36,7 +37,7 @@ SELECT coalesce(sum(b.total - b.ended) FILTER (WHERE b.status = 'active'), 0)::b
 	coalesce(sum(b.ended) FILTER (WHERE b.status <> 'cancelled'), 0)::bigint AS ended,
 	coalesce(sum(b.calls) FILTER (WHERE b.status <> 'cancelled'), 0)::bigint AS calls,
 	coalesce(sum(b.rate_limited) FILTER (WHERE b.status <> 'cancelled'), 0)::bigint AS rate_limited,
-	s.parked_reason, s.paused_at IS NOT NULL AS site_paused,
+	s.parked_at, s.parked_reason, s.paused_at IS NOT NULL AS site_paused,
 	CASE WHEN k.opened_at IS NOT NULL THEN coalesce(k.last_error, 'no answer') END AS breaker_error,
 	clock_timestamp() AS now
 FROM site s JOIN breaker k ON k.site_id = s.id

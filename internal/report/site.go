@@ -27,7 +27,7 @@ func (s Site) closed() bool { return s.Parked != nil || s.Paused }
 func (s Site) Waiting() string {
 	switch {
 	case s.Parked != nil:
-		return "parked: " + *s.Parked + ", then `relabel site resume" + SiteFlag(s.Name) + "`"
+		return "parked: " + *s.Parked + ThenResume(s.Name)
 	case s.Paused:
 		return "the site is paused; `relabel site resume" + SiteFlag(s.Name) + "` resumes it"
 	case !s.Worked:
@@ -40,6 +40,14 @@ func (s Site) Waiting() string {
 		return Refused(*s.RefusedIn)
 	}
 	return ""
+}
+
+// ThenResume ends the reason why a site is parked, which says what to do first.
+func ThenResume(site string) string { return ", then `relabel site resume" + SiteFlag(site) + "`" }
+
+// ParkedSince is why and since when a site is parked, and what to do, in one line.
+func ParkedSince(site, reason string, since, now time.Time) string {
+	return "parked since " + text.Clock(since, now) + ": " + reason + ThenResume(site)
 }
 
 // Blocked says how long a lane waits after a 429.
