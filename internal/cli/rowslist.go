@@ -142,7 +142,7 @@ func rowTable(rows []records.Row) terminal.Table {
 		}
 		t.Rows = append(t.Rows, []string{
 			strconv.FormatInt(r.ID, 10), strconv.FormatInt(r.Batch, 10), strconv.FormatInt(r.Line, 10), text.Line(r.AssetID), text.Line(r.LocaleID),
-			string(r.Status), text.Deref(r.JobState), strconv.Itoa(r.Attempts), intText(r.HTTPStatus), ended, text.Line(rowText(r)),
+			string(r.Status), text.Deref(r.JobState), text.Number(int64(r.Attempts)), intText(r.HTTPStatus), ended, text.Line(rowText(r)),
 		})
 	}
 	return t

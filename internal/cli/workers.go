@@ -32,7 +32,7 @@ func (f *workFlags) register(cmd *cobra.Command) {
 
 func (f *workFlags) check() error {
 	if f.concurrency < 1 || f.concurrency > maxConcurrency {
-		return usageError("--concurrency is 1 to %d, not %d", maxConcurrency, f.concurrency)
+		return usageError("--concurrency is 1 to %s, not %d", text.Number(maxConcurrency), f.concurrency)
 	}
 	if f.limits.Breaker < 0 || f.limits.SameFailure < 0 || f.limits.SameFailure > 1 {
 		return usageError("--breaker is 0 or more, --same-failure 0 to 1")

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	show "relabel/internal/text"
 )
 
 const (
@@ -181,7 +183,8 @@ func (v *validator) text(row *Row, col column, cell string) {
 		limit = maxAltText
 	}
 	if len(cell) > limit {
-		row.refuse(col, cell, fmt.Sprintf("longer than %d bytes (%d): shorten it, or look for a missing separator or quote", limit, len(cell)))
+		row.refuse(col, cell, fmt.Sprintf("longer than %s bytes (%s): shorten it, or look for a missing separator or quote",
+			show.Number(int64(limit)), show.Number(int64(len(cell)))))
 		return
 	}
 	if !plain(cell) {

@@ -43,5 +43,6 @@ func TestRate(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "limit not known yet", Rate(records.LaneState{}))
 	require.Equal(t, "no limit", Rate(records.LaneState{Window: time.Minute}))
+	require.Equal(t, "1,100 of 1,200 calls in 1 min (1,000 by others)", Rate(records.LaneState{Window: time.Minute, Limit: 1200, Used: 1100, Foreign: 1000}))
 	require.Equal(t, "60 of 60 calls in 1 min (5 by others)", Rate(records.LaneState{Window: time.Minute, Limit: 60, Used: 61, Foreign: 5}))
 }

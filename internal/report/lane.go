@@ -16,12 +16,14 @@ func Rate(l records.LaneState) string {
 	case l.Limit == 0:
 		return "no limit"
 	}
-	text := fmt.Sprintf("%d of %d calls in %s", min(l.Used, l.Limit), l.Limit, Window(l.Window))
+	used := fmt.Sprintf("%s of %s calls in %s", number(min(l.Used, l.Limit)), number(l.Limit), Window(l.Window))
 	if l.Foreign > 0 {
-		text += fmt.Sprintf(" (%d by others)", l.Foreign)
+		used += fmt.Sprintf(" (%s by others)", number(l.Foreign))
 	}
-	return text
+	return used
 }
+
+func number(n int) string { return text.Number(int64(n)) }
 
 // Window formats the length of a limit's window: 1 min, 2 s, 500ms.
 func Window(d time.Duration) string {
