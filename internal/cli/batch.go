@@ -19,13 +19,13 @@ func (a *app) batchCommand() *cobra.Command {
 		RunE:  showHelp,
 	}
 	cmd.AddCommand(
-		a.batchChange("pause", "Send nothing more of it until it is resumed", []db.BatchStatus{db.BatchActive}, func(ctx context.Context, u *usecase.Service, id int64) error {
+		a.batchChange("pause", "Pause a batch: send nothing more of it until it is resumed", []db.BatchStatus{db.BatchActive}, func(ctx context.Context, u *usecase.Service, id int64) error {
 			return u.Pause(ctx, actor(), id)
 		}),
 		a.batchChange("resume", "Resume a paused batch", []db.BatchStatus{db.BatchPaused}, func(ctx context.Context, u *usecase.Service, id int64) error {
 			return u.Resume(ctx, actor(), id)
 		}),
-		a.batchChange("cancel", "Cancel rows not sent yet; rows already sent keep their results",
+		a.batchChange("cancel", "Cancel the rows of a batch that are not sent yet; rows already sent keep their results",
 			[]db.BatchStatus{db.BatchPlanned, db.BatchActive, db.BatchPaused}, a.cancelBatch),
 		a.batchRetryCommand(),
 	)

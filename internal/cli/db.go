@@ -21,9 +21,9 @@ and share it; the last one stops it. Its data stays in RELABEL_STATE_DIR.`,
 		RunE: showHelp,
 	}
 	cmd.AddCommand(
-		a.dbSubcommand("status", "Show whether it runs, and where its data is", a.dbStatus),
-		a.dbSubcommand("stop", "Stop it, unless another command uses it", a.dbStop),
-		a.dbSubcommand("url", "Print its address with the password, and keep it running until Ctrl-C", a.dbURL),
+		a.dbSubcommand("status", "Show whether the private PostgreSQL runs, and where its data is", a.dbStatus),
+		a.dbSubcommand("stop", "Stop the private PostgreSQL, unless another command uses it", a.dbStop),
+		a.dbSubcommand("url", "Print the private PostgreSQL's address with the password, and keep it running until Ctrl-C", a.dbURL),
 		a.psqlCommand(),
 	)
 	return cmd

@@ -14,7 +14,7 @@ import (
 
 func (a *app) psqlCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "psql [-- ARGS]", Short: "Connect to it with psql", ValidArgsFunction: completeNothing,
+		Use: "psql [-- ARGS]", Short: "Connect to the private PostgreSQL with psql", ValidArgsFunction: completeNothing,
 		Example: "  relabel db psql\n  relabel db psql -- -c 'TABLE relabel.batch'",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.private(cmd.Context(), func(ctx context.Context, cfg embedpg.Config) error {

@@ -82,7 +82,7 @@ func examineClock(ctx context.Context, s *session) finding {
 		return finding{"clock", false, fmt.Sprintf("this machine's clock differs from the database's by %s: times on screen are wrong; set the clock",
 			skew.Abs().Round(time.Millisecond))}
 	}
-	return finding{"clock", true, fmt.Sprintf("within %s of the database's", maxSkew)}
+	return finding{"clock", true, "within " + text.Span(maxSkew) + " of the database's"}
 }
 
 func (a *app) examineToken(ctx context.Context, s *session) finding {

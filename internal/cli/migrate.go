@@ -62,7 +62,7 @@ func (a *app) migrate(ctx context.Context, change migration) error {
 	}
 	defer s.Close()
 	if change != nil {
-		if err := change(s.DB, ctx); err != nil {
+		if err := a.during(ctx, "changing the schema", func() error { return change(s.DB, ctx) }); err != nil {
 			return err
 		}
 	}

@@ -79,7 +79,7 @@ func (a *app) pull(ctx context.Context, s *session, p pullParams) error {
 		_, err := write(a.Out)
 		return err
 	}
-	rows, err := writeFile(p.file, write)
+	rows, err := a.writeFile(ctx, p.file, write)
 	if err != nil {
 		return err
 	}

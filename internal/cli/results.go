@@ -88,7 +88,7 @@ func (a *app) results(ctx context.Context, s *session, arg string, p resultsPara
 		_, err := report.WriteResults(a.Out, p.format, rows)
 		return err
 	}
-	n, err := writeFile(p.file, func(w io.Writer) (int64, error) { return report.WriteResults(w, p.format, rows) })
+	n, err := a.writeFile(ctx, p.file, func(w io.Writer) (int64, error) { return report.WriteResults(w, p.format, rows) })
 	if err != nil {
 		return err
 	}

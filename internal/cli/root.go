@@ -47,7 +47,7 @@ but never exceeded. You can interrupt it at any time; it continues where it stop
 	root.SetFlagErrorFunc(flagError)
 	f := root.PersistentFlags()
 	f.BoolVar(&a.json, "json", false, "print the result as JSON")
-	f.BoolVarP(&a.quiet, "quiet", "q", false, "no progress and no notices")
+	f.BoolVarP(&a.quiet, "quiet", "q", false, "no progress, notes or warnings")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log what the workers do")
 	f.StringVar(&a.databaseURL, "database-url", "", "PostgreSQL to use, as a `URL` (default $DATABASE_URL, else a private one)")
 	f.StringVar(&a.site, "site", "default", "`NAME` of the site")

@@ -13,7 +13,7 @@ func (a *app) scheduleEditCommand() *cobra.Command {
 	var f scheduleFlags
 	cmd := &cobra.Command{
 		Use:   "edit NAME [SOURCE]",
-		Short: "Change its settings",
+		Short: "Change a schedule's settings",
 		Long: `Changes the settings that are given; an empty value removes one (--max-change '').
 A run that has begun keeps its old settings.
 

@@ -15,7 +15,7 @@ import (
 
 func (a *app) scheduleHistoryCommand() *cobra.Command {
 	var limit int
-	cmd := a.onSchedule("history", "Show its runs, the newest first; with --json also its notices", func(ctx context.Context, s *session, sched scheduledb.Schedule) error {
+	cmd := a.onSchedule("history", "Show a schedule's runs, the newest first; with --json also its notices", func(ctx context.Context, s *session, sched scheduledb.Schedule) error {
 		if limit < 1 {
 			return usageError("--limit is 1 or more, not %d", limit)
 		}

@@ -12,7 +12,7 @@ import (
 
 func (a *app) schedulePauseCommand() *cobra.Command {
 	var note string
-	cmd := a.onSchedule("pause", "Start no more runs until it is resumed", func(ctx context.Context, s *session, sched scheduledb.Schedule) error {
+	cmd := a.onSchedule("pause", "Pause a schedule: start no more runs until it is resumed", func(ctx context.Context, s *session, sched scheduledb.Schedule) error {
 		err := a.auditedSchedule(ctx, s, "pause", sched.Name, func(ctx context.Context) error {
 			_, err := scheduledb.Pause(ctx, s.DB, sched.ID, schedule.CleanLine(note))
 			return err

@@ -9,7 +9,7 @@ import (
 )
 
 func (a *app) scheduleRemoveCommand() *cobra.Command {
-	cmd := a.onSchedule("remove", "Remove it and its history", func(ctx context.Context, s *session, sched scheduledb.Schedule) error {
+	cmd := a.onSchedule("remove", "Remove a schedule and its history", func(ctx context.Context, s *session, sched scheduledb.Schedule) error {
 		err := a.auditedSchedule(ctx, s, "remove", sched.Name, func(ctx context.Context) error { return scheduledb.Remove(ctx, s.DB, sched.ID) })
 		if err != nil {
 			return err

@@ -12,7 +12,7 @@ import (
 )
 
 func (a *app) scheduleRunCommand() *cobra.Command {
-	cmd := a.onSchedule("run", "Run it now", a.scheduleRun)
+	cmd := a.onSchedule("run", "Start a run of a schedule now", a.scheduleRun)
 	cmd.Long = `Starts a run now; its regular times stay the same. A worker (relabel work) runs it.`
 	return cmd
 }

@@ -15,7 +15,7 @@ import (
 )
 
 func (a *app) scheduleShowCommand() *cobra.Command {
-	return a.onSchedule("show", "Show its settings, next times and last runs", func(ctx context.Context, s *session, sched scheduledb.Schedule) error {
+	return a.onSchedule("show", "Show a schedule's settings, next times and last runs", func(ctx context.Context, s *session, sched scheduledb.Schedule) error {
 		v, err := s.scheduleView(ctx, sched)
 		if err != nil {
 			return err

@@ -41,7 +41,7 @@ func (a *app) open(ctx context.Context) (s *session, err error) {
 // opening is the step in which a command waits for its database.
 func (a *app) opening() string {
 	if a.cfg.DatabaseURL == "" {
-		return "starting the private PostgreSQL"
+		return "starting the private PostgreSQL (the first start may download it, up to 30 MB)"
 	}
 	return "connecting to the database, which has " + text.Span(pg.ConnectTimeout) + " to answer"
 }

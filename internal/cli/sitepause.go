@@ -10,7 +10,7 @@ import (
 )
 
 func (a *app) sitePauseCommand() *cobra.Command {
-	return a.siteSubcommand("pause", "Send nothing for the site until site resume", "no arguments; --site names the site", a.sitePause)
+	return a.siteSubcommand("pause", "Pause a site: send nothing for it until relabel site resume", "no arguments; --site names the site", a.sitePause)
 }
 
 func (a *app) sitePause(ctx context.Context, s *session) error {

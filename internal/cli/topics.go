@@ -24,7 +24,7 @@ func environmentTopic() topic {
 		name:  "environment",
 		title: "Environment variables",
 		entries: []entry{
-			{"WEBFLOW_TOKEN", "the API token, with the scope assets:write", ""},
+			{"WEBFLOW_TOKEN", "the API token, with the scope assets:write, and assets:read for plan, undo, verify and pull", ""},
 			{"WEBFLOW_TOKEN_FILE", "a file that holds the token; used when WEBFLOW_TOKEN is not set", ""},
 			{"WEBFLOW_RATE_LIMIT", "60/1m: at most 60 calls a minute, and fewer if the API says so.\n" +
 				"learn: follow the API's headers, starting at 60 calls a minute.\n" +

@@ -30,10 +30,10 @@ func (a *app) undoCommand() *cobra.Command {
 		Use:   "undo BATCH",
 		Short: "Make a plan that restores the values from before a batch",
 		Long: `Makes a plan of the values that the assets had before a batch, reads the site, and shows what
-would change; relabel apply sends it. Rows that succeeded are put back where the asset still
-holds what the batch sent; where somebody changed it since they are conflicts, which
-relabel apply --take-over sends too. What was before is known of batches that were planned, or
-loaded with --snapshot.`,
+would change; relabel apply sends it. A row that succeeded is put back if its asset still holds
+what the batch sent. If somebody has changed the asset since, the row is a conflict, which only
+relabel apply --take-over sends. The values from before are known if the batch was planned
+(relabel plan, run --plan) or loaded with --snapshot.`,
 		Example: `  relabel undo 7
   relabel undo 7 --since 14:30 --until 15:00
   relabel undo 7 --apply --yes && relabel work --until-done`,

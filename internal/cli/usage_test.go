@@ -26,7 +26,7 @@ func TestUsage(t *testing.T) {
 		{"run a.csv --priority high", `--priority takes a whole number, not "high"`},
 		{"run a.csv --priority", "flag needs an argument: --priority"},
 		{"run a.csv --skip-invalid=perhaps", `--skip-invalid takes true or false, not "perhaps"`},
-		{"run a.csv --concurrency 0", "--concurrency is 1 to 1000, not 0"},
+		{"run a.csv --concurrency 0", "--concurrency is 1 to 1,000, not 0"},
 		{"run a.csv --site=", "--site is empty"},
 		{"enqueue", "takes one SOURCE"},
 		{"work now", "takes no arguments"},

@@ -58,7 +58,7 @@ back with run. The exit code is 3 when something is changed or gone.`,
 	f := cmd.Flags()
 	f.StringVarP(&p.file, "output", "o", "", "write the rows to this `FILE`, as CSV")
 	registerOverwrite(cmd, &p.overwrite)
-	f.StringSliceVar(&p.found, "found", nil, "write only rows found so: "+strings.Join(db.Found(), ", "))
+	f.StringSliceVar(&p.found, "found", nil, "write only rows with these `FINDINGS`: "+strings.Join(db.Found(), ", "))
 	completeWords(cmd, "found", db.Found())
 	return cmd
 }
@@ -97,7 +97,7 @@ func (a *app) reportVerified(ctx context.Context, s *session, v usecase.Verified
 		return err
 	}
 	if p.file != "" {
-		n, err := writeFile(p.file, write)
+		n, err := a.writeFile(ctx, p.file, write)
 		if err != nil {
 			return err
 		}
@@ -112,7 +112,7 @@ func (a *app) reportVerified(ctx context.Context, s *session, v usecase.Verified
 
 func printVerified(w io.Writer, v usecase.Verified, written bool) {
 	if v.Rows == 0 {
-		fmt.Fprintf(w, "Batch %d %q on site %s: no row of it has succeeded, so there is nothing to verify\n", v.Batch, v.Name, v.Site)
+		fmt.Fprintf(w, "Batch %d %q on site %s: none of its rows succeeded, so there is nothing to verify\n", v.Batch, v.Name, v.Site)
 		return
 	}
 	fmt.Fprintf(w, "Batch %d %q on site %s: of %s that succeeded\n", v.Batch, v.Name, v.Site, text.Plural(v.Rows, "row", "rows"))

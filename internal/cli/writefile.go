@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,15 @@ func writeFile(path string, write func(io.Writer) (int64, error)) (n int64, err 
 		return 0, fmt.Errorf("error writing %s: %w", path, pathless(err))
 	}
 	return n, nil
+}
+
+// writeFile is the function of that name; it shows that it writes if that takes long.
+func (a *app) writeFile(ctx context.Context, path string, write func(io.Writer) (int64, error)) (n int64, err error) {
+	err = a.during(ctx, "writing "+path, func() error {
+		n, err = writeFile(path, write)
+		return err
+	})
+	return n, err
 }
 
 // writable returns the file behind a path, or refuses it: in a folder such as

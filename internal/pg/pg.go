@@ -164,7 +164,7 @@ func rootCause(err error) string {
 		return "no such host"
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return "no answer within " + ConnectTimeout.String()
+		return fmt.Sprintf("no answer within %.0f s", ConnectTimeout.Seconds())
 	}
 	text := err.Error()
 	if i := strings.LastIndex(text, ": "); i >= 0 {
