@@ -200,7 +200,7 @@ func TestBrokenRenames(t *testing.T) {
 	x.reads("figures", func(ctx context.Context, d *db.DB) error {
 		now := time.Now()
 		return errors.Join(drop1(records.Backlog(ctx, d, x.site.ID)), drop1(records.TroubledSince(ctx, d, x.site.ID, now)),
-			drop1(records.Calls(ctx, d, l.batch, now.Add(-time.Hour), now, time.Minute)), drop1(records.LaneUsers(ctx, d)), drop1(records.LiveProcesses(ctx, d)),
+			drop1(records.Calls(ctx, d, l.batch, now.Add(-time.Hour), now, time.Minute)), drop1(records.LaneUsers(ctx, d)), drop1(records.LaneBatches(ctx, d, db.DefaultSite, 5)), drop1(records.LiveProcesses(ctx, d)),
 			drop1(records.Progress(ctx, d, []int{x.site.ID}, now)))
 	})
 	x.reads("findings", func(ctx context.Context, d *db.DB) error {

@@ -53,7 +53,7 @@ func TestCompletion(t *testing.T) {
 // Without a database that answers there is nothing to offer, soon and silently; and no
 // private server is started for it.
 func TestCompletionWithoutDatabase(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is closed below
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close() //nolint:errcheck // only listened to
 	b := setupPrivate(t, standin.Config{})

@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"bytes"
+	"errors"
 	"io"
 	"net"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -60,7 +63,7 @@ func TestLoadingWaits(t *testing.T) {
 
 // A database that does not answer is named as what the command waits for.
 func TestDatabaseDoesNotAnswer(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is closed below
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close() //nolint:errcheck // only listened to
 	b := setupPrivate(t, standin.Config{}).with("DATABASE_URL", "postgres://u:secret-of-u@"+l.Addr().String()+"/d")
@@ -70,4 +73,26 @@ func TestDatabaseDoesNotAnswer(t *testing.T) {
 		p.signal(syscall.SIGINT)
 		p.wait().fails(exitError, "interrupted")
 	}
+}
+
+// Ctrl-C says what the end waits for.
+func TestStoppingWaits(t *testing.T) {
+	b := setup(t, standin.Config{Assets: 3, Latency: 5 * time.Second})
+	b.file("n.csv", names(3))
+	p := b.start("", "run", "n.csv")
+	b.calls(1)
+	p.signal(syscall.SIGINT)
+	p.says("stopping: waiting for the calls in flight, at most 30 s: for ")
+	p.wait().exits(exitOK)
+}
+
+// A database that goes away is named once, and so is its return.
+func TestOutage(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	o := outage{app: newApp(Params{Err: &out})}
+	for _, err := range []error{nil, errors.New("broken"), errors.New("broken"), nil, nil} {
+		o.note(err)
+	}
+	require.Equal(t, "warning: the database does not answer (broken); trying again until it does, Ctrl-C stops\nthe database answers again\n", out.String())
 }
