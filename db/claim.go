@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -62,21 +61,20 @@ const lockRenames = `SELECT FROM rename WHERE id = ANY (@rename_ids) ORDER BY id
 
 // Claim decides about each row, and takes its lease where it may be sent, in one round
 // trip (claim.sql). A row that is not in the answer does not exist.
-func (db *DB) Claim(ctx context.Context, p ClaimParams) (claims []Claim, err error) {
+func (db *DB) Claim(ctx context.Context, p ClaimParams) ([]Claim, error) {
+	claims, _, err := db.Turn(ctx, p, FinishParams{})
+	return claims, err
+}
+
+func queueClaim(batch *pgx.Batch, p ClaimParams, claims *[]Claim) {
 	sites, lanes := pg.Columns(p.Lanes)
 	args := pgx.NamedArgs{
 		"own_sites": sites, "own_lanes": lanes,
 		"rename_ids": p.RenameIDs, "process_id": p.ProcessID, "lease": p.Lease, "quarantine": p.Quarantine,
 		"probe_every": ProbeEvery,
 	}
-	batch := &pgx.Batch{}
-	batch.Queue(lockRenames, args)
 	batch.Queue(statement("claim"), args).Query(func(rows pgx.Rows) (err error) {
-		claims, err = pgx.CollectRows(rows, pgx.RowToStructByName[Claim])
+		*claims, err = pgx.CollectRows(rows, pgx.RowToStructByName[Claim])
 		return err
 	})
-	if err := db.Pool().SendBatch(ctx, batch).Close(); err != nil {
-		return nil, fmt.Errorf("error claiming renames: %w", err)
-	}
-	return claims, nil
 }

@@ -2,12 +2,10 @@ package db
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"relabel/internal/failpoint"
 )
 
 // Health is what an outcome says about the API of a site.
@@ -58,27 +56,35 @@ type FinishParams struct {
 // again after a lost connection: the fence and the attempt's key keep it from changing
 // anything twice.
 func (db *DB) Finish(ctx context.Context, p FinishParams) (map[int64]RowStatus, error) {
+	_, statuses, err := db.Turn(ctx, ClaimParams{}, p)
+	return statuses, err
+}
+
+// ids are the renames of the outcomes.
+func (p FinishParams) ids() []int64 {
 	ids := make([]int64, len(p.Finishes))
 	for i, f := range p.Finishes {
 		ids[i] = f.RenameID
 	}
-	rows, err := db.Pool().Query(ctx, statement("finish"), pgx.NamedArgs{
-		"finishes": p.Finishes, "rename_ids": ids, "process_id": p.ProcessID,
+	return ids
+}
+
+// ill reports whether an outcome counts against a breaker.
+func (p FinishParams) ill() bool {
+	return slices.ContainsFunc(p.Finishes, func(f Finish) bool { return f.Health == Ill })
+}
+
+func queueFinish(batch *pgx.Batch, p FinishParams, statuses map[int64]RowStatus) {
+	batch.Queue(statement("finish"), pgx.NamedArgs{
+		"finishes": p.Finishes, "rename_ids": p.ids(), "process_id": p.ProcessID,
 		"breaker_limit": p.BreakerLimit, "quarantine": p.Quarantine, "probe_every": ProbeEvery,
+	}).Query(func(rows pgx.Rows) error {
+		var id int64
+		var status RowStatus
+		_, err := pgx.ForEachRow(rows, []any{&id, &status}, func() error {
+			statuses[id] = status
+			return nil
+		})
+		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("error recording %d outcomes: %w", len(ids), err)
-	}
-	failpoint.Hit("in-finish") // sent, and perhaps not committed yet
-	statuses := make(map[int64]RowStatus, len(ids))
-	var id int64
-	var status RowStatus
-	_, err = pgx.ForEachRow(rows, []any{&id, &status}, func() error {
-		statuses[id] = status
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("error recording %d outcomes: %w", len(ids), err)
-	}
-	return statuses, nil
 }

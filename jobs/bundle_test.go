@@ -258,7 +258,10 @@ func (b *testBundle) hurry(t testing.TB) {
 	t.Helper()
 	if b.exec(t, `
 		UPDATE rename SET not_before = least(not_before, clock_timestamp())
-		WHERE site_id = $1 AND status = 'pending' AND not_before IS NOT NULL`, b.site.ID) > 0 {
+		WHERE id IN (
+			SELECT id FROM rename WHERE site_id = $1 AND status = 'pending' AND not_before IS NOT NULL
+			ORDER BY id FOR NO KEY UPDATE
+		)`, b.site.ID) > 0 {
 		b.feedNow(t)
 	}
 }

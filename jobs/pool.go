@@ -62,7 +62,7 @@ type Limits struct {
 func DefaultLimits() Limits { return Limits{Breaker: 20, SameFailure: 0.5} }
 
 // Pool is the workers of one process: the River client, a lane for each token, and for
-// each site a feeder, its batchers and its parker; and the heartbeat.
+// each site a feeder, its batcher and its parker; and the heartbeat.
 type Pool struct {
 	cfg     Config
 	process db.Process
@@ -75,7 +75,7 @@ type Pool struct {
 	stopOnce   sync.Once
 }
 
-// siteRun is what working one site takes. Each site has its own batchers, so that a
+// siteRun is what working one site takes. Each site has its own batcher, so that a
 // statement that waits for a lock on one site's rows delays no other site.
 type siteRun struct {
 	site        db.Site
@@ -83,8 +83,7 @@ type siteRun struct {
 	client      *webflow.Client
 	lane        *throttle.Lane
 	feeder      *feeder
-	claims      *batcher[int64, db.Claim]
-	finishes    *batcher[db.Finish, db.RowStatus] // answers the rename's new status; empty: the lease was lost
+	turns       *batcher[turn, turned] // claims and finishes
 	gate        *gate
 	parker      *parker
 	absence     *absence
@@ -163,24 +162,51 @@ func (p *Pool) newWorker() *renameWorker {
 	}
 }
 
-func (p *Pool) claim(ctx context.Context, ids []int64) ([]db.Claim, error) {
-	claims, err := p.cfg.DB.Claim(ctx, db.ClaimParams{
-		ProcessID: p.process.ID, RenameIDs: ids, Lease: p.worker.lease(), Quarantine: p.cfg.CallTimeout,
-		Lanes: p.tokens(),
-	})
-	return inOrder(ids, claims), err
+// turn is one claim or one finish: those of all workers of a site share transactions.
+type turn struct {
+	claim  int64 // the rename; 0: it is a finish
+	finish db.Finish
 }
 
-func (p *Pool) finish(ctx context.Context, fs []db.Finish) ([]db.RowStatus, error) {
-	statuses, err := p.cfg.DB.Finish(ctx, db.FinishParams{
-		ProcessID: p.process.ID, Finishes: fs,
-		BreakerLimit: p.cfg.Limits.Breaker, Quarantine: p.cfg.CallTimeout,
-	})
-	out := make([]db.RowStatus, len(fs))
-	for i, f := range fs {
-		out[i] = statuses[f.RenameID]
+// turned answers a turn. status is a finish's: the rename's new one, or empty if the lease
+// was lost.
+type turned struct {
+	claim  db.Claim
+	status db.RowStatus
+}
+
+func (p *Pool) turn(ctx context.Context, turns []turn) ([]turned, error) {
+	var ids []int64
+	var fs []db.Finish
+	for _, t := range turns {
+		if t.claim != 0 {
+			ids = append(ids, t.claim)
+		} else {
+			fs = append(fs, t.finish)
+		}
 	}
-	return out, err
+	claims, statuses, err := p.cfg.DB.Turn(ctx,
+		db.ClaimParams{
+			ProcessID: p.process.ID, RenameIDs: ids, Lease: p.worker.lease(), Quarantine: p.cfg.CallTimeout,
+			Lanes: p.tokens(),
+		},
+		db.FinishParams{
+			ProcessID: p.process.ID, Finishes: fs,
+			BreakerLimit: p.cfg.Limits.Breaker, Quarantine: p.cfg.CallTimeout,
+		})
+	if err != nil {
+		return nil, err
+	}
+	claims = inOrder(ids, claims)
+	out := make([]turned, len(turns))
+	for i, t := range turns {
+		if t.claim == 0 {
+			out[i].status = statuses[t.finish.RenameID]
+			continue
+		}
+		out[i].claim, claims = claims[0], claims[1:]
+	}
+	return out, nil
 }
 
 // inOrder returns the claims in the order of ids. An id that the database does not know
@@ -213,7 +239,7 @@ func (p *Pool) newSiteRun(s SiteConfig) *siteRun {
 	}
 	return &siteRun{
 		site: s.Site, fingerprint: s.Lane.Fingerprint, client: s.Client, lane: lane, gate: newGate(),
-		claims: newBatcher(p.claim), finishes: newBatcher(p.finish),
+		turns: newBatcher(p.turn),
 		feeder: newFeeder(feederConfig{
 			db: p.cfg.DB, client: p.client, site: s.Site, lane: s.Lane.Fingerprint, window: p.cfg.Window,
 			process: p.process.ID, running: p.worker.running, times: p.cfg.Times, log: p.cfg.Logger,
@@ -262,8 +288,7 @@ func (p *Pool) startBackground(ctx context.Context) {
 		p.background.Go(func() { lane.Run(ctx) })
 	}
 	for _, s := range p.worker.sites {
-		p.background.Go(func() { s.claims.run(ctx) })
-		p.background.Go(func() { s.finishes.run(ctx) })
+		p.background.Go(func() { s.turns.run(ctx) })
 		p.background.Go(func() { s.feeder.run(ctx) })
 		p.background.Go(func() { s.parker.run(ctx) })
 		p.background.Go(func() { s.absence.run(ctx) })

@@ -117,7 +117,8 @@ func (w *renameWorker) grant(ctx context.Context, site *siteRun) (throttle.Grant
 // the database was asked.
 func (w *renameWorker) claim(ctx context.Context, site *siteRun, id int64) (db.Claim, throttle.Deadline, error) {
 	deadline := throttle.DeadlineIn(w.lease())
-	c, err := site.claims.do(ctx, id)
+	t, err := site.turns.do(ctx, turn{claim: id})
+	c := t.claim
 	switch {
 	case errors.Is(err, errBatcherStopped), errors.Is(err, context.Canceled):
 		c.Verdict = db.Held // the feed brings it back
@@ -131,7 +132,8 @@ func (w *renameWorker) claim(ctx context.Context, site *siteRun, id int64) (db.C
 // giveBack ends a claim without a call: the token was refused meanwhile, or somebody
 // moved the job into another site's queue, whose token must not send it.
 func giveBack(ctx context.Context, site *siteRun, c db.Claim) error {
-	_, err := site.finishes.do(context.WithoutCancel(ctx), db.Finish{RenameID: c.RenameID, Fence: c.Fence, Status: db.RowPending})
+	f := db.Finish{RenameID: c.RenameID, Fence: c.Fence, Status: db.RowPending}
+	_, err := site.turns.do(context.WithoutCancel(ctx), turn{finish: f})
 	if err != nil {
 		return fmt.Errorf("error giving back rename %d: %w", c.RenameID, err)
 	}
@@ -184,12 +186,12 @@ func applySiteEffects(ctx context.Context, site *siteRun, o outcome, sent time.T
 func (w *renameWorker) finish(ctx context.Context, site *siteRun, f *db.Finish, sent, answered time.Time) error {
 	now := time.Now()
 	f.SentAgo, f.AnsweredAgo = now.Sub(sent).Seconds(), now.Sub(answered).Seconds()
-	status, err := site.finishes.do(context.WithoutCancel(ctx), *f)
+	t, err := site.turns.do(context.WithoutCancel(ctx), turn{finish: *f})
 	if err != nil {
 		return fmt.Errorf("error recording the outcome of rename %d: %w", f.RenameID, err)
 	}
 	failpoint.Hit("finished")
-	f.Status = status
+	f.Status = t.status
 	site.feeder.finished()
 	return nil
 }
