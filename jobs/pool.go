@@ -35,7 +35,7 @@ type SiteConfig struct {
 type Config struct {
 	DB          *db.DB
 	Sites       []SiteConfig
-	Concurrency int           // workers a site; 0: 16
+	Concurrency int           // calls in flight a site; 0: 16
 	CallTimeout time.Duration // one call's deadline
 	Window      int           // renames of a site with a job; 0: 10,000
 	Limits      Limits
@@ -85,6 +85,8 @@ type siteRun struct {
 	feeder      *feeder
 	turns       *batcher[turn, turned] // claims and finishes
 	gate        *gate
+	places      places
+	workers     int // River's
 	parker      *parker
 	absence     *absence
 }
@@ -104,7 +106,7 @@ func NewPool(ctx context.Context, cfg Config) (*Pool, error) {
 		queues = map[string]int{}
 	}
 	for _, s := range cfg.Sites {
-		queues[s.Site.Queue()] = cfg.Concurrency
+		queues[s.Site.Queue()] = s.workers(cfg.Concurrency)
 		p.process.Sites = append(p.process.Sites, s.Site.ID)
 		p.process.Lanes = append(p.process.Lanes, s.Lane.Fingerprint)
 	}
@@ -141,7 +143,7 @@ func (p *Pool) newParkers() {
 		s.parker = newParker(parkerConfig{
 			db: p.cfg.DB, site: s.site, fingerprint: s.fingerprint, gate: s.gate, gates: gates[s.fingerprint], log: p.cfg.Logger,
 		})
-		s.absence = &absence{parker: s.parker, queues: p.client.Queues(), workers: p.cfg.Concurrency, begun: make(chan struct{}, 1)}
+		s.absence = &absence{parker: s.parker, queues: p.client.Queues(), workers: s.workers, begun: make(chan struct{}, 1)}
 	}
 }
 
@@ -237,9 +239,12 @@ func (p *Pool) newSiteRun(s SiteConfig) *siteRun {
 		})
 		p.lanes[s.Lane.Fingerprint] = lane
 	}
+	gate := newGate()
 	return &siteRun{
-		site: s.Site, fingerprint: s.Lane.Fingerprint, client: s.Client, lane: lane, gate: newGate(),
-		turns: newBatcher(p.turn),
+		site: s.Site, fingerprint: s.Lane.Fingerprint, client: s.Client, lane: lane, gate: gate,
+		places:  places{taken: make(chan struct{}, p.cfg.Concurrency), stopping: gate.stopping},
+		workers: s.workers(p.cfg.Concurrency),
+		turns:   newBatcher(p.turn),
 		feeder: newFeeder(feederConfig{
 			db: p.cfg.DB, client: p.client, site: s.Site, lane: s.Lane.Fingerprint, window: p.cfg.Window,
 			process: p.process.ID, running: p.worker.running, times: p.cfg.Times, log: p.cfg.Logger,

@@ -72,11 +72,17 @@ func (w *renameWorker) Work(ctx context.Context, job *river.Job[RenameArgs]) (er
 		site.unclaimed(claim)
 		return err
 	}
+	if !site.places.enter(ctx) {
+		site.lane.Release(grant)
+		return giveBack(ctx, site, claim)
+	}
 	if !site.gate.isOpen() || claim.SiteID != site.site.ID {
+		site.places.leave()
 		site.lane.Release(grant)
 		return giveBack(ctx, site, claim)
 	}
 	if deadline = deadline.Sooner(grant.Deadline); deadline.Passed() {
+		site.places.leave()
 		site.lane.Release(grant) // we slept: others may have the rename by now
 		return nil
 	}
@@ -140,13 +146,19 @@ func giveBack(ctx context.Context, site *siteRun, c db.Claim) error {
 	return nil
 }
 
-// send makes the call and records its outcome.
-func (w *renameWorker) send(ctx context.Context, site *siteRun, g throttle.Grant, c db.Claim, deadline throttle.Deadline) error {
-	callCtx, cancel := deadline.Context(failpoint.Trace(ctx))
-	result, callErr := site.client.UpdateAsset(callCtx, webflow.UpdateAssetParams{
+// call sends a claimed rename, and leaves its place to the next call.
+func (s *siteRun) call(ctx context.Context, c db.Claim, deadline throttle.Deadline) (webflow.UpdateAssetResult, error) {
+	defer s.places.leave()
+	ctx, cancel := deadline.Context(failpoint.Trace(ctx))
+	defer cancel()
+	return s.client.UpdateAsset(ctx, webflow.UpdateAssetParams{
 		AssetID: c.AssetID, LocaleID: c.LocaleID, DisplayName: c.DisplayName, AltText: c.AltText,
 	})
-	cancel()
+}
+
+// send makes the call and records its outcome.
+func (w *renameWorker) send(ctx context.Context, site *siteRun, g throttle.Grant, c db.Claim, deadline throttle.Deadline) error {
+	result, callErr := site.call(ctx, c, deadline)
 	answered := time.Now()
 	failpoint.Hit("answered")
 	meta := result.Meta

@@ -1,0 +1,53 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"relabel/internal/failpoint"
+)
+
+// lockBreakers and lockBatches keep the order of locks (docs/design.md) where outcomes and
+// claims share a transaction: without them a turn would take the batches of its outcomes
+// before the breaker and the batches of its claims.
+const (
+	lockBreakers = `
+SELECT FROM breaker
+WHERE site_id IN (SELECT site_id FROM rename WHERE id = ANY (@rename_ids)) AND (@ill OR failures > 0 OR opened_at IS NOT NULL)
+ORDER BY site_id FOR NO KEY UPDATE`
+	lockBatches = `
+SELECT FROM batch
+WHERE id IN (SELECT batch_id FROM rename WHERE id = ANY (@rename_ids))
+ORDER BY id FOR NO KEY UPDATE`
+)
+
+// Turn records outcomes and takes leases in one transaction and one round trip: half the
+// commits of two, and neither waits for the other's lock on the batch's row. The outcomes
+// come first, so a claim sees what they changed. Either may be empty.
+func (db *DB) Turn(ctx context.Context, c ClaimParams, f FinishParams) (claims []Claim, statuses map[int64]RowStatus, err error) {
+	statuses = make(map[int64]RowStatus, len(f.Finishes))
+	batch := &pgx.Batch{}
+	rows := pgx.NamedArgs{"rename_ids": slices.Concat(f.ids(), c.RenameIDs), "ill": f.ill()}
+	batch.Queue(lockRenames, rows)
+	if len(f.Finishes) > 0 && len(c.RenameIDs) > 0 {
+		batch.Queue(lockBreakers, rows)
+		batch.Queue(lockBatches, rows)
+	}
+	if len(f.Finishes) > 0 {
+		queueFinish(batch, f, statuses)
+	}
+	if len(c.RenameIDs) > 0 {
+		queueClaim(batch, c, &claims)
+	}
+	sent := db.Pool().SendBatch(ctx, batch)
+	if len(f.Finishes) > 0 {
+		failpoint.Hit("in-finish") // sent, and perhaps not committed yet
+	}
+	if err := sent.Close(); err != nil {
+		return nil, nil, fmt.Errorf("error claiming renames and recording outcomes: %w", err)
+	}
+	return claims, statuses, nil
+}

@@ -1,0 +1,42 @@
+package jobs
+
+import "context"
+
+// fetchedPerCall is how many jobs a process holds for each call in flight, on a lane
+// without a limit. The jobs that wait for a place are claimed already, in large groups,
+// so that a call waits for no statement. With a limit they would only be kept from other
+// processes.
+const fetchedPerCall = 4
+
+// workers is the number of River workers of a site with so many calls in flight.
+func (s SiteConfig) workers(calls int) int {
+	if s.Lane.Limit == 0 {
+		return fetchedPerCall * calls
+	}
+	return calls
+}
+
+// places bounds the calls in flight of a site.
+type places struct {
+	taken    chan struct{}
+	stopping <-chan struct{}
+}
+
+// enter waits for a place. It returns false if the process stops first, or ctx ends.
+func (p places) enter(ctx context.Context) bool {
+	select {
+	case <-p.stopping:
+		return false
+	default:
+	}
+	select {
+	case p.taken <- struct{}{}:
+		return true
+	case <-p.stopping:
+		return false
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (p places) leave() { <-p.taken }
