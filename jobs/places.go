@@ -2,15 +2,15 @@ package jobs
 
 import "context"
 
-// fetchedPerCall is how many jobs a process holds for each call in flight, on a lane
-// without a limit. The jobs that wait for a place are claimed already, in large groups,
-// so that a call waits for no statement. With a limit they would only be kept from other
-// processes.
+// fetchedPerCall is how many jobs a process holds for each call in flight, where speed is
+// asked for: on a lane without a limit, with more calls at once than the default. The
+// jobs that wait for a place are claimed already, in large groups, so that a call waits
+// for no statement. Elsewhere they would only be kept from other processes.
 const fetchedPerCall = 4
 
 // workers is the number of River workers of a site with so many calls in flight.
 func (s SiteConfig) workers(calls int) int {
-	if s.Lane.Limit == 0 {
+	if s.Lane.Limit == 0 && calls > DefaultConcurrency {
 		return fetchedPerCall * calls
 	}
 	return calls
