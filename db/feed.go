@@ -101,7 +101,46 @@ func Feed(ctx context.Context, tx pgx.Tx, p FeedParams) (rows []FeedRow, ok bool
 			rows = append(rows, FeedRow{id, *f.Priority})
 		}
 	}
-	return rows, true, dropDead(ctx, tx, waiting)
+	if err := dropDead(ctx, tx, waiting); err != nil {
+		return nil, false, err
+	}
+	return rows, true, WakeQueue(ctx, tx, p.Queue)
+}
+
+// WakeQueue makes the workers of a River queue fetch jobs when tx commits. River
+// notifies too when jobs are inserted, but leaves out a notification that follows another
+// one within moments; and nobody notifies again when one was lost.
+func WakeQueue(ctx context.Context, tx pgx.Tx, queue string) error {
+	_, err := tx.Exec(ctx, `SELECT pg_notify($1, json_build_object('queue', $2::text)::text)`, pg.Schema+".river_insert", queue)
+	if err != nil {
+		return fmt.Errorf("error notifying the workers of queue %s: %w", queue, err)
+	}
+	return nil
+}
+
+// sitesToFeedSQL finds the sites for which a feed has something to do: rows to accept, to
+// send or to end, or waiting jobs, which may be useless or whose notification was lost.
+// Served by batch_unfinished_idx and River's river_job_prioritized_fetching_index.
+const sitesToFeedSQL = `
+SELECT s.id FROM unnest(@sites::int[], @queues::text[]) AS s (id, queue)
+WHERE EXISTS (
+	SELECT FROM batch b
+	WHERE b.site_id = s.id AND b.status IN ('active', 'paused', 'cancelled') AND b.finished_at IS NULL
+		AND (b.status <> 'paused' OR b.accepted_to IS NOT NULL)
+) OR EXISTS (SELECT FROM river_job j WHERE j.state = 'available' AND j.queue = s.queue)`
+
+// SitesToFeed returns those of the sites that a feed should look at. queues are the sites'
+// River queues, by site.
+func (db *DB) SitesToFeed(ctx context.Context, queues map[int]string) ([]int, error) {
+	ids, names := pg.Columns(queues)
+	rows, err := db.Pool().Query(ctx, sitesToFeedSQL, pgx.NamedArgs{"sites": ids, "queues": names})
+	if err == nil {
+		ids, err = pgx.CollectRows(rows, pgx.RowTo[int])
+	}
+	if err != nil {
+		return nil, fmt.Errorf("error looking for sites to feed: %w", err)
+	}
+	return ids, nil
 }
 
 // feedGroup is the renames of one priority that need a job, or, without a priority, the

@@ -40,6 +40,11 @@ const (
 	// takes eight fetches, and the limit should be used fully.
 	fetchCooldown = 20 * time.Millisecond
 
+	// fetchPoll is how often a queue is fetched from without a notification. Each feed
+	// that finds something notifies, so this only matters while the connection that
+	// listens is broken: then work goes on well within the 90 s promised.
+	fetchPoll = 30 * time.Second
+
 	// maxLeaderSkew is how far this machine's clock may differ from the database's for
 	// the process to be River's leader, which schedules, rescues and cleans by its own
 	// clock.
@@ -94,6 +99,7 @@ func newWorkClient(p clientParams) (*Client, error) {
 		Workers:                     workers,
 		Queues:                      queues,
 		FetchCooldown:               fetchCooldown,
+		FetchPollInterval:           fetchPoll,
 		LeaderElectionDisabled:      !p.mayLead,
 		JobTimeout:                  jobTimeout,
 		RescueStuckJobsAfter:        rescueAfter,

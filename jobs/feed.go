@@ -86,12 +86,12 @@ func insert(ctx context.Context, tx pgx.Tx, client *Client, queue string, rows [
 }
 
 // feeder keeps one site supplied with jobs. It feeds as rows finish, when a row is due
-// again, and every few seconds.
+// again, and when the pool's look finds something to do.
 type feeder struct {
 	feederConfig
 
 	mu       sync.Mutex
-	next     time.Time
+	next     time.Time // of the next feed; zero: only when somebody asks for one
 	sinceFed int
 	owed     int // calls made since later priorities last got their share
 	wake     chan struct{}
@@ -131,10 +131,11 @@ func (f *feeder) finished() {
 
 // wakeIn schedules a feed after d plus FeedSettle. Sooner, the calling job would still
 // look live and its rename would be skipped.
-func (f *feeder) wakeIn(d time.Duration) {
-	at := time.Now().Add(max(d, 0) + f.times.FeedSettle)
+func (f *feeder) wakeIn(d time.Duration) { f.wakeAt(time.Now().Add(max(d, 0) + f.times.FeedSettle)) }
+
+func (f *feeder) wakeAt(at time.Time) {
 	f.mu.Lock()
-	sooner := at.Before(f.next)
+	sooner := f.next.IsZero() || at.Before(f.next)
 	if sooner {
 		f.next = at
 	}
@@ -149,36 +150,45 @@ func (f *feeder) wakeIn(d time.Duration) {
 
 // run feeds until ctx ends.
 func (f *feeder) run(ctx context.Context) {
-	for ctx.Err() == nil {
-		f.mu.Lock()
-		f.next = time.Now().Add(f.times.FeedEvery)
-		f.mu.Unlock()
+	for f.sleep(ctx) {
 		if err := f.feed(ctx); err != nil && ctx.Err() == nil {
 			f.log.Warn("the feed waits for the database", "site", f.site.Name, "error", err)
 		}
-		f.sleep(ctx)
 	}
 }
 
-func (f *feeder) sleep(ctx context.Context) {
+// sleep waits for the time of the next feed. It returns false when ctx ends.
+func (f *feeder) sleep(ctx context.Context) bool {
 	for {
-		f.mu.Lock()
-		left := time.Until(f.next)
-		f.mu.Unlock()
-		if left <= 0 {
-			return
+		left, known := f.take()
+		if known && left <= 0 {
+			return ctx.Err() == nil
 		}
-		t := time.NewTimer(left)
+		var due <-chan time.Time
+		if known {
+			due = time.After(left)
+		}
 		select {
 		case <-ctx.Done():
-			t.Stop()
-			return
+			return false
 		case <-f.wake:
-			t.Stop()
-		case <-t.C:
-			return
+		case <-due:
 		}
 	}
+}
+
+// take returns how long the next feed has to wait, if one is wanted. One that is due
+// now is taken: what wakes the feeder from now on asks for another one.
+func (f *feeder) take() (left time.Duration, known bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.next.IsZero() {
+		return 0, false
+	}
+	if left = time.Until(f.next); left <= 0 {
+		f.next = time.Time{}
+	}
+	return left, true
 }
 
 func (f *feeder) feed(ctx context.Context) error {

@@ -299,6 +299,7 @@ func (p *Pool) startBackground(ctx context.Context) {
 		p.background.Go(func() { s.absence.run(ctx) })
 	}
 	p.background.Go(func() { p.beat(ctx) })
+	p.background.Go(func() { p.look(ctx) })
 }
 
 func (p *Pool) beat(ctx context.Context) {

@@ -21,9 +21,9 @@ type Times struct {
 	// Stale is how long after its last heartbeat a process counts as dead.
 	Stale time.Duration
 
-	// FeedEvery is how often a worker process looks for renames without a live job,
-	// whatever else happens. It bounds how long a resumed batch or a deleted job waits:
-	// with River's fetch a second later, within the 5 s promised.
+	// FeedEvery is how often a worker process looks for sites that have something to
+	// feed, whatever else happens. It bounds how long a resumed batch or a deleted job
+	// waits, within the 5 s promised: the feed's notification makes River fetch at once.
 	FeedEvery time.Duration
 
 	// FeedSettle is added to a wait, so that River has completed the old job:

@@ -29,6 +29,7 @@ import (
 var (
 	seedFlag = flag.Uint64("chaos.seed", 0, "seed of the random run; 0: a new one each time")
 	raceFlag = flag.Bool("chaos.race", false, "build the processes with the race detector too")
+	idleFlag = flag.Duration("chaos.idle", 20*time.Second, "how long TestIdle measures")
 	longFlag = flag.Duration("chaos.long", 0, "how long the random run causes faults; 0: 20 s")
 
 	workDir string // of this test process; the account that runs PostgreSQL can enter it

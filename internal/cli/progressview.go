@@ -80,11 +80,14 @@ type poll struct {
 	tick  *time.Ticker
 	every time.Duration
 	wake  <-chan struct{}
+	woken bool // the last wait ended with a wake
 }
 
 const wakeDelay = 10 * time.Millisecond
 
-func newPoll(wake <-chan struct{}) *poll { return &poll{time.NewTicker(pollEvery), pollEvery, wake} }
+func newPoll(wake <-chan struct{}) *poll {
+	return &poll{tick: time.NewTicker(pollEvery), every: pollEvery, wake: wake}
+}
 
 func (p *poll) stop() { p.tick.Stop() }
 
@@ -101,12 +104,14 @@ func (p *poll) pace(idle bool) {
 }
 
 func (p *poll) wait(ctx context.Context) error {
+	p.woken = false
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-p.tick.C:
 		return nil
 	case <-p.wake:
+		p.woken = true
 	}
 	p.tick.Reset(wakeDelay)
 	defer func() { p.tick.Reset(p.every) }()

@@ -20,15 +20,16 @@ type workload struct {
 }
 
 func (w *workWatch) workload(ctx context.Context) (all workload, err error) {
-	for _, site := range w.sites {
-		one, err := records.Backlog(ctx, w.s.DB, site.ID)
-		if err != nil {
-			return all, err
-		}
-		runs, err := scheduledb.RunsToDo(ctx, w.s.DB, site.ID)
-		if err != nil {
-			return all, err
-		}
+	backlogs, err := records.Backlogs(ctx, w.s.DB, w.ids)
+	if err != nil {
+		return all, err
+	}
+	toDo, err := scheduledb.RunsToDo(ctx, w.s.DB, w.ids)
+	if err != nil {
+		return all, err
+	}
+	for _, one := range backlogs {
+		site, runs := w.name(one.Site), toDo[one.Site]
 		all.open += one.Open
 		all.paused += one.Paused
 		all.flying += one.Flying
@@ -36,8 +37,8 @@ func (w *workWatch) workload(ctx context.Context) (all workload, err error) {
 		all.runs += runs
 		if one.ParkedReason != nil {
 			all.parked += one.Open + runs
-			all.parkedSites = append(all.parkedSites, site.Name)
-			all.reasons = append(all.reasons, "site "+site.Name+" is "+report.ParkedSince(site.Name, *one.ParkedReason, *one.ParkedAt, one.Now))
+			all.parkedSites = append(all.parkedSites, site)
+			all.reasons = append(all.reasons, "site "+site+" is "+report.ParkedSince(site, *one.ParkedReason, *one.ParkedAt, one.Now))
 		}
 	}
 	return all, nil

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,8 @@ type workWatch struct {
 	since time.Time
 	meter rateMeter
 
+	still bool // nothing was left to do at the last read
+
 	flight time.Duration // the longest time that a call in flight may take
 	idle   time.Time     // since when only calls in flight are left
 }
@@ -39,6 +42,11 @@ func newWorkWatch(s *session, sites []jobs.SiteConfig, since time.Time, flight t
 		w.label = "sites " + text.Cut(strings.Join(names, ", "), 40)
 	}
 	return w
+}
+
+// name returns the name of one of the sites.
+func (w *workWatch) name(id int) string {
+	return w.sites[slices.Index(w.ids, id)].Name
 }
 
 // flightMargin is how much longer a claim's lease is than its call.
@@ -74,7 +82,7 @@ func (a *app) watchWork(ctx context.Context, w *workWatch, wake <-chan struct{},
 		if !first && poll.wait(ctx) != nil {
 			return nil
 		}
-		load, err := w.next(ctx, view)
+		load, err := w.next(ctx, view, poll.woken)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -95,14 +103,17 @@ func (a *app) watchWork(ctx context.Context, w *workWatch, wake <-chan struct{},
 	}
 }
 
-// next reads and shows the progress.
-func (w *workWatch) next(ctx context.Context, view terminal.View) (workload, error) {
+// next reads and shows the progress. While nothing is left to do it need not read the
+// counts again, unless this process has just ended rows (woken).
+func (w *workWatch) next(ctx context.Context, view terminal.View, woken bool) (workload, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
 	load, err := w.workload(ctx)
-	if err == nil {
-		err = w.show(ctx, view)
+	if err != nil || w.still && load.done() && !woken {
+		return load, err
 	}
+	err = w.show(ctx, view)
+	w.still = err == nil && load.done()
 	return load, err
 }
 

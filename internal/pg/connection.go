@@ -34,6 +34,11 @@ const (
 	// silently is thrown away.
 	pingTime = 3 * time.Second
 
+	// pingAfter is how long a connection must have been idle to be checked. An idle
+	// worker uses one every second or so: checked each time, it would send twice as many
+	// statements. What repeats in a worker is tried again when its connection is dead.
+	pingAfter = 5 * time.Second
+
 	// fetchTime bounds River's fetch of jobs, which takes milliseconds.
 	fetchTime = 10 * time.Second
 )

@@ -137,6 +137,7 @@ func parseURL(url string) (*pgxpool.Config, error) {
 	NoticeDead(&cc.Config)
 	cc.Tracer = fetchDeadline{}
 	pc.PingTimeout = pingTime
+	pc.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool { return p.IdleDuration > pingAfter }
 	return pc, nil
 }
 

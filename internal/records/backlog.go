@@ -14,6 +14,7 @@ import (
 // SiteBacklog sums up the batches of a site that have not ended. Plans are not among
 // them.
 type SiteBacklog struct {
+	Site         int
 	Open         int64 // rows to send; those of paused batches are not among them
 	Paused       int64 // rows that wait because their batch is paused
 	Ending       int64 // rows of cancelled batches that have not ended yet
@@ -30,7 +31,8 @@ type SiteBacklog struct {
 
 // workloadSQL is served by batch_unfinished_idx.
 const workloadSQL = `
-SELECT coalesce(sum(b.total - b.ended) FILTER (WHERE b.status = 'active'), 0)::bigint AS open,
+SELECT s.id AS site,
+	coalesce(sum(b.total - b.ended) FILTER (WHERE b.status = 'active'), 0)::bigint AS open,
 	coalesce(sum(b.total - b.ended) FILTER (WHERE b.status = 'paused'), 0)::bigint AS paused,
 	coalesce(sum(b.sending), 0)::bigint AS flying,
 	coalesce(sum(b.total - b.ended) FILTER (WHERE b.status = 'cancelled'), 0)::bigint AS ending,
@@ -42,11 +44,16 @@ SELECT coalesce(sum(b.total - b.ended) FILTER (WHERE b.status = 'active'), 0)::b
 	clock_timestamp() AS now
 FROM site s JOIN breaker k ON k.site_id = s.id
 LEFT JOIN batch b ON b.site_id = s.id AND b.status IN ('active', 'paused', 'cancelled') AND b.finished_at IS NULL
-WHERE s.id = @site GROUP BY s.id, k.site_id`
+WHERE s.id = ANY (@sites) GROUP BY s.id, k.site_id ORDER BY s.id`
 
-// Backlog reads the backlog of a site: one row for each open batch.
+// Backlogs reads the backlogs of some sites: one row for each open batch.
+func Backlogs(ctx context.Context, d *db.DB, siteIDs []int) ([]SiteBacklog, error) {
+	return pg.Collect[SiteBacklog](ctx, d.Pool(), "reading the workload", workloadSQL, pgx.NamedArgs{"sites": siteIDs})
+}
+
+// Backlog reads the backlog of one site.
 func Backlog(ctx context.Context, d *db.DB, siteID int) (SiteBacklog, error) {
-	list, err := pg.Collect[SiteBacklog](ctx, d.Pool(), "reading the workload", workloadSQL, pgx.NamedArgs{"site": siteID})
+	list, err := Backlogs(ctx, d, []int{siteID})
 	if err != nil {
 		return SiteBacklog{}, err
 	}

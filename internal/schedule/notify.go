@@ -24,9 +24,6 @@ const (
 	// notifyTimeout bounds one try as a whole.
 	notifyTimeout = 10 * time.Second
 
-	// notifyEvery is how often a process looks for notices that are due.
-	notifyEvery = 5 * time.Second
-
 	// notifyDrain is how much of an answer is read, so that the server can finish.
 	notifyDrain = 4 << 10
 )
@@ -51,18 +48,16 @@ type message struct {
 	Run      *scheduledb.Run `json:"run"` // its state at the time of the post
 }
 
-// notify posts notices until ctx ends.
+// notify posts notices, each time that a look finds some, until ctx ends.
 func (r *Runner) notify(ctx context.Context) {
-	tick := time.NewTicker(notifyEvery)
-	defer tick.Stop()
 	for {
-		if err := r.Notify(ctx); err != nil && ctx.Err() == nil {
-			r.cfg.Logger.Warn("notices can't be sent until the database answers", "error", err)
-		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-r.noticeWake:
+		}
+		if err := r.Notify(ctx); err != nil && ctx.Err() == nil {
+			r.cfg.Logger.Warn("notices can't be sent until the database answers", "error", err)
 		}
 	}
 }

@@ -5,9 +5,10 @@
 //     fixed rules for clock changes.
 //   - Runner starts and works the runs. Every worker process has one: New, Attach
 //     it to the pool, Start, and Stop before the pool stops.
-//   - A turn (turn.go), taken every few seconds for each site, starts the schedules
-//     that are due, gives jobs to open runs without one, and ends the runs whose
-//     batch has ended.
+//   - A look (look.go), every few seconds, reads with one statement which sites need
+//     something, and wakes their loops.
+//   - A turn (turn.go) of a site starts the schedules that are due, gives jobs to open
+//     runs without one, and ends the runs whose batch has ended.
 //   - A run (worker.go, run.go) loads the source as a plan, compares it with the
 //     site, and applies it, unless too much would change (change.go). failure.go
 //     decides what happens after an error.
@@ -71,6 +72,8 @@ type Runner struct {
 	client  *jobs.Client
 	process string // the process's id
 
+	noticeWake chan struct{} // one slot
+
 	mu      sync.Mutex
 	working map[int64]bool // by run
 
@@ -90,12 +93,14 @@ func New(cfg Config) *Runner {
 	if cfg.dbTimeout == 0 {
 		cfg.dbTimeout = dbTimeout
 	}
-	r := &Runner{cfg: cfg, sites: map[int]jobs.SiteConfig{}, working: map[int64]bool{}}
+	r := &Runner{cfg: cfg, sites: map[int]jobs.SiteConfig{}, working: map[int64]bool{}, noticeWake: make(chan struct{}, 1)}
 	atOnce, tidies := make(semaphore, sitesAtOnce), make(semaphore, tidyAtOnce)
 	for _, s := range cfg.Sites {
 		r.sites[s.Site.ID] = s
 		r.ids = append(r.ids, s.Site.ID)
-		r.turns = append(r.turns, &siteTurns{runner: r, site: s, wake: make(chan struct{}, 1), atOnce: atOnce, tidies: tidies})
+		r.turns = append(r.turns, &siteTurns{
+			runner: r, site: s, wake: make(chan struct{}, 1), tidyWake: make(chan struct{}, 1), atOnce: atOnce, tidies: tidies,
+		})
 	}
 	r.stopping, r.stop = context.WithCancel(context.Background())
 	return r
@@ -152,6 +157,7 @@ func (r *Runner) Start(ctx context.Context) {
 		r.loops.Go(func() { t.tidyAll(ctx) })
 	}
 	r.loops.Go(func() { r.notify(ctx) })
+	r.loops.Go(func() { r.look(ctx) })
 }
 
 // Stop ends the turns and releases the runs in progress, so that another process
@@ -180,7 +186,10 @@ func (r *Runner) insert(ctx context.Context, tx pgx.Tx, runs []db.QueueRun) erro
 	for i, j := range inserted {
 		ids[i] = j.Job.ID
 	}
-	return db.MakeDue(ctx, tx, ids)
+	if err := db.MakeDue(ctx, tx, ids); err != nil {
+		return err
+	}
+	return db.WakeQueue(ctx, tx, Queue(runs[0].Site)) // all are of one site
 }
 
 // begin marks a run as worked by this process; false if it is already.

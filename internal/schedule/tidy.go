@@ -2,7 +2,6 @@ package schedule
 
 import (
 	"context"
-	"time"
 
 	"github.com/sourcegraph/conc/pool"
 
@@ -13,16 +12,14 @@ import (
 // plans and thins earlier runs. It has a loop of its own because millions of rows
 // would hold up the turns.
 func (t *siteTurns) tidyAll(ctx context.Context) {
-	tick := time.NewTicker(turnEvery)
-	defer tick.Stop()
 	for {
-		if err := t.tidy(ctx); err != nil && ctx.Err() == nil {
-			t.runner.cfg.Logger.Warn("earlier runs could not be tidied up; relabel tries again", "site", t.site.Site.Name, "error", err)
-		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-t.tidyWake:
+		}
+		if err := t.tidy(ctx); err != nil && ctx.Err() == nil {
+			t.runner.cfg.Logger.Warn("earlier runs could not be tidied up; relabel tries again", "site", t.site.Site.Name, "error", err)
 		}
 	}
 }

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// turnEvery bounds how late a run is started, ended or recovered. A turn costs a
-	// few look-ups.
+	// turnEvery is how often a process looks whether a site needs a turn. It bounds how
+	// late a run is started, ended or recovered.
 	turnEvery = 5 * time.Second
 
 	// turnBusy is how soon a turn notices that a run's batch has ended.
@@ -45,11 +45,12 @@ const (
 // siteTurns takes the turns of one site. Each site has its own loop, so that a
 // problem with one site does not hold up the others.
 type siteTurns struct {
-	runner *Runner
-	site   jobs.SiteConfig
-	wake   chan struct{}
-	atOnce semaphore // shared by all sites: turns
-	tidies semaphore // shared by all sites: tidying up
+	runner   *Runner
+	site     jobs.SiteConfig
+	wake     chan struct{} // one slot
+	tidyWake chan struct{} // one slot
+	atOnce   semaphore     // shared by all sites: turns
+	tidies   semaphore     // shared by all sites: tidying up
 }
 
 // semaphore bounds how many sites do something at the same time.
@@ -71,27 +72,28 @@ func dbCall[T any](ctx context.Context, r *Runner, do func(context.Context) (T, 
 	return do(ctx)
 }
 
-// takeAll takes turns until ctx ends.
+// takeAll takes a turn each time that a look or the end of a run asks for one, until
+// ctx ends. A turn that has something to wait for is followed by another one.
 func (t *siteTurns) takeAll(ctx context.Context) {
-	for ctx.Err() == nil {
-		wait, _ := t.take(ctx) // take has logged the error
-		timer := time.NewTimer(wait)
+	var again <-chan time.Time
+	for {
 		select {
 		case <-ctx.Done():
+			return
 		case <-t.wake:
-		case <-timer.C:
+		case <-again:
 		}
-		timer.Stop()
+		again = nil
+		if wait, _ := t.take(ctx); wait < turnEvery { // take has logged the error
+			again = time.After(wait)
+		}
 	}
 }
 
 // wakeTurns starts the next turns at once, because a run has changed.
 func (r *Runner) wakeTurns() {
 	for _, t := range r.turns {
-		select {
-		case t.wake <- struct{}{}:
-		default:
-		}
+		wake(t.wake)
 	}
 }
 

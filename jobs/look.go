@@ -1,0 +1,38 @@
+package jobs
+
+import (
+	"context"
+	"time"
+)
+
+// look asks every few seconds which sites have something to feed, and wakes their
+// feeders. One statement serves all sites, so sites without work cost nothing.
+func (p *Pool) look(ctx context.Context) {
+	feeders, queues := map[int]*feeder{}, map[int]string{}
+	for queue, s := range p.worker.sites {
+		feeders[s.site.ID], queues[s.site.ID] = s.feeder, queue
+	}
+	tick := time.NewTicker(p.cfg.Times.FeedEvery)
+	defer tick.Stop()
+	for {
+		if err := p.lookOnce(ctx, queues, feeders); err != nil && ctx.Err() == nil {
+			p.cfg.Logger.Warn("the feed waits for the database", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// lookOnce does not wait for a dead connection: the next look uses another one.
+func (p *Pool) lookOnce(ctx context.Context, queues map[int]string, feeders map[int]*feeder) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	sites, err := p.cfg.DB.SitesToFeed(ctx, queues)
+	for _, id := range sites {
+		feeders[id].wakeAt(time.Now())
+	}
+	return err
+}

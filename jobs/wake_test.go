@@ -1,0 +1,35 @@
+package jobs_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"relabel/db"
+	"relabel/internal/standin"
+	"relabel/jobs"
+)
+
+// Jobs whose notification was lost are worked after the next look, not only after
+// River's next poll half a minute later.
+func TestLostNotification(t *testing.T) {
+	t.Parallel()
+	const rows = 3
+	b := setup(t, settings{api: standin.Config{Assets: rows}})
+	b.start(t)
+	first := b.load(t, names("first", 0, rows))
+	b.untilDone(t, first)
+	second := b.loadWith(t, names("second", 0, rows), func(p *db.LoadParams) {
+		p.Queue = func(ctx context.Context, tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, `
+				INSERT INTO river_job (args, kind, queue, max_attempts, state)
+				SELECT json_build_object('rename_id', id), $1, $2, 25, 'available' FROM rename WHERE finished_at IS NULL`,
+				jobs.RenameArgs{}.Kind(), b.site.Queue())
+			return err
+		}
+	})
+	untilWithin(t, inTime, "the end of the second batch", func() bool { return b.status(t, second).Status == "done" })
+	require.EqualValues(t, rows, b.status(t, second).Succeeded)
+}
