@@ -50,6 +50,30 @@ func BenchmarkLoad(b *testing.B) {
 	b.ReportMetric(again/bare, "again-ratio")
 }
 
+// BenchmarkCompare compares a plan of b.N rows with what was read of the site. A tenth of the rows have their
+// values already.
+func BenchmarkCompare(b *testing.B) {
+	bundle := setup(b)
+	p := bundle.params(numbered(b.N, b.N))
+	p.Planned = true
+	batch := bundle.loadWith(b, p).batch
+	bundle.readAll(b, batch)
+	b.ResetTimer()
+	start := time.Now()
+	require.NoError(b, bundle.Compare(b.Context(), db.CompareParams{BatchID: batch, ReadBy: "list"}))
+	b.ReportMetric(float64(b.N)/time.Since(start).Seconds(), "rows/s")
+	require.EqualValues(b, b.N/10, bundle.status(b, batch).Unchanged)
+}
+
+// readAll makes a reading of the site for the rows of a batch: every tenth asset has the name that its row wants.
+func (b *testBundle) readAll(t tb, batch int64) {
+	t.Helper()
+	b.exec(t, `
+		INSERT INTO asset_state (site_id, locale_id, asset_id, display_name, read_at)
+		SELECT site_id, locale_id, asset_id, CASE WHEN row_number() OVER () % 10 = 0 THEN '' ELSE 'old ' END || display_name, now()
+		FROM rename WHERE batch_id = $1`, batch)
+}
+
 func benchCopy(b *testing.B, bundle *testBundle) float64 {
 	bundle.exec(b, `CREATE TABLE bare (LIKE rename INCLUDING GENERATED INCLUDING IDENTITY INCLUDING DEFAULTS)`)
 	rows := make([][]any, 0, b.N)

@@ -153,6 +153,28 @@ func testPlans(t *testing.T, statistics string) {
 	}
 }
 
+// A comparison looks up the last row that was sent to a target once a row, however often its statement names the result.
+func TestCompareLooksUpOnce(t *testing.T) {
+	t.Parallel()
+	const rows = 1000
+	b := setup(t)
+	p := b.params(numbered(rows, rows))
+	p.Planned = true
+	batch := b.loadWith(t, p).batch
+	b.readAll(t, batch)
+	conn, err := b.Pool().Acquire(t.Context())
+	require.NoError(t, err)
+	defer conn.Release()
+	plan := dbtest.Explain(t, conn.Conn(), db.StatementText("compare"), pgx.NamedArgs{"batch": batch, "since": time.Time{}, "take_over": false})
+	lookUps := 0.
+	plan.Walk(func(n dbtest.PlanNode) {
+		if n.Relation == "rename" {
+			lookUps += n.Loops
+		}
+	})
+	require.LessOrEqual(t, lookUps, 3.*rows, "a row is found by its id, and its target's rows once")
+}
+
 // Loading compares each row with the rows of its own batch and of older ones. Whatever PostgreSQL knows of the tables
 // and whichever side is larger, that is one look-up a row and never all with all: 30,000 rows take a second or so,
 // all with all takes minutes.

@@ -1,6 +1,8 @@
 -- Judges each row of a plan by the state of the site that was just read.
 WITH
-judged AS (
+-- Materialized, because the status is used in many places below: PostgreSQL would work
+-- it out again, with its look-up of the last row that was sent, for each of them.
+judged AS MATERIALIZED (
 	SELECT m.id, m.status AS was, s.display_name, s.alt_text, s.read_at, c.conflict, CASE
 		WHEN s.asset_id IS NULL OR s.gone THEN 'failed'
 		-- The target has the very values, or the name that the server made of ours when

@@ -15,12 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const (
-
-	// mostStatements is how many statements a second an idle worker may send. 3 is a
-	// thousandth of what the smallest database does.
-	mostStatements = 3.0
-)
+// mostStatements is how many statements a second an idle worker may send. 3 is a
+// thousandth of what the smallest database does.
+const mostStatements = 3.0
 
 // TestIdle counts the statements that an idle worker sends in its normal times, and
 // logs the share of a CPU that it and PostgreSQL take. The share is right only when the
