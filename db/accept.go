@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -122,9 +123,11 @@ func (db *DB) acceptRows(ctx context.Context, tx pgx.Tx, batchID int64) error {
 	if err != nil {
 		return err
 	}
-	if err := lockRows(ctx, tx, append(t.own, t.older...), append(t.batches, batchID)); err != nil {
+	sent, err := lockRows(ctx, tx, append(t.own, t.older...), append([]int64{batchID}, t.batches...))
+	if err != nil {
 		return err
 	}
+	t.judgeAfter(sent)
 	tag, err := tx.Exec(ctx, `
 		UPDATE batch SET accepted_to = CASE WHEN NOT @last THEN @upto::bigint END
 		WHERE id = @batch AND accepted_to = @after AND status IN ('active', 'paused')`,
@@ -160,17 +163,18 @@ func (db *DB) nextChunk(ctx context.Context, tx pgx.Tx, batchID int64) (c chunk,
 // touched are the rows that accepting a chunk may change.
 type touched struct {
 	own     []int64 // rows of the chunk whose target older renames have
+	judged  []int64 // of these, those that may need no call: something was sent to their target, or a plan found them unchanged
 	older   []int64 // open renames of these targets
 	newer   []int64 // for each of older, the row that supersedes it
-	batches []int64 // those of older
+	batches []int64 // of each of older
 }
 
 // touchedSQL looks up each row of a chunk in rename_target_idx. It asks for the status
 // and not for finished_at, or PostgreSQL would take rename_open_idx.
 const touchedSQL = `
-SELECT m.id, coalesce(x.older, '{}') AS older, coalesce(x.batches, '{}') AS batches
+SELECT m.id, coalesce(x.older, '{}') AS older, coalesce(x.batches, '{}') AS batches, x.sent OR m.status = 'unchanged' AS judged
 FROM rename m CROSS JOIN LATERAL (
-	SELECT count(*) AS n, array_agg(o.id) FILTER (WHERE o.status IN ('pending', 'sending')) AS older,
+	SELECT count(*) AS n, bool_or(o.fence > 0) AS sent, array_agg(o.id) FILTER (WHERE o.status IN ('pending', 'sending')) AS older,
 		array_agg(o.batch_id) FILTER (WHERE o.status IN ('pending', 'sending')) AS batches
 	FROM rename o JOIN batch ob ON ob.id = o.batch_id
 	WHERE o.asset_id = m.asset_id AND o.locale_id = m.locale_id AND o.site_id = m.site_id AND o.id <> m.id
@@ -182,10 +186,11 @@ type touchedRow struct {
 	ID      int64
 	Older   []int64
 	Batches []int64
+	Judged  bool
 }
 
 func readTouched(ctx context.Context, tx pgx.Tx, c chunk) (touched, error) {
-	t := touched{own: []int64{}, older: []int64{}, newer: []int64{}}
+	t := touched{own: []int64{}, judged: []int64{}, older: []int64{}, newer: []int64{}, batches: []int64{}}
 	rows, err := pg.Collect[touchedRow](ctx, tx, "looking for older renames", touchedSQL, pgx.NamedArgs{
 		"batch": c.Batch, "acceptance": c.Acceptance, "after": c.After, "upto": c.Upto,
 	})
@@ -193,6 +198,9 @@ func readTouched(ctx context.Context, tx pgx.Tx, c chunk) (touched, error) {
 		t.own = append(t.own, r.ID)
 		t.older = append(t.older, r.Older...)
 		t.batches = append(t.batches, r.Batches...)
+		if r.Judged {
+			t.judged = append(t.judged, r.ID)
+		}
 		for range r.Older {
 			t.newer = append(t.newer, r.ID)
 		}
@@ -200,21 +208,36 @@ func readTouched(ctx context.Context, tx pgx.Tx, c chunk) (touched, error) {
 	return t, err
 }
 
-// lockRows locks rows and then batches: the order that all statements keep.
-func lockRows(ctx context.Context, tx pgx.Tx, renames, batches []int64) error {
+// judgeAfter adds the rows of the chunk whose older rename was sent before it was locked.
+func (t *touched) judgeAfter(sent []int64) {
+	for i, id := range t.older {
+		if _, found := slices.BinarySearch(sent, id); found {
+			t.judged = append(t.judged, t.newer[i])
+		}
+	}
+}
+
+// lockRows locks rows and then batches: the order that all statements keep. It returns
+// the rows that were ever sent, by id.
+func lockRows(ctx context.Context, tx pgx.Tx, renames, batches []int64) (sent []int64, err error) {
 	batch := &pgx.Batch{}
-	batch.Queue(lockRenames, pgx.NamedArgs{"rename_ids": renames})
+	batch.Queue(`
+		WITH locked AS MATERIALIZED (SELECT id, fence FROM rename WHERE id = ANY (@rename_ids) ORDER BY id FOR NO KEY UPDATE)
+		SELECT id FROM locked WHERE fence > 0 ORDER BY id`, pgx.NamedArgs{"rename_ids": renames}).Query(func(rows pgx.Rows) (err error) {
+		sent, err = pgx.CollectRows(rows, pgx.RowTo[int64])
+		return err
+	})
 	batch.Queue(`SELECT FROM batch WHERE id = ANY (@batches) ORDER BY id FOR NO KEY UPDATE`, pgx.NamedArgs{"batches": batches})
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return fmt.Errorf("error locking %d renames: %w", len(renames), err)
+		return nil, fmt.Errorf("error locking %d renames: %w", len(renames), err)
 	}
-	return nil
+	return sent, nil
 }
 
 // supersede ends the older open rows of the chunk's targets (supersede.sql).
 func (t touched) supersede(ctx context.Context, tx pgx.Tx, c chunk) error {
 	if len(t.own) > 0 {
-		args := pgx.NamedArgs{"batch": c.Batch, "own": t.own, "older": t.older, "newer": t.newer}
+		args := pgx.NamedArgs{"batch": c.Batch, "judged": t.judged, "older": t.older, "newer": t.newer, "older_batches": t.batches}
 		if _, err := tx.Exec(ctx, statement("supersede"), args); err != nil {
 			return fmt.Errorf("error superseding older renames: %w", err)
 		}

@@ -97,6 +97,26 @@ func TestAcceptUnchangedInChunks(t *testing.T) {
 	b.requireCountsAddUp(t)
 }
 
+// A row is judged by the older one as it is once it is locked: it may have been sent for the first time meanwhile.
+func TestAcceptSeesWhatItWaitedFor(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	old := b.load(t, "a")
+	tx := begin(t, b.Pool())
+	_, err := tx.Exec(t.Context(), `UPDATE rename SET status = 'succeeded', fence = 1, finished_at = now() WHERE id = $1`, old.ids[0])
+	require.NoError(t, err)
+	var again loaded
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		again = b.load(t, "a")
+	}()
+	b.requireBlocked(t, 1)
+	require.NoError(t, tx.Commit(t.Context()))
+	<-done
+	require.Equal(t, "unchanged", b.statuses(t, again.batch))
+}
+
 // What a cancelled batch had not accepted yet supersedes nothing any more.
 func TestCancelWhileAccepted(t *testing.T) {
 	t.Parallel()

@@ -79,7 +79,7 @@ func cancelBatch(ctx context.Context, tx pgx.Tx, id int64, reason *string) (chan
 	if err != nil {
 		return false, err
 	}
-	if err := lockRows(ctx, tx, rows, []int64{id}); err != nil {
+	if _, err := lockRows(ctx, tx, rows, []int64{id}); err != nil {
 		return false, err
 	}
 	n, err := cancelBatches(ctx, tx, openBatchSQL, pgx.NamedArgs{"id": id, "reason": reason})

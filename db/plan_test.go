@@ -123,7 +123,8 @@ func testPlans(t *testing.T, statistics string) {
 			"batch": batch, "acceptance": 2001, "after": due[0] - 1, "upto": due[0] + 499,
 		}, 5000},
 		"supersede": {db.StatementText("supersede"), pgx.NamedArgs{
-			"batch": batch, "own": many[:400], "older": many[400:], "newer": many[400:],
+			"batch": batch, "judged": many[:400], "older": many[400:], "newer": many[400:],
+			"older_batches": list[int64](t, b, `SELECT batch_id FROM unnest($1::bigint[]) WITH ORDINALITY AS m (id, place) JOIN rename USING (id) ORDER BY place`, many[400:]),
 		}, 20_000},
 		"batch status": {pg.ReadStatements(os.DirFS("../internal/records"))["batch_progress"] + `WHERE b.id = @id`, pgx.NamedArgs{"id": batch}, 500}, // the lane's 4,990 grants among them
 	}

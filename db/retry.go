@@ -50,7 +50,7 @@ func (db *DB) RetryRows(ctx context.Context, p RetryParams) (out Retried, err er
 		for _, o := range older {
 			renames, batches = append(renames, o.ID), append(batches, o.BatchID)
 		}
-		if err := lockRows(ctx, tx, renames, batches); err != nil {
+		if _, err := lockRows(ctx, tx, renames, batches); err != nil {
 			return err
 		}
 		list, err := pg.Collect[Retried](ctx, tx, "retrying rows", statement("retry"), args)

@@ -39,7 +39,7 @@ judged AS (
 -- Older open rows of the target: they were retried themselves while this one had ended
 -- unsent. They end, as when a batch is loaded.
 older AS (
-	SELECT o.id, o.status, c.id AS newer,
+	SELECT o.id, c.id AS newer,
 		ob.status = 'cancelled' AND ob.replaced_by IS DISTINCT FROM c.batch_id AS cancelled
 	FROM judged c
 	JOIN rename o ON o.asset_id = c.asset_id AND o.locale_id = c.locale_id AND o.site_id = c.site_id

@@ -1,6 +1,7 @@
 -- Accepts the rows of one chunk: the older open rows of their targets end, and rows
--- of the chunk that need no call become unchanged. All rows and batches that it
--- changes are locked before it.
+-- of the chunk that need no call become unchanged. Only rows that may need none are
+-- judged: a new row to whose target nothing was ever sent stays pending. All rows and
+-- batches that it changes are locked before it.
 WITH
 -- What each row of the chunk becomes. Our own record decides, unless a plan has read
 -- the site since. A row that a plan found unchanged is sent after all when relabel
@@ -22,7 +23,7 @@ own AS (
 	LEFT JOIN LATERAL (
 		-- include: last_sent
 	) last ON true
-	WHERE m.id = ANY (@own) AND m.status IN ('pending', 'unchanged')
+	WHERE m.id = ANY (@judged) AND m.status IN ('pending', 'unchanged')
 ),
 marked AS (
 	UPDATE rename r
@@ -35,10 +36,9 @@ marked AS (
 -- The older open rows. Those of a batch that was cancelled, and not replaced by this
 -- one, end as cancelled.
 older AS (
-	SELECT o.id, o.status, p.newer, ob.status = 'cancelled' AND ob.replaced_by IS DISTINCT FROM @batch AS cancelled
-	FROM unnest(@older::bigint[], @newer::bigint[]) AS p (id, newer)
-	JOIN rename o USING (id)
-	JOIN batch ob ON ob.id = o.batch_id
+	SELECT p.id, p.newer, ob.status = 'cancelled' AND ob.replaced_by IS DISTINCT FROM @batch AS cancelled
+	FROM unnest(@older::bigint[], @newer::bigint[], @older_batches::bigint[]) AS p (id, newer, batch_id)
+	JOIN batch ob ON ob.id = p.batch_id
 ),
 -- include: end_older
 ,
