@@ -3,10 +3,14 @@ package cli
 import (
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"relabel/db"
 	"relabel/internal/standin"
+	"relabel/jobs"
 )
 
 // What is wrong with a schedule is said before anything is opened.
@@ -96,4 +100,42 @@ func TestSchedule(t *testing.T) {
 	require.Len(t, b.ok("schedule", "show", "nightly", "--json").json()["next"], 3)
 	b.ok("schedule", "remove", "nightly")
 	b.run("schedule", "show", "nightly").fails(exitError, "no such schedule")
+}
+
+// A run becomes rows: whoever asks meanwhile what is left sees one of the two.
+func TestWorkloadIsOfOneMoment(t *testing.T) {
+	b := setup(t, standin.Config{Assets: 5})
+	b.ok("site", "set", "--site-id", standin.SiteID)
+	b.file("names.csv", names(5))
+	b.enqueue(names(5))
+	b.ok("batch", "pause", "1")
+	b.ok("schedule", "add", "nightly", "names.csv", "--cron", "0 2 * * *")
+	b.ok("schedule", "run", "nightly")
+	d := b.db()
+	site, err := d.SiteByName(t.Context(), db.DefaultSite)
+	require.NoError(t, err)
+	w := newWorkWatch(&session{DB: d}, []jobs.SiteConfig{{Site: site}}, time.Now(), time.Minute)
+
+	tx, err := d.Pool().Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), `LOCK TABLE schedule_run`)
+	require.NoError(t, err)
+	read := make(chan workload, 1)
+	go func() {
+		load, err := w.workload(t.Context())
+		assert.NoError(t, err)
+		read <- load
+	}()
+	require.Eventually(t, func() bool {
+		var waits bool
+		err := d.Pool().QueryRow(t.Context(), `
+			SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`).Scan(&waits)
+		return err == nil && waits
+	}, time.Minute, 10*time.Millisecond)
+	for _, change := range []string{`UPDATE schedule_run SET status = 'sending', batch_id = 1`, `UPDATE batch SET status = 'active' WHERE id = 1`} {
+		_, err := tx.Exec(t.Context(), change)
+		require.NoError(t, err)
+	}
+	require.NoError(t, tx.Commit(t.Context()))
+	require.False(t, (<-read).done())
 }

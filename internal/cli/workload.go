@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 
+	"github.com/jackc/pgx/v5"
+
 	"relabel/internal/records"
 	"relabel/internal/report"
 	"relabel/internal/schedule/scheduledb"
@@ -19,12 +21,18 @@ type workload struct {
 	reasons      []string // why these are parked
 }
 
+// workload reads rows and runs of one moment: a run becomes rows, and a run whose rows have
+// ended is work again.
 func (w *workWatch) workload(ctx context.Context) (all workload, err error) {
-	backlogs, err := records.Backlogs(ctx, w.s.DB, w.ids)
-	if err != nil {
-		return all, err
-	}
-	toDo, err := scheduledb.RunsToDo(ctx, w.s.DB, w.ids)
+	var backlogs []records.SiteBacklog
+	var toDo map[int]int64
+	err = w.s.DB.InSnapshot(ctx, func(tx pgx.Tx) (err error) {
+		if backlogs, err = records.Backlogs(ctx, tx, w.ids); err != nil {
+			return err
+		}
+		toDo, err = scheduledb.RunsToDo(ctx, tx, w.ids)
+		return err
+	})
 	if err != nil {
 		return all, err
 	}

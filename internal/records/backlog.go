@@ -47,13 +47,13 @@ LEFT JOIN batch b ON b.site_id = s.id AND b.status IN ('active', 'paused', 'canc
 WHERE s.id = ANY (@sites) GROUP BY s.id, k.site_id ORDER BY s.id`
 
 // Backlogs reads the backlogs of some sites: one row for each open batch.
-func Backlogs(ctx context.Context, d *db.DB, siteIDs []int) ([]SiteBacklog, error) {
-	return pg.Collect[SiteBacklog](ctx, d.Pool(), "reading the workload", workloadSQL, pgx.NamedArgs{"sites": siteIDs})
+func Backlogs(ctx context.Context, q pg.Querier, siteIDs []int) ([]SiteBacklog, error) {
+	return pg.Collect[SiteBacklog](ctx, q, "reading the workload", workloadSQL, pgx.NamedArgs{"sites": siteIDs})
 }
 
 // Backlog reads the backlog of one site.
 func Backlog(ctx context.Context, d *db.DB, siteID int) (SiteBacklog, error) {
-	list, err := Backlogs(ctx, d, []int{siteID})
+	list, err := Backlogs(ctx, d.Pool(), []int{siteID})
 	if err != nil {
 		return SiteBacklog{}, err
 	}

@@ -97,11 +97,11 @@ func readRun(ctx context.Context, q pg.Querier, id int64) (Run, error) {
 
 // RunsToDo counts the runs of each site that still need work by a worker, apart from
 // sending rows. Sites without any are left out.
-func RunsToDo(ctx context.Context, d *db.DB, siteIDs []int) (map[int]int64, error) {
+func RunsToDo(ctx context.Context, q pg.Querier, siteIDs []int) (map[int]int64, error) {
 	list, err := pg.Collect[struct {
 		Site int
 		Runs int64
-	}](ctx, d.Pool(), "counting runs", `
+	}](ctx, q, "counting runs", `
 		SELECT c.site_id AS site, count(*) AS runs FROM schedule c JOIN schedule_run r ON r.schedule_id = c.id AND r.finished_at IS NULL
 		LEFT JOIN batch b ON b.id = r.batch_id
 		WHERE c.site_id = ANY (@sites) AND (r.status = 'reading' OR r.status = 'sending' AND b.finished_at IS NOT NULL
