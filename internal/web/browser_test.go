@@ -322,11 +322,12 @@ func (p *tab) download(selector string) string {
 
 func ptr[T any](v T) *T { return &v }
 
-// Each page in both themes, on a desk and on a phone: nothing is wider than the screen.
+// Each page in both themes, on a desk and on a phone: nothing is wider than the screen, and axe-core finds nothing.
 func TestScreens(t *testing.T) {
 	b := setup(t, settings{api: standin.Config{Assets: 200}, limit: 120})
 	b.example(t)
 	p := newTab(t, b)
+	axe := readAxe(t)
 	locked := setup(t, settings{config: Config{Password: "correct horse"}})
 	pages := []struct{ name, path, see string }{
 		{"login", locked.url + "/login", "input[type=password]"},
@@ -359,6 +360,9 @@ func TestScreens(t *testing.T) {
 				require.False(t, wide, "%s is wider than a %s", one.path, size.name)
 				if *screens != "" {
 					p.picture(strings.Join([]string{one.name, size.name, theme}, "-"), size.h)
+				}
+				if one.name != "river" { // its pages are not ours
+					p.axe(axe, strings.Join([]string{one.name, size.name, theme}, " "))
 				}
 			}
 		}
