@@ -32,13 +32,10 @@ func (a *app) scheduleAddCommand() *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			sched := scheduledb.Schedule{Name: args[0]}
-			if !scheduleName.MatchString(sched.Name) {
-				return usageError("a schedule's name is 1 to 30 lower-case letters, digits, - and _, beginning with a letter or digit, not %q", sched.Name)
+			if err := f.set(cmd.Flags(), &sched, true); err != nil {
+				return err
 			}
-			if f.cron == "" {
-				return usageError("--cron is missing: --cron \"0 2 * * *\" means two at night, --cron @daily midnight")
-			}
-			if err := f.set(a, cmd.Flags(), &sched, true); err != nil {
+			if err := a.sources().Check(scheduledb.Schedule{}, sched); err != nil { // before the database is opened
 				return err
 			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error { return a.scheduleAdd(ctx, s, sched) })
@@ -57,12 +54,7 @@ func (a *app) scheduleAdd(ctx context.Context, s *session, sched scheduledb.Sche
 		return err
 	}
 	sched.SiteID = site.ID
-	next, err := nextTimes(ctx, s, sched, 1)
-	if err != nil {
-		return err
-	}
-	sched.NextRunAt = &next[0]
-	if err := a.auditedSchedule(ctx, s, "add", sched.Name, func(ctx context.Context) error { return scheduledb.Add(ctx, s.DB, sched) }); err != nil {
+	if err := a.sources().Save(ctx, a.use(s), actor(), scheduledb.Schedule{}, sched); err != nil {
 		return err
 	}
 	a.noteFile(sched)

@@ -40,21 +40,15 @@ A run that has begun keeps its old settings.
 }
 
 func (a *app) scheduleEdit(ctx context.Context, s *session, name string, f *scheduleFlags, fs *pflag.FlagSet) error {
-	sched, err := scheduledb.ByName(ctx, s.DB, name)
+	before, err := scheduledb.ByName(ctx, s.DB, name)
 	if err != nil {
 		return err
 	}
-	if err := f.set(a, fs, &sched, false); err != nil {
+	sched := before
+	if err := f.set(fs, &sched, false); err != nil {
 		return err
 	}
-	if fs.Changed("cron") || fs.Changed("tz") { // else a run that is due stays due
-		next, err := nextTimes(ctx, s, sched, 1)
-		if err != nil {
-			return err
-		}
-		sched.NextRunAt = &next[0]
-	}
-	if err := a.auditedSchedule(ctx, s, "edit", sched.Name, func(ctx context.Context) error { return scheduledb.Edit(ctx, s.DB, sched) }); err != nil {
+	if err := a.sources().Save(ctx, a.use(s), actor(), before, sched); err != nil {
 		return err
 	}
 	if f.forms() > 0 {

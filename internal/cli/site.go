@@ -4,8 +4,6 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
-
-	"relabel/internal/records"
 )
 
 func (a *app) siteCommand() *cobra.Command {
@@ -34,11 +32,4 @@ func (a *app) siteSubcommand(use, short, args string, run func(context.Context, 
 		Use: use, Short: short, Args: noArgs(args), ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.withSession(cmd.Context(), run) },
 	}
-}
-
-// auditedSite changes the site of --site and records that in the audit log.
-func (a *app) auditedSite(ctx context.Context, s *session, action string, act func(context.Context) error) error {
-	return a.audited(ctx, s, records.AuditEntry{Action: action, Subject: "site " + a.site}, func(ctx context.Context) (int64, error) {
-		return -1, act(ctx)
-	})
 }

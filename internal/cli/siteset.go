@@ -5,13 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 
 	"github.com/spf13/cobra"
 
 	"relabel/db"
-	"relabel/internal/config"
 	"relabel/internal/text"
+	"relabel/internal/usecase"
 	"relabel/internal/webflow"
 )
 
@@ -34,10 +33,7 @@ and RELABEL_TOKEN_DIRS in relabel help environment.`,
 		Args:              noArgs("no arguments; --site names the site"),
 		ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkSiteName(a.site); err != nil {
-				return err
-			}
-			if err := o.check(a.cfg); err != nil {
+			if err := o.check(a, cmd.Flags().Changed); err != nil {
 				return err
 			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
@@ -55,67 +51,45 @@ and RELABEL_TOKEN_DIRS in relabel help environment.`,
 	return cmd
 }
 
-var (
-	// Part of the name of a River queue, site-NAME, which allows only this.
-	sitePattern = regexp.MustCompile(`^[a-z0-9]+([_-][a-z0-9]+)*$`)
-
-	envPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-
-	// tokenPattern is what a Webflow token looks like: 64 hex digits.
-	tokenPattern = regexp.MustCompile(`^[0-9A-Fa-f]{40,}$`)
-)
-
-// maxSiteName keeps queue names and lists readable.
-const maxSiteName = 63
-
-func checkSiteName(name string) error {
-	switch {
-	case !sitePattern.MatchString(name), len(name) > maxSiteName:
-		return usageError("--site: a site's name is lower-case letters and digits, with single - or _ between them, not %q", name)
-	case name == "all":
-		return usageError("--site: all means all sites: choose another name")
-	}
-	return noStandIn(name)
+// siteSetting is a flag of `site set`, its value, and what it sets.
+type siteSetting struct {
+	flag, value string
+	target      **string
 }
 
-func (o siteSettings) check(cfg config.Config) error {
-	switch {
-	case o.siteID != "" && !webflow.IsObjectID(o.siteID):
-		return usageError("--site-id is 24 lower-case hex digits, not %q", o.siteID)
-	case o.localeIn != "" && o.localeIn != "both" && o.localeIn != "body" && o.localeIn != "query":
-		return usageError("--locale-in is both, body or query, not %q", o.localeIn)
-	case tokenPattern.MatchString(o.tokenEnv), tokenPattern.MatchString(o.tokenFile):
-		return usageError("this looks like a token, which is never stored: --token-env takes the name of the variable that holds it")
-	case o.tokenEnv != "" && !envPattern.MatchString(o.tokenEnv):
-		return usageError("--token-env takes the name of an environment variable, such as SHOP_WEBFLOW_TOKEN")
+// of lists the settings of a site.
+func (o siteSettings) of(site *db.Site) []siteSetting {
+	return []siteSetting{
+		{"site-id", o.siteID, &site.WebflowSiteID},
+		{"token-env", o.tokenEnv, &site.TokenEnv},
+		{"token-file", o.tokenFile, &site.TokenFile},
+		{"api-url", o.apiURL, &site.APIURL},
+		{"rate", o.rate, &site.RateLimit},
+		{"locale-in", o.localeIn, &site.LocaleIn},
 	}
-	if _, err := config.ParseRate(o.rate); err != nil {
-		return usageError("--rate: %s", err)
-	}
-	if o.apiURL != "" {
-		if err := webflow.CheckURL(o.apiURL); err != nil {
-			return usageError("--api-url: %s", err)
-		}
-	}
-	return o.checkAllowed(cfg)
 }
 
-// checkAllowed refuses what workers would refuse, if their environment is like this one.
-func (o siteSettings) checkAllowed(cfg config.Config) error {
-	if _, err := cfg.SiteURL(o.apiURL); err != nil {
-		return usageError("--api-url: %s", err)
-	}
-	if o.tokenEnv != "" {
-		if err := cfg.AllowTokenEnv(o.tokenEnv); err != nil {
-			return usageError("--token-env: %s", err)
+// set copies the given flags into a site, and reports whether there are any.
+func (o siteSettings) set(site *db.Site, given func(flag string) bool) (changed bool) {
+	for _, one := range o.of(site) {
+		if given(one.flag) {
+			*one.target, changed = text.NilIfEmpty(one.value), true
 		}
 	}
-	if o.tokenFile != "" {
-		if err := cfg.TokenDirs.Allow(o.tokenFile); err != nil {
-			return usageError("--token-file: %s", err)
-		}
+	return changed
+}
+
+// check finds mistakes before the database is opened.
+func (o siteSettings) check(a *app, given func(flag string) bool) error {
+	if err := usecase.CheckSiteName(a.site); err != nil {
+		return err
 	}
-	return nil
+	if err := noStandIn(a.site); err != nil {
+		return err
+	}
+	site := db.Site{Name: a.site}
+	o.set(&site, given)
+	return usecase.CheckSite(a.cfg, db.Site{}, site)
 }
 
 // showSite prints the settings as flags that set them.
@@ -124,51 +98,23 @@ func (a *app) showSite(ctx context.Context, s *session, site db.Site) error {
 		return a.printSite(ctx, s, "")
 	}
 	fmt.Fprintf(a.Out, "nothing to change; site %s has these settings:\n", site.Name)
-	for _, set := range []struct {
-		flag  string
-		value *string
-	}{
-		{"site-id", site.WebflowSiteID},
-		{"token-env", site.TokenEnv},
-		{"token-file", site.TokenFile},
-		{"api-url", site.APIURL},
-		{"rate", site.RateLimit},
-		{"locale-in", site.LocaleIn},
-	} {
-		fmt.Fprintf(a.Out, "  --%-10s %s\n", set.flag, cmp.Or(text.Line(text.Deref(set.value)), "(default)"))
+	for _, one := range (siteSettings{}).of(&site) {
+		fmt.Fprintf(a.Out, "  --%-10s %s\n", one.flag, cmp.Or(text.Line(text.Deref(*one.target)), "(default)"))
 	}
 	return nil
 }
 
 func (a *app) siteSet(ctx context.Context, s *session, cmd *cobra.Command, o siteSettings) error {
-	site, err := s.SiteByName(ctx, a.site)
-	switch {
-	case errors.Is(err, db.ErrNoSite):
-		site = db.Site{Name: a.site}
-	case err != nil:
+	before, err := s.SiteByName(ctx, a.site)
+	if err != nil && !errors.Is(err, db.ErrNoSite) {
 		return err
 	}
-	changed := false
-	for _, set := range []struct {
-		flag   string
-		value  string
-		target **string
-	}{
-		{"site-id", o.siteID, &site.WebflowSiteID},
-		{"token-env", o.tokenEnv, &site.TokenEnv},
-		{"token-file", o.tokenFile, &site.TokenFile},
-		{"api-url", o.apiURL, &site.APIURL},
-		{"rate", o.rate, &site.RateLimit},
-		{"locale-in", o.localeIn, &site.LocaleIn},
-	} {
-		if cmd.Flags().Changed(set.flag) {
-			*set.target, changed = text.NilIfEmpty(set.value), true
-		}
-	}
-	if !changed && site.ID != 0 {
+	site := before
+	site.Name = a.site
+	if !o.set(&site, cmd.Flags().Changed) && site.ID != 0 {
 		return a.showSite(ctx, s, site)
 	}
-	if err := a.auditedSite(ctx, s, "set", func(ctx context.Context) error { return s.SaveSite(ctx, site) }); err != nil {
+	if err := a.use(s).SetSite(ctx, actor(), a.cfg, before, site); err != nil {
 		return err
 	}
 	return a.printSite(ctx, s, fmt.Sprintf("site %s is set", a.site))

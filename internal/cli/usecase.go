@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"strings"
 
 	"relabel/db"
 	"relabel/internal/config"
@@ -55,8 +56,10 @@ func (a *app) notice(err error) {
 // explain gives the exit code and the text of an error of a use case.
 func explain(err error) (code int, line string) {
 	notDone, mapping, read := (*usecase.NotDoneError)(nil), (*usecase.MapError)(nil), (*usecase.ReadError)(nil)
-	api := (*webflow.Error)(nil)
+	api, setting := (*webflow.Error)(nil), (*usecase.SettingError)(nil)
 	switch {
+	case errors.As(err, &setting):
+		return exitUsage, setting.For(argumentOf(setting.Setting))
 	case errors.As(err, &notDone) && errors.Is(err, context.Canceled):
 		return exitError, "interrupted: " + notDone.What
 	case errors.As(err, &mapping):
@@ -70,6 +73,14 @@ func explain(err error) (code int, line string) {
 		}
 	}
 	return exitError, err.Error() + advice(err)
+}
+
+// argumentOf is the flag of a setting, or the argument in its place.
+func argumentOf(setting string) string {
+	if setting == "name" || setting == "source" {
+		return strings.ToUpper(setting)
+	}
+	return "--" + setting
 }
 
 // advice is what a person can do about an error, in the command line's words.

@@ -48,8 +48,7 @@ func (a *app) startPool(ctx context.Context, s *session, sites []jobs.SiteConfig
 // startWork starts workers that also run the sites' schedules.
 func (a *app) startWork(ctx context.Context, s *session, sites []jobs.SiteConfig, f workFlags) (*workers, error) {
 	runner := schedule.New(schedule.Config{
-		DB: s.DB, Sites: sites, CallTimeout: a.cfg.CallTimeout, LookupEnv: a.LookupEnv, Logger: a.log,
-		SourceDirs: a.cfg.SourceDirs, AllowSourceEnv: a.cfg.AllowSourceEnv,
+		DB: s.DB, Sites: sites, CallTimeout: a.cfg.CallTimeout, Sources: a.sources(), Logger: a.log,
 	})
 	pool, err := a.startPoolWith(ctx, s, sites, f, runner)
 	if err != nil {

@@ -222,7 +222,9 @@ func TestCloseWithContextOver(t *testing.T) {
 	pid := serverPID(t, dir)
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
+	require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP)) // else it may have ended by the time that Close looks
 	require.ErrorIs(t, s.Close(over), context.Canceled)
+	require.NoError(t, syscall.Kill(pid, syscall.SIGCONT))
 	again := open(t, fastConfig(dir)) // waits for the one that is stopping
 	require.NotEqual(t, pid, serverPID(t, dir), "it was told to stop all the same")
 	require.Equal(t, 1, query[int](t, again.URL(), "SELECT 1"))

@@ -135,8 +135,10 @@ func (b *testBundle) anotherWith(change func(*Config)) *Runner {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	cfg := Config{
 		DB: d, Sites: sites, CallTimeout: 20 * time.Second, Logger: log, Now: b.clock.now,
-		LookupEnv: func(name string) (string, bool) { v, ok := b.env[name]; return v, ok },
-		maxSource: 1 << 20, sourceTimeout: sourceTimeout,
+		Sources: Sources{
+			LookupEnv: func(name string) (string, bool) { v, ok := b.env[name]; return v, ok },
+			maxSource: 1 << 20,
+		},
 	}
 	settings, err := config.Read(cfg.LookupEnv)
 	require.NoError(b.t, err)

@@ -106,7 +106,7 @@ func (r *Runner) recordNotice(ctx context.Context, n scheduledb.Notice, posted e
 
 // post posts one notice. Any 2xx answer accepts it; a redirect is a failure.
 func (r *Runner) post(ctx context.Context, n scheduledb.Notice, now time.Time) error {
-	allow := r.allowed(NotifyAllowPrivate)
+	allow := r.cfg.allowed(NotifyAllowPrivate)
 	if n.URL == "" {
 		return errors.New("the schedule has no --notify any more")
 	}

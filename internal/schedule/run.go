@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 
 	"relabel/db"
 	"relabel/internal/failpoint"
-	"relabel/internal/intake"
 	"relabel/internal/records"
 	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/siteread"
@@ -70,37 +68,17 @@ func (n *run) steps(ctx context.Context) error {
 // load makes a planned batch of the source, and records it with the run in the
 // same transaction.
 func (n *run) load(ctx context.Context) error {
-	src, done, err := n.source(ctx, n.schedule)
+	src, done, err := n.cfg.open(ctx, n.schedule)
 	if err != nil {
 		return err
 	}
 	defer done()
-	all := n.schedule.Mode == "all"
-	var problems, columns, notes []string
-	_, err = n.use().Load(ctx, usecase.Actor{}, usecase.LoadParams{
-		Site: n.site.Site, Source: src,
-		Name: n.batchName(), Priority: priority, SkipInvalid: n.schedule.SkipInvalid, Force: all, Planned: true,
-		Only:   n.schedule.Locales,
-		Notice: func(err error) { notes = append(notes, CleanLine(err.Error()+advice(err))) },
-		Opened: func(info intake.Info) { columns = info.Columns },
-		Problem: func(p intake.Problem) {
-			if len(problems) < shownProblems {
-				problems = append(problems, fmt.Sprintf("line %d: %s", p.Line, p.Message))
-			}
-		},
-		Stored: func(ctx context.Context, tx pgx.Tx, res usecase.Loaded) error {
-			if all && slices.Contains(columns, "expected_name") {
-				return errors.New("the source has the column expected_name, which --mode all ignores: use --mode changed")
-			}
-			n.BatchID = &res.BatchID
-			n.Reads += res.Reads
-			return scheduledb.RunLoaded(ctx, tx, n.RunWork, res.BatchID, res.Reads, strings.Join(append(notes, leftOut(res.LeftOut)...), "; "))
-		},
+	p := newLoading(n.schedule, n.site.Site, src, n.batchName())
+	return p.load(ctx, n.use(), func(ctx context.Context, tx pgx.Tx, res usecase.Loaded) error {
+		n.BatchID = &res.BatchID
+		n.Reads += res.Reads
+		return scheduledb.RunLoaded(ctx, tx, n.RunWork, res.BatchID, res.Reads, strings.Join(append(p.notes, leftOut(res.LeftOut)...), "; "))
 	})
-	if refused := (*usecase.RefusedError)(nil); errors.As(err, &refused) {
-		return &refusedError{RefusedError: refused, problems: problems}
-	}
-	return err
 }
 
 // use gives a run the use cases. They are not recorded in the audit log: a run has

@@ -34,7 +34,6 @@ import (
 	"github.com/sourcegraph/conc"
 
 	"relabel/db"
-	"relabel/internal/config"
 	"relabel/jobs"
 )
 
@@ -47,20 +46,13 @@ type Config struct {
 	DB          *db.DB
 	Sites       []jobs.SiteConfig
 	CallTimeout time.Duration
-	LookupEnv   func(string) (string, bool)
 	Logger      *slog.Logger
-
-	// What a schedule may name as its source. Its row is only as trustworthy as those
-	// who can write to the database.
-	SourceDirs     config.Folders
-	AllowSourceEnv func(variable string) error
+	Sources
 
 	// Now is the clock of the schedules; nil: the database's.
 	Now func(context.Context) (time.Time, error)
 
-	maxSource     int64
-	sourceTimeout time.Duration
-	dbTimeout     time.Duration
+	dbTimeout time.Duration
 }
 
 // Runner runs the schedules of the sites that a process works on.
@@ -86,9 +78,6 @@ type Runner struct {
 func New(cfg Config) *Runner {
 	if cfg.Now == nil {
 		cfg.Now = cfg.DB.Now
-	}
-	if cfg.maxSource == 0 {
-		cfg.maxSource, cfg.sourceTimeout = maxSource, sourceTimeout
 	}
 	if cfg.dbTimeout == 0 {
 		cfg.dbTimeout = dbTimeout

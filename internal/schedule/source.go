@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"relabel/internal/config"
 	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/text"
 	"relabel/internal/usecase"
@@ -17,7 +19,7 @@ import (
 const (
 	// maxSource is the largest CSV that is read from a URL: twice 5,000,000 rows of
 	// a hundred bytes.
-	maxSource = 1 << 30
+	maxSource int64 = 1 << 30
 
 	// sourceTimeout bounds the whole download: the load's transaction stays open
 	// meanwhile.
@@ -27,14 +29,26 @@ const (
 	DefaultSourceEnv = "RELABEL_SOURCE_URL"
 )
 
-// source opens what a schedule reads its rows from. Close it.
-func (r *Runner) source(ctx context.Context, s scheduledb.Schedule) (usecase.Source, func(), error) {
+// Sources opens what schedules read their rows from, as far as the environment of this
+// process allows. A schedule's row is only as trustworthy as those who can write to the
+// database.
+type Sources struct {
+	SourceDirs     config.Folders
+	AllowSourceEnv func(variable string) error
+	LookupEnv      func(string) (string, bool)
+
+	maxSource     int64         // 0: maxSource
+	sourceTimeout time.Duration // 0: sourceTimeout
+}
+
+// open opens the source of a schedule. Call the returned function at the end.
+func (e Sources) open(ctx context.Context, s scheduledb.Schedule) (usecase.Source, func(), error) {
 	src := usecase.Source{
-		SQL: text.Deref(s.Query), SQLFile: text.Deref(s.QueryFile), Map: text.Deref(s.ColumnMap), Open: r.cfg.SourceDirs.Open,
+		SQL: text.Deref(s.Query), SQLFile: text.Deref(s.QueryFile), Map: text.Deref(s.ColumnMap), Open: e.SourceDirs.Open,
 	}
 	switch {
 	case s.CSV != nil && IsURL(*s.CSV):
-		body, err := r.fetch(ctx, *s.CSV)
+		body, err := e.fetch(ctx, *s.CSV)
 		if err != nil {
 			return src, nil, fmt.Errorf("%s can't be read: %w", ShownURL(*s.CSV), err)
 		}
@@ -46,10 +60,10 @@ func (r *Runner) source(ctx context.Context, s scheduledb.Schedule) (usecase.Sou
 		src.URL, src.SafeURL = *s.SourceURL, true
 	default:
 		name := text.Deref(s.SourceEnv)
-		if err := r.cfg.AllowSourceEnv(name); err != nil {
+		if err := e.AllowSourceEnv(name); err != nil {
 			return src, nil, err
 		}
-		src.URL, _ = r.cfg.LookupEnv(name)
+		src.URL, _ = e.LookupEnv(name)
 		if src.URL == "" {
 			return src, nil, fmt.Errorf("set the variable %s to the URL of the database to read from, in the worker's environment", name)
 		}
@@ -58,8 +72,8 @@ func (r *Runner) source(ctx context.Context, s scheduledb.Schedule) (usecase.Sou
 }
 
 // fetch begins to download a CSV. Reading fails if it is too large or takes too long.
-func (r *Runner) fetch(ctx context.Context, url string) (io.ReadCloser, error) {
-	allow := r.allowed(SourceAllowPrivate)
+func (e Sources) fetch(ctx context.Context, url string) (io.ReadCloser, error) {
+	allow := e.allowed(SourceAllowPrivate)
 	if _, err := ParseURL(url, allow); err != nil {
 		return nil, err
 	}
@@ -68,7 +82,7 @@ func (r *Runner) fetch(ctx context.Context, url string) (io.ReadCloser, error) {
 		return nil, errNoURL
 	}
 	req.Header.Set("Accept", "text/csv, */*;q=0.5")
-	resp, err := newClient(allow, r.cfg.sourceTimeout).Do(req)
+	resp, err := newClient(allow, cmp.Or(e.sourceTimeout, sourceTimeout)).Do(req)
 	if err != nil {
 		return nil, withoutURL(err, SourceAllowPrivate)
 	}
@@ -76,7 +90,8 @@ func (r *Runner) fetch(ctx context.Context, url string) (io.ReadCloser, error) {
 		_ = resp.Body.Close() // it was not read
 		return nil, err
 	}
-	return &boundedBody{ReadCloser: resp.Body, left: r.cfg.maxSource, limit: r.cfg.maxSource}, nil
+	limit := cmp.Or(e.maxSource, maxSource)
+	return &boundedBody{ReadCloser: resp.Body, left: limit, limit: limit}, nil
 }
 
 func checkAnswer(resp *http.Response) error {
@@ -111,7 +126,7 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (r *Runner) allowed(variable string) bool {
-	v, _ := r.cfg.LookupEnv(variable)
+func (e Sources) allowed(variable string) bool {
+	v, _ := e.LookupEnv(variable)
 	return v == "1" || v == "true"
 }

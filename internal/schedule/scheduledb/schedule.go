@@ -103,13 +103,19 @@ func Add(ctx context.Context, d *db.DB, s Schedule) error {
 	return nil
 }
 
-// Edit replaces the settings of a schedule. It stays paused if it is.
+// Edit replaces the settings of a schedule. It stays paused if it is. NextRunAt counts
+// only with other times: otherwise a run that is due stays due, and one that a worker has
+// just started is not started again.
 func Edit(ctx context.Context, d *db.DB, s Schedule) error {
 	tag, err := d.Pool().Exec(ctx, `
 		UPDATE schedule SET cron = @cron, time_zone = @time_zone, csv = @csv, query = @query, query_file = @query_file,
 			source_env = @source_env, source_url = @source_url, column_map = @column_map, skip_invalid = @skip_invalid,
 			locales = @locales, mode = @mode, overlap = @overlap, catch_up = @catch_up, max_change = @max_change,
-			notify_url = @notify_url, next_run_at = CASE WHEN paused_at IS NULL THEN @next_run_at::timestamptz END
+			notify_url = @notify_url, next_run_at = CASE
+				WHEN paused_at IS NOT NULL THEN NULL
+				WHEN (cron, time_zone) = (@cron, @time_zone) THEN next_run_at
+				ELSE @next_run_at::timestamptz
+			END
 		WHERE id = @id`, scheduleArgs(s))
 	if err != nil {
 		return fmt.Errorf("error changing schedule %s: %w", s.Name, err)
