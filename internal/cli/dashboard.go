@@ -52,6 +52,7 @@ func (a *app) newDashboard(ctx context.Context, d *db.DB, f serveFlags) (*dashbo
 		},
 		Hosts: f.hosts, Secure: out.cert != nil || f.behindProxy, BehindProxy: f.behindProxy, Proxies: f.proxyNetworks, Port: port,
 		MaxUpload: int64(f.maxUpload) << 20, MaxRows: f.maxRows, Site: a.realSite, StandIn: rehearsal.IsStandIn, CallTimeout: a.cfg.CallTimeout,
+		Settings: a.cfg, Schedules: a.sources(),
 	})
 	if err != nil {
 		_ = out.listener.Close()

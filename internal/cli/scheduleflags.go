@@ -63,7 +63,7 @@ func (f *scheduleFlags) set(fs *pflag.FlagSet, s *scheduledb.Schedule, all bool)
 		{"tz", func() { s.TimeZone = f.zone }},
 		{"map", func() { s.ColumnMap = text.NilIfEmpty(mapText(f.mapping)) }},
 		{"skip-invalid", func() { s.SkipInvalid = f.skipInvalid }},
-		{"locales", func() { s.Locales = splitList(f.locales) }},
+		{"locales", func() { s.Locales = text.List(f.locales) }},
 		{"mode", func() { s.Mode = f.mode }},
 		{"overlap", func() { s.Overlap = f.overlap }},
 		{"catch-up", func() { s.CatchUp, err = schedule.ParseCatchUp(f.catchUp) }},
@@ -78,16 +78,6 @@ func (f *scheduleFlags) set(fs *pflag.FlagSet, s *scheduledb.Schedule, all bool)
 		err = f.setSource(fs, s)
 	}
 	return err
-}
-
-func splitList(text string) []string {
-	var list []string
-	for _, part := range strings.Split(text, ",") {
-		if part = strings.TrimSpace(part); part != "" {
-			list = append(list, part)
-		}
-	}
-	return list
 }
 
 func (f *scheduleFlags) setSource(fs *pflag.FlagSet, s *scheduledb.Schedule) error {

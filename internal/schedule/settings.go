@@ -74,7 +74,7 @@ func checkRules(s scheduledb.Schedule) error {
 	case s.Overlap != "skip" && s.Overlap != "queue" && s.Overlap != "cancel":
 		return usecase.WrongSetting("overlap", " is skip, queue or cancel, not %q", s.Overlap)
 	case s.Mode == "all" && s.MaxChange != nil:
-		return usecase.WrongSetting("max-change", " would stop each run, because --mode all sends every row: give one of them")
+		return usecase.WrongSetting("max-change", " would stop each run, because mode all sends every row: give one of them")
 	}
 	if s.MaxChange != nil {
 		if _, err := ParseMaxChange(*s.MaxChange); err != nil {

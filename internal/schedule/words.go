@@ -12,6 +12,9 @@ import (
 // or every hour, and one field more.
 var simpleCron = regexp.MustCompile(`^(\d{1,2}) (\d{1,2}|\*) (\d{1,2}|\*) \* (\d|MON-FRI|1-5|\*)$`)
 
+// stepCron matches every so many minutes, or hours.
+var stepCron = regexp.MustCompile(`^(?:\*/(\d{1,2}) \*|0 \*/(\d{1,2})) \* \* \*$`)
+
 // InWords says when a cron expression is due: "every day at 02:00, Berlin". It is empty
 // for an expression that the words would not make clearer.
 func InWords(expression, zone string) string {
@@ -24,7 +27,11 @@ func InWords(expression, zone string) string {
 	if every, ok := strings.CutPrefix(five, "@every "); ok {
 		return "every " + every
 	}
-	m := simpleCron.FindStringSubmatch(strings.Join(strings.Fields(strings.ToUpper(five)), " "))
+	five = strings.Join(strings.Fields(strings.ToUpper(five)), " ")
+	if step := stepCron.FindStringSubmatch(five); step != nil {
+		return stepInWords(step[1], 60, "minutes") + stepInWords(step[2], 24, "hours")
+	}
+	m := simpleCron.FindStringSubmatch(five)
 	if m == nil {
 		return ""
 	}
@@ -44,4 +51,13 @@ func InWords(expression, zone string) string {
 		return "every " + time.Weekday(n%7).String() + at
 	}
 	return "every day" + at
+}
+
+// stepInWords is empty for steps that do not divide the whole: the last one is shorter.
+func stepInWords(step string, whole int, unit string) string {
+	n, err := strconv.Atoi(step)
+	if err != nil || n < 2 || whole%n != 0 {
+		return ""
+	}
+	return fmt.Sprintf("every %d %s", n, unit)
 }

@@ -129,3 +129,13 @@ func NilIfEmpty(s string) *string {
 	}
 	return &s
 }
+
+// List splits a text at its commas, and leaves out what is empty.
+func List(s string) (list []string) {
+	for part := range strings.SplitSeq(s, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			list = append(list, part)
+		}
+	}
+	return list
+}

@@ -49,12 +49,7 @@ func (s *Server) changeBatch(w http.ResponseWriter, r *http.Request) {
 		s.notFound(w, r)
 		return
 	}
-	if err := r.ParseForm(); err != nil {
-		s.fail(w, r, http.StatusBadRequest, "The form could not be read.")
-		return
-	}
-	if !storableForm(r.PostForm) {
-		s.fail(w, r, http.StatusBadRequest, notStorable)
+	if !s.parseForm(w, r) {
 		return
 	}
 	b, err := records.Batch(r.Context(), s.cfg.DB, id)
@@ -65,6 +60,19 @@ func (s *Server) changeBatch(w http.ResponseWriter, r *http.Request) {
 	s.act(w, r, name+" "+records.BatchSubject(id), batchPath(id),
 		func(ctx context.Context, by usecase.Actor) (done, error) { return act(ctx, by, r, b) })
 	s.forget(id)
+}
+
+// parseForm reads a form, or answers why it can't be read.
+func (s *Server) parseForm(w http.ResponseWriter, r *http.Request) bool {
+	if err := r.ParseForm(); err != nil {
+		s.fail(w, r, http.StatusBadRequest, "The form could not be read.")
+		return false
+	}
+	if !storableForm(r.PostForm) {
+		s.fail(w, r, http.StatusBadRequest, notStorable)
+		return false
+	}
+	return true
 }
 
 // act runs an action, which records itself in the audit log, and shows its result on

@@ -256,6 +256,18 @@ func TestBrowserKeysAndMenu(t *testing.T) {
 	p.true(`location.pathname === "/log"`, "the menu leads to a page")
 }
 
+// While a person types a cron expression, the page says when it is due.
+func TestBrowserTimes(t *testing.T) {
+	b, _ := scheduled(t, settings{noToken: true})
+	p := newTab(t, b)
+	p.open("/schedules/new")
+	p.do(chromedp.SendKeys(chromedp.CSS(`[name=cron]`), "30 6 * * 1"))
+	p.text("#times", "every Monday at 06:30, UTC")
+	p.do(chromedp.SendKeys(chromedp.CSS(`[name=cron]`), "7"))
+	p.text("#times", `day of week: "17" is not right`)
+	p.true(`document.querySelector("[name=check]") === null`, "no button is needed for that")
+}
+
 // An event that is not the live part of a page changes nothing, and loads no page.
 func TestBrowserIgnoresStrangeEvents(t *testing.T) {
 	b := setup(t, settings{noToken: true})
@@ -341,6 +353,9 @@ func TestScreens(t *testing.T) {
 		{"sessions", "/sessions", "td"},
 		{"schedules", "/schedules", "td"},
 		{"schedule", "/schedule/nightly", "#runs"},
+		{"schedule-form", "/schedule/nightly/edit", "form"},
+		{"sites", "/sites", "td"},
+		{"site-form", "/site/default/edit", "form"},
 		{"river", "/river/jobs", "main"},
 	}
 	for _, size := range []struct {

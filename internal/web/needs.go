@@ -208,8 +208,7 @@ func group(all []need, seen map[string]bool) (groups []needGroup, aside []need) 
 
 // markSeen marks needs as seen, for everybody.
 func (s *Server) markSeen(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil || !storableForm(r.PostForm) {
-		s.fail(w, r, http.StatusBadRequest, "The form could not be read.")
+	if !s.parseForm(w, r) {
 		return
 	}
 	items := r.PostForm["item"]

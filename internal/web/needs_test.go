@@ -106,6 +106,7 @@ func TestScheduleKeepsItsLastResult(t *testing.T) {
 		require.Contains(t, page, "every day at 02:00, Berlin")
 		require.Contains(t, page, "before that: failed", path)
 	}
+	require.Contains(t, c.get("/schedule/nightly").text, "<dt>last result</dt>")
 	c.post("/schedule/nightly/pause", nil)
 	require.Contains(t, c.get("/schedules").text, `<span class="badge s-off">paused</span>`)
 }

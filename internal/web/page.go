@@ -54,7 +54,7 @@ func readPages(st static) (pages, error) {
 		return nil, fmt.Errorf("error reading the pages' frame: %w", err)
 	}
 	out := pages{}
-	for _, name := range []string{"login", "overview", "batches", "batch", "asset", "log", "upload", "schedules", "schedule", "sessions", "error"} {
+	for _, name := range []string{"login", "overview", "batches", "batch", "asset", "log", "upload", "schedules", "schedule", "scheduleform", "sites", "siteform", "sessions", "error"} {
 		t, err := layout.Clone()
 		if err == nil {
 			_, err = t.ParseFS(files, "templates/"+name+".html")
@@ -159,6 +159,18 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
+	_, _ = w.Write(shown(buf.Bytes())) // the browser may be gone
+}
+
+// renderPart answers with a part of a page, for a script.
+func (s *Server) renderPart(w http.ResponseWriter, name, part string, data any) {
+	var buf bytes.Buffer
+	if err := s.pages[name].ExecuteTemplate(&buf, part, data); err != nil {
+		s.cfg.Logger.Error("a part of a page could not be rendered", "page", name, "part", part, "error", err)
+		http.Error(w, "this could not be shown; relabel's log says why", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = w.Write(shown(buf.Bytes())) // the browser may be gone
 }
 

@@ -167,9 +167,17 @@ func (b *testBundle) changes() (list []*http.Request) {
 	}
 	for _, path := range []string{
 		"/site/default/pause", "/site/default/resume", "/schedule/nightly/run", "/schedule/nightly/pause", "/schedule/nightly/resume",
+		"/schedule/nightly/test",
 	} {
 		add(http.MethodPost, path, "application/x-www-form-urlencoded", "")
 	}
+	schedule := "source=https://example.com/a.csv&cron=@daily&tz=UTC&mode=changed&overlap=skip&catch-up=1h"
+	for path, form := range map[string]string{
+		"/sites": "name=shop", "/site/default/edit": "rate=60/1m", "/schedules": "name=more&site=default&" + schedule, "/schedule/weekly/edit": schedule,
+	} {
+		add(http.MethodPost, path, "application/x-www-form-urlencoded", form)
+	}
+	add(http.MethodPost, "/schedule/weekly/remove", "application/x-www-form-urlencoded", "") // after its change
 	for _, path := range []string{"jobs/cancel", "jobs/delete", "jobs/retry"} {
 		add(http.MethodPost, "/river/api/"+path, "application/json", `{"ids":["77"]}`)
 	}
@@ -213,7 +221,7 @@ func TestRefusedChangesAreRecorded(t *testing.T) {
 // row in the log, whatever comes of it.
 func TestEveryChangeIsGuarded(t *testing.T) {
 	t.Parallel()
-	b := setup(t, settings{noToken: true})
+	b, _ := scheduled(t, settings{noToken: true})
 	b.exampleSchedules(t)
 	stranger, looker, c := b.stranger(t), b.login(t, RoleLook), b.login(t, RoleChange)
 	require.Equal(t, http.StatusSeeOther, c.upload(rows(3, "new.jpg")).StatusCode)

@@ -17,9 +17,6 @@ import (
 // shownRuns is how many runs a schedule's page shows.
 const shownRuns = 50
 
-// lastRuns is how many runs are searched for the last real result.
-const lastRuns = 10
-
 // scheduleFigures is a schedule with its last run.
 type scheduleFigures struct {
 	scheduledb.Schedule
@@ -29,20 +26,13 @@ type scheduleFigures struct {
 	Now    time.Time
 }
 
-// setRuns takes the newest runs, the newest first.
-func (s *scheduleFigures) setRuns(runs []scheduledb.Run) {
-	if len(runs) == 0 {
-		return
+// readRuns finds the last run, and the last result if that run was skipped or missed.
+func (s *Server) readRuns(ctx context.Context, f *scheduleFigures) (err error) {
+	if f.Last, err = scheduledb.LastRun(ctx, s.cfg.DB, f.ID); err != nil || f.Last == nil || f.Last.Status.HasResult() {
+		return err
 	}
-	s.Last = &runs[0]
-	for i, run := range runs {
-		if run.Status != scheduledb.RunSkipped && run.Status != scheduledb.RunMissed {
-			if i > 0 {
-				s.Real = &runs[i]
-			}
-			return
-		}
-	}
+	f.Real, err = scheduledb.LastResult(ctx, s.cfg.DB, f.ID)
+	return err
 }
 
 // LastText says how the last run ended, and why.
@@ -128,11 +118,9 @@ func (s *Server) readSchedules(ctx context.Context) ([]scheduleFigures, error) {
 	out := make([]scheduleFigures, len(list))
 	for i, one := range list {
 		out[i] = scheduleFigures{Schedule: one, Source: schedule.ShownSource(one), Now: now}
-		runs, err := scheduledb.Runs(ctx, s.cfg.DB, one.ID, lastRuns)
-		if err != nil {
+		if err := s.readRuns(ctx, &out[i]); err != nil {
 			return nil, err
 		}
-		out[i].setRuns(runs)
 	}
 	return out, nil
 }
@@ -155,17 +143,28 @@ func (s *Server) history(ctx context.Context, name string) (page, error) {
 	if f.Now, err = s.cfg.DB.Now(ctx); err != nil {
 		return page{}, err
 	}
+	if err := s.readRuns(ctx, &f.scheduleFigures); err != nil {
+		return page{}, err
+	}
 	if f.Runs, err = scheduledb.Runs(ctx, s.cfg.DB, one.ID, shownRuns); err != nil {
 		return page{}, err
 	}
 	return page{Title: "Schedule " + one.Name, Nav: "schedules", Topic: "schedule/" + one.Name, Figures: f}, nil
 }
 
+// scheduleAction does something to a schedule.
+type scheduleAction func(ctx context.Context, by usecase.Actor, one scheduledb.Schedule) (done, error)
+
+// scheduleActions returns the actions of a schedule's page.
+func (s *Server) scheduleActions() map[string]scheduleAction {
+	return map[string]scheduleAction{
+		"run": s.runSchedule, "test": s.testSchedule, "pause": s.pauseSchedule, "resume": s.resumeSchedule, "remove": s.removeSchedule,
+	}
+}
+
 func (s *Server) changeSchedule(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("action")
-	act := map[string]func(context.Context, scheduledb.Schedule) (string, error){
-		"run": s.runSchedule, "pause": s.pauseSchedule, "resume": s.resumeSchedule,
-	}[name]
+	act := s.scheduleActions()[name]
 	if act == nil {
 		s.notFound(w, r)
 		return
@@ -175,46 +174,73 @@ func (s *Server) changeSchedule(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	s.act(w, r, name+" schedule "+one.Name, "/schedule/"+one.Name, func(ctx context.Context, by usecase.Actor) (out done, err error) {
-		err = s.use.Record(ctx, by, records.AuditEntry{Action: name, Subject: "schedule " + one.Name}, func(ctx context.Context) (int64, error) {
-			out.text, err = act(ctx, one)
-			return -1, err
-		})
-		return out, err
+	s.act(w, r, name+" schedule "+one.Name, schedulePath(one.Name), func(ctx context.Context, by usecase.Actor) (done, error) {
+		return act(ctx, by, one)
 	})
 }
 
-func (s *Server) runSchedule(ctx context.Context, one scheduledb.Schedule) (string, error) {
-	run, err := scheduledb.RunNow(ctx, s.cfg.DB, one.ID)
-	switch {
-	case err != nil:
-		return "", err
-	case run.Status == scheduledb.RunSkipped:
-		return "", fmt.Errorf("run %d is skipped: %s", run.Run, text.Deref(run.Note))
-	case run.Note != nil:
-		return fmt.Sprintf("Run %d %s.", run.Run, *run.Note), nil
-	}
-	return fmt.Sprintf("Run %d is queued; a worker starts it.", run.Run), nil
+func schedulePath(name string) string { return "/schedule/" + name }
+
+// recorded runs an action on a schedule between the two writes of its audit entry.
+func (s *Server) recorded(ctx context.Context, by usecase.Actor, action string, one scheduledb.Schedule, act func(context.Context) error) error {
+	return s.use.Record(ctx, by, records.AuditEntry{Action: action, Subject: "schedule " + one.Name}, func(ctx context.Context) (int64, error) {
+		return -1, act(ctx)
+	})
 }
 
-func (s *Server) pauseSchedule(ctx context.Context, one scheduledb.Schedule) (string, error) {
-	_, err := scheduledb.Pause(ctx, s.cfg.DB, one.ID, "")
-	return "Paused: runs that fall due meanwhile are skipped.", err
+func (s *Server) runSchedule(ctx context.Context, by usecase.Actor, one scheduledb.Schedule) (done, error) {
+	var run scheduledb.Run
+	err := s.recorded(ctx, by, "run", one, func(ctx context.Context) (err error) {
+		run, err = scheduledb.RunNow(ctx, s.cfg.DB, one.ID)
+		if err == nil && run.Status == scheduledb.RunSkipped {
+			err = fmt.Errorf("run %d is skipped: %s", run.Run, text.Deref(run.Note))
+		}
+		return err
+	})
+	if run.Note != nil {
+		return done{text: fmt.Sprintf("Run %d %s.", run.Run, *run.Note)}, err
+	}
+	return done{text: fmt.Sprintf("Run %d is queued; a worker starts it.", run.Run)}, err
 }
 
-func (s *Server) resumeSchedule(ctx context.Context, one scheduledb.Schedule) (string, error) {
-	times, err := schedule.ParseTimes(one.Cron, one.TimeZone)
+// testSchedule makes a plan of what a run would change.
+func (s *Server) testSchedule(ctx context.Context, by usecase.Actor, one scheduledb.Schedule) (done, error) {
+	batch, err := s.cfg.Schedules.TestRun(ctx, s.use, by, one)
 	if err != nil {
-		return "", err
+		return done{}, err
 	}
-	now, err := s.cfg.DB.Now(ctx)
+	site, err := s.cfg.DB.SiteByName(ctx, one.Site)
 	if err != nil {
-		return "", err
+		return done{}, err
 	}
-	next := times.Next(now)
-	if next.IsZero() {
-		return "", fmt.Errorf("%q is never due again", one.Cron)
+	out := done{text: "This test run of " + one.Name + " is a plan: nothing is sent unless you apply it.", next: batchPath(batch)}
+	if why := s.firstCompare(site, batch); why != "" {
+		out.text += " " + why
 	}
-	_, err = scheduledb.Resume(ctx, s.cfg.DB, one.ID, next)
-	return "Resumed.", err
+	return out, nil
+}
+
+func (s *Server) pauseSchedule(ctx context.Context, by usecase.Actor, one scheduledb.Schedule) (done, error) {
+	return done{text: "Paused: runs that fall due meanwhile are skipped."}, s.recorded(ctx, by, "pause", one, func(ctx context.Context) error {
+		_, err := scheduledb.Pause(ctx, s.cfg.DB, one.ID, "")
+		return err
+	})
+}
+
+func (s *Server) resumeSchedule(ctx context.Context, by usecase.Actor, one scheduledb.Schedule) (done, error) {
+	return done{text: "Resumed."}, s.recorded(ctx, by, "resume", one, func(ctx context.Context) error {
+		next, err := schedule.Next(ctx, s.cfg.DB, one)
+		if err == nil {
+			_, err = scheduledb.Resume(ctx, s.cfg.DB, one.ID, next)
+		}
+		return err
+	})
+}
+
+func (s *Server) removeSchedule(ctx context.Context, by usecase.Actor, one scheduledb.Schedule) (done, error) {
+	err := s.recorded(ctx, by, "remove", one, func(ctx context.Context) error { return scheduledb.Remove(ctx, s.cfg.DB, one.ID) })
+	if err != nil {
+		return done{}, err
+	}
+	return done{text: "Schedule " + one.Name + " is removed.", next: "/schedules"}, nil
 }

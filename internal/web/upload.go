@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
@@ -58,12 +57,11 @@ func (s *Server) sample(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) renderUpload(w http.ResponseWriter, r *http.Request, status int, f uploadForm) {
-	sites, err := s.cfg.DB.Sites(r.Context())
-	if err != nil {
+	var err error
+	if f.Sites, err = s.realSites(r.Context()); err != nil {
 		s.failed(w, r, err)
 		return
 	}
-	f.Sites = slices.DeleteFunc(sites, func(site db.Site) bool { return s.cfg.StandIn != nil && s.cfg.StandIn(site.Name) })
 	f.Max = s.cfg.MaxUpload
 	s.render(w, r, status, "upload", page{Title: "Load a CSV", Nav: "upload", Data: f})
 }
@@ -172,21 +170,24 @@ func (s *Server) loadUpload(r *http.Request, f *uploadForm, file *multipart.Part
 		Notice:  func(err error) { current(r).addFlash(flash{Text: "About the file: " + problem(err) + "."}) },
 		Problem: f.addProblem,
 	})
-	if err == nil {
-		s.firstCompare(r, site, res.BatchID)
+	if err != nil {
+		return 0, err
 	}
-	return res.BatchID, err
+	if why := s.firstCompare(site, res.BatchID); why != "" {
+		current(r).addFlash(flash{Text: why})
+	}
+	return res.BatchID, nil
 }
 
-// firstCompare compares a new plan with the site, or without a token with
-// relabel's own record.
-func (s *Server) firstCompare(r *http.Request, site db.Site, id int64) {
+// firstCompare compares a new plan with the site, or without a token with relabel's own
+// record; then it says why.
+func (s *Server) firstCompare(site db.Site, id int64) (why string) {
 	if _, err := s.use.Site(site); err != nil {
-		current(r).addFlash(flash{Text: "The site was not read (" + err.Error() + "): the plan is compared with relabel's own record of what it sent."})
 		s.compareRecord(id)
-		return
+		return "The site was not read (" + err.Error() + "): the plan is compared with relabel's own record of what it sent."
 	}
 	s.compare(id)
+	return ""
 }
 
 func (f *uploadForm) addProblem(p intake.Problem) {

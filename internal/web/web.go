@@ -29,6 +29,8 @@ import (
 	"time"
 
 	"relabel/db"
+	"relabel/internal/config"
+	"relabel/internal/schedule"
 	"relabel/internal/usecase"
 	"relabel/jobs"
 )
@@ -61,6 +63,9 @@ type Config struct {
 	Site        func(db.Site) (jobs.SiteConfig, error)
 	StandIn     func(site string) bool // reports sites that the upload page leaves out; nil: none
 	CallTimeout time.Duration
+
+	Settings  config.Config    // what this process's environment allows sites to name
+	Schedules schedule.Sources // and schedules
 }
 
 // Server is the dashboard. Serve runs it; tests use it as an http.Handler.
@@ -135,6 +140,7 @@ func (s *Server) routes() http.Handler {
 	look("GET /asset", s.assetPage)
 	look("GET /log", s.logPage)
 	look("GET /schedules", s.schedulesPage)
+	look("GET /sites", s.sitesPage)
 	look("GET /schedule/{name}", s.schedulePage)
 	look("GET "+uploadPath, s.uploadPage)
 	look("GET /sample.csv", s.sample)
@@ -148,7 +154,16 @@ func (s *Server) routes() http.Handler {
 	change("POST /batch/{id}/{action}", s.changeBatch)
 	change("POST "+seenPath, s.markSeen)
 	change("POST /site/{site}/{action}", s.changeSite)
+	change("GET /sites/new", s.siteFormPage)
+	change("POST /sites", s.saveSite)
+	change("GET /site/{site}/edit", s.siteFormPage)
+	change("POST /site/{site}/edit", s.saveSite)
 	change("POST /schedule/{name}/{action}", s.changeSchedule)
+	change("GET /schedules/new", s.scheduleFormPage)
+	change("GET "+timesPath, s.timesInWords)
+	change("POST /schedules", s.saveSchedule)
+	change("GET /schedule/{name}/edit", s.scheduleFormPage)
+	change("POST /schedule/{name}/edit", s.saveSchedule)
 
 	look("GET /river/", s.river.ServeHTTP)
 	change("/river/", s.changeRiver)

@@ -79,6 +79,18 @@ func LastRun(ctx context.Context, d *db.DB, scheduleID int) (*Run, error) {
 	return &list[0], nil
 }
 
+// LastResult is a schedule's newest run that did not only pass: it was neither skipped
+// nor missed. It is nil when there is none.
+func LastResult(ctx context.Context, d *db.DB, scheduleID int) (*Run, error) {
+	list, err := pg.Collect[Run](ctx, d.Pool(), "reading the schedule's last result",
+		runSQL+`WHERE r.schedule_id = @id AND r.status <> ALL (@passed::text[]) ORDER BY r.id DESC LIMIT 1`,
+		pgx.NamedArgs{"id": scheduleID, "passed": []string{string(RunSkipped), string(RunMissed)}})
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return &list[0], nil
+}
+
 // RunByID reads one run.
 func RunByID(ctx context.Context, d *db.DB, id int64) (Run, error) {
 	return readRun(ctx, d.Pool(), id)

@@ -15,3 +15,7 @@ const (
 	RunSkipped   RunStatus = "skipped" // an earlier run was still under way
 	RunMissed    RunStatus = "missed"  // no worker was running when it was due
 )
+
+// HasResult reports whether a run did or does something: it was neither skipped nor
+// missed.
+func (s RunStatus) HasResult() bool { return s != RunSkipped && s != RunMissed }

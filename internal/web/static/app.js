@@ -86,7 +86,7 @@
   }
 
   // "/" searches; "g" and a letter goes to a page.
-  const places = { o: "/", b: "/batches", u: "/upload", s: "/schedules", a: "/asset", l: "/log" };
+  const places = { o: "/", b: "/batches", u: "/upload", s: "/schedules", t: "/sites", a: "/asset", l: "/log" };
   function keys() {
     let going = 0;
     addEventListener("keydown", (event) => {
@@ -104,9 +104,27 @@
     });
   }
 
+  // The times of a cron expression in words, while a person types it.
+  function times(place) {
+    const { cron, tz } = place.closest("form").elements;
+    let wait = 0, asked = 0;
+    const ask = async () => {
+      const mine = ++asked;
+      const query = new URLSearchParams({ cron: cron.value, tz: tz.value });
+      const answer = await fetch(place.dataset.times + "?" + query).catch(() => null);
+      if (answer?.ok && mine === asked) place.innerHTML = await answer.text();
+    };
+    place.closest("form").querySelector("[name=check]").remove(); // for browsers without scripts
+    for (const field of [cron, tz]) {
+      field.addEventListener("input", () => { clearTimeout(wait); wait = setTimeout(ask, 300); });
+    }
+  }
+
   addEventListener("DOMContentLoaded", () => {
     themeButton();
     keys();
+    const typed = document.querySelector("[data-times]");
+    if (typed) times(typed);
     const main = document.getElementById("main");
     if (main.dataset.live && window.EventSource) live(main);
     // A form that was sent once is not sent again by a second click.

@@ -1,0 +1,36 @@
+package schedule
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"relabel/internal/records"
+	"relabel/internal/schedule/scheduledb"
+	"relabel/internal/usecase"
+)
+
+// TestRun reads a schedule's source as a run would, in this process, and stores it as a
+// plan that belongs to no run: nothing is sent. The plan must be compared with the site
+// to show what would change.
+func (e Sources) TestRun(ctx context.Context, use *usecase.Service, by usecase.Actor, s scheduledb.Schedule) (batch int64, err error) {
+	site, err := use.DB.SiteByName(ctx, s.Site)
+	if err != nil {
+		return 0, err
+	}
+	entry := records.AuditEntry{Action: "test", Subject: "schedule " + s.Name}
+	err = use.Record(ctx, by, entry, func(ctx context.Context) (rows int64, err error) {
+		src, done, err := e.open(ctx, s)
+		if err != nil {
+			return -1, err
+		}
+		defer done()
+		l := newLoading(s, site, src, s.Name+" test run")
+		err = l.load(ctx, use, func(_ context.Context, _ pgx.Tx, res usecase.Loaded) error {
+			batch = res.BatchID
+			return nil
+		})
+		return -1, err
+	})
+	return batch, err
+}

@@ -1,0 +1,197 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"relabel/db"
+	"relabel/internal/config"
+	"relabel/internal/records"
+	"relabel/internal/schedule"
+	"relabel/internal/schedule/scheduledb"
+	"relabel/internal/standin"
+)
+
+// scheduled is a dashboard that lets schedules read the files of a folder.
+func scheduled(t testing.TB, s settings) (b *testBundle, folder string) {
+	t.Helper()
+	folder = t.TempDir()
+	s.config.Schedules = schedule.Sources{
+		SourceDirs: config.Folders{Paths: []string{folder}, Variable: "RELABEL_SOURCE_DIRS"},
+		LookupEnv:  func(string) (string, bool) { return "", false },
+	}
+	return setup(t, s), folder
+}
+
+func (b *testBundle) schedule(t testing.TB, name string) scheduledb.Schedule {
+	t.Helper()
+	one, err := scheduledb.ByName(t.Context(), b.DB, name)
+	require.NoError(t, err)
+	return one
+}
+
+// A schedule is made and changed in the browser, by the same checks as on the command line.
+func TestScheduleForm(t *testing.T) {
+	t.Parallel()
+	b, folder := scheduled(t, settings{noToken: true})
+	c := b.login(t, RoleChange)
+	require.Contains(t, c.get("/schedules").text, `href="/schedules/new"`)
+	form := func(change ...string) url.Values {
+		f := url.Values{
+			"name": {"nightly"}, "site": {db.DefaultSite}, "source": {filepath.Join(folder, "names.csv")}, "cron": {"0 2 * * *"}, "tz": {"Europe/Berlin"},
+			"mode": {"changed"}, "overlap": {"skip"}, "catch-up": {"12h"}, "max-change": {"20%"},
+		}
+		for i := 0; i < len(change); i += 2 {
+			f.Set(change[i], change[i+1])
+		}
+		return f
+	}
+	for want, f := range map[string]url.Values{
+		"Name: a schedule&#39;s name is":                form("name", "Nightly"),
+		"is not right: it takes 0 to 59":                form("cron", "61 * * * *"),
+		"there is no time zone":                         form("tz", "Mars/Base"),
+		"set RELABEL_SOURCE_DIRS to its folder":         form("source", "/etc/passwd"),
+		"Source: the URL must begin with https://":      form("source", "http://example.com/a.csv"),
+		"Notices: a URL with a user or a password":      form("notify", "https://u:secret@example.com"),
+		"Latest start is a duration":                    form("catch-up", "soon"),
+		"Hold back above: &#34;200%&#34;":               form("max-change", "200%"),
+		"Earlier run is skip, queue or cancel":          form("overlap", "both"),
+		"Columns: &#34;x&#34; in the mapping has no":    form("map", "x"),
+		`aria-invalid="true" aria-describedby="problem`: form("max-change", "200%"),
+	} {
+		a := c.post("/schedules", f)
+		require.Equal(t, http.StatusUnprocessableEntity, a.StatusCode, want)
+		require.Contains(t, a.text, want)
+	}
+	checked := c.post("/schedules", form("check", "1")).text
+	require.Contains(t, checked, "<strong>every day at 02:00, Berlin</strong>")
+	require.Contains(t, checked, "02:00 (Europe/Berlin)")
+	require.Contains(t, c.get(timesPath+"?cron=0+0+1+1+*&tz=UTC").text, "1 Jan 00:00")
+
+	a := c.post("/schedules", form("notify", "https://example.com/hook/secret"))
+	require.Equal(t, "/schedule/nightly", a.Header.Get("Location"))
+	one := b.schedule(t, "nightly")
+	require.Equal(t, filepath.Join(folder, "names.csv"), *one.CSV)
+	require.Equal(t, "20%", *one.MaxChange)
+	require.NotNil(t, one.NextRunAt)
+	require.Equal(t, http.StatusUnprocessableEntity, c.post("/schedules", form()).StatusCode, "there is one of that name")
+
+	page := c.get("/schedule/nightly/edit").text
+	require.NotContains(t, page, "secret", "the address of a web hook is a secret")
+	require.Contains(t, page, `value="12h"`)
+	c.post("/schedule/nightly/edit", form("source", "", "notify", "", "cron", "@weekly", "mode", "all", "max-change", ""))
+	one = b.schedule(t, "nightly")
+	require.Equal(t, []string{"@weekly", "all", filepath.Join(folder, "names.csv"), "https://example.com/hook/secret"}, []string{one.Cron, one.Mode, *one.CSV, *one.NotifyURL})
+	c.post("/schedule/nightly/edit", form("source", "", "no-notify", "1"))
+	require.Nil(t, b.schedule(t, "nightly").NotifyURL)
+
+	c.post("/schedule/nightly/remove", nil)
+	require.Equal(t, http.StatusNotFound, c.get("/schedule/nightly").StatusCode)
+	entries, err := records.AuditEntries(t.Context(), b.DB, "schedule nightly", 0, 9)
+	require.NoError(t, err)
+	var actions []string
+	for _, e := range entries {
+		actions = append(actions, e.Action)
+	}
+	require.Equal(t, []string{"remove", "edit", "edit", "add", "add"}, actions, "also the refused one")
+}
+
+// A query can be read and run, but only the command line changes it: it reads a database.
+func TestScheduleFormKeepsQueries(t *testing.T) {
+	t.Parallel()
+	b, folder := scheduled(t, settings{noToken: true})
+	site, err := b.SiteByName(t.Context(), db.DefaultSite)
+	require.NoError(t, err)
+	query, env := "SELECT 1", "RELABEL_SOURCE_URL"
+	require.NoError(t, scheduledb.Add(t.Context(), b.DB, scheduledb.Schedule{
+		Name: "wanted", SiteID: site.ID, Cron: "@daily", TimeZone: "UTC", Query: &query, SourceEnv: &env, Mode: "changed", Overlap: "skip",
+	}))
+	c := b.login(t, RoleChange)
+	require.NotContains(t, c.get("/schedule/wanted/edit").text, `name="source"`)
+	c.post("/schedule/wanted/edit", url.Values{
+		"source": {filepath.Join(folder, "a.csv")}, "cron": {"@hourly"}, "tz": {"UTC"}, "mode": {"changed"}, "overlap": {"skip"}, "catch-up": {"1h"},
+	})
+	one := b.schedule(t, "wanted")
+	require.Nil(t, one.CSV)
+	require.Equal(t, []string{"@hourly", query, env}, []string{one.Cron, *one.Query, *one.SourceEnv})
+}
+
+// A test run shows what a schedule would change, and renames nothing.
+func TestScheduleTestRun(t *testing.T) {
+	t.Parallel()
+	b, folder := scheduled(t, settings{})
+	csv := filepath.Join(folder, "names.csv")
+	require.NoError(t, os.WriteFile(csv, []byte(rows(3, "new.jpg")), 0o600))
+	c := b.login(t, RoleChange)
+	c.post("/schedules", url.Values{
+		"name": {"nightly"}, "site": {db.DefaultSite}, "source": {csv}, "cron": {"@daily"}, "tz": {"UTC"}, "mode": {"changed"}, "overlap": {"skip"}, "catch-up": {"0"},
+	})
+	b.work(t)
+	a := c.post("/schedule/nightly/test", nil)
+	require.Equal(t, "/batch/1", a.Header.Get("Location"))
+	page := c.see("/batch/1", "of 3 rows would change")
+	require.Contains(t, page, "nightly test run")
+	require.NotEqual(t, "new.jpg", b.api.Name(standin.AssetID(0), ""), "nothing was renamed")
+	last, err := scheduledb.LastRun(t.Context(), b.DB, b.schedule(t, "nightly").ID)
+	require.NoError(t, err)
+	require.Nil(t, last, "it is no run")
+
+	require.NoError(t, os.WriteFile(csv, []byte("asset_id,display_name\nx,y\n"), 0o600))
+	c.post("/schedule/nightly/test", nil)
+	require.Contains(t, c.get("/schedule/nightly").text, "1 row is invalid, so nothing was loaded")
+}
+
+// A site is made and changed in the browser, but for its token and its API.
+func TestSiteForm(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{noToken: true, config: Config{StandIn: func(site string) bool { return site == "demo" }}})
+	c := b.login(t, RoleChange)
+	for want, f := range map[string]url.Values{
+		"Site: a site&#39;s name is":                 {"name": {"Shop"}},
+		"Site: demo is for stand-ins":                {"name": {"demo"}},
+		"there is a site default already":            {"name": {"default"}},
+		"Webflow&#39;s site ID is 24 lower-case hex": {"name": {"shop"}, "site-id": {"12"}},
+		"Rate limit: ":                               {"name": {"shop"}, "rate": {"fast"}},
+		"Locale is both, body or query":              {"name": {"shop"}, "locale-in": {"header"}},
+	} {
+		a := c.post("/sites", f)
+		require.Equal(t, http.StatusUnprocessableEntity, a.StatusCode, want)
+		require.Contains(t, a.text, want)
+	}
+	a := c.post("/sites", url.Values{
+		"name": {"shop"}, "rate": {"120/1m"}, "token-env": {"SECRET"}, "token-file": {"/etc/passwd"}, "api-url": {"https://evil.example"},
+	})
+	require.Equal(t, "/sites", a.Header.Get("Location"))
+	site, err := b.SiteByName(t.Context(), "shop")
+	require.NoError(t, err)
+	require.Equal(t, "120/1m", *site.RateLimit)
+	require.Nil(t, site.TokenEnv)
+	require.Nil(t, site.TokenFile)
+	require.Nil(t, site.APIURL)
+
+	env := "SHOP_WEBFLOW_TOKEN"
+	site.TokenEnv = &env
+	require.NoError(t, b.SaveSite(t.Context(), site))
+	require.Contains(t, c.get("/site/shop/edit").text, "variable SHOP_WEBFLOW_TOKEN")
+	c.post("/site/shop/edit", url.Values{"site-id": {standin.SiteID}, "name": {"other"}, "token-env": {""}})
+	site, err = b.SiteByName(t.Context(), "shop")
+	require.NoError(t, err)
+	require.Equal(t, standin.SiteID, *site.WebflowSiteID)
+	require.Nil(t, site.RateLimit)
+	require.Equal(t, env, *site.TokenEnv, "a form can't change where the token is")
+	require.Contains(t, c.get("/sites").text, standin.SiteID)
+	entries, err := records.AuditEntries(t.Context(), b.DB, "site shop", 0, 9)
+	require.NoError(t, err)
+	require.Len(t, entries, 2)
+
+	looker := b.login(t, RoleLook)
+	require.NotContains(t, looker.get("/sites").text, "/sites/new")
+	for _, path := range []string{"/sites/new", "/site/shop/edit", "/schedules/new", timesPath} {
+		require.Equal(t, http.StatusForbidden, looker.get(path).StatusCode, path)
+	}
+}
