@@ -55,12 +55,12 @@ func TestAudit(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %s, %s: %s rows, %s", d.Action, d.Subject, d.Detail, rows, *d.Result))
 	}
 	require.Equal(t, []string{
-		"load site default, first: 3 rows, done",
+		"load batch 1, first: 3 rows, done",
 		"pause batch 1, : 3 rows, done",
 		"resume batch 1, : 3 rows, done",
 		"pause batch 1, : 0 rows, batch 1 is done and can't be paused",
 		"retry batch 1, --error timed out: 0 rows, done",
-		"plan site default, names.csv: 6 rows, done",
+		"plan batch 2, names.csv: 6 rows, done",
 		"apply batch 2, : 3 rows, done",
 		"cancel batch 2, --batch 2 --name name 3: 1 rows, done",
 		"cancel batch 2, : 2 rows, done",

@@ -24,6 +24,10 @@ type AuditEntry struct {
 	Detail  string    `json:"detail"`
 	Rows    *int64    `json:"rows"`
 	Result  *string   `json:"result"` // nil: it has not ended, or its process was killed
+
+	// Becomes is the subject once the action is done, such as the batch that a load has
+	// made. The action sets it; nil or empty: the subject stays.
+	Becomes *string `db:"-" json:"-"`
 }
 
 // BatchSubject names a batch as the subject of an entry.
@@ -50,8 +54,10 @@ func Audit(ctx context.Context, d *db.DB, e AuditEntry, act func(context.Context
 	}
 	// The action is over, so its entry is completed even if the caller has gone.
 	_, err = d.Pool().Exec(context.WithoutCancel(ctx), `
-		UPDATE audit SET rows = CASE WHEN @rows >= 0 THEN @rows::bigint END, result = left(@result, 500) WHERE id = @id`,
-		pgx.NamedArgs{"id": id, "rows": rows, "result": result})
+		UPDATE audit SET rows = CASE WHEN @rows >= 0 THEN @rows::bigint END, result = left(@result, 500),
+			subject = coalesce(nullif(@becomes::text, ''), subject)
+		WHERE id = @id`,
+		pgx.NamedArgs{"id": id, "rows": rows, "result": result, "becomes": e.Becomes})
 	if actErr == nil && err != nil {
 		return fmt.Errorf("it was done, but: error recording that: %w", err)
 	}
@@ -70,4 +76,24 @@ func AuditEntries(ctx context.Context, d *db.DB, subject string, before int64, l
 		WHERE (@before::bigint = 0 OR id < @before) `+where+`
 		ORDER BY id DESC LIMIT @limit`,
 		pgx.NamedArgs{"subject": subject, "before": before, "limit": limit})
+}
+
+// Loaders finds out who loaded some batches: the name typed at a login, or else the
+// account or the address. A batch that no person has loaded is left out.
+func Loaders(ctx context.Context, d *db.DB, batches []int64) (map[int64]string, error) {
+	type loader struct {
+		Batch int64
+		Who   string
+	}
+	list, err := pg.Collect[loader](ctx, d.Pool(), "reading who loaded batches", `
+		SELECT DISTINCT ON (b.id) b.id AS batch, coalesce(nullif(a.person, ''), a.who) AS who
+		FROM batch b JOIN audit a ON a.subject = 'batch ' || coalesce(b.undoes, b.id) AND a.at <= b.created_at
+			AND a.action = ANY (CASE WHEN b.undoes IS NULL THEN ARRAY['load', 'plan', 'upload', 'test'] ELSE ARRAY['undo'] END)
+		WHERE b.id = ANY (@batches)
+		ORDER BY b.id, a.id DESC`, pgx.NamedArgs{"batches": batches})
+	who := map[int64]string{}
+	for _, l := range list {
+		who[l.Batch] = l.Who
+	}
+	return who, err
 }

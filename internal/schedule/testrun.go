@@ -18,7 +18,8 @@ func (e Sources) TestRun(ctx context.Context, use *usecase.Service, by usecase.A
 	if err != nil {
 		return 0, err
 	}
-	entry := records.AuditEntry{Action: "test", Subject: "schedule " + s.Name}
+	var plan string
+	entry := records.AuditEntry{Action: "test", Subject: "schedule " + s.Name, Detail: "schedule " + s.Name, Becomes: &plan}
 	err = use.Record(ctx, by, entry, func(ctx context.Context) (rows int64, err error) {
 		src, done, err := e.open(ctx, s)
 		if err != nil {
@@ -30,6 +31,9 @@ func (e Sources) TestRun(ctx context.Context, use *usecase.Service, by usecase.A
 			batch = res.BatchID
 			return nil
 		})
+		if err == nil {
+			plan = records.BatchSubject(batch)
+		}
 		return -1, err
 	})
 	return batch, err

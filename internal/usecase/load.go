@@ -65,11 +65,15 @@ func (s *Service) Load(ctx context.Context, by Actor, p LoadParams) (out Loaded,
 	case p.Planned:
 		action = "plan"
 	}
-	e := records.AuditEntry{Action: action, Subject: "site " + p.Site.Name, Detail: text.Cut(cmp.Or(p.auditName(by), p.Source.Name()), 200)}
+	var batch string
+	e := records.AuditEntry{
+		Action: action, Subject: "site " + p.Site.Name, Becomes: &batch, Detail: text.Cut(cmp.Or(p.auditName(by), p.Source.Name()), 200),
+	}
 	err = s.Record(ctx, by, e, func(ctx context.Context) (int64, error) {
 		if out, err = s.load(ctx, p.withDefaults()); err != nil {
 			return -1, notLoaded(err)
 		}
+		batch = records.BatchSubject(out.BatchID)
 		b, err := records.Batch(ctx, s.DB, out.BatchID)
 		out.Rows = b.Total
 		return b.Total, err

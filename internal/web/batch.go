@@ -29,6 +29,7 @@ type batchFigures struct {
 	Counts []count
 	slowFigures
 	Reading *reading // of the site, for a plan; nil: none
+	By      string   // who loaded it
 	Say     string
 }
 
@@ -64,6 +65,11 @@ func (s *Server) batchFigures(ctx context.Context, id int64) (page, error) {
 	if f.slowFigures, err = s.slow(ctx, b); err != nil {
 		return page{}, err
 	}
+	by, err := s.loaders(ctx, []report.Batch{b})
+	if err != nil {
+		return page{}, err
+	}
+	f.By = by[id]
 	f.Say = fmt.Sprintf("%s of %s rows done, %s failed. %s", text.Number(b.Done()), text.Number(b.Total), text.Number(b.Failed), b.Ends())
 	return page{
 		Title: fmt.Sprintf("Batch %d", id), Nav: "batches", Topic: fmt.Sprintf("batch/%d", id), Figures: f,

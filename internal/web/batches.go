@@ -11,6 +11,7 @@ import (
 	"relabel/db"
 	"relabel/internal/records"
 	"relabel/internal/report"
+	"relabel/internal/schedule/scheduledb"
 )
 
 // batchesOnPage is how many batches a page lists: few enough to read on a phone.
@@ -22,6 +23,7 @@ const withFailures = "with failures"
 type batchesFigures struct {
 	Now  time.Time
 	List []report.Batch
+	By   map[int64]string // who loaded them
 	Say  string
 }
 
@@ -69,11 +71,32 @@ func (s *Server) searchBatches(ctx context.Context, q url.Values) (page, error) 
 		return page{}, err
 	}
 	d.pages(filter.Before, list)
-	p := page{Title: "Batches", Nav: "batches", Figures: batchesFigures{Now: now, List: list}, Data: d}
+	by, err := s.loaders(ctx, list)
+	if err != nil {
+		return page{}, err
+	}
+	p := page{Title: "Batches", Nav: "batches", Figures: batchesFigures{Now: now, List: list, By: by}, Data: d}
 	if !d.Set && filter.Before <= 0 {
 		p.Topic = "batches"
 	}
 	return p, nil
+}
+
+// loaders says who loaded batches: a person, or a schedule.
+func (s *Server) loaders(ctx context.Context, list []report.Batch) (map[int64]string, error) {
+	ids := make([]int64, len(list))
+	for i, b := range list {
+		ids[i] = b.Batch
+	}
+	by, err := records.Loaders(ctx, s.cfg.DB, ids)
+	if err != nil {
+		return nil, err
+	}
+	schedules, err := scheduledb.OfBatches(ctx, s.cfg.DB, ids)
+	for id, name := range schedules {
+		by[id] = "schedule " + name
+	}
+	return by, err
 }
 
 func (d *batchesData) filter() records.BatchFilter {

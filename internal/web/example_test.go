@@ -37,7 +37,7 @@ func (b *testBundle) example(t testing.TB) {
 	b.api.FailAsset(standin.AssetID(22), standin.Status(http.StatusBadRequest))
 	c.post("/batch/1/apply", nil)
 	b.work(t)
-	c.see("/batch/1", "s-partly")
+	c.see("/batch/1", `<p><span class="badge s-partly">`)
 	load(0, 200, "summer-names.csv", "Summer collection")
 	c.see("/batch/2", "would change")
 	load(100, 200, "autumn-names.csv", "Autumn collection")

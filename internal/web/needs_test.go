@@ -41,7 +41,7 @@ func TestFailuresNeedAttention(t *testing.T) {
 	page = c.get("/").text
 	require.NotContains(t, page, "batches with failures")
 	require.Contains(t, page, "1 marked as seen")
-	send(3, rows(5, "third.jpg"), ">done</span>")
+	send(3, rows(5, "third.jpg"), `<p><span class="badge s-done">`)
 	b.server.troubles.forget(1)
 	b.server.troubles.forget(2)
 	require.NotContains(t, c.get("/").text, "(batch ", "the third batch has put it right")
@@ -91,6 +91,31 @@ func TestBatchesAreSearchedAndPaged(t *testing.T) {
 	} {
 		require.Equal(t, want, strings.Count(c.get("/batches?"+query).text, `<tr id="b`), query)
 	}
+}
+
+// Each batch says who loaded it: a person, whoever undid another one, or a schedule.
+func TestBatchesSayWhoLoadedThem(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{config: Config{Password: "correct horse"}})
+	c := b.stranger(t)
+	c.post("/login", url.Values{"password": {"correct horse"}, "name": {"Ann"}})
+	c.upload(rows(3, "new.jpg"))
+	c.see("/batch/1", "would change")
+	c.post("/batch/1/apply", nil)
+	b.work(t)
+	c.see("/batch/1", `<p><span class="badge s-done">`)
+	c.post("/batch/1/undo", nil)
+	require.Equal(t, 2, strings.Count(c.get("/batches").text, "by Ann"))
+	require.Contains(t, c.get("/").text, "by Ann")
+	page := c.get("/batch/1").text
+	require.Contains(t, page, "loaded by Ann")
+	require.Contains(t, page, "What the colours mean")
+	require.Contains(t, page, `<td data-l="What">upload`, "the load is among what people did")
+
+	b.exampleSchedules(t)
+	_, err := b.Pool().Exec(t.Context(), `UPDATE schedule_run SET batch_id = 2 WHERE id = 5`)
+	require.NoError(t, err)
+	require.Contains(t, c.get("/batch/2").text, "loaded by schedule nightly")
 }
 
 // A skipped run does not hide the last real result, and a schedule says in words when it is due.

@@ -29,6 +29,7 @@ type overviewFigures struct {
 	Idle      []siteFigures // sites without work
 	Running   []report.Batch
 	Ended     []report.Batch
+	By        map[int64]string // who loaded the ended ones
 	Needs     []needGroup
 	Seen      []need // marked as seen
 	Schedules []scheduleFigures
@@ -82,6 +83,9 @@ func (s *Server) overview(ctx context.Context) (page, error) {
 		return page{}, err
 	}
 	f.sort(open, newest)
+	if f.By, err = s.loaders(ctx, f.Ended); err != nil {
+		return page{}, err
+	}
 	if err := s.readNeeds(ctx, &f, newest); err != nil {
 		return page{}, err
 	}
@@ -125,10 +129,14 @@ func (s *Server) readSites(ctx context.Context, f *overviewFigures, live []db.Pr
 	return nil
 }
 
-// waiting says why a site sends nothing now, or must wait for its rate limit.
+// waiting says why a site sends nothing now, or must wait for its rate limit. Why it is
+// parked is told above, under what needs attention.
 func (s siteFigures) waiting() string {
+	if s.ParkedReason != nil {
+		return "parked: nothing is sent until it is resumed"
+	}
 	site := report.Site{
-		Name: s.Name, Parked: s.ParkedReason, Paused: s.PausedAt != nil, Worked: s.Worked || s.Work.Open == 0, Lane: s.Lane,
+		Name: s.Name, Paused: s.PausedAt != nil, Worked: s.Worked || s.Work.Open == 0, Lane: s.Lane,
 		RefusedIn: s.RefusedIn,
 	}
 	if s.BreakerOpen {

@@ -66,7 +66,7 @@ func TestEveryChangeIsInTheLog(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %s %s %s", d.Action, d.Subject, rows, *d.Result))
 	}
 	require.Equal(t, []string{
-		"log in dashboard - done", "upload site default 4 done", "upload site default 5 done",
+		"log in dashboard - done", "upload batch 1 4 done", "upload batch 2 5 done",
 		"apply batch 1 4 done", "pause batch 1 4 done", "resume batch 1 4 done", "cancel batch 1 4 done", "retry batch 1 4 done",
 		"discard batch 2 5 done", "pause site default - done", "resume site default - done",
 		"pause schedule nightly - done", "resume schedule nightly - done", "run schedule nightly - done",
@@ -400,7 +400,8 @@ func TestNeedsAPerson(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, b.ParkSite(t.Context(), site.ID, "f", "401: bad <token>"))
 	page := c.get("/").text
-	require.Contains(t, page, "401: bad &lt;token&gt;")
+	require.Equal(t, 1, strings.Count(page, "401: bad &lt;token&gt;"), "the cause is shown once")
+	require.Contains(t, page, "waits, because site default is parked")
 	require.Contains(t, page, `action="/site/default/resume"`)
 	c.post("/site/default/resume", nil)
 	require.NotContains(t, c.get("/").text, "401: bad")
@@ -458,7 +459,7 @@ func TestUndo(t *testing.T) {
 	require.NotContains(t, c.get("/batch/1").text, `action="/batch/1/undo"`, "nothing was sent")
 	c.post("/batch/1/apply", nil)
 	b.work(t)
-	c.see("/batch/1", ">done</span>")
+	c.see("/batch/1", `<p><span class="badge s-done">`)
 	require.Equal(t, "new.jpg", b.api.Name(standin.AssetID(2), ""))
 	require.Contains(t, c.get("/batch/1").text, `action="/batch/1/undo"`)
 	require.Equal(t, "/batch/2", c.post("/batch/1/undo", nil).Header.Get("Location"))
@@ -467,7 +468,7 @@ func TestUndo(t *testing.T) {
 	require.Contains(t, page, "<del>new.jpg</del>")
 	require.Contains(t, page, "<ins>"+before+"</ins>")
 	c.post("/batch/2/apply", nil)
-	c.see("/batch/2", ">done</span>")
+	c.see("/batch/2", `<p><span class="badge s-done">`)
 	require.Equal(t, before, b.api.Name(standin.AssetID(2), ""))
 	require.Equal(t, "/batch/1", c.post("/batch/1/resume", nil).Header.Get("Location"))
 	require.Contains(t, c.get("/batch/1").text, "batch 1 is done", "what can&#39;t be is said")
@@ -482,7 +483,7 @@ func TestTakeOver(t *testing.T) {
 	require.Contains(t, c.see("/batch/1", `1 <span class="of">of 2 rows would change`), "also overwrite what somebody else changed")
 	b.work(t)
 	c.post("/batch/1/apply", url.Values{"take_over": {"1"}})
-	c.see("/batch/1", ">done</span>")
+	c.see("/batch/1", `<p><span class="badge s-done">`)
 	require.EqualValues(t, 2, b.status(t, 1).Succeeded)
 	entries, err := records.AuditEntries(t.Context(), b.DB, "batch 1", 0, 10)
 	require.NoError(t, err)

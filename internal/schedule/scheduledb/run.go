@@ -91,6 +91,22 @@ func LastResult(ctx context.Context, d *db.DB, scheduleID int) (*Run, error) {
 	return &list[0], nil
 }
 
+// OfBatches names the schedules whose runs loaded some batches.
+func OfBatches(ctx context.Context, d *db.DB, batches []int64) (map[int64]string, error) {
+	type loader struct {
+		Batch    int64
+		Schedule string
+	}
+	list, err := pg.Collect[loader](ctx, d.Pool(), "reading the schedules of batches", `
+		SELECT r.batch_id AS batch, c.name AS schedule FROM schedule_run r JOIN schedule c ON c.id = r.schedule_id
+		WHERE r.batch_id = ANY (@batches)`, pgx.NamedArgs{"batches": batches})
+	names := map[int64]string{}
+	for _, l := range list {
+		names[l.Batch] = l.Schedule
+	}
+	return names, err
+}
+
 // RunByID reads one run.
 func RunByID(ctx context.Context, d *db.DB, id int64) (Run, error) {
 	return readRun(ctx, d.Pool(), id)
