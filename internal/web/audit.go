@@ -7,8 +7,6 @@ import (
 	"relabel/internal/records"
 )
 
-const entriesOnPage = 100
-
 // logData is one page of the audit log.
 type logData struct {
 	AuditEntries []records.AuditEntry
@@ -18,13 +16,13 @@ type logData struct {
 
 func (s *Server) logPage(w http.ResponseWriter, r *http.Request) {
 	before, _ := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64)
-	entries, err := records.AuditEntries(r.Context(), s.cfg.DB, "", max(before, 0), entriesOnPage)
+	entries, err := records.AuditEntries(r.Context(), s.cfg.DB, "", max(before, 0), onPage)
 	if err != nil {
 		s.failed(w, r, err)
 		return
 	}
 	d := logData{AuditEntries: entries}
-	if len(entries) == entriesOnPage {
+	if len(entries) == onPage {
 		d.Next = "?before=" + strconv.FormatInt(entries[len(entries)-1].ID, 10)
 	}
 	if before > 0 {

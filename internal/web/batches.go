@@ -14,9 +14,6 @@ import (
 	"relabel/internal/schedule/scheduledb"
 )
 
-// batchesOnPage is how many batches a page lists: few enough to read on a phone.
-const batchesOnPage = 20
-
 // withFailures is the form's choice of batches with rows that did not succeed.
 const withFailures = "with failures"
 
@@ -100,7 +97,7 @@ func (s *Server) loaders(ctx context.Context, list []report.Batch) (map[int64]st
 }
 
 func (d *batchesData) filter() records.BatchFilter {
-	f := records.BatchFilter{Name: d.Name, Site: d.Site, Bad: d.Status == withFailures, Limit: batchesOnPage}
+	f := records.BatchFilter{Name: d.Name, Site: d.Site, Bad: d.Status == withFailures, Limit: onPage}
 	if !f.Bad {
 		f.Status = db.BatchStatus(d.Status)
 	}
@@ -120,7 +117,7 @@ func (d *batchesData) pages(before int64, list []report.Batch) {
 	if before > 0 {
 		d.First = "?" + q.Encode()
 	}
-	if len(list) == batchesOnPage {
+	if len(list) == onPage {
 		q.Set("before", strconv.FormatInt(list[len(list)-1].Batch, 10))
 		d.Next = "?" + q.Encode()
 	}

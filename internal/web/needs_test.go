@@ -76,11 +76,11 @@ func TestBatchesAreSearchedAndPaged(t *testing.T) {
 	t.Parallel()
 	b := setup(t, settings{noToken: true})
 	c := b.login(t, RoleChange)
-	for n := range batchesOnPage + 2 {
+	for n := range onPage + 2 {
 		c.upload(rows(1, "a.jpg"), "name", fmt.Sprintf("Set %02d", n+1))
 	}
 	page := c.get("/batches").text
-	require.Equal(t, batchesOnPage, strings.Count(page, `<tr id="b`))
+	require.Equal(t, onPage, strings.Count(page, `<tr id="b`))
 	require.Contains(t, page, `data-live="/live/batches"`)
 	require.Contains(t, page, `href="?before=3" rel="next"`)
 	page = c.get("/batches?before=3").text
@@ -110,12 +110,40 @@ func TestBatchesSayWhoLoadedThem(t *testing.T) {
 	page := c.get("/batch/1").text
 	require.Contains(t, page, "loaded by Ann")
 	require.Contains(t, page, "What the colours mean")
-	require.Contains(t, page, `<td data-l="What">upload`, "the load is among what people did")
+	require.Contains(t, page, `data-l="What">upload`, "the load is among what people did")
 
 	b.exampleSchedules(t)
 	_, err := b.Pool().Exec(t.Context(), `UPDATE schedule_run SET batch_id = 2 WHERE id = 5`)
 	require.NoError(t, err)
 	require.Contains(t, c.get("/batch/2").text, "loaded by schedule nightly")
+}
+
+// Schedules, runs, sites and sessions are listed in pages, as batches and rows are.
+func TestListsArePaged(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{noToken: true})
+	b.exampleSchedules(t)
+	_, err := b.Pool().Exec(t.Context(), `
+		INSERT INTO schedule (name, site_id, cron, time_zone, csv, catch_up, next_run_at) SELECT 'more-' || n, site_id, cron, time_zone, csv, catch_up, next_run_at
+			FROM schedule, generate_series(10, 29) n WHERE name = 'weekly';
+		INSERT INTO schedule_run (schedule_id, due_at, status, finished_at) SELECT schedule_id, due_at, 'done', due_at
+			FROM schedule_run, generate_series(1, 20) WHERE id = 1;
+		INSERT INTO site (name) SELECT 'more-' || n FROM generate_series(10, 31) n;
+		INSERT INTO breaker (site_id) SELECT id FROM site WHERE name LIKE 'more-%'`)
+	require.NoError(t, err)
+	for range 21 {
+		b.login(t, RoleChange)
+	}
+	c := b.login(t, RoleChange)
+	for path, all := range map[string]int{"/schedules": 22, "/schedule/nightly": 25, "/sites": 23, "/sessions": 22} {
+		first, second := c.get(path).text, c.get(path+"?page=2").text
+		require.Equal(t, onPage+1, strings.Count(first, "<tr"), path)
+		require.Contains(t, first, `href="?page=2" rel="next"`, path)
+		require.Equal(t, all-onPage+1, strings.Count(second, "<tr"), path)
+		require.NotContains(t, second, `rel="next"`, path)
+		require.NotContains(t, second, "data-live", path)
+		require.Equal(t, 1, strings.Count(c.get(path+"?page=9").text, "<tr")+strings.Count(c.get(path+"?page=9").text, `class="empty"`), path)
+	}
 }
 
 // A skipped run does not hide the last real result, and a schedule says in words when it is due.
@@ -156,5 +184,5 @@ func TestUploadSampleAndProblems(t *testing.T) {
 	require.Contains(t, sample.Header.Get("Content-Disposition"), "sample.csv")
 	require.Equal(t, "/batch/1", c.upload(sample.text).Header.Get("Location"))
 	page := c.upload("asset_id,display_name\nnonsense,<a>.jpg\n").text
-	require.Contains(t, page, `<td class="num" data-l="Line">2</td><td data-l="Column">asset_id</td><td data-l="Value"><code>nonsense</code></td>`)
+	require.Contains(t, page, `data-l="Line">2</td><td class="k" data-l="Column">asset_id</td><td class="e" data-l="Value"><code>nonsense</code></td>`)
 }

@@ -11,6 +11,7 @@ import (
 	"relabel/db"
 	"relabel/internal/records"
 	"relabel/internal/report"
+	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/text"
 )
 
@@ -79,7 +80,11 @@ func (s *Server) overview(ctx context.Context) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	if f.Schedules, err = s.readSchedules(ctx); err != nil {
+	schedules, err := scheduledb.List(ctx, s.cfg.DB, "")
+	if err != nil {
+		return page{}, err
+	}
+	if f.Schedules, err = s.readSchedules(ctx, schedules); err != nil {
 		return page{}, err
 	}
 	f.sort(open, newest)

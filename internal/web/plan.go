@@ -14,9 +14,6 @@ import (
 	"relabel/internal/usecase"
 )
 
-// changesOnPage is how many changes of a plan a page shows.
-const changesOnPage = 50
-
 // planData is what a plan would change.
 type planData struct {
 	usecase.Summary
@@ -38,10 +35,10 @@ func (s *Server) planData(r *http.Request, id int64) (*planData, error) {
 	}
 	d := &planData{Summary: sum, Compared: sum.PlannedAt != nil, Looks: looksOf(sum)}
 	after, _ := strconv.ParseInt(r.URL.Query().Get("line"), 10, 64)
-	if d.Changes, err = records.Changes(ctx, s.cfg.DB, id, after, changesOnPage); err != nil {
+	if d.Changes, err = records.Changes(ctx, s.cfg.DB, id, after, onPage); err != nil {
 		return nil, err
 	}
-	if n := len(d.Changes); n == changesOnPage {
+	if n := len(d.Changes); n == onPage {
 		d.Next = fmt.Sprintf("?line=%d#plan", d.Changes[n-1].Line)
 	}
 	if after > 0 {

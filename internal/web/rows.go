@@ -14,8 +14,6 @@ import (
 )
 
 const (
-	rowsOnPage = 50
-
 	// countedRows is how many rows a page searches to count the matches.
 	countedRows = 10_000
 
@@ -109,7 +107,7 @@ func (s *Server) rows(ctx context.Context, b report.Batch, q url.Values) (d rows
 	filter, err := d.Filter.rows(b.Batch)
 	var page records.RowPage
 	if err == nil {
-		page, err = records.Rows(ctx, s.cfg.DB, records.RowQuery{RowFilter: filter, Sort: records.SortOldest, Cursor: q.Get("after"), Limit: rowsOnPage})
+		page, err = records.Rows(ctx, s.cfg.DB, records.RowQuery{RowFilter: filter, Sort: records.SortOldest, Cursor: q.Get("after"), Limit: onPage})
 	}
 	if bad, ok := errors.AsType[records.FilterError](err); ok {
 		d.Problem = bad.Error()

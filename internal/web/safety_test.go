@@ -96,7 +96,7 @@ func TestPasswords(t *testing.T) {
 	require.Equal(t, "/batches?x=1", in.Header.Get("Location"))
 	require.Equal(t, http.StatusSeeOther, c.post("/site/default/pause", nil).StatusCode)
 	log := c.get("/log").text
-	require.Contains(t, log, `<td data-l="Who">127.0.0.1</td><td data-l="Name given">&lt;b&gt;Eve&lt;/b&gt;`)
+	require.Contains(t, log, `data-l="Who">127.0.0.1</td><td class="b" data-l="Name given">&lt;b&gt;Eve&lt;/b&gt;`)
 	require.NotContains(t, log, "<b>Eve")
 
 	reader := b.stranger(t)

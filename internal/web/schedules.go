@@ -14,9 +14,6 @@ import (
 	"relabel/internal/usecase"
 )
 
-// shownRuns is how many runs a schedule's page shows.
-const shownRuns = 50
-
 // scheduleFigures is a schedule with its last run.
 type scheduleFigures struct {
 	scheduledb.Schedule
@@ -80,17 +77,19 @@ func (s scheduleFigures) needs() need {
 
 type schedulesFigures struct {
 	List []scheduleFigures
-	Say  string
+	pager
+	Say string
 }
 
 type historyFigures struct {
 	scheduleFigures
 	Runs []scheduledb.Run
-	Say  string
+	pager
+	Say string
 }
 
 func (s *Server) schedulesPage(w http.ResponseWriter, r *http.Request) {
-	p, err := s.schedules(r.Context())
+	p, err := s.schedulesOf(r.Context(), pageNumber(r.URL.Query()))
 	if err != nil {
 		s.failed(w, r, err)
 		return
@@ -98,19 +97,27 @@ func (s *Server) schedulesPage(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, http.StatusOK, "schedules", p)
 }
 
-func (s *Server) schedules(ctx context.Context) (page, error) {
-	list, err := s.readSchedules(ctx)
+// schedules reads the first page, which is live.
+func (s *Server) schedules(ctx context.Context) (page, error) { return s.schedulesOf(ctx, 1) }
+
+func (s *Server) schedulesOf(ctx context.Context, number int) (page, error) {
+	list, err := scheduledb.List(ctx, s.cfg.DB, "")
 	if err != nil {
 		return page{}, err
 	}
-	return page{Title: "Schedules", Nav: "schedules", Topic: "schedules", Figures: schedulesFigures{List: list}}, nil
+	var f schedulesFigures
+	list, f.pager = pageOf(list, number)
+	if f.List, err = s.readSchedules(ctx, list); err != nil {
+		return page{}, err
+	}
+	p := page{Title: "Schedules", Nav: "schedules", Figures: f}
+	if number == 1 {
+		p.Topic = "schedules"
+	}
+	return p, nil
 }
 
-func (s *Server) readSchedules(ctx context.Context) ([]scheduleFigures, error) {
-	list, err := scheduledb.List(ctx, s.cfg.DB, "")
-	if err != nil {
-		return nil, err
-	}
+func (s *Server) readSchedules(ctx context.Context, list []scheduledb.Schedule) ([]scheduleFigures, error) {
 	now, err := s.cfg.DB.Now(ctx)
 	if err != nil {
 		return nil, err
@@ -126,7 +133,7 @@ func (s *Server) readSchedules(ctx context.Context) ([]scheduleFigures, error) {
 }
 
 func (s *Server) schedulePage(w http.ResponseWriter, r *http.Request) {
-	p, err := s.history(r.Context(), r.PathValue("name"))
+	p, err := s.history(r.Context(), r.PathValue("name"), pageNumber(r.URL.Query()))
 	if err != nil {
 		s.failed(w, r, err)
 		return
@@ -134,7 +141,8 @@ func (s *Server) schedulePage(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, http.StatusOK, "schedule", p)
 }
 
-func (s *Server) history(ctx context.Context, name string) (page, error) {
+// history reads a schedule and a page of its runs. The first page is live.
+func (s *Server) history(ctx context.Context, name string, number int) (page, error) {
 	one, err := scheduledb.ByName(ctx, s.cfg.DB, name)
 	if err != nil {
 		return page{}, err
@@ -146,10 +154,16 @@ func (s *Server) history(ctx context.Context, name string) (page, error) {
 	if err := s.readRuns(ctx, &f.scheduleFigures); err != nil {
 		return page{}, err
 	}
-	if f.Runs, err = scheduledb.Runs(ctx, s.cfg.DB, one.ID, shownRuns); err != nil {
+	runs, err := scheduledb.Runs(ctx, s.cfg.DB, one.ID, number*onPage+1)
+	if err != nil {
 		return page{}, err
 	}
-	return page{Title: "Schedule " + one.Name, Nav: "schedules", Topic: "schedule/" + one.Name, Figures: f}, nil
+	f.Runs, f.pager = pageOf(runs, number)
+	p := page{Title: "Schedule " + one.Name, Nav: "schedules", Figures: f}
+	if number == 1 {
+		p.Topic = "schedule/" + one.Name
+	}
+	return p, nil
 }
 
 // scheduleAction does something to a schedule.

@@ -17,8 +17,9 @@ const sessionsPath = "/sessions"
 
 // sessionsData is the list of sessions.
 type sessionsData struct {
-	Now      time.Time
-	List     []sessionRow
+	Now  time.Time
+	List []sessionRow
+	pager
 	Password bool // people log in with passwords
 }
 
@@ -45,7 +46,8 @@ func (l *sessions) list(here *session) (rows []sessionRow) {
 }
 
 func (s *Server) sessionsPage(w http.ResponseWriter, r *http.Request) {
-	d := sessionsData{Now: s.cfg.Now(), List: s.sessions.list(current(r)), Password: s.cfg.Password != ""}
+	d := sessionsData{Now: s.cfg.Now(), Password: s.cfg.Password != ""}
+	d.List, d.pager = pageOf(s.sessions.list(current(r)), pageNumber(r.URL.Query()))
 	s.render(w, r, http.StatusOK, "sessions", page{Title: "Sessions", Nav: "sessions", Data: d})
 }
 

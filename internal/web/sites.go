@@ -29,6 +29,11 @@ type siteLine struct {
 	Token, Rate string
 }
 
+type sitesData struct {
+	List []siteLine
+	pager
+}
+
 // State is the badge of a site.
 func (s siteLine) State() badge {
 	switch {
@@ -59,11 +64,12 @@ func (s *Server) sitesPage(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	list := make([]siteLine, len(sites))
-	for i, site := range sites {
-		list[i] = siteLine{Site: site, Token: tokenOf(site), Rate: cmp.Or(text.Deref(site.RateLimit), "learn from the API")}
+	var d sitesData
+	sites, d.pager = pageOf(sites, pageNumber(r.URL.Query()))
+	for _, site := range sites {
+		d.List = append(d.List, siteLine{Site: site, Token: tokenOf(site), Rate: cmp.Or(text.Deref(site.RateLimit), "learn from the API")})
 	}
-	s.render(w, r, http.StatusOK, "sites", page{Title: "Sites", Nav: "sites", Data: list})
+	s.render(w, r, http.StatusOK, "sites", page{Title: "Sites", Nav: "sites", Data: d})
 }
 
 // realSite finds a site that is not a stand-in's.

@@ -29,7 +29,7 @@ func (s *Server) topic(ctx context.Context, name string) readPage {
 		return s.schedules
 	case kind == "schedule":
 		if _, err := scheduledb.ByName(ctx, s.cfg.DB, arg); !errors.Is(err, scheduledb.ErrNoSchedule) {
-			return func(ctx context.Context) (page, error) { return s.history(ctx, arg) }
+			return func(ctx context.Context) (page, error) { return s.history(ctx, arg, 1) }
 		}
 	case kind == "batch":
 		id, _ := strconv.ParseInt(arg, 10, 64)
