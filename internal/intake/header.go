@@ -99,14 +99,19 @@ func (h *header) info() Info {
 
 func (h *header) complete() error {
 	if h.index[colAssetID] < 0 {
-		return fmt.Errorf("no asset_id column; the header %s: %s", described(h.names), h.remedy(colAssetID))
+		return incompleteError(fmt.Sprintf("no asset_id column; the header %s: %s", described(h.names), h.remedy(colAssetID)))
 	}
 	if h.index[colDisplayName] < 0 && h.index[colAltText] < 0 {
-		return fmt.Errorf("no display_name and no alt_text column, so nothing to set; the header %s: %s",
-			described(h.names), h.remedy(colDisplayName))
+		return incompleteError(fmt.Sprintf("no display_name and no alt_text column, so nothing to set; the header %s: %s",
+			described(h.names), h.remedy(colDisplayName)))
 	}
 	return nil
 }
+
+// incompleteError says that a header lacks columns, which a mapping could name.
+type incompleteError string
+
+func (e incompleteError) Error() string { return string(e) }
 
 // remedy suggests the mapping that was probably meant.
 func (h *header) remedy(want column) string {

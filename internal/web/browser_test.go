@@ -268,6 +268,24 @@ func TestBrowserTimes(t *testing.T) {
 	p.true(`document.querySelector("[name=check]") === null`, "no button is needed for that")
 }
 
+// A CSV is dropped on the form, which asks which of its columns is which.
+func TestBrowserDropsFile(t *testing.T) {
+	b := setup(t, settings{noToken: true})
+	p := newTab(t, b)
+	p.open("/upload")
+	p.true(`(() => {
+		const data = new DataTransfer();
+		data.items.add(new File(["Ref,Title\n`+standin.AssetID(1)+`,spring.jpg\n"], "names.csv"));
+		document.querySelector("main form p").dispatchEvent(new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true}));
+		return document.querySelector("[type=file]").files.length === 1;
+	})()`, "the file is taken")
+	p.text("#columns td", "spring.jpg")
+	p.axe(readAxe(t), "the mapping")
+	p.true(`["asset_id", "display_name"].every((name, i) => { document.querySelector("[name=map-" + name + "]").selectedIndex = i + 1; return true; })`, "columns are chosen")
+	p.press(`main form button.main`)
+	p.text("#rows", "spring.jpg")
+}
+
 // An event that is not the live part of a page changes nothing, and loads no page.
 func TestBrowserIgnoresStrangeEvents(t *testing.T) {
 	b := setup(t, settings{noToken: true})

@@ -174,6 +174,29 @@ func TestEmptyPlanNeedsNobody(t *testing.T) {
 	require.NotContains(t, c.get("/").text, "Needs attention")
 }
 
+// A CSV with other headers is loaded with a mapping, which the page asks for with the first rows.
+func TestUploadWithMapping(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{noToken: true})
+	c := b.login(t, RoleChange)
+	csv := "Ref;\"New, name\";Alt text\n" + strings.Repeat(standin.AssetID(1)+";a <b>.jpg;\n", 7)
+	ask := c.do(c.request(http.MethodPost, columnsPath, strings.NewReader(csv), "Sec-Fetch-Site", "same-origin")).text
+	require.Contains(t, ask, `<select name="map-display_name"><option value="">none</option><option>Ref</option><option>New, name</option>`)
+	require.Contains(t, ask, `<option selected>Alt text</option>`)
+	require.Equal(t, previewRows, strings.Count(ask, "<td>a &lt;b&gt;.jpg</td>"))
+	require.Empty(t, c.do(c.request(http.MethodPost, columnsPath, strings.NewReader(rows(3, "a.jpg")), "Sec-Fetch-Site", "same-origin")).text)
+
+	page := c.upload(csv)
+	require.Equal(t, http.StatusUnprocessableEntity, page.StatusCode)
+	require.Contains(t, page.text, "say below which is which")
+	require.Contains(t, page.text, `<select name="map-asset_id">`)
+	page = c.upload(csv, "map-asset_id", "Ref", "map-alt_text", "")
+	require.Contains(t, page.text, `<option selected>Ref</option>`, "what was chosen is kept")
+	require.Contains(t, page.text, "rows are invalid", "and so is what is wrong with the rows")
+	loaded := c.upload(csv, "map-asset_id", "Ref", "map-display_name", "New, name").Header.Get("Location")
+	require.Contains(t, c.see(loaded, "would change"), "a &lt;b&gt;.jpg")
+}
+
 // The page to load a CSV has a sample that loads, and shows what is wrong in a table.
 func TestUploadSampleAndProblems(t *testing.T) {
 	t.Parallel()

@@ -37,6 +37,8 @@ type uploadForm struct {
 	Max         int64
 	Problem     string // why nothing was loaded
 	Problems    []intake.Problem
+	Columns     *columnsForm // a mapping is needed
+	mapping     map[string]string
 	More        int64 // problems not shown
 }
 
@@ -93,10 +95,14 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request) {
 		s.renderUpload(w, r, http.StatusBadRequest, f)
 		return
 	}
-	id, err := s.loadUpload(r, &f, file)
+	head := newHead(file)
+	id, err := s.loadUpload(r, &f, head, file.FileName())
 	_ = control.SetWriteDeadline(time.Now().Add(writeTimeout))
 	if err != nil {
 		f.Problem = uploadProblem(err)
+		if f.Columns = head.columns(f.mapping); f.Columns != nil && f.mapping == nil {
+			f.Problem = "The file's columns have other names: say below which is which, and choose the file again."
+		}
 		s.renderUpload(w, r, http.StatusUnprocessableEntity, f)
 		return
 	}
@@ -156,16 +162,22 @@ func (f *uploadForm) set(name, value string) {
 	case "force":
 		f.Force = value != ""
 	}
+	if column, ok := strings.CutPrefix(name, mapField); ok && value != "" {
+		if f.mapping == nil {
+			f.mapping = map[string]string{}
+		}
+		f.mapping[column] = value
+	}
 }
 
-func (s *Server) loadUpload(r *http.Request, f *uploadForm, file *multipart.Part) (id int64, err error) {
+func (s *Server) loadUpload(r *http.Request, f *uploadForm, file io.Reader, name string) (id int64, err error) {
 	site, err := s.cfg.DB.SiteByName(r.Context(), f.Site)
 	if err != nil {
 		return 0, err
 	}
-	name := intake.Clean(path.Base(strings.ReplaceAll(file.FileName(), `\`, "/")))
+	name = intake.Clean(path.Base(strings.ReplaceAll(name, `\`, "/")))
 	res, err := s.use.Load(r.Context(), actor(r), usecase.LoadParams{
-		Site: site, Source: usecase.Source{Input: file, InputName: name},
+		Site: site, Source: usecase.Source{Input: file, InputName: name, Map: intake.FormatMap(f.mapping)},
 		Name: f.Name, SkipInvalid: f.SkipInvalid, Force: f.Force, Planned: true, MaxRows: s.cfg.MaxRows,
 		Notice:  func(err error) { current(r).addFlash(flash{Text: "About the file: " + problem(err) + "."}) },
 		Problem: f.addProblem,

@@ -151,6 +151,7 @@ func (s *Server) routes() http.Handler {
 	change("GET "+sessionsPath, s.sessionsPage)
 	change("POST "+sessionsPath+"/{id}/end", s.endSession)
 	change("POST "+uploadPath, s.upload)
+	change("POST "+columnsPath, s.askColumns)
 	change("POST /batch/{id}/{action}", s.changeBatch)
 	change("POST "+seenPath, s.markSeen)
 	change("POST /site/{site}/{action}", s.changeSite)

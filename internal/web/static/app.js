@@ -120,11 +120,35 @@
     }
   }
 
+  // A CSV may be dropped anywhere on its form. If its columns have other names, the form
+  // asks which is which. The size is that of headSize in columns.go.
+  function upload(place) {
+    const form = place.closest("form"), file = form.elements.file;
+    const over = (on) => (event) => { event.preventDefault(); form.classList.toggle("over", on); };
+    form.addEventListener("dragover", over(true));
+    form.addEventListener("dragleave", over(false));
+    form.addEventListener("drop", (event) => {
+      over(false)(event);
+      if (event.dataTransfer.files.length !== 1) return;
+      file.files = event.dataTransfer.files;
+      file.dispatchEvent(new Event("change"));
+    });
+    file.addEventListener("change", async () => {
+      const chosen = file.files[0];
+      place.innerHTML = "";
+      if (!chosen) return;
+      const answer = await fetch(place.dataset.columns, { method: "POST", body: chosen.slice(0, 65536) }).catch(() => null);
+      if (answer?.ok && file.files[0] === chosen) place.innerHTML = await answer.text();
+    });
+  }
+
   addEventListener("DOMContentLoaded", () => {
     themeButton();
     keys();
     const typed = document.querySelector("[data-times]");
     if (typed) times(typed);
+    const columns = document.querySelector("[data-columns]");
+    if (columns) upload(columns);
     const main = document.getElementById("main");
     if (main.dataset.live && window.EventSource) live(main);
     // A form that was sent once is not sent again by a second click.
