@@ -67,7 +67,7 @@ func (s *Server) sitesPage(w http.ResponseWriter, r *http.Request) {
 	var d sitesData
 	sites, d.pager = pageOf(sites, pageNumber(r.URL.Query()))
 	for _, site := range sites {
-		d.List = append(d.List, siteLine{Site: site, Token: tokenOf(site), Rate: cmp.Or(text.Deref(site.RateLimit), "learn from the API")})
+		d.List = append(d.List, siteLine{Site: site, Token: tokenOf(site), Rate: cmp.Or(text.Deref(site.RateLimit), "the workers' default")})
 	}
 	s.render(w, r, http.StatusOK, "sites", page{Title: "Sites", Nav: "sites", Data: d})
 }
