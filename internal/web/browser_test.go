@@ -398,7 +398,18 @@ func TestScreens(t *testing.T) {
 					p.axe(axe, strings.Join([]string{one.name, size.name, theme}, " "))
 				}
 			}
+			p.axeForms(axe, size.name+" "+theme)
 		}
+	}
+}
+
+// axeForms checks what has no picture: empty forms, and the dialog of a retry.
+func (p *tab) axeForms(axe, look string) {
+	p.t.Helper()
+	for _, path := range []string{"/schedules/new", "/sites/new", "/asset", "/batch/1?status=failed"} {
+		p.open(path)
+		p.do(chromedp.Evaluate[void](`document.querySelector("#retry")?.showPopover(); undefined`))
+		p.axe(axe, path+" "+look)
 	}
 }
 

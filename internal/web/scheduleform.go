@@ -261,7 +261,7 @@ func (s *Server) timesInWords(w http.ResponseWriter, r *http.Request) {
 func (s *Server) times(ctx context.Context, cron, zone string) (timesData, error) {
 	times, err := schedule.ParseTimes(cron, zone)
 	if err != nil {
-		return timesData{Problem: err.Error()}, nil
+		return timesData{Problem: err.Error()}, nil //nolint:nilerr // the page shows it
 	}
 	now, err := s.cfg.DB.Now(ctx)
 	if err != nil {
