@@ -10,6 +10,8 @@
 //     (quota.go) bounds what a session has at once: transfers and streams.
 //   - act (actions.go) runs every action of a person and records it in the audit
 //     log.
+//   - scheduleform.go, sites.go and upload.go are the forms. What they store is checked
+//     by packages schedule and usecase, as for the command line.
 //   - hub (live.go) streams figures that change to open pages: it reads each topic
 //     once a second for all readers. cache (cache.go) holds expensive figures for a
 //     moment.
@@ -148,6 +150,15 @@ func (s *Server) routes() http.Handler {
 	look("POST /logout", s.logout)
 	look("/", s.notFound)
 
+	s.changeRoutes(change)
+
+	look("GET /river/", s.river.ServeHTTP)
+	change("/river/", s.changeRiver)
+	return mux
+}
+
+// changeRoutes registers the pages and actions that change something.
+func (s *Server) changeRoutes(change func(string, func(http.ResponseWriter, *http.Request))) {
 	change("GET "+sessionsPath, s.sessionsPage)
 	change("POST "+sessionsPath+"/{id}/end", s.endSession)
 	change("POST "+uploadPath, s.upload)
@@ -165,10 +176,6 @@ func (s *Server) routes() http.Handler {
 	change("POST /schedules", s.saveSchedule)
 	change("GET /schedule/{name}/edit", s.scheduleFormPage)
 	change("POST /schedule/{name}/edit", s.saveSchedule)
-
-	look("GET /river/", s.river.ServeHTTP)
-	change("/river/", s.changeRiver)
-	return mux
 }
 
 func (s *Server) health(w http.ResponseWriter, r *http.Request) {
