@@ -222,9 +222,10 @@ func TestCloseWithContextOver(t *testing.T) {
 	pid := serverPID(t, dir)
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP)) // else it may have ended by the time that Close looks
+	last := query[int](t, s.URL(), `SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'`)
+	require.NoError(t, syscall.Kill(last, syscall.SIGSTOP)) // else the server may have ended by the time that Close looks
 	require.ErrorIs(t, s.Close(over), context.Canceled)
-	require.NoError(t, syscall.Kill(pid, syscall.SIGCONT))
+	require.NoError(t, syscall.Kill(last, syscall.SIGCONT))
 	again := open(t, fastConfig(dir)) // waits for the one that is stopping
 	require.NotEqual(t, pid, serverPID(t, dir), "it was told to stop all the same")
 	require.Equal(t, 1, query[int](t, again.URL(), "SELECT 1"))
