@@ -26,7 +26,7 @@ type workload struct {
 func (w *workWatch) workload(ctx context.Context) (all workload, err error) {
 	var backlogs []records.SiteBacklog
 	var toDo map[int]int64
-	err = w.s.DB.InSnapshot(ctx, func(tx pgx.Tx) (err error) {
+	err = w.s.InSnapshot(ctx, func(tx pgx.Tx) (err error) {
 		if backlogs, err = records.Backlogs(ctx, tx, w.ids); err != nil {
 			return err
 		}
