@@ -80,7 +80,7 @@ func TestStoppingWaits(t *testing.T) {
 	b := setup(t, standin.Config{Assets: 3, Latency: 5 * time.Second})
 	b.file("n.csv", names(3))
 	p := b.start("", "run", "n.csv")
-	b.calls(1)
+	b.calls(3) // all rows are in flight: none is left
 	p.signal(syscall.SIGINT)
 	p.says("stopping: waiting for the calls in flight, at most 30 s: for ")
 	p.wait().exits(exitOK)
