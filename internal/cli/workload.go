@@ -3,11 +3,8 @@ package cli
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5"
-
 	"relabel/internal/records"
 	"relabel/internal/report"
-	"relabel/internal/schedule/scheduledb"
 )
 
 // workload is the work left for all watched sites together.
@@ -21,30 +18,20 @@ type workload struct {
 	reasons      []string // why these are parked
 }
 
-// workload reads rows and runs of one moment: a run becomes rows, and a run whose rows have
-// ended is work again.
 func (w *workWatch) workload(ctx context.Context) (all workload, err error) {
-	var backlogs []records.SiteBacklog
-	var toDo map[int]int64
-	err = w.s.InSnapshot(ctx, func(tx pgx.Tx) (err error) {
-		if backlogs, err = records.Backlogs(ctx, tx, w.ids); err != nil {
-			return err
-		}
-		toDo, err = scheduledb.RunsToDo(ctx, tx, w.ids)
-		return err
-	})
+	backlogs, err := records.Backlogs(ctx, w.s.DB, w.ids)
 	if err != nil {
 		return all, err
 	}
 	for _, one := range backlogs {
-		site, runs := w.name(one.Site), toDo[one.Site]
+		site := w.name(one.Site)
 		all.open += one.Open
 		all.paused += one.Paused
 		all.flying += one.Flying
 		all.ending += one.Ending
-		all.runs += runs
+		all.runs += one.Runs
 		if one.ParkedReason != nil {
-			all.parked += one.Open + runs
+			all.parked += one.Open + one.Runs
 			all.parkedSites = append(all.parkedSites, site)
 			all.reasons = append(all.reasons, "site "+site+" is "+report.ParkedSince(site, *one.ParkedReason, *one.ParkedAt, one.Now))
 		}

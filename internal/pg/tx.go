@@ -93,8 +93,3 @@ func isDeadlock(err error) bool {
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && pgErr.Code == "40P01"
 }
-
-// InSnapshot runs fn in a transaction that only reads: all its statements see one moment.
-func (db *DB) InSnapshot(ctx context.Context, fn func(pgx.Tx) error) error {
-	return pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, fn)
-}

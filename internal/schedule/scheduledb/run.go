@@ -123,27 +123,6 @@ func readRun(ctx context.Context, q pg.Querier, id int64) (Run, error) {
 	return list[0], nil
 }
 
-// RunsToDo counts the runs of each site that still need work by a worker, apart from
-// sending rows. Sites without any are left out.
-func RunsToDo(ctx context.Context, q pg.Querier, siteIDs []int) (map[int]int64, error) {
-	list, err := pg.Collect[struct {
-		Site int
-		Runs int64
-	}](ctx, q, "counting runs", `
-		SELECT c.site_id AS site, count(*) AS runs FROM schedule c JOIN schedule_run r ON r.schedule_id = c.id AND r.finished_at IS NULL
-		LEFT JOIN batch b ON b.id = r.batch_id
-		WHERE c.site_id = ANY (@sites) AND (r.status = 'reading' OR r.status = 'sending' AND b.finished_at IS NOT NULL
-			OR r.status = 'waiting' AND NOT EXISTS (
-				SELECT FROM schedule_run o JOIN batch ob ON ob.id = o.batch_id
-				WHERE o.schedule_id = c.id AND o.finished_at IS NULL AND o.status = 'sending' AND ob.finished_at IS NULL))
-		GROUP BY c.site_id`, pgx.NamedArgs{"sites": siteIDs})
-	runs := map[int]int64{}
-	for _, s := range list {
-		runs[s.Site] = s.Runs
-	}
-	return runs, err
-}
-
 // RunNow starts a run now. The schedule's rule for overlaps applies. A worker process
 // takes the run up at its next turn.
 func RunNow(ctx context.Context, d *db.DB, scheduleID int) (run Run, err error) {
