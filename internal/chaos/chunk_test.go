@@ -68,18 +68,22 @@ func TestKilledAcceptance(t *testing.T) {
 }
 
 func (s *stage) killAcceptance(a acceptance) {
+	var worker *process
 	if a.beside { // many rows are left, and some are in flight
 		s.setRate("10/1s")
-		s.waitRegistered(s.worker("worker"))
+		worker = s.worker("worker")
+		s.waitRegistered(worker)
 	}
 	older, open := spread("old")
 	old := s.enqueue(older)
 	if a.beside {
 		s.waitCalls(15)
+		worker.signal(syscall.SIGSTOP) // else it may accept all chunks before the load comes to its place
 	}
 	rows, _ := spread("new")
 	killed := s.waitKilled(s.spawn("load", []string{failpoint(a.place)}, "enqueue", s.csv(rows)))
 	if a.beside {
+		worker.signal(syscall.SIGCONT)
 		s.setRate("none")
 	} else {
 		s.checkAccepted(old+1, a.rows)
