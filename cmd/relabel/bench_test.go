@@ -31,7 +31,7 @@ import (
 
 const (
 	benchToken   = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-	benchWorkers = 100 // the same for both sides
+	benchWorkers = 100 // calls in flight, the same for both sides
 	benchRows    = 20_000
 	benchRounds  = 3 // by turns: a machine that gets slower does so for both
 
@@ -194,13 +194,16 @@ type bareWorker struct {
 	river.WorkerDefaults[bareArgs]
 
 	client *webflow.Client
+	places chan struct{} // one for each call in flight
 	left   atomic.Int64
 	done   chan struct{}
 }
 
 func (w *bareWorker) Work(ctx context.Context, job *river.Job[bareArgs]) error {
 	name := "n"
+	w.places <- struct{}{}
 	_, err := w.client.UpdateAsset(ctx, webflow.UpdateAssetParams{AssetID: job.Args.AssetID, DisplayName: &name})
+	<-w.places
 	if w.left.Add(-1) == 0 {
 		close(w.done)
 	}
@@ -226,14 +229,14 @@ func workBare(ctx context.Context) error {
 		return err
 	}
 	defer pool.Close()
-	w := &bareWorker{client: api, done: make(chan struct{})}
+	w := &bareWorker{client: api, places: make(chan struct{}, benchWorkers), done: make(chan struct{})}
 	w.left.Store(rows)
 	workers := river.NewWorkers()
 	river.AddWorker(workers, w)
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		Schema: pg.Schema, Logger: slog.New(slog.DiscardHandler), Workers: workers,
-		Queues:        map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: benchWorkers}},
-		FetchCooldown: 20 * time.Millisecond, // as relabel's: both fetch alike
+		Queues:        map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4 * benchWorkers}}, // as relabel's
+		FetchCooldown: time.Millisecond,                                                                 // River's shortest: fetching does not hold it back
 	})
 	if err != nil {
 		return err
