@@ -57,6 +57,23 @@ func TestPauseAndResume(t *testing.T) {
 	}
 }
 
+// Without a limit a process holds more jobs than calls. None of them is sent after a pause, however slow the API is:
+// only the calls in flight end.
+func TestPauseHoldsJobsThatWaitForAPlace(t *testing.T) {
+	t.Parallel()
+	const rows, concurrency = 200, 20
+	b := setup(t, settings{
+		api:         standin.Config{Assets: rows, Latency: 2 * time.Second},
+		concurrency: concurrency, lane: db.LaneSettings{Window: time.Hour, Fixed: true},
+	})
+	b.start(t)
+	batch := b.load(t, names("new", 0, rows))
+	b.untilCalls(t, concurrency)
+	b.setBatch(t, batch, db.BatchPaused)
+	begun := b.api.Calls()
+	require.LessOrEqual(t, b.untilStill(t)-begun, concurrency, "calls after the pause")
+}
+
 func (b *testBundle) setBatch(t testing.TB, batch int64, status db.BatchStatus) {
 	t.Helper()
 	var changed bool

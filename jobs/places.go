@@ -2,21 +2,21 @@ package jobs
 
 import "context"
 
-// fetchedPerCall is how many jobs a process holds for each call in flight, where speed is
-// asked for: on a lane without a limit, with more calls at once than the default. The
-// jobs that wait for a place are claimed already, in large groups, so that a call waits
-// for no statement. Elsewhere they would only be kept from other processes.
+// fetchedPerCall is how many jobs a process holds for each call in flight, on a lane
+// without a limit: a call then waits for a place, not for a fetch. With a limit they
+// would only be kept from other processes.
 const fetchedPerCall = 4
 
 // workers is the number of River workers of a site with so many calls in flight.
 func (s SiteConfig) workers(calls int) int {
-	if s.Lane.Limit == 0 && calls > DefaultConcurrency {
+	if s.Lane.Limit == 0 {
 		return fetchedPerCall * calls
 	}
 	return calls
 }
 
-// places bounds the calls in flight of a site.
+// places bounds the calls in flight of a site. A job waits for its place before the
+// claim, which reads the truth: after a pause or a cancel none of those that wait is sent.
 type places struct {
 	taken    chan struct{}
 	stopping <-chan struct{}

@@ -65,28 +65,32 @@ func (w *renameWorker) Work(ctx context.Context, job *river.Job[RenameArgs]) (er
 		return nil
 	}
 	failpoint.Hit("granted")
+	if !site.places.enter(ctx) {
+		site.lane.Release(grant)
+		return nil
+	}
 	claim, deadline, err := w.claim(ctx, site, job.Args.RenameID)
 	failpoint.Hit("claimed")
 	if err != nil || claim.Verdict != db.Claimed {
-		site.lane.Release(grant)
+		site.release(grant)
 		site.unclaimed(claim)
 		return err
 	}
-	if !site.places.enter(ctx) {
-		site.lane.Release(grant)
-		return giveBack(ctx, site, claim)
-	}
 	if !site.gate.isOpen() || claim.SiteID != site.site.ID {
-		site.places.leave()
-		site.lane.Release(grant)
+		site.release(grant)
 		return giveBack(ctx, site, claim)
 	}
 	if deadline = deadline.Sooner(grant.Deadline); deadline.Passed() {
-		site.places.leave()
-		site.lane.Release(grant) // we slept: others may have the rename by now
+		site.release(grant) // we slept: others may have the rename by now
 		return nil
 	}
 	return w.send(ctx, site, grant, claim, deadline)
+}
+
+// release gives up the right to call and the place to do it, for others.
+func (s *siteRun) release(g throttle.Grant) {
+	s.places.leave()
+	s.lane.Release(g)
 }
 
 // unclaimed handles the verdicts other than "claimed".

@@ -134,8 +134,8 @@ func (s *Server) readSites(ctx context.Context, f *overviewFigures, live []db.Pr
 	return nil
 }
 
-// waiting says why a site sends nothing now, or must wait for its rate limit. Why it is
-// parked is told above, under what needs attention.
+// waiting says why a site sends nothing now, or must wait for its rate limit. The cause of
+// a parked site is shown once, under "Needs attention".
 func (s siteFigures) waiting() string {
 	if s.ParkedReason != nil {
 		return "parked: nothing is sent until it is resumed"
