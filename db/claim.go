@@ -1,7 +1,6 @@
 package db
 
 import (
-	"context"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -59,13 +58,8 @@ type Claim struct {
 // were before.
 const lockRenames = `SELECT FROM rename WHERE id = ANY (@rename_ids) ORDER BY id FOR NO KEY UPDATE`
 
-// Claim decides about each row, and takes its lease where it may be sent, in one round
-// trip (claim.sql). A row that is not in the answer does not exist.
-func (db *DB) Claim(ctx context.Context, p ClaimParams) ([]Claim, error) {
-	claims, _, err := db.Turn(ctx, p, FinishParams{})
-	return claims, err
-}
-
+// queueClaim decides about each row, and takes its lease where it may be sent (claim.sql).
+// A row that is not in the answer does not exist.
 func queueClaim(batch *pgx.Batch, p ClaimParams, claims *[]Claim) {
 	sites, lanes := pg.Columns(p.Lanes)
 	args := pgx.NamedArgs{

@@ -20,6 +20,18 @@ const (
 	TouchedSQL     = touchedSQL
 )
 
+// Claim is a turn of claims alone.
+func (db *DB) Claim(ctx context.Context, p ClaimParams) ([]Claim, error) {
+	claims, _, err := db.Turn(ctx, p, FinishParams{})
+	return claims, err
+}
+
+// Finish is a turn of finishes alone.
+func (db *DB) Finish(ctx context.Context, p FinishParams) (map[int64]RowStatus, error) {
+	_, statuses, err := db.Turn(ctx, ClaimParams{}, p)
+	return statuses, err
+}
+
 // AcceptInChunksOf sets how many rows of a batch are accepted in one transaction.
 func (db *DB) AcceptInChunksOf(rows int) { db.acceptChunk = rows }
 

@@ -1,7 +1,6 @@
 package db
 
 import (
-	"context"
 	"slices"
 	"time"
 
@@ -51,15 +50,6 @@ type FinishParams struct {
 	Quarantine   time.Duration // how long a call of unknown outcome might still land
 }
 
-// Finish records several outcomes in one statement (finish.sql), and returns the status
-// that each row got. A row whose lease was lost is left out. The statement may be sent
-// again after a lost connection: the fence and the attempt's key keep it from changing
-// anything twice.
-func (db *DB) Finish(ctx context.Context, p FinishParams) (map[int64]RowStatus, error) {
-	_, statuses, err := db.Turn(ctx, ClaimParams{}, p)
-	return statuses, err
-}
-
 // ids are the renames of the outcomes.
 func (p FinishParams) ids() []int64 {
 	ids := make([]int64, len(p.Finishes))
@@ -74,6 +64,9 @@ func (p FinishParams) ill() bool {
 	return slices.ContainsFunc(p.Finishes, func(f Finish) bool { return f.Health == Ill })
 }
 
+// queueFinish records several outcomes (finish.sql), and sets the status that each row
+// got. A row whose lease was lost is left out. The statement may be sent again after a lost
+// connection: the fence and the attempt's key keep it from changing anything twice.
 func queueFinish(batch *pgx.Batch, p FinishParams, statuses map[int64]RowStatus) {
 	batch.Queue(statement("finish"), pgx.NamedArgs{
 		"finishes": p.Finishes, "rename_ids": p.ids(), "process_id": p.ProcessID,

@@ -81,7 +81,8 @@ func (b *testBundle) crowd(t *testing.T, seed uint64) {
 type hand struct {
 	*testBundle
 	*rand.Rand
-	ctx context.Context
+	ctx     context.Context
+	answers []db.Finish // of the calls of its last step
 }
 
 func (h *hand) load() error {
@@ -99,19 +100,21 @@ func (h *hand) load() error {
 	return err
 }
 
-// work claims what is open and ends it, or dies over it. The leases of one that dies are over at once: they would keep
+// work claims what is open, together with the outcomes of what it claimed before, or dies over them. The leases of one that dies are over at once: they would keep
 // its targets from everyone for the rest of the test.
 func (h *hand) work() error {
 	ids, err := h.pick(`SELECT id FROM rename WHERE finished_at IS NULL ORDER BY random() LIMIT 4`)
 	if err != nil {
 		return err
 	}
-	claims, err := h.Claim(h.ctx, db.ClaimParams{ProcessID: process, RenameIDs: ids, Lease: lease})
+	claims, _, err := h.Turn(h.ctx,
+		db.ClaimParams{ProcessID: process, RenameIDs: ids, Lease: lease},
+		db.FinishParams{ProcessID: process, Finishes: h.answers})
 	if err != nil {
 		return err
 	}
 	dies := h.IntN(8) == 0
-	var fs []db.Finish
+	h.answers = nil
 	for _, c := range claims {
 		if c.Verdict != db.Claimed {
 			continue
@@ -121,13 +124,11 @@ func (h *hand) work() error {
 				return err
 			}
 		}
-		fs = append(fs, answer(c, []db.RowStatus{"succeeded", "failed", "pending"}[h.IntN(3)]))
+		if !dies {
+			h.answers = append(h.answers, answer(c, []db.RowStatus{"succeeded", "failed", "pending"}[h.IntN(3)]))
+		}
 	}
-	if dies {
-		return nil
-	}
-	_, err = h.Finish(h.ctx, db.FinishParams{ProcessID: process, Finishes: fs})
-	return err
+	return nil
 }
 
 // lapse ends the lease of a claim.

@@ -59,7 +59,8 @@ const process = "p1"
 // Claim claims a rename.
 func Claim(t TB, d *db.DB, id int64) db.Claim {
 	t.Helper()
-	claims, err := d.Claim(t.Context(), db.ClaimParams{ProcessID: process, RenameIDs: []int64{id}, Lease: time.Hour, Quarantine: time.Hour})
+	p := db.ClaimParams{ProcessID: process, RenameIDs: []int64{id}, Lease: time.Hour, Quarantine: time.Hour}
+	claims, _, err := d.Turn(t.Context(), p, db.FinishParams{})
 	require.NoError(t, err)
 	require.Len(t, claims, 1)
 	require.Equal(t, db.Claimed, claims[0].Verdict)
@@ -69,7 +70,7 @@ func Claim(t TB, d *db.DB, id int64) db.Claim {
 // Settle claims a rename, and ends its call with a status.
 func Settle(t TB, d *db.DB, id int64, status db.RowStatus) {
 	t.Helper()
-	_, err := d.Finish(t.Context(), db.FinishParams{
+	_, _, err := d.Turn(t.Context(), db.ClaimParams{}, db.FinishParams{
 		ProcessID: process, Finishes: []db.Finish{Answer(Claim(t, d, id), status)}, Quarantine: time.Hour,
 	})
 	require.NoError(t, err)
