@@ -52,11 +52,12 @@ func EndsIn(ctx context.Context, d *db.DB, site string, calls int64) (wait time.
 }
 
 // LaneBatches lists batches whose rows are sent through the lane of a site's token, in the
-// order in which they are sent; limit is the most that it lists.
+// order in which they are sent; limit is the most that it lists. It is served by
+// batch_unfinished_idx.
 func LaneBatches(ctx context.Context, d *db.DB, site string, limit int) ([]int64, error) {
 	return pg.CollectIDs(ctx, d.Pool(), "reading who uses the limit", `
 		SELECT b.id FROM site s JOIN site o ON o.lane = s.lane JOIN batch b ON b.site_id = o.id
-		WHERE s.name = @site AND b.status = 'active' AND b.ended < b.total
+		WHERE s.name = @site AND b.status = 'active' AND b.finished_at IS NULL AND b.ended < b.total
 			AND o.parked_at IS NULL AND o.paused_at IS NULL AND is_worked(o.id)
 		ORDER BY b.priority, b.acceptance LIMIT @limit`, pgx.NamedArgs{"site": site, "limit": limit})
 }

@@ -91,15 +91,18 @@ func LastResult(ctx context.Context, d *db.DB, scheduleID int) (*Run, error) {
 	return &list[0], nil
 }
 
+// ofBatchesSQL is served by schedule_run_batch_idx.
+const ofBatchesSQL = `
+SELECT r.batch_id AS batch, c.name AS schedule FROM schedule_run r JOIN schedule c ON c.id = r.schedule_id
+WHERE r.batch_id = ANY (@batches)`
+
 // OfBatches names the schedules whose runs loaded some batches.
 func OfBatches(ctx context.Context, d *db.DB, batches []int64) (map[int64]string, error) {
 	type loader struct {
 		Batch    int64
 		Schedule string
 	}
-	list, err := pg.Collect[loader](ctx, d.Pool(), "reading the schedules of batches", `
-		SELECT r.batch_id AS batch, c.name AS schedule FROM schedule_run r JOIN schedule c ON c.id = r.schedule_id
-		WHERE r.batch_id = ANY (@batches)`, pgx.NamedArgs{"batches": batches})
+	list, err := pg.Collect[loader](ctx, d.Pool(), "reading the schedules of batches", ofBatchesSQL, pgx.NamedArgs{"batches": batches})
 	names := map[int64]string{}
 	for _, l := range list {
 		names[l.Batch] = l.Schedule
