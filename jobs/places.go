@@ -3,13 +3,14 @@ package jobs
 import "context"
 
 // fetchedPerCall is how many jobs a process holds for each call in flight, on a lane
-// without a limit: a call then waits for a place, not for a fetch. With a limit they
-// would only be kept from other processes.
+// without a limit and with more calls at once than the default: a call then waits for a
+// place, not for a fetch. Elsewhere they would only be kept from other processes, and one
+// call at a time would no longer send the rows in their order.
 const fetchedPerCall = 4
 
 // workers is the number of River workers of a site with so many calls in flight.
 func (s SiteConfig) workers(calls int) int {
-	if s.Lane.Limit == 0 {
+	if s.Lane.Limit == 0 && calls > DefaultConcurrency {
 		return fetchedPerCall * calls
 	}
 	return calls
