@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"relabel/internal/text"
 )
@@ -37,7 +38,7 @@ func (a *app) line(prefix, message string) {
 // printError prints the error that ends a command: as one line, with --json as an object.
 func (a *app) printError(code int, message string) {
 	if !a.json && !slices.Contains(a.Args, "--json") { // a wrong flag may come before --json
-		a.line(prefixError, message)
+		a.line(prefixError, strings.TrimPrefix(message, "error ")) // "error reading …" says it already
 		return
 	}
 	e := json.NewEncoder(a.Err)
