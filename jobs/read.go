@@ -24,7 +24,7 @@ func JudgeRead(err error, failures int) ReadVerdict {
 	return ReadVerdict{Retry: o.Status == db.RowPending && o.Park == "", Delay: o.Delay, Failure: o.Failure, Block: o.Block}
 }
 
-// ObserveLimit tells the lane what an answer's headers said of the rate limit. Settle
+// ObserveLimit records in the lane what an answer's headers said of the rate limit. Settle
 // the call's grant first: until then the lane counts that call twice.
 func ObserveLimit(lane *throttle.Lane, meta webflow.Meta) {
 	if r := meta.RateLimit; r.HasLimit && r.HasRemaining {

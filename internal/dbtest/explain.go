@@ -23,7 +23,7 @@ func FillOld(t TB, d Database, siteID int) {
 		SELECT id, $1, i, 'old ' || id || i, 'name', 'succeeded', now(), 1, 1 FROM old, generate_series(1, 4) i`, siteID)
 }
 
-// PlanNode is what EXPLAIN tells of one.
+// PlanNode is one node of a plan, as EXPLAIN prints it.
 type PlanNode struct {
 	Type     string     `json:"Node Type"`
 	Relation string     `json:"Relation Name"`

@@ -205,7 +205,7 @@ func (b Batch) EndsWord() string {
 	case b.FinishedAt != nil:
 		return "ended " + text.Clock(*b.FinishedAt, b.Now)
 	case b.ETA != nil:
-		return text.Clock(*b.ETA, b.Now)
+		return "ends " + text.Clock(*b.ETA, b.Now)
 	}
 	return "-"
 }

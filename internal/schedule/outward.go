@@ -47,7 +47,7 @@ func ParseURL(text string, allowPrivate bool) (*url.URL, error) {
 	return u, nil
 }
 
-// IsURL tells a URL from a path. A URL that ParseURL refuses is not a path either:
+// IsURL distinguishes a URL from a path. A URL that ParseURL refuses is not a path either:
 // it would be stored with any secret in it.
 func IsURL(text string) bool { return strings.Contains(text, "://") }
 

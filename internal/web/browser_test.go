@@ -100,6 +100,7 @@ func (p *tab) listen(console iter.Seq2[chromedp.ConsoleMessage, error]) {
 		}
 		wanted := strings.Contains(m.Text, "ERR_INCOMPLETE_CHUNKED_ENCODING") || // a stream that ended with its page
 			strings.Contains(m.Text, "status of 415") || // see riverButtons
+			strings.Contains(m.Text, "status of 404") && strings.HasSuffix(m.URL, noPage) ||
 			strings.Contains(m.URL, "/river/assets/") // it tries whether it may evaluate text, and does without
 		if m.Type != chromedp.ConsoleError && !m.IsException() || wanted {
 			continue
@@ -403,10 +404,13 @@ func TestScreens(t *testing.T) {
 	}
 }
 
-// axeForms checks what has no picture: empty forms, and the dialog of a retry.
+// noPage is the address of a batch that does not exist, which shows the page of errors.
+const noPage = "/batch/999999"
+
+// axeForms checks what has no picture: empty forms, the dialog of a retry, and the page of errors.
 func (p *tab) axeForms(axe, look string) {
 	p.t.Helper()
-	for _, path := range []string{"/schedules/new", "/sites/new", "/asset", "/batch/1?status=failed"} {
+	for _, path := range []string{"/schedules/new", "/sites/new", "/asset", "/batch/1?status=failed", noPage} {
 		p.open(path)
 		p.do(chromedp.Evaluate[void](`document.querySelector("#retry")?.showPopover(); undefined`))
 		p.axe(axe, path+" "+look)
