@@ -20,7 +20,10 @@ func values(name, alt *string) string {
 	if name != nil {
 		parts = append(parts, "the name "+quoted(*name))
 	}
-	if alt != nil {
+	switch {
+	case alt != nil && *alt == "":
+		parts = append(parts, "no alt text")
+	case alt != nil:
 		parts = append(parts, "the alt text "+quoted(*alt))
 	}
 	if len(parts) == 0 {

@@ -46,7 +46,7 @@ type pages map[string]*template.Template
 func readPages(st static) (pages, error) {
 	funcs := template.FuncMap{
 		"static": st.url, "number": number, "plural": plural, "span": text.Span, "cut": text.Cut,
-		"when": when, "zone": func() string { return time.Now().Format("MST") }, "clock": text.Clock, "rate": report.Rate, "window": report.Window, "deref": text.Deref,
+		"when": when, "next": nextRun, "zone": func() string { return time.Now().Format("MST") }, "clock": text.Clock, "rate": report.Rate, "window": report.Window, "deref": text.Deref,
 		"ticks": ticks, "bar": bar, "gauge": gaugeOf, "px": px, "badge": badgeOf, "result": func(r *scheduledb.Run) string { return schedule.RunText(*r) }, "label": func(class, word string) badge { return badge{class, word} }, "list": list, "mb": func(n int64) int64 { return n >> 20 },
 	}
 	layout, err := template.New("layout").Funcs(funcs).ParseFS(files, "templates/layout.html", "templates/parts.html")
@@ -142,6 +142,17 @@ func when(t, now any) template.HTML {
 	}
 	return template.HTML(fmt.Sprintf(`<time datetime=%q title=%q>%s</time>`, //nolint:gosec // made of numbers
 		at.UTC().Format(time.RFC3339), at.Local().Format("Mon 2 Jan 2006 15:04:05 MST"), text.Clock(at, base)))
+}
+
+// nextRun shows when a schedule is due next, by the clock of its own time zone: next to "every
+// day at 02:00, Berlin", the time by this machine's clock looks wrong.
+func nextRun(at *time.Time, zone string) template.HTML {
+	loc, err := schedule.ParseZone(zone)
+	if at == nil || err != nil {
+		return "–"
+	}
+	return template.HTML(fmt.Sprintf(`<time datetime=%q title=%q>%s</time>`, //nolint:gosec // made of numbers
+		at.UTC().Format(time.RFC3339), at.Local().Format("Mon 2 Jan 2006 15:04:05 MST"), at.In(loc).Format("Mon 2 Jan 15:04")))
 }
 
 // render answers a request with a page.

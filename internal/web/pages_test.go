@@ -507,3 +507,11 @@ func TestReadingFails(t *testing.T) {
 	c.post("/batch/1/compare", nil)
 	c.see("/batch/1", "Compared with the site")
 }
+
+// Beside "every day at 02:00, Berlin", the next time is by Berlin's clock too.
+func TestNextRun(t *testing.T) {
+	at := time.Date(2026, 11, 28, 1, 0, 0, 0, time.UTC)
+	require.Contains(t, string(nextRun(&at, "Europe/Berlin")), ">Sat 28 Nov 02:00<")
+	require.Contains(t, string(nextRun(&at, "UTC")), ">Sat 28 Nov 01:00<")
+	require.Equal(t, "–", string(nextRun(nil, "UTC")))
+}
