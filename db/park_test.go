@@ -63,7 +63,7 @@ func (b *testBundle) now(t tb) db.Site {
 func TestParkingIsOfAToken(t *testing.T) {
 	t.Parallel()
 	reason := func(lane string, pid int) string {
-		return fmt.Sprintf("401 for %s; process %d on web-1 has that token: restart it after a change", lane, pid)
+		return fmt.Sprintf("401 for %s; process %d on web-1 used that token: if it still runs, restart it after a change", lane, pid)
 	}
 	for name, tt := range map[string]struct {
 		do      func(*testBundle)

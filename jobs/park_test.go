@@ -174,7 +174,7 @@ func TestOldTokenStopsOnlyItself(t *testing.T) {
 	stop(t, current)
 	last := b.load(t, names("newest", 0, rows))
 	until(t, "the site's parking by the one that is left", func() bool { return b.parkedReason(t) != "" })
-	require.Contains(t, b.parkedReason(t), fmt.Sprintf("; process %d on %s has that token: restart it", os.Getpid(), host))
+	require.Contains(t, b.parkedReason(t), fmt.Sprintf("; process %d on %s used that token: if it still runs, restart it", os.Getpid(), host))
 	require.Nil(t, b.siteNow(t).RefusedIn)
 	b.startAnother(t)
 	b.untilDone(t, last)

@@ -34,7 +34,7 @@ parked AS (
 	UPDATE site
 	SET parked_at = clock_timestamp(),
 		parked_lane = @lane,
-		parked_reason = why.reason || coalesce('; ' || holders(@site, @lane) || ' has that token: restart it after a change', '')
+		parked_reason = why.reason || coalesce('; ' || holders(@site, @lane) || ' used that token: if it still runs, restart it after a change', '')
 	FROM s, why, others
 	WHERE site.id = s.id AND s.parked_at IS NULL AND NOT others.work AND why.reason IS NOT NULL
 	RETURNING site.id, parked_reason

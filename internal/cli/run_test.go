@@ -74,7 +74,7 @@ func TestParked(t *testing.T) {
 		b.ok("status", "1").stdout, b.ok("batch", "pause", "1").stdout, b.ok("batch", "resume", "1").stdout,
 		b.ok("site", "list").stdout, b.run("doctor").exits(exitError).stdout, b.run("work", "--until-done").errorLine(),
 	} {
-		for _, part := range []string{"parked since ", "the API refused the token (401)", "check that it is valid", "has that token: restart it", "then `relabel site resume`"} {
+		for _, part := range []string{"parked since ", "the API refused the token (401)", "check that it is valid", "used that token: if it still runs, restart it", "then `relabel site resume`"} {
 			require.Equal(t, 1, strings.Count(out, part), "%s: once in\n%s", part, out)
 		}
 	}
@@ -102,7 +102,7 @@ func TestRotatedToken(t *testing.T) {
 	host, _ := os.Hostname()
 	process := fmt.Sprintf("process %d on %s", old.cmd.Process.Pid, host)
 	require.Eventually(t, func() bool { return b.status("1")["parked_reason"] != nil }, patience, 50*time.Millisecond)
-	require.Contains(t, b.status("1")["parked_reason"], "; "+process+" has that token: restart it after a change")
+	require.Contains(t, b.status("1")["parked_reason"], "; "+process+" used that token: if it still runs, restart it after a change")
 
 	worker := b.with("WEBFLOW_TOKEN", fresh).start("", "work") // while it works, the site is not parked
 	require.Eventually(t, func() bool { return b.status("1")["status"] == "done" }, patience, 50*time.Millisecond)
