@@ -1,7 +1,6 @@
 package jobs_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -214,10 +213,8 @@ func TestParkingWaitsForNobody(t *testing.T) {
 		untilArrived(t, arrived)
 	}
 	holder := dbtest.Open(t, b.url)
-	tx, err := holder.Pool().Begin(t.Context())
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = tx.Rollback(context.Background()) })
-	_, err = tx.Exec(t.Context(), `SELECT FROM site WHERE id = $1 FOR UPDATE`, b.site.ID)
+	tx := dbtest.Begin(t, holder)
+	_, err := tx.Exec(t.Context(), `SELECT FROM site WHERE id = $1 FOR UPDATE`, b.site.ID)
 	require.NoError(t, err)
 
 	b.api.SetToken(b.token, standin.TokenInvalid)
@@ -252,10 +249,8 @@ func TestParkingEndsWithThePool(t *testing.T) {
 	pool := b.startWith(t, dbtest.Open(t, b.url), b.siteConfig(t))
 	batch := b.load(t, names("new", 0, 20))
 	untilArrived(t, arrived)
-	tx, err := b.Pool().Begin(t.Context())
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = tx.Rollback(context.Background()) })
-	_, err = tx.Exec(t.Context(), `SELECT FROM site WHERE id = $1 FOR UPDATE`, b.site.ID)
+	tx := dbtest.Begin(t, b)
+	_, err := tx.Exec(t.Context(), `SELECT FROM site WHERE id = $1 FOR UPDATE`, b.site.ID)
 	require.NoError(t, err)
 	b.api.SetToken(b.token, standin.TokenInvalid)
 	open()

@@ -52,12 +52,15 @@ func List[T any](t TB, d Database, sql string, args ...any) []T {
 	return vs
 }
 
-// Begin opens a transaction that ends with the test.
+// Begin opens a transaction that ends with the test, however long it stands idle: a busy
+// machine makes a test longer than the timeout of relabel's own transactions.
 func Begin(t testing.TB, d Database) pgx.Tx {
 	t.Helper()
 	tx, err := d.Pool().Begin(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = tx.Rollback(context.Background()) })
+	_, err = tx.Exec(t.Context(), `SET LOCAL idle_in_transaction_session_timeout = 0`)
+	require.NoError(t, err)
 	return tx
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/dbtest"
 	"relabel/internal/schedule/scheduledb"
 )
 
@@ -50,10 +51,7 @@ func (b *testBundle) impatient() (*Runner, *textLog) {
 // hold keeps rows locked until the test ends, as a process does that stands still.
 func (b *testBundle) hold(sql string, args ...any) {
 	b.t.Helper()
-	tx, err := b.Pool().Begin(b.t.Context())
-	require.NoError(b.t, err)
-	b.t.Cleanup(func() { _ = tx.Rollback(context.WithoutCancel(b.t.Context())) })
-	_, err = tx.Exec(b.t.Context(), sql, args...)
+	_, err := dbtest.Begin(b.t, b).Exec(b.t.Context(), sql, args...)
 	require.NoError(b.t, err)
 }
 

@@ -29,11 +29,11 @@ func TestFailuresNeedAttention(t *testing.T) {
 		c.see(path, ends)
 	}
 	b.work(t)
-	send(1, rows(4, "first.jpg"), "done, 1 failed")
+	send(1, rows(4, "first.jpg"), ">done, 1 failed<")
 	page := c.get("/").text
 	require.Contains(t, page, `<a href="/batch/1#rows">names.csv (batch 1): 1 of 4 rows did not succeed</a><br><span class="dim">`)
 	b.failSent(2, http.StatusBadRequest)
-	send(2, rows(5, "second.jpg"), "done, 1 failed")
+	send(2, rows(5, "second.jpg"), ">done, 1 failed<")
 	require.Contains(t, c.get("/").text, "2 batches with failures")
 	require.Equal(t, http.StatusBadRequest, c.post("/seen", nil).StatusCode)
 	require.Equal(t, http.StatusForbidden, b.login(t, RoleLook).post("/seen", url.Values{"item": {"batch 1, 1 bad"}}).StatusCode)
@@ -58,7 +58,7 @@ func TestFailedRowsComeFirst(t *testing.T) {
 	c.post("/batch/1/apply", nil)
 	b.server.cfg.Site = b.siteConfig(t, 100_000)
 	b.work(t)
-	page := c.see("/batch/1", "done, 1 failed")
+	page := c.see("/batch/1", ">done, 1 failed<")
 	require.Contains(t, page, "1 row match.")
 	require.Contains(t, page, `<code class="dim">`+standin.AssetID(2))
 	require.NotContains(t, page, `<code class="dim">`+standin.AssetID(1))
