@@ -15,9 +15,10 @@ func StatementText(name string) string { return statement(name) }
 
 // Statements that are short enough to be Go text.
 const (
-	LockRenamesSQL = lockRenames
-	SitesToFeedSQL = sitesToFeedSQL
-	TouchedSQL     = touchedSQL
+	LockRenamesSQL    = lockRenames
+	SitesToFeedSQL    = sitesToFeedSQL
+	QueuesWithJobsSQL = queuesWithJobsSQL
+	TouchedSQL        = touchedSQL
 )
 
 // Claim is a turn of claims alone.

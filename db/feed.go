@@ -143,6 +143,24 @@ func (db *DB) SitesToFeed(ctx context.Context, queues map[int]string) ([]int, er
 	return ids, nil
 }
 
+// queuesWithJobsSQL finds queues with jobs that wait or run. Served by River's
+// river_job_prioritized_fetching_index.
+const queuesWithJobsSQL = `
+SELECT q.queue FROM unnest(@queues::text[]) AS q (queue)
+CROSS JOIN LATERAL (SELECT FROM river_job j WHERE j.state IN ('available', 'running') AND j.queue = q.queue LIMIT 1) j`
+
+// QueuesWithJobs returns those of some River queues that have jobs to work.
+func (db *DB) QueuesWithJobs(ctx context.Context, queues []string) ([]string, error) {
+	rows, err := db.Pool().Query(ctx, queuesWithJobsSQL, pgx.NamedArgs{"queues": queues})
+	if err == nil {
+		queues, err = pgx.CollectRows(rows, pgx.RowTo[string])
+	}
+	if err != nil {
+		return nil, fmt.Errorf("error looking for queues with jobs: %w", err)
+	}
+	return queues, nil
+}
+
 // feedGroup is the renames of one priority that need a job, or, without a priority, the
 // waiting jobs that may be dead.
 type feedGroup struct {

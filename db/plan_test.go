@@ -109,8 +109,9 @@ func testPlans(t *testing.T, statistics string) {
 			"site_id": b.site.ID, "queue": b.site.Queue(), "kind": jobKind, "window": 1000, "stale": time.Minute,
 			"process_id": process, "running": []int64{}, "soon": time.Minute, "share": 100,
 		}, 500},
-		"sites to feed": {db.SitesToFeedSQL, pgx.NamedArgs{"sites": []int{b.site.ID}, "queues": []string{b.site.Queue()}}, 100},
-		"promote":       {db.StatementText("promote"), pgx.NamedArgs{"queue": b.site.Queue(), "kind": jobKind, "limit": 10}, 500},
+		"sites to feed":    {db.SitesToFeedSQL, pgx.NamedArgs{"sites": []int{b.site.ID}, "queues": []string{b.site.Queue()}}, 100},
+		"queues with jobs": {db.QueuesWithJobsSQL, pgx.NamedArgs{"queues": []string{b.site.Queue()}}, 100},
+		"promote":          {db.StatementText("promote"), pgx.NamedArgs{"queue": b.site.Queue(), "kind": jobKind, "limit": 10}, 500},
 		"grant": {db.StatementText("grant"), pgx.NamedArgs{
 			"lane": b.lane, "process_id": process, "want": 5, "hold": hold, "arrival": time.Second, "kept": time.Minute,
 		}, 6000},

@@ -3,8 +3,6 @@ package jobs
 import (
 	"context"
 	"time"
-
-	"github.com/riverqueue/river"
 )
 
 // absenceCheck is how often a process that has left a site checks whether to come
@@ -17,9 +15,8 @@ const absenceCheck = 4 * time.Second
 type absence struct {
 	*parker
 
-	queues  *river.QueueBundle
-	workers int
-	begun   chan struct{} // one slot
+	queues *queues
+	begun  chan struct{} // one slot
 }
 
 // begin leaves the site to the other processes. Workers that wait at its gate return
@@ -46,12 +43,12 @@ func (a *absence) run(ctx context.Context) {
 	}
 }
 
-// away returns when the token may be tried again. Remove waits for the queue's jobs in
-// this process; only calls in flight take time.
+// away returns when the token may be tried again. The queue is left when its jobs in this
+// process have ended; only calls in flight take time.
 func (a *absence) away(ctx context.Context) {
 	a.log.Warn("the API refused this process's token; it leaves the site to processes with another token: restart it", "site", a.site.Name)
 	for removed := false; !removed || a.refused(ctx); {
-		removed = removed || a.queues.Remove(ctx, a.site.Queue()) == nil
+		removed = removed || a.queues.leave(ctx, a.site.Queue()) == nil
 		select {
 		case <-ctx.Done():
 			return
@@ -63,7 +60,7 @@ func (a *absence) away(ctx context.Context) {
 	default:
 	}
 	a.gate.comeBack()
-	if err := a.queues.Add(a.site.Queue(), river.QueueConfig{MaxWorkers: a.workers}); err != nil {
+	if err := a.queues.comeBack(ctx, a.site.Queue()); err != nil {
 		a.log.Error("the site's queue can't be worked again: restart this process", "site", a.site.Name, "error", err)
 	}
 }

@@ -73,7 +73,7 @@ type clientParams struct {
 	log       *slog.Logger
 	worker    *renameWorker
 	kinds     func(*river.Workers) error // nil: renames are all
-	queues    map[string]int             // with their workers
+	queues    *queues
 	mayLead   bool
 }
 
@@ -88,16 +88,12 @@ func newWorkClient(p clientParams) (*Client, error) {
 			return nil, fmt.Errorf("error registering workers: %w", err)
 		}
 	}
-	queues := make(map[string]river.QueueConfig, len(p.queues))
-	for name, n := range p.queues {
-		queues[name] = river.QueueConfig{MaxWorkers: n}
-	}
 	client, err := river.NewClient(riverpgxv5.New(p.db.Pool()), &river.Config{
 		ID:                          p.processID, // the feed finds the process in attempted_by
 		Schema:                      pg.Schema,
 		Logger:                      p.log,
 		Workers:                     workers,
-		Queues:                      queues,
+		Queues:                      p.queues.atStart(),
 		FetchCooldown:               fetchCooldown,
 		FetchPollInterval:           fetchPoll,
 		LeaderElectionDisabled:      !p.mayLead,

@@ -31,8 +31,31 @@ func (p *Pool) lookOnce(ctx context.Context, queues map[int]string, feeders map[
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	sites, err := p.cfg.DB.SitesToFeed(ctx, queues)
+	if err != nil {
+		return err
+	}
 	for _, id := range sites {
 		feeders[id].wakeAt(time.Now())
 	}
-	return err
+	return p.joinBusy(ctx, sites, queues)
+}
+
+// joinBusy works the queues of sites that have something to feed and those with waiting
+// jobs, and leaves those that had neither for a while.
+func (p *Pool) joinBusy(ctx context.Context, sites []int, queues map[int]string) error {
+	if p.queues.few() {
+		return nil
+	}
+	busy, err := p.cfg.DB.QueuesWithJobs(ctx, p.queues.names())
+	if err != nil {
+		return err
+	}
+	for _, id := range sites {
+		busy = append(busy, queues[id])
+	}
+	if err := p.queues.join(ctx, busy); err != nil {
+		return err
+	}
+	p.queues.leaveIdle(ctx, time.Now().Add(-p.cfg.Times.QueueIdle))
+	return nil
 }

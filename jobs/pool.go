@@ -68,6 +68,7 @@ type Pool struct {
 	process db.Process
 	worker  *renameWorker
 	client  *Client
+	queues  *queues
 	lanes   map[string]*throttle.Lane
 
 	background conc.WaitGroup
@@ -86,7 +87,6 @@ type siteRun struct {
 	turns       *batcher[turn, turned] // claims and finishes
 	gate        *gate
 	places      places
-	workers     int // River's
 	parker      *parker
 	absence     *absence
 }
@@ -101,15 +101,14 @@ func NewPool(ctx context.Context, cfg Config) (*Pool, error) {
 		ID: uuid.NewString(), Command: cfg.Command, Version: cfg.Version, Host: host, PID: os.Getpid(),
 	}}
 	p.worker = p.newWorker()
-	queues := maps.Clone(cfg.Queues)
-	if queues == nil {
-		queues = map[string]int{}
-	}
+	workers := map[string]int{}
+	maps.Copy(workers, cfg.Queues)
 	for _, s := range cfg.Sites {
-		queues[s.Site.Queue()] = s.workers(cfg.Concurrency)
+		workers[s.Site.Queue()] = s.workers(cfg.Concurrency)
 		p.process.Sites = append(p.process.Sites, s.Site.ID)
 		p.process.Lanes = append(p.process.Lanes, s.Lane.Fingerprint)
 	}
+	p.queues = newQueues(workers)
 	skew, err := cfg.DB.Skew(ctx)
 	if err != nil {
 		return nil, err
@@ -119,12 +118,13 @@ func NewPool(ctx context.Context, cfg Config) (*Pool, error) {
 	}
 	p.client, err = newWorkClient(clientParams{
 		db: cfg.DB, processID: p.process.ID, log: cfg.Logger,
-		worker: p.worker, kinds: cfg.Kinds, queues: queues,
+		worker: p.worker, kinds: cfg.Kinds, queues: p.queues,
 		mayLead: skew.Abs() <= maxLeaderSkew,
 	})
 	if err != nil {
 		return nil, err
 	}
+	p.queues.bundle = p.client.Queues()
 	for _, s := range cfg.Sites {
 		p.worker.sites[s.Site.Queue()] = p.newSiteRun(s)
 	}
@@ -143,7 +143,7 @@ func (p *Pool) newParkers() {
 		s.parker = newParker(parkerConfig{
 			db: p.cfg.DB, site: s.site, fingerprint: s.fingerprint, gate: s.gate, gates: gates[s.fingerprint], log: p.cfg.Logger,
 		})
-		s.absence = &absence{parker: s.parker, queues: p.client.Queues(), workers: s.workers, begun: make(chan struct{}, 1)}
+		s.absence = &absence{parker: s.parker, queues: p.queues, begun: make(chan struct{}, 1)}
 	}
 }
 
@@ -242,9 +242,8 @@ func (p *Pool) newSiteRun(s SiteConfig) *siteRun {
 	gate := newGate()
 	return &siteRun{
 		site: s.Site, fingerprint: s.Lane.Fingerprint, client: s.Client, lane: lane, gate: gate,
-		places:  places{taken: make(chan struct{}, p.cfg.Concurrency), stopping: gate.stopping},
-		workers: s.workers(p.cfg.Concurrency),
-		turns:   newBatcher(p.turn),
+		places: places{taken: make(chan struct{}, p.cfg.Concurrency), stopping: gate.stopping},
+		turns:  newBatcher(p.turn),
 		feeder: newFeeder(feederConfig{
 			db: p.cfg.DB, client: p.client, site: s.Site, lane: s.Lane.Fingerprint, window: p.cfg.Window,
 			process: p.process.ID, running: p.worker.running, times: p.cfg.Times, log: p.cfg.Logger,

@@ -29,6 +29,10 @@ type Times struct {
 	// FeedSettle is added to a wait, so that River has completed the old job:
 	// it groups completions every 50 ms.
 	FeedSettle time.Duration
+
+	// QueueIdle is how long a process of many sites goes on working a site's queue that
+	// has nothing to do.
+	QueueIdle time.Duration
 }
 
 // DefaultTimes are the times of relabel itself.
@@ -39,6 +43,7 @@ func DefaultTimes() Times {
 		Stale:       failpoint.Time("stale", db.ProcessStale),
 		FeedEvery:   failpoint.Time("feed", 4*time.Second),
 		FeedSettle:  200 * time.Millisecond,
+		QueueIdle:   time.Minute,
 	}
 }
 
@@ -51,5 +56,6 @@ func (t Times) orDefault() Times {
 		Stale:       cmp.Or(t.Stale, d.Stale),
 		FeedEvery:   cmp.Or(t.FeedEvery, d.FeedEvery),
 		FeedSettle:  cmp.Or(t.FeedSettle, d.FeedSettle),
+		QueueIdle:   cmp.Or(t.QueueIdle, d.QueueIdle),
 	}
 }
