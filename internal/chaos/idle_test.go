@@ -9,38 +9,81 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"relabel/db"
 )
 
-// mostStatements is how many statements a second an idle worker may send. 3 is a
-// thousandth of what the smallest database does.
-const mostStatements = 3.0
-
-// TestIdle counts the statements that an idle worker sends in its normal times, and
-// logs the share of a CPU that it and PostgreSQL take. The share is right only when the
-// test runs alone.
+// TestIdle counts the statements that an idle worker sends in its normal times, with one
+// site and with many, each of its own token. It logs the share of a CPU that the worker and
+// PostgreSQL take, which is right only when the test runs alone.
 func TestIdle(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 60, time.Minute)
 	s.exec(`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET log_statement = ''all''', current_database()); END $$`)
-	p := s.spawn("worker", []string{"RELABEL_TIMES=", "RELABEL_CALL_TIMEOUT=30s"}, "work")
-	s.waitRegistered(p)
-	first := s.statements()
-	s.eventually(time.Minute, "the worker has started", func() bool { return len(s.statements()) > len(first)+10 })
-	log, worker, database := s.statements(), cpu(t, p.pid()), s.serverCPU()
+	const many = 1000
+	for _, step := range []struct {
+		sites int
+		most  float64 // statements a second
+	}{{1, 3}, {many, 30}} {
+		tokens := s.addSites(step.sites - 1)
+		p := s.spawn("worker", []string{"RELABEL_TIMES=", "RELABEL_CALL_TIMEOUT=30s", "RELABEL_TOKEN_DIRS=" + tokens}, "work", "--site", "all")
+		s.waitRegistered(p)
+		s.waitIdle()
+		require.LessOrEqual(t, s.measureIdle(p, step.sites), step.most, "%d sites", step.sites)
+		p.signal(syscall.SIGTERM)
+		require.NoError(t, p.wait(), p.output())
+	}
+}
+
+// addSites adds sites with a token each, and returns the folder of the tokens' files.
+func (s *stage) addSites(n int) (tokens string) {
+	s.Helper()
+	tokens = s.TempDir()
+	for i := range n {
+		name := fmt.Sprintf("site-%04d", i)
+		file := filepath.Join(tokens, name)
+		require.NoError(s, os.WriteFile(file, []byte(token+"-"+name), 0o600))
+		require.NoError(s, s.db.SaveSite(s.Context(), db.Site{Name: name, TokenFile: &file}))
+	}
+	return tokens
+}
+
+// waitIdle waits until the statements of a start are over.
+func (s *stage) waitIdle() {
+	s.Helper()
+	before := 0
+	s.eventually(2*time.Minute, "the worker has started", func() bool {
+		select {
+		case <-time.After(2 * time.Second):
+		case <-s.Context().Done():
+		}
+		n := len(s.statements())
+		quiet := before > 0 && n-before < 100
+		before = n
+		return quiet
+	})
+}
+
+// measureIdle returns the statements a second.
+func (s *stage) measureIdle(p *process, sites int) float64 {
+	s.Helper()
+	began, log, worker, database := time.Now(), s.statements(), cpu(s.T, p.pid()), s.serverCPU()
 	select {
 	case <-time.After(*idleFlag):
-	case <-t.Context().Done():
+	case <-s.Context().Done():
 	}
 	log = s.statements()[len(log):]
-	seconds := idleFlag.Seconds()
-	t.Logf("%.2f statements/s, %.2f %% of a CPU in relabel, %.2f %% in PostgreSQL", float64(len(log))/seconds,
-		100*(cpu(t, p.pid())-worker)/seconds, 100*(s.serverCPU()-database)/seconds)
-	t.Log(strings.Join(log, "\n"))
-	require.LessOrEqual(t, float64(len(log))/seconds, mostStatements)
+	seconds := time.Since(began).Seconds()
+	rate := float64(len(log)) / seconds
+	s.Logf("%d sites: %.2f statements/s, %.2f %% of a CPU in relabel, %.2f %% in PostgreSQL", sites, rate,
+		100*(cpu(s.T, p.pid())-worker)/seconds, 100*(s.serverCPU()-database)/seconds)
+	s.Log(strings.Join(log, "\n"))
+	return rate
 }
 
 // statementLine is what PostgreSQL logs of a statement; only the database of TestIdle
