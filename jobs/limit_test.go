@@ -73,7 +73,11 @@ func (b *testBundle) stall(t testing.TB) func() time.Duration {
 		defer close(ended)
 		for ctx.Err() == nil {
 			began := time.Now()
-			time.Sleep(wait)
+			select {
+			case <-time.After(wait):
+			case <-ctx.Done():
+				return
+			}
 			_, _ = b.Pool().Exec(ctx, "SELECT")
 			worst = max(worst, time.Since(began)-wait)
 		}
