@@ -24,9 +24,14 @@ type AssetState struct {
 	ContentType      string
 	Size             int64
 	HostedURL        string
-	Folder           string
+	Folder           string // its id, empty at the root
+	CreatedOn        *time.Time
 	LastUpdated      *time.Time
 	ReadAt           time.Time
+
+	// Listed means that a list has the state. Only lists have folders: another state
+	// keeps the folder that a list had.
+	Listed bool `db:"-"`
 }
 
 // SaveStates records a page that was read of a site, in one transaction. An older reading
@@ -37,20 +42,21 @@ func (db *DB) SaveStates(ctx context.Context, siteID int, states []AssetState) e
 	for _, s := range slices.SortedFunc(slices.Values(states), byTarget) {
 		batch.Queue(`
 			INSERT INTO asset_state (site_id, locale_id, asset_id, gone, display_name, alt_text, original_file_name,
-				content_type, size, hosted_url, folder, last_updated, read_at)
+				content_type, size, hosted_url, folder, created_on, last_updated, read_at)
 			VALUES (@site, @locale_id, @asset_id, @gone, @display_name, @alt_text, @original_file_name,
-				@content_type, @size, @hosted_url, @folder, @last_updated, @read_at)
+				@content_type, @size, @hosted_url, @folder, @created_on, @last_updated, @read_at)
 			ON CONFLICT (site_id, locale_id, asset_id) DO UPDATE SET
 				gone = excluded.gone, display_name = excluded.display_name, alt_text = excluded.alt_text,
 				original_file_name = excluded.original_file_name, content_type = excluded.content_type,
-				size = excluded.size, hosted_url = excluded.hosted_url, folder = excluded.folder,
+				size = excluded.size, hosted_url = excluded.hosted_url, created_on = excluded.created_on,
+				folder = CASE WHEN @listed THEN excluded.folder ELSE asset_state.folder END,
 				last_updated = excluded.last_updated, read_at = excluded.read_at
 			WHERE asset_state.read_at <= excluded.read_at`,
 			pgx.NamedArgs{
 				"site": siteID, "locale_id": s.LocaleID, "asset_id": s.AssetID, "gone": s.Gone,
 				"display_name": s.DisplayName, "alt_text": s.AltText, "original_file_name": s.OriginalFileName,
 				"content_type": s.ContentType, "size": s.Size, "hosted_url": s.HostedURL, "folder": s.Folder,
-				"last_updated": s.LastUpdated, "read_at": s.ReadAt,
+				"created_on": s.CreatedOn, "last_updated": s.LastUpdated, "read_at": s.ReadAt, "listed": s.Listed,
 			})
 	}
 	if err := db.Pool().SendBatch(ctx, batch).Close(); err != nil {
@@ -68,7 +74,7 @@ func byTarget(a, b AssetState) int {
 func (db *DB) States(ctx context.Context, siteID int, localeID string, since time.Time) iter.Seq2[AssetState, error] {
 	return pg.Stream[AssetState](ctx, db.Pool(), "reading the site's state", `
 		SELECT asset_id, locale_id, gone, display_name, alt_text, original_file_name, content_type, size, hosted_url,
-			folder, last_updated, read_at
+			folder, created_on, last_updated, read_at
 		FROM asset_state WHERE site_id = @site AND locale_id = @locale AND read_at >= @since AND NOT gone
 		ORDER BY asset_id`, pgx.NamedArgs{"site": siteID, "locale": localeID, "since": since})
 }

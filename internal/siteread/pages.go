@@ -76,7 +76,9 @@ func (s *scan) page(ctx context.Context, locale string, offset int) (page, error
 	seen := map[string]bool{}
 	for _, a := range res.Assets {
 		if webflow.IsObjectID(a.ID) && !seen[a.ID] {
-			states = append(states, stateOf(a, locale, s.pass.Since))
+			state := stateOf(a, locale, s.pass.Since)
+			state.Listed = true
+			states = append(states, state)
 		}
 		seen[a.ID] = true
 	}

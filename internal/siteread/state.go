@@ -14,15 +14,22 @@ func stateOf(a webflow.Asset, locale string, readAt time.Time) db.AssetState {
 		AssetID: a.ID, LocaleID: locale, ReadAt: readAt,
 		DisplayName: storable(a.DisplayName), OriginalFileName: storable(a.OriginalFileName),
 		ContentType: storable(a.ContentType), Size: int64(a.Size),
-		HostedURL: storable(string(a.HostedURL)), Folder: storable(string(a.ParentFolder)),
+		HostedURL: storable(string(a.HostedURL)), Folder: storable(string(a.FolderID)),
+		CreatedOn: storableTime(a.CreatedOn), LastUpdated: storableTime(a.LastUpdated),
 	}
 	if a.AltText != nil {
 		s.AltText = storable(*a.AltText)
 	}
-	if t := a.LastUpdated.UTC(); !t.IsZero() && t.Year() >= 1 && t.Year() <= 9999 {
-		s.LastUpdated = &t
-	}
 	return s
+}
+
+// storableTime is nil for a time that PostgreSQL would not take.
+func storableTime(at webflow.Timestamp) *time.Time {
+	t := at.UTC()
+	if t.IsZero() || t.Year() < 1 || t.Year() > 9999 {
+		return nil
+	}
+	return &t
 }
 
 // maxText is above the longest value that intake takes, in bytes.

@@ -61,6 +61,8 @@ func (s *Server) serve(q *request, r *http.Request) (answer reply, applied bool)
 		return s.getAsset(q), false
 	case len(p) == 3 && p[0] == "sites" && p[2] == "assets" && q.method == http.MethodGet:
 		return s.listAssets(q), false
+	case len(p) == 3 && p[0] == "sites" && p[2] == "asset_folders" && q.method == http.MethodGet:
+		return s.listFolders(q), false
 	case len(p) == 2 && p[0] == "sites" && q.method == http.MethodGet:
 		return s.getSite(q), false
 	}
@@ -140,22 +142,50 @@ func (s *Server) getAsset(q *request) reply {
 
 func (s *Server) listAssets(q *request) reply {
 	locale, problem := s.checkLocale(q.query.Get("localeId"))
-	limit, okLimit := number(q.query.Get("limit"), maxPage)
-	offset, okOffset := number(q.query.Get("offset"), 0)
+	page, bad := s.page(q)
 	switch {
-	case !s.isSite(q.parts[1]):
-		return refuse(http.StatusNotFound)
+	case bad != nil:
+		return *bad
 	case problem != nil:
 		return refuse(http.StatusBadRequest, *problem)
-	case !okLimit || limit < 1 || limit > maxPage || !okOffset || offset < 0:
-		return refuse(http.StatusBadRequest, detail{"limit", "must be 1 to 100, and offset 0 or more"})
 	}
-	total := len(s.state.order)
-	page := pageBody{Assets: []assetBody{}, Pagination: pagination{limit, offset, total}}
-	for _, id := range s.state.order[min(offset, total):min(offset+limit, total)] {
-		page.Assets = append(page.Assets, s.assetBody(s.state.assets[id], locale))
+	order := s.state.order
+	if folder := q.query.Get("folderId"); folder != "" {
+		if s.state.folder(folder) == nil {
+			return refuse(http.StatusBadRequest, detail{"folderId", "is not a folder of this site"})
+		}
+		order = s.state.below(folder)
 	}
-	return jsonReply(page)
+	body := pageBody{Assets: []listedBody{}}
+	for _, id := range page.of(order) {
+		a := s.state.assets[id]
+		body.Assets = append(body.Assets, listedBody{s.assetBody(a, locale), null(a.folder)})
+	}
+	body.Pagination = page
+	return jsonReply(body)
+}
+
+// page reads which page of a list is wanted, or gives the answer to a wrong request.
+func (s *Server) page(q *request) (p pagination, bad *reply) {
+	var okLimit, okOffset bool
+	p.Limit, okLimit = number(q.query.Get("limit"), maxPage)
+	p.Offset, okOffset = number(q.query.Get("offset"), 0)
+	var answer reply
+	switch {
+	case !s.isSite(q.parts[1]):
+		answer = refuse(http.StatusNotFound)
+	case !okLimit || p.Limit < 1 || p.Limit > maxPage || !okOffset || p.Offset < 0:
+		answer = refuse(http.StatusBadRequest, detail{"limit", "must be 1 to 100, and offset 0 or more"})
+	default:
+		return p, nil
+	}
+	return p, &answer
+}
+
+// of cuts the page out of a list, and notes the list's length.
+func (p *pagination) of(list []string) []string {
+	p.Total = len(list)
+	return list[min(p.Offset, p.Total):min(p.Offset+p.Limit, p.Total)]
 }
 
 // isSite takes any site for its own when unknown things are made.

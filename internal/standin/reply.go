@@ -99,9 +99,15 @@ func (s *Server) assetBody(a *asset, locale string) assetBody {
 	}
 }
 
+// listedBody is an asset in a list: only there an answer has its folder.
+type listedBody struct {
+	assetBody
+	FolderID *string `json:"folderId"`
+}
+
 type pageBody struct {
-	Assets     []assetBody `json:"assets"`
-	Pagination pagination  `json:"pagination"`
+	Assets     []listedBody `json:"assets"`
+	Pagination pagination   `json:"pagination"`
 }
 
 type pagination struct {

@@ -1,5 +1,5 @@
 // Package standin is a stand-in for Webflow's Data API: Update Asset, Get Asset,
-// List Assets and Get Site, with its error bodies, its rate limit, faults on demand,
+// List Assets, List Asset Folders and Get Site, with its error bodies, its rate limit, faults on demand,
 // and a log of everything that arrived.
 //
 // It owns the picture of the API that relabel is tested against, and it is what

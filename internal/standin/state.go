@@ -50,10 +50,12 @@ type state struct {
 	assets  map[string]*asset
 	order   []string // of the list
 	made    int      // by AddAssets
+	folders []*folder
 }
 
 type asset struct {
 	id, fileName string
+	folder       string // its id; empty at the root
 	created      time.Time
 	updated      time.Time
 	main         values

@@ -15,9 +15,10 @@ type Asset struct {
 	ContentType      string    `json:"contentType"`
 	AltText          *string   `json:"altText"` // nil: the asset has none
 	LastUpdated      Timestamp `json:"lastUpdated"`
+	CreatedOn        Timestamp `json:"createdOn"`
 	HostedURL        Remark    `json:"hostedUrl"`
-	ParentFolder     Remark    `json:"parentFolder"`
-	Size             Size      `json:"size"` // bytes
+	FolderID         Remark    `json:"folderId"` // only List Assets has it; empty at the root
+	Size             Size      `json:"size"`     // bytes
 }
 
 // Remark is a text that is only shown to people. A value that is missing or no string

@@ -1,5 +1,5 @@
 // Package webflow is the client of Webflow's Data API v2. Its calls are UpdateAsset,
-// GetAsset, ListAssets and GetSite.
+// GetAsset, ListAssets, ListAssetFolders and GetSite.
 //
 // A Client is made of a Config, which holds a Token that cannot be printed. Each method
 // sends one call once, and returns a result with Meta: the status, the duration, and

@@ -45,6 +45,7 @@ const MaxPage = 100
 type ListAssetsParams struct {
 	SiteID   string
 	LocaleID string // empty for the primary locale
+	FolderID string // only assets of this folder and of all folders below it; empty: all
 	Limit    int    // 1 to MaxPage; 0: MaxPage
 	Offset   int
 }
@@ -54,7 +55,7 @@ type ListAssetsResult struct {
 	Assets []Asset
 	Limit  int // as the API answered it
 	Offset int
-	Total  int // number of the site's assets
+	Total  int // number of the site's, or the folder's, assets
 	Meta   Meta
 }
 
@@ -64,9 +65,12 @@ func (c *Client) ListAssets(ctx context.Context, p ListAssetsParams) (ListAssets
 	if problem := p.problem(); problem != "" {
 		return ListAssetsResult{}, c.invalid(problem)
 	}
-	query := url.Values{"limit": {strconv.Itoa(cmp.Or(p.Limit, MaxPage))}, "offset": {strconv.Itoa(p.Offset)}}
+	query := pageQuery(p.Limit, p.Offset)
 	if p.LocaleID != "" {
 		query.Set("localeId", p.LocaleID)
+	}
+	if p.FolderID != "" {
+		query.Set("folderId", p.FolderID)
 	}
 	var page assetPage
 	meta, err := c.do(ctx, call{http.MethodGet, "/sites/" + url.PathEscape(p.SiteID) + "/assets", query, nil, maxPage}, &page)
@@ -79,23 +83,36 @@ func (c *Client) ListAssets(ctx context.Context, p ListAssetsParams) (ListAssets
 	return ListAssetsResult{page.Assets, page.Pagination.Limit, page.Pagination.Offset, page.Pagination.Total, meta}, nil
 }
 
+func pageQuery(limit, offset int) url.Values {
+	return url.Values{"limit": {strconv.Itoa(cmp.Or(limit, MaxPage))}, "offset": {strconv.Itoa(offset)}}
+}
+
 func (p ListAssetsParams) problem() string {
+	if p.FolderID != "" && !IsObjectID(p.FolderID) {
+		return "the folder id must be 24 lower-case hex digits"
+	}
+	return pageProblem(p.SiteID, p.Limit, p.Offset)
+}
+
+func pageProblem(siteID string, limit, offset int) string {
 	switch {
-	case !IsObjectID(p.SiteID):
+	case !IsObjectID(siteID):
 		return "the site id must be 24 lower-case hex digits"
-	case p.Limit < 0 || p.Limit > MaxPage:
-		return "a page has 1 to 100 assets"
-	case p.Offset < 0:
+	case limit < 0 || limit > MaxPage:
+		return "a page has 1 to 100 entries"
+	case offset < 0:
 		return "the offset must not be negative"
 	}
 	return ""
 }
 
 type assetPage struct {
-	Assets     []Asset `json:"assets"`
-	Pagination *struct {
-		Limit  int `json:"limit"`
-		Offset int `json:"offset"`
-		Total  int `json:"total"`
-	} `json:"pagination"`
+	Assets     []Asset     `json:"assets"`
+	Pagination *pagination `json:"pagination"`
+}
+
+type pagination struct {
+	Limit  int `json:"limit"`
+	Offset int `json:"offset"`
+	Total  int `json:"total"`
 }
