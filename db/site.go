@@ -95,7 +95,7 @@ func (db *DB) SaveSite(ctx context.Context, s Site) error {
 
 func saveSite(ctx context.Context, tx pgx.Tx, s Site) (lane *string, err error) {
 	rows, _ := tx.Query(ctx, `
-		WITH s AS (
+		WITH `+forgetReadings+`s AS (
 		INSERT INTO site (name, webflow_site_id, token_env, token_file, api_url, rate_limit, locale_in)
 		VALUES (@name, @webflow_site_id, @token_env, @token_file, @api_url, @rate_limit, @locale_in)
 		ON CONFLICT (name) DO UPDATE SET

@@ -38,13 +38,17 @@ func (e *LocalesError) Unwrap() error { return e.Err }
 
 // explain adds what was read to an error of the API.
 func (s *scan) explain(what string, err error) error {
+	return explain(what, err, s.site().Name, s.siteID)
+}
+
+func explain(what string, err error, site, webflowID string) error {
 	var e *webflow.Error
 	switch {
 	case !errors.As(err, &e):
 	case e.Kind == webflow.KindForbidden:
 		err = ErrMayNotRead
 	case e.Kind == webflow.KindNotFound:
-		err = &NoSiteError{Site: s.site().Name, WebflowID: s.siteID}
+		err = &NoSiteError{Site: site, WebflowID: webflowID}
 	}
 	return fmt.Errorf("error %s: %w", what, err)
 }

@@ -67,7 +67,7 @@ func (s *scan) firstPage(ctx context.Context, locale string) (total int, err err
 
 // page reads one page and records it.
 func (s *scan) page(ctx context.Context, locale string, offset int) (page, error) {
-	res, err := s.listAssets(ctx, webflow.ListAssetsParams{SiteID: s.siteID, LocaleID: locale, Offset: offset})
+	res, err := s.listAssets(ctx, webflow.ListAssetsParams{SiteID: s.siteID, LocaleID: locale, FolderID: s.folder, Offset: offset})
 	if err != nil {
 		return page{}, s.explain("reading the site's assets", err)
 	}

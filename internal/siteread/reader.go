@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -45,6 +46,8 @@ type Reader struct {
 	lane   *throttle.Lane
 	cancel context.CancelFunc
 	run    conc.WaitGroup
+
+	answered atomic.Int64 // calls
 }
 
 // New makes a Reader that works until Close.
@@ -70,6 +73,9 @@ func (r *Reader) Close() {
 	r.cancel()
 	r.run.Wait()
 }
+
+// Calls counts the calls that were answered.
+func (r *Reader) Calls() int64 { return r.answered.Load() }
 
 func (r *Reader) site() db.Site { return r.cfg.Site.Site }
 
@@ -132,6 +138,9 @@ func (r *Reader) once(ctx context.Context, call func(context.Context) (webflow.M
 	}
 	if v := jobs.JudgeRead(callErr, 0); v.Block > 0 {
 		r.lane.Block(v.Block)
+	}
+	if meta.Status != 0 {
+		r.answered.Add(1)
 	}
 	r.settle(ctx, grant, answered)
 	jobs.ObserveLimit(r.lane, meta)

@@ -54,6 +54,7 @@ type scan struct {
 	Params
 	batchID int64  // 0: no batch, all assets
 	siteID  string // Webflow's
+	folder  string // only the assets in and below it; empty: all
 	pass    Pass
 	listed  bool
 	gotten  bool
@@ -125,6 +126,9 @@ func (s *scan) readTargets(ctx context.Context, locale string) error {
 func (s *scan) readPages(ctx context.Context, locale string, next, total int) error {
 	for range maxPasses {
 		now, shifted, err := s.pages(ctx, locale, next, total)
+		if err == nil && !shifted {
+			err = s.complete(ctx, locale, now)
+		}
 		if err != nil {
 			return err
 		}

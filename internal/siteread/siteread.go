@@ -5,7 +5,9 @@
 // rate limit as renames. ReadBatch reads the targets of a batch in the cheaper way,
 // page by page or asset by asset, and ReadSite reads all assets. Both save what they
 // read in the table asset_state; callers compare with that table, as of
-// Reading.Since. Locales looks up the site's locales by their tags.
+// Reading.Since. A complete reading is recorded in site_reading, so that it can be used
+// again. ReadFolders saves the site's folders in asset_folder. Locales looks up the
+// site's locales by their tags.
 //
 //	r, err := siteread.New(ctx, siteread.Config{DB: d, Site: site, …})
 //	defer r.Close()
@@ -60,10 +62,16 @@ func (r *Reader) ReadBatch(ctx context.Context, batchID int64, p Params) (Readin
 // ReadSite reads all assets of the site, in each of some locales ("" is the
 // primary one): a call for 100 assets and locale.
 func (r *Reader) ReadSite(ctx context.Context, locales []string, p Params) (Reading, error) {
+	return r.ReadBelow(ctx, "", locales, p)
+}
+
+// ReadBelow is ReadSite for the assets of a folder and of all folders below it.
+func (r *Reader) ReadBelow(ctx context.Context, folderID string, locales []string, p Params) (Reading, error) {
 	s, err := r.begin(ctx, 0, p)
 	if err != nil {
 		return Reading{}, err
 	}
+	s.folder = folderID
 	if s.siteID == "" {
 		return Reading{}, &NoSiteError{Site: s.site().Name}
 	}
@@ -84,8 +92,11 @@ func (s *scan) readAll(ctx context.Context, locale string) error {
 	next := max(s.pass.Pages[locale], webflow.MaxPage)
 	for range maxPasses {
 		now, shifted, err := s.pages(ctx, locale, next, total)
-		if err != nil || !shifted {
+		if err != nil {
 			return err
+		}
+		if !shifted {
+			return s.complete(ctx, locale, now)
 		}
 		next, total = 0, now
 	}
