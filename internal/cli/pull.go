@@ -9,12 +9,14 @@ import (
 
 	"relabel/internal/report"
 	"relabel/internal/text"
+	"relabel/internal/usecase"
 )
 
 type pullParams struct {
 	file      string
 	overwrite bool
 	locales   []string
+	folder    string
 }
 
 func (a *app) pullCommand() *cobra.Command {
@@ -30,6 +32,7 @@ they were cost no call. A cell that would run as a formula gets a quote before i
 takes off again. A file named with -o is written whole or not at all.`,
 		Example: `  relabel pull -o assets.csv
   relabel pull -o assets.csv --locales fr-FR,de-DE
+  relabel pull -o team.csv --folder Team/2026
   relabel pull --locales all | gzip > assets.csv.gz`,
 		Args:              noArgs("no arguments; --site names the site"),
 		ValidArgsFunction: completeNothing,
@@ -48,6 +51,7 @@ takes off again. A file named with -o is written whole or not at all.`,
 	cmd.Flags().StringVarP(&p.file, "output", "o", "", "write to this `FILE` (default: standard output)")
 	registerOverwrite(cmd, &p.overwrite)
 	cmd.Flags().StringSliceVar(&p.locales, "locales", nil, "`LOCALES` by tag such as fr-FR, subdirectory or id; or all (default: the primary one)")
+	cmd.Flags().StringVar(&p.folder, "folder", "", "only the assets of this `FOLDER`, a path such as Team/2026 or an id, and of all folders below it; / for the root alone")
 	return cmd
 }
 
@@ -69,7 +73,7 @@ func (a *app) pull(ctx context.Context, s *session, p pullParams) error {
 		return err
 	}
 	reading, done := a.reading(ctx, s, site.Name, step{})
-	got, err := a.use(s).Pull(ctx, site, p.locales, reading)
+	got, err := a.use(s).Pull(ctx, site, usecase.PullParams{Locales: p.locales, Folder: p.folder}, reading)
 	done()
 	if err != nil {
 		return err

@@ -5,10 +5,17 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"time"
 
 	"relabel/db"
 	"relabel/internal/siteread"
 )
+
+// PullParams say which assets to read.
+type PullParams struct {
+	Locales []string // by tag, subdirectory or id; all of them with "all"; none: the primary one
+	Folder  string   // a path or an id: the assets in it and below it; "/": those at the root; empty: all
+}
 
 // Pulled is a site that was read.
 type Pulled struct {
@@ -16,34 +23,83 @@ type Pulled struct {
 	Reads   int64
 
 	// States are its assets, one locale after the other, as they are read from the
-	// database.
+	// database. Their folders are paths.
 	States iter.Seq2[db.AssetState, error]
 }
 
-// Pull reads all assets of a site, in the locales that are given by tag,
-// subdirectory or id; in all with "all", and with none in the primary one.
-func (s *Service) Pull(ctx context.Context, site db.Site, locales []string, p siteread.Params) (out Pulled, err error) {
-	var reading siteread.Reading
+// Pull reads the assets of a site and its folders.
+func (s *Service) Pull(ctx context.Context, site db.Site, p PullParams, reading siteread.Params) (out Pulled, err error) {
+	l := pull{service: s, site: site}
 	err = s.withReader(ctx, site, func(r *siteread.Reader) error {
-		if out.Locales, err = localeIDs(ctx, r, locales); err == nil {
-			reading, err = r.ReadSite(ctx, out.Locales, p)
+		if out.Locales, err = localeIDs(ctx, r, p.Locales); err == nil {
+			err = l.read(ctx, r, out.Locales, p.Folder, reading)
 		}
 		if err != nil {
 			return &ReadError{Err: err}
 		}
+		out.Reads = r.Calls()
 		return nil
 	})
-	out.Reads = reading.Calls
-	out.States = func(yield func(db.AssetState, error) bool) {
-		for _, locale := range out.Locales {
-			for state, err := range s.DB.States(ctx, site.ID, locale, reading.Since) {
+	out.States = l.states(ctx, out.Locales)
+	return out, err
+}
+
+// pull is one use of Pull.
+type pull struct {
+	service *Service
+	site    db.Site
+	folders *folderTree
+	only    map[string]bool // ids of folders; nil: all
+	since   time.Time
+}
+
+func (l *pull) read(ctx context.Context, r *siteread.Reader, locales []string, folder string, p siteread.Params) error {
+	if p.Progress != nil {
+		p.Progress(0, 0) // the first call may have to wait
+	}
+	if err := r.ReadFolders(ctx); err != nil {
+		return err
+	}
+	id, err := l.choose(ctx, folder)
+	if err != nil {
+		return err
+	}
+	reading, err := r.ReadBelow(ctx, id, locales, p)
+	l.since = reading.Since
+	return err
+}
+
+// choose finds the folder to read by the API's filter; empty for all assets.
+func (l *pull) choose(ctx context.Context, folder string) (id string, err error) {
+	if l.folders, err = l.service.folderTree(ctx, l.site.ID); err != nil || folder == "" {
+		return "", err
+	}
+	ids, err := l.folders.find(folder)
+	if err != nil {
+		return "", err
+	}
+	if len(ids) > 1 {
+		return "", &SameFolderError{Folder: folder, IDs: ids}
+	}
+	l.only = l.folders.below(ids)
+	return ids[0], nil
+}
+
+// states leaves out assets of other folders, which somebody else may have read meanwhile.
+func (l *pull) states(ctx context.Context, locales []string) iter.Seq2[db.AssetState, error] {
+	return func(yield func(db.AssetState, error) bool) {
+		for _, locale := range locales {
+			for state, err := range l.service.DB.States(ctx, l.site.ID, locale, l.since) {
+				if err == nil && l.only != nil && !l.only[state.Folder] {
+					continue
+				}
+				state.Folder = l.folders.path(state.Folder)
 				if !yield(state, err) || err != nil {
 					return
 				}
 			}
 		}
 	}
-	return out, err
 }
 
 // localeIDs looks up locales: one call, unless only the primary one is wanted.
