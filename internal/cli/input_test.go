@@ -27,7 +27,7 @@ func TestRefusedSource(t *testing.T) {
 		{"folder.csv", "", []string{"folder.csv", "folder"}},
 		{"empty.csv", "\n", []string{"empty.csv"}},
 		{"header.csv", "asset_id,display_name\n", []string{"header.csv", "no rows"}},
-		{"other.csv", "Asset No. ID,Alt text\n" + id + ",x\n", []string{"no asset_id column", `"Asset No. ID", "Alt text"`, "--map"}},
+		{"other.csv", "Asset No. ID,Alt text\n" + id + ",x\n", []string{"no column says which asset is meant (asset_id, or instead current_name, original_file_name or hosted_url)", `"Asset No. ID", "Alt text"`, "--map"}},
 		{"nothing.csv", "asset_id,size\n" + id + ",3\n", []string{"no display_name", `"asset_id", "size"`}},
 		{"quote.csv", "asset_id,display_name\n" + id + ",\"open\n", []string{"quote.csv", "line 2"}},
 		{"bad.csv", "asset_id,display_name\nnope,x\n" + id + ",y\n", []string{"bad.csv", "1 row is invalid, so nothing was loaded"}},

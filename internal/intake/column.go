@@ -15,13 +15,20 @@ const (
 	colLocale
 	colAltText
 	colExpectedName
+	colCurrentName
+	colOriginalFileName
+	colHostedURL
+	colFolder
 	numColumns
 	colNone column = -1 // the whole row
 )
 
 // columns lists the columns that relabel reads, in the order of the documentation.
 func columns() []string {
-	return []string{"asset_id", "display_name", "locale_id", "locale", "alt_text", "expected_name"}
+	return []string{
+		"asset_id", "display_name", "locale_id", "locale", "alt_text", "expected_name",
+		"current_name", "original_file_name", "hosted_url", "folder",
+	}
 }
 
 func (c column) String() string {

@@ -43,14 +43,14 @@ func TestFileErrors(t *testing.T) {
 		"header, commas": {head + ",\n,\n", "f.csv has a header but no rows"},
 		"no asset_id": {
 			"Asset #ID,New name\n" + row,
-			`f.csv: no asset_id column; the header is "Asset #ID", "New name": rename the column, or use --map 'asset_id=Asset #ID'`,
+			`f.csv: no column says which asset is meant (asset_id, or instead current_name, original_file_name or hosted_url); the header is "Asset #ID", "New name": rename the column, or use --map 'asset_id=Asset #ID'`,
 		},
 		"no guess": {"foo,display_name\n" + row, `use --map 'asset_id=YOUR COLUMN'`},
 		"nothing to set": {
 			"asset_id,Display.Name\n" + row,
 			`f.csv: no display_name and no alt_text column, so nothing to set; the header is "asset_id", "Display.Name": rename the column, or use --map 'display_name=Display.Name'`,
 		},
-		"no header":      {row + row, "no asset_id column; the header has none of relabel's columns: the first row looks like data: put a header row above it"},
+		"no header":      {row + row, "no column says which asset is meant (asset_id, or instead current_name, original_file_name or hosted_url); the header has none of relabel's columns: the first row looks like data: put a header row above it"},
 		"duplicate":      {"asset_id,display_name,assetId\n", `f.csv: columns 1 and 3 have the same name: rename or delete one (the header is "asset_id", "display_name", "assetId")`},
 		"duplicate note": {"asset_id,display_name,Note,note\n", "columns 3 and 4 have the same name"},
 		"nameless":       {"asset_id,display_name,\n", "f.csv: column 3 of the header has no name: name it, or delete the column"},

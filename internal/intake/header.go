@@ -15,6 +15,7 @@ type header struct {
 	ignored  []string         // columns that nothing is read from
 	exported bool             // relabel wrote the file
 	pulled   bool             // `relabel pull` wrote it: it holds what the site has, perhaps edited since
+	namedBy  column           // what says which asset is meant: colAssetID, or a column in its place
 }
 
 // resolveHeader places our columns: first those of the mapping, then those that a header names.
@@ -38,6 +39,9 @@ func resolveHeader(names []string, mapped map[column]string) (header, error) {
 		if c := columnNamed(name); c != colNone && h.index[c] < 0 && !taken[at] {
 			h.index[c], taken[at] = at, true
 		}
+	}
+	if err := h.chooseName(taken); err != nil {
+		return h, err
 	}
 	h.recognise(taken)
 	return h, h.complete()
@@ -98,8 +102,9 @@ func (h *header) info() Info {
 }
 
 func (h *header) complete() error {
-	if h.index[colAssetID] < 0 {
-		return incompleteError(fmt.Sprintf("no asset_id column; the header %s: %s", described(h.names), h.remedy(colAssetID)))
+	if h.namedBy == colNone {
+		return incompleteError(fmt.Sprintf("no column says which asset is meant (asset_id, or instead %s); the header %s: %s",
+			listOf(naming(), "or"), described(h.names), h.remedy(colAssetID)))
 	}
 	if h.index[colDisplayName] < 0 && h.index[colAltText] < 0 {
 		return incompleteError(fmt.Sprintf("no display_name and no alt_text column, so nothing to set; the header %s: %s",

@@ -72,7 +72,7 @@ func TestParseMap(t *testing.T) {
 		"asset_id":                `"asset_id" in the mapping has no equals sign`,
 		"asset_id=a,":             `"" in the mapping has no equals sign`,
 		"asset_id=Name, new":      `" new" in the mapping has no equals sign`,
-		"asset_id=a,id=b":         `the mapping names the column "id", which relabel does not read: use one of asset_id, display_name, locale_id, locale, alt_text, expected_name`,
+		"asset_id=a,id=b":         `the mapping names the column "id", which relabel does not read: use one of asset_id, display_name, locale_id, locale, alt_text, expected_name, current_name, original_file_name, hosted_url, folder`,
 		"asset_id=a,assetId=b":    "the mapping names asset_id twice: keep one",
 		"asset_id=":               "mapping of asset_id: no header after the equals sign",
 		"asset_id=,alt_text=b":    "mapping of asset_id: no header after the equals sign",

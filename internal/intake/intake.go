@@ -3,7 +3,8 @@
 // OpenCSV, NewCSV and OpenSQL open a source and read its header. UseLocales then sets how locales are resolved, and Chunks
 // yields the rows. The package owns everything between the bytes of the source and a Row that may be sent: encodings,
 // separators, quotes, the header and its mapping, and the rules for each cell. It knows nothing of batches, of our database
-// or of the API. It also knows the columns of relabel's own exports, which it reads back.
+// or of the API. A source may name its assets instead of giving their ids (NamedBy); the caller then finds out which ones
+// are meant. The package also knows the columns of relabel's own exports, which it reads back.
 //
 // Three kinds of things can be wrong:
 //
@@ -24,14 +25,21 @@ import "slices"
 // A refused row (see Refused) holds what the source said, made fit to be stored and shown: valid UTF-8 without NUL, cut
 // to the limits. It must not be sent.
 type Row struct {
-	Line         int64     // line of the file where the row starts, from 1. For SQL the number of the row
-	AssetID      string    // 24 lower-case hex digits
-	LocaleID     string    // 24 lower-case hex digits; empty for the primary locale
-	DisplayName  *string   // nil leaves the name alone
-	AltText      *string   // nil leaves the alt text alone
-	ExpectedName *string   // nil allows any present name
-	Problems     []Problem // why the row is refused
-	Warnings     []Problem // what a person should look at in a valid row
+	Line         int64   // line of the file where the row starts, from 1. For SQL the number of the row
+	AssetID      string  // 24 lower-case hex digits
+	LocaleID     string  // 24 lower-case hex digits; empty for the primary locale
+	DisplayName  *string // nil leaves the name alone
+	AltText      *string // nil leaves the alt text alone
+	ExpectedName *string // nil allows any present name
+
+	// Name and Folder say which asset is meant where the source has no asset ids (see NamedBy). AssetID is then empty, and
+	// the caller fills it.
+	Name   string // a name, file name or address, byte for byte
+	Folder string // a path or an id; empty: any
+
+	Problems []Problem // why the row is refused
+	Skipped  bool      // it is refused, but does not refuse the whole source
+	Warnings []Problem // what a person should look at in a valid row
 }
 
 // Refused reports whether the row must not be sent.

@@ -114,7 +114,7 @@ func TestSQLChangesNothing(t *testing.T) {
 		"endless":            {`SELECT pg_sleep(60)::text AS asset_id, 'x' AS display_name`, "took longer than 300ms"},
 		"lifts the limit":    {`SELECT asset_id, CASE WHEN row_number() OVER () <= 1000 THEN set_config('statement_timeout', '0', true) ELSE pg_sleep(30)::text END AS display_name FROM wanted`, "took longer than 300ms"},
 		"no such table":      {`SELECT * FROM nothing_here`, "does not exist"},
-		"missing column":     {`SELECT "New name" AS display_name FROM wanted`, "no asset_id column"},
+		"missing column":     {`SELECT "New name" AS display_name FROM wanted`, "the query's columns: no column says which asset is meant (asset_id, or instead "},
 		"columns twice":      {`SELECT asset_id, asset_id, 'x' AS display_name FROM wanted`, "same name"},
 		"no rows":            {`SELECT asset_id, 'x' AS display_name FROM wanted WHERE false`, "yields no rows"},
 		"empty":              {` ; `, "the query is empty"},

@@ -30,6 +30,7 @@ func (c *cells) setNothing() bool {
 // validator turns cells into rows, for every kind of source. Each goroutine needs its own.
 type validator struct {
 	locales LocaleResolver
+	namedBy column   // colAssetID, or the column in its place
 	pulled  bool     // `relabel pull` wrote the file, so its names are names that assets have
 	texts   []string // what the rows' pointers point to: one allocation for a chunk, not one for a cell
 }
@@ -37,10 +38,14 @@ type validator struct {
 // fill validates the cells into row. A row that is already refused may have shifted cells, so it is only made storable.
 func (v *validator) fill(row *Row, c *cells) {
 	if !row.Refused() {
-		v.assetID(row, c[colAssetID])
+		if v.namedBy == colAssetID {
+			v.assetID(row, c[colAssetID])
+		} else {
+			v.name(row, c)
+		}
 		v.locale(row, c[colLocaleID], c[colLocale])
 		if c.setNothing() {
-			row.refuse(colNone, c[colAssetID], "the row sets nothing: give display_name or alt_text")
+			row.refuse(colNone, c.saidAsset(), "the row sets nothing: give display_name or alt_text")
 		}
 		v.text(row, colDisplayName, c[colDisplayName])
 		v.text(row, colAltText, c[colAltText])
@@ -60,7 +65,7 @@ func makeStorable(row *Row, c *cells) {
 	if trim(locale) == "" {
 		locale = c[colLocale]
 	}
-	row.AssetID = storable(trim(c[colAssetID]), 4*shownRunes)
+	row.AssetID = storable(c.saidAsset(), 4*shownRunes)
 	row.LocaleID = storable(trim(locale), 4*shownRunes)
 	c[colDisplayName] = storable(c[colDisplayName], maxName)
 	c[colAltText] = storable(c[colAltText], maxAltText)

@@ -86,7 +86,7 @@ func (s *scan) reading() Reading {
 	switch {
 	case s.listed && s.gotten:
 		by = "both"
-	case s.listed:
+	case s.listed, !s.gotten && s.Resume != nil: // all was read before
 		by = "list"
 	}
 	return Reading{Since: s.pass.Since, By: by, Calls: int64(s.calls)}

@@ -33,8 +33,9 @@ func (e *ReadError) Unwrap() error { return e.Err }
 // RefusedError is returned when rows of a source are invalid, so that nothing was
 // loaded. LoadParams.SkipInvalid loads the others.
 type RefusedError struct {
-	Source string
-	Rows   int64
+	Source    string
+	Rows      int64
+	Ambiguous int64 // of those: rows whose name several assets have
 }
 
 func (e *RefusedError) Error() string {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -33,10 +34,13 @@ type LoadParams struct {
 	// leaves out the others; none: all rows.
 	Only []string
 
+	Ambiguous string      // what happens to names that several assets have: AmbiguousAll, AmbiguousSkip or refused
+	ReadNames NameReading // reads the site for rows that name assets; nil: FreshReading
+
 	MaxRows int64 // load nothing if the source has more; 0: no limit
 
 	Read    func(rows int64)       // how many rows were read so far
-	Asked   func(calls, total int) // calls that look up locales, as siteread.Params.Progress
+	Asked   func(calls, total int) // calls that look up locales or read the site, as siteread.Params.Progress
 	Opened  func(intake.Info)      // what the source looks like, before its rows are read
 	Problem func(intake.Problem)   // why a row is refused, as it is found
 	Warning func(intake.Problem)   // what a person should look at
@@ -53,7 +57,11 @@ type Loaded struct {
 	Rows    int64
 	Refused int64
 	LeftOut int64 // rows of locales that are not among Only
-	Reads   int64 // calls that looked up locales
+	Reads   int64 // calls that looked up locales, and read the site for rows that name assets
+
+	// Since is when the reading began that rows were resolved by. Its states serve for a
+	// comparison too.
+	Since time.Time
 }
 
 // Load makes a batch of a source, or nothing. Memory is the same for any length.
@@ -100,6 +108,9 @@ func (s *Service) load(ctx context.Context, p LoadParams) (Loaded, error) {
 		return Loaded{}, err
 	}
 	p.Opened(rows.Info())
+	if err := l.useNames(ctx, rows); err != nil {
+		return Loaded{}, err
+	}
 	l.Planned = p.Planned || rows.Reads("expected_name") && !p.Rehearsal
 	id, err := s.DB.Load(ctx, db.LoadParams{
 		SiteID: p.Site.ID, Name: p.batchName(), Source: p.Source.Name(), Map: p.Source.Map,
@@ -112,7 +123,11 @@ func (s *Service) load(ctx context.Context, p LoadParams) (Loaded, error) {
 }
 
 func (l *loader) loaded(id int64) Loaded {
-	return Loaded{BatchID: id, Planned: l.Planned, Refused: l.refused, LeftOut: l.leftOut, Reads: l.reads}
+	out := Loaded{BatchID: id, Planned: l.Planned, Refused: l.refused, LeftOut: l.leftOut, Reads: l.reads}
+	if l.names != nil {
+		out.Since = l.names.reading.Since
+	}
+	return out
 }
 
 func (p LoadParams) withDefaults() LoadParams {
@@ -159,7 +174,7 @@ func (l *loader) explain(err error) error {
 	case err == nil, errors.Is(err, pg.ErrCommitUnknown):
 		return err
 	case errors.Is(err, errRefused):
-		return &RefusedError{Source: l.Source.Name(), Rows: l.refused}
+		return &RefusedError{Source: l.Source.Name(), Rows: l.refused - l.skipped, Ambiguous: l.ambiguous - l.skipped}
 	case none && l.leftOut > 0:
 		return &NoRowsError{Source: l.Source.Name(), Only: l.Only}
 	case none, errors.Is(err, intake.ErrNoRows):

@@ -11,7 +11,8 @@ import (
 
 // CompareParams of a comparison with the site.
 type CompareParams struct {
-	TakeOver bool // make no conflict of what somebody changed
+	TakeOver bool   // make no conflict of what somebody changed
+	Loaded   Loaded // by the load of the plan, if that has just read the site: nothing is read twice
 	siteread.Params
 }
 
@@ -26,12 +27,16 @@ func (s *Service) Compare(ctx context.Context, batchID int64, p CompareParams) e
 }
 
 func (s *Service) compare(ctx context.Context, site db.Site, batchID int64, p CompareParams) error {
+	before := int64(0)
+	if p.Resume == nil && !p.Loaded.Since.IsZero() {
+		p.Resume, before = &siteread.Pass{Since: p.Loaded.Since}, p.Loaded.Reads
+	}
 	reading, err := s.readBatch(ctx, site, batchID, p.Params)
 	if err != nil {
 		return err
 	}
 	return s.DB.Compare(ctx, db.CompareParams{
-		BatchID: batchID, Since: reading.Since, ReadBy: reading.By, Reads: reading.Calls, TakeOver: p.TakeOver,
+		BatchID: batchID, Since: reading.Since, ReadBy: reading.By, Reads: before + reading.Calls, TakeOver: p.TakeOver,
 	})
 }
 
@@ -56,13 +61,13 @@ func (s *Service) Plan(ctx context.Context, by Actor, p LoadParams, reading site
 	if err != nil {
 		return Summary{}, err
 	}
-	return s.comparedPlan(ctx, p.Site, res.BatchID, reading)
+	return s.comparedPlan(ctx, p.Site, res.BatchID, CompareParams{Loaded: res, Params: reading})
 }
 
 // comparedPlan compares a new plan with the site, or drops it. A plan without any
 // change is done at once, so that it does not wait for anybody.
-func (s *Service) comparedPlan(ctx context.Context, site db.Site, batchID int64, reading siteread.Params) (Summary, error) {
-	if err := s.compare(ctx, site, batchID, CompareParams{Params: reading}); err != nil {
+func (s *Service) comparedPlan(ctx context.Context, site db.Site, batchID int64, p CompareParams) (Summary, error) {
+	if err := s.compare(ctx, site, batchID, p); err != nil {
 		return Summary{}, s.drop(ctx, batchID, err)
 	}
 	sum, err := s.Summarise(ctx, batchID)
@@ -99,7 +104,7 @@ func (s *Service) Enqueue(ctx context.Context, by Actor, p LoadParams, snapshot 
 	if !snapshot {
 		notice(reading, ErrExpected)
 	}
-	if err := s.compare(ctx, p.Site, res.BatchID, CompareParams{Params: reading}); err != nil {
+	if err := s.compare(ctx, p.Site, res.BatchID, CompareParams{Loaded: res, Params: reading}); err != nil {
 		return res.BatchID, s.drop(ctx, res.BatchID, err)
 	}
 	return res.BatchID, s.accept(ctx, by, records.AuditEntry{Action: "apply"}, db.ApplyParams{BatchID: res.BatchID, Queue: s.queue(p.Site)})

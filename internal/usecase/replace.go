@@ -48,7 +48,7 @@ func (s *Service) PlanReplacement(ctx context.Context, by Actor, p LoadParams, o
 		return out, err
 	}
 	if snapshot {
-		err = s.compare(ctx, p.Site, res.BatchID, CompareParams{Params: reading})
+		err = s.compare(ctx, p.Site, res.BatchID, CompareParams{Loaded: res, Params: reading})
 	} else {
 		err = s.DB.CompareWithRecord(ctx, res.BatchID)
 	}

@@ -12,13 +12,16 @@ import (
 
 type loader struct {
 	LoadParams
-	service *Service
-	read    int64
-	refused int64
-	leftOut int64
-	reads   int64
-	only    map[string]bool // ids of locales; nil: all
-	primary primaryLocale
+	service   *Service
+	read      int64
+	refused   int64
+	skipped   int64 // of those
+	ambiguous int64 // rows whose name several assets have
+	leftOut   int64
+	reads     int64
+	only      map[string]bool // ids of locales; nil: all
+	primary   primaryLocale
+	names     *resolver // nil: the rows have ids
 }
 
 // useLocales finds out the site's locales where the source or Only asks for them,
@@ -60,23 +63,15 @@ func (l *loader) rows(ctx context.Context, source rowSource) iter.Seq2[*db.Sourc
 		var row db.SourceRow
 		for chunk, err := range source.Chunks(ctx) {
 			if err == nil {
-				err = l.count(len(chunk))
+				chunk, err = l.chosen(ctx, chunk)
 			}
 			if err != nil {
 				yield(nil, err)
 				return
 			}
 			for i := range chunk {
-				if err := l.mapPrimary(ctx, chunk[i:]); err != nil {
-					yield(nil, err)
-					return
-				}
-				if l.only != nil && !chunk[i].Refused() && !l.only[chunk[i].LocaleID] {
-					l.leftOut++
-					continue
-				}
 				l.take(&chunk[i], &row)
-				if l.refused > 0 && !l.SkipInvalid {
+				if l.refuses() {
 					continue
 				}
 				if !yield(&row, nil) {
@@ -84,10 +79,36 @@ func (l *loader) rows(ctx context.Context, source rowSource) iter.Seq2[*db.Sourc
 				}
 			}
 		}
-		if l.refused > 0 && !l.SkipInvalid {
+		if l.refuses() {
 			yield(nil, errRefused)
 		}
 	}
+}
+
+// refuses reports whether a row was refused that refuses the source.
+func (l *loader) refuses() bool { return l.refused > l.skipped && !l.SkipInvalid }
+
+// chosen counts the rows of a chunk, leaves out those of other locales, and finds the
+// assets of those that name them.
+func (l *loader) chosen(ctx context.Context, chunk []intake.Row) ([]intake.Row, error) {
+	if err := l.count(len(chunk)); err != nil {
+		return nil, err
+	}
+	kept := chunk[:0]
+	for i := range chunk {
+		if err := l.mapPrimary(ctx, chunk[i:]); err != nil {
+			return nil, err
+		}
+		if l.only != nil && !chunk[i].Refused() && !l.only[chunk[i].LocaleID] {
+			l.leftOut++
+			continue
+		}
+		kept = append(kept, chunk[i])
+	}
+	if l.names == nil || len(kept) == 0 {
+		return kept, nil
+	}
+	return l.names.resolve(ctx, kept)
 }
 
 // count counts rows that were read. A small .gz can hold so many that only counting them
@@ -108,6 +129,9 @@ func (l *loader) take(in *intake.Row, out *db.SourceRow) {
 	}
 	if in.Refused() {
 		l.refused++
+		if in.Skipped {
+			l.skipped++
+		}
 		out.Refused = l.refusal(in)
 	}
 	for _, w := range in.Warnings {

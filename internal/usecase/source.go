@@ -47,6 +47,7 @@ type rowSource interface {
 	Chunks(ctx context.Context) iter.Seq2[[]intake.Row, error]
 	Info() intake.Info
 	Reads(column string) bool
+	NamedBy() string // the column that names assets; empty: the rows have ids
 	UseLocales(locales intake.LocaleResolver)
 	Close() error
 }

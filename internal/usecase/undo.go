@@ -33,7 +33,7 @@ func (s *Service) Undo(ctx context.Context, by Actor, p db.UndoParams, reading s
 	if err != nil {
 		return out, err
 	}
-	out.Summary, err = s.comparedPlan(ctx, site, out.BatchID, reading)
+	out.Summary, err = s.comparedPlan(ctx, site, out.BatchID, CompareParams{Params: reading})
 	return out, err
 }
 
