@@ -17,8 +17,8 @@ func (a *app) enqueueCommand() *cobra.Command {
 		Short: "Load a CSV or a query and queue it; print the batch number",
 		Long: `Loads SOURCE as a batch for the workers (relabel work), and prints its number, alone, on
 standard output. It needs no token, unless it has to read the site: with --snapshot, or when the
-source has the column expected_name or locale. A locale_id makes it ask the site once which
-locale is the primary one, where the token may read.
+source has the column expected_name or locale, or names its assets. A locale_id makes it ask the
+site once which locale is the primary one, where the token may read.
 
 With --replace BATCH the new rows take the place of what is left of that batch: rows not sent yet
 are replaced, removed or added, rows sent already are sent again only where they differ. The

@@ -28,7 +28,11 @@ const sourceHelp = `SOURCE is the path of a CSV file, - for standard input, or -
 with --source-url, a PostgreSQL. It has the columns asset_id, display_name, and optionally
 locale_id or locale, alt_text, expected_name; --map reads other names. A CSV has a header row,
 may be gzipped, and separated by comma, semicolon, tab or pipe. A blank cell leaves that field
-alone. Any invalid row loads nothing, unless --skip-invalid.`
+alone. Any invalid row loads nothing, unless --skip-invalid.
+
+Instead of asset_id it may have current_name, original_file_name or hosted_url, and a column
+folder that narrows. relabel then reads the site first (100 assets a call), unless it was read in
+the last 15 minutes. A name that several assets have is refused, unless --ambiguous.`
 
 const sourceUse = "one SOURCE: a CSV file, - for standard input, or --sql with --source-url"
 
@@ -46,6 +50,7 @@ type sourceFlags struct {
 	snapshot    bool
 	mapping     []string
 	maxRows     int64
+	ambiguous   string
 }
 
 func (f *sourceFlags) register(cmd *cobra.Command) {
@@ -59,6 +64,8 @@ func (f *sourceFlags) register(cmd *cobra.Command) {
 	fs.StringVar(&f.sqlFile, "sql-file", "", "read the rows of the SELECT in this `FILE`")
 	fs.StringVar(&f.sourceURL, "source-url", "", "the `URL` of the PostgreSQL to read from (default $RELABEL_SOURCE_URL)")
 	registerMap(fs, &f.mapping)
+	fs.StringVar(&f.ambiguous, "ambiguous", "", "`CHOICE` for a name that several assets have: all renames all of them, skip keeps such rows as invalid (default: load nothing)")
+	completeWords(cmd, "ambiguous", []string{usecase.AmbiguousAll, usecase.AmbiguousSkip})
 }
 
 func registerMap(fs *pflag.FlagSet, mapping *[]string) {
@@ -96,7 +103,7 @@ func (f *sourceFlags) check() error {
 	if f.maxRows < 0 {
 		return usageError("--max-rows is 1 or more, or 0 for no limit, not %d", f.maxRows)
 	}
-	return nil
+	return usecase.CheckAmbiguous(f.ambiguous)
 }
 
 // source puts together where the rows come from.
@@ -145,7 +152,7 @@ func (a *app) newLoading(ctx context.Context, s *session, site db.Site, f source
 		Site: site, Source: src,
 		Name: f.name, Priority: f.priority, SkipInvalid: f.skipInvalid, Force: f.force, Rehearsal: rehearsal.IsStandIn(site.Name),
 		Opened: l.opened, Problem: l.problems.add, Warning: l.warning, Notice: a.notice,
-		MaxRows: f.maxRows, Read: l.read, Asked: s.readSteps(l.wait, site.Name, l.loaded(0)),
+		Ambiguous: f.ambiguous, MaxRows: f.maxRows, Read: l.read, Asked: s.readSteps(l.wait, site.Name, l.loaded(0)),
 	}
 	l.read(0)
 	return l, nil

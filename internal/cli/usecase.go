@@ -47,7 +47,8 @@ func (a *app) audited(ctx context.Context, s *session, e records.AuditEntry, act
 // announces what it does.
 func (a *app) notice(err error) {
 	show := a.warn
-	if errors.Is(err, usecase.ErrOld) || errors.Is(err, usecase.ErrExpected) {
+	_, reads := errors.AsType[*usecase.ReadFirstError](err)
+	if reads || errors.Is(err, usecase.ErrOld) || errors.Is(err, usecase.ErrExpected) {
 		show = a.note
 	}
 	show("%s", err.Error()+advice(err))
@@ -89,7 +90,7 @@ func advice(err error) string {
 	refused, unknown := (*usecase.RefusedError)(nil), (*db.LoadUnknownError)(nil)
 	switch {
 	case errors.As(err, &refused):
-		return ": fix " + text.ItThem(refused.Rows) + ", or load the others with --skip-invalid"
+		return ": fix " + text.ItThem(refused.Rows) + ", or load the others with --skip-invalid" + ambiguousAdvice(*refused)
 	case errors.As(err, &plan):
 		return fmt.Sprintf("; `relabel apply %d` sends it, `relabel batch cancel %d` drops it", plan.Batch, plan.Batch)
 	case errors.As(err, &ended):
@@ -106,6 +107,13 @@ func advice(err error) string {
 		return "; --status, --since and --until choose rows"
 	}
 	return lookup(err)
+}
+
+func ambiguousAdvice(e usecase.RefusedError) string {
+	if e.Ambiguous == 0 {
+		return ""
+	}
+	return "; --ambiguous all renames all assets of a name, --ambiguous skip leaves out such rows"
 }
 
 // lookup names the command that lists what exists, after an error about a name or a
