@@ -67,5 +67,5 @@ func Changes(ctx context.Context, d *db.DB, batchID, afterLine int64, limit int)
 	return pg.Collect[Change](ctx, d.Pool(), "reading the plan's changes", `
 		SELECT id AS rename_id, line, asset_id, locale_id, before_name, display_name, before_alt_text AS before_alt, alt_text
 		FROM rename WHERE batch_id = @batch AND finished_at IS NULL AND line > @after
-		ORDER BY line LIMIT @limit`, pgx.NamedArgs{"batch": batchID, "after": afterLine, "limit": limit})
+		ORDER BY line FETCH FIRST (@limit) ROWS WITH TIES`, pgx.NamedArgs{"batch": batchID, "after": afterLine, "limit": limit})
 }

@@ -128,7 +128,9 @@ func (w walk) order(at, n string, desc bool) string {
 // inOrder sorts the rows of the walk itself.
 func (w walk) inOrder() string { return w.order(w.at, w.n, w.desc) }
 
-// sql reads a chunk: first its hits, then its last row, which is how far it came.
+// sql reads a chunk: first its hits, then its last row, which is how far it came. Several
+// rows may have the same place, as one line may rename several assets: WITH TIES keeps
+// them together, because the next chunk begins after that place.
 func (w walk) sql(hit string) string {
 	at := w.at
 	if at == "" {
@@ -136,9 +138,9 @@ func (w walk) sql(hit string) string {
 	}
 	return `WITH ` + w.before + ` looked AS MATERIALIZED (
 	SELECT r.id, ` + w.n + ` AS n, ` + at + ` AS at, ` + hit + ` AS hit
-	FROM ` + w.from + ` ORDER BY ` + w.inOrder() + ` LIMIT @look
+	FROM ` + w.from + ` ORDER BY ` + w.inOrder() + ` FETCH FIRST (@look) ROWS WITH TIES
 )
-(SELECT id, n, at, true AS hit, 0 AS looked, 0 AS hits FROM looked WHERE hit ORDER BY ` + w.order("at", "n", w.desc) + ` LIMIT @limit)
+(SELECT id, n, at, true AS hit, 0 AS looked, 0 AS hits FROM looked WHERE hit ORDER BY ` + w.order("at", "n", w.desc) + ` FETCH FIRST (@limit) ROWS WITH TIES)
 UNION ALL
 (SELECT id, n, at, false, (SELECT count(*) FROM looked), (SELECT count(*) FROM looked WHERE hit)
 	FROM looked ORDER BY ` + w.order("at", "n", !w.desc) + ` LIMIT 1)`
@@ -363,7 +365,8 @@ func (s *search) endOfWalk() {
 }
 
 // next reads a chunk of at most look rows, and returns the ids of its first hits, limit at
-// most. The search goes on after the last one returned.
+// most, or more if the last ones have the same place. The search goes on after the last
+// one returned.
 func (s *search) next(ctx context.Context, look int64, limit int) ([]int64, error) {
 	chunk := min(s.chunk, look)
 	s.chunk = min(4*s.chunk, lastChunk)
@@ -381,7 +384,8 @@ func (s *search) next(ctx context.Context, look int64, limit int) ([]int64, erro
 	s.looked, s.hits, s.begun = s.looked+last.Looked, s.hits+last.Hits, true
 	full := len(hits) > limit
 	if full && limit > 0 {
-		last, hits = hits[limit-1], hits[:limit]
+		hits = hits[:withTies(hits, limit)]
+		last = hits[len(hits)-1]
 	}
 	s.at.N = last.N
 	if last.At != nil {
@@ -391,6 +395,14 @@ func (s *search) next(ctx context.Context, look int64, limit int) ([]int64, erro
 		s.endOfWalk()
 	}
 	return idsOf(hits), nil
+}
+
+// withTies is limit, or more to keep rows of the same place together.
+func withTies(hits []foundRow, limit int) int {
+	for limit < len(hits) && hits[limit].N == hits[limit-1].N {
+		limit++
+	}
+	return limit
 }
 
 // countAll counts the hits of the whole walk with one statement. Chunks would cost three

@@ -85,7 +85,7 @@ func Rows(ctx context.Context, d *db.DB, p RowQuery) (RowPage, error) {
 		}
 		ids = append(ids, more...)
 	}
-	page := RowPage{Full: len(ids) == p.Limit, Looked: min(s.looked, s.scope.Total), Of: s.scope.Total}
+	page := RowPage{Full: len(ids) >= p.Limit, Looked: min(s.looked, s.scope.Total), Of: s.scope.Total}
 	if !s.done {
 		page.Next = s.at.String()
 	}

@@ -26,7 +26,11 @@ func newLoading(s scheduledb.Schedule, site db.Site, src usecase.Source, name st
 		Site: site, Source: src, Name: name, Priority: priority,
 		SkipInvalid: s.SkipInvalid, Force: s.Mode == "all", Planned: true, Only: s.Locales,
 	}}
-	l.Notice = func(err error) { l.notes = append(l.notes, CleanLine(err.Error()+advice(err))) }
+	l.Notice = func(err error) {
+		if _, reads := errors.AsType[*usecase.ReadFirstError](err); !reads { // every run does, and counts its calls
+			l.notes = append(l.notes, CleanLine(err.Error()+advice(err)))
+		}
+	}
 	l.Opened = func(info intake.Info) { l.columns = info.Columns }
 	l.Problem = func(p intake.Problem) {
 		if len(l.problems) < shownProblems {

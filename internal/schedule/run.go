@@ -77,8 +77,26 @@ func (n *run) load(ctx context.Context) error {
 	return p.load(ctx, n.use(), func(ctx context.Context, tx pgx.Tx, res usecase.Loaded) error {
 		n.BatchID = &res.BatchID
 		n.Reads += res.Reads
+		if err := n.useReading(res.Since); err != nil {
+			return err
+		}
 		return scheduledb.RunLoaded(ctx, tx, n.RunWork, res.BatchID, res.Reads, strings.Join(append(p.notes, leftOut(res.LeftOut)...), "; "))
 	})
+}
+
+// useReading lets the comparison use the reading by which the rows were resolved. After a
+// crash the site is read again.
+func (n *run) useReading(since time.Time) error {
+	if since.IsZero() {
+		return nil
+	}
+	pass, err := json.Marshal(siteread.Pass{Since: since})
+	if err != nil {
+		return fmt.Errorf("error writing how far the site is read: %w", err)
+	}
+	text := string(pass)
+	n.Pass = &text
+	return nil
 }
 
 // use gives a run the use cases. They are not recorded in the audit log: a run has

@@ -67,6 +67,7 @@ func (s *Service) Summarise(ctx context.Context, batchID int64) (Summary, error)
 	if out.Changes, err = records.Changes(ctx, d, batchID, 0, shownChanges); err != nil {
 		return Summary{}, err
 	}
+	out.Changes = out.Changes[:min(len(out.Changes), shownChanges)] // a line with several assets may exceed it
 	return out, out.forecast(ctx, d, st.Site, b)
 }
 

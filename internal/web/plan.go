@@ -38,7 +38,7 @@ func (s *Server) planData(r *http.Request, id int64) (*planData, error) {
 	if d.Changes, err = records.Changes(ctx, s.cfg.DB, id, after, onPage); err != nil {
 		return nil, err
 	}
-	if n := len(d.Changes); n == onPage {
+	if n := len(d.Changes); n >= onPage {
 		d.Next = fmt.Sprintf("?line=%d#plan", d.Changes[n-1].Line)
 	}
 	if after > 0 {
