@@ -12,11 +12,12 @@ import (
 
 // TestRun reads a schedule's source as a run would, in this process, and stores it as a
 // plan that belongs to no run: nothing is sent. The plan must be compared with the site
-// to show what would change.
-func (e Sources) TestRun(ctx context.Context, use *usecase.Service, by usecase.Actor, s scheduledb.Schedule) (batch int64, err error) {
+// to show what would change. read reads the site for rows that name their assets; nil: the
+// usual way.
+func (e Sources) TestRun(ctx context.Context, use *usecase.Service, by usecase.Actor, s scheduledb.Schedule, read usecase.NameReading) (out usecase.Loaded, err error) {
 	site, err := use.DB.SiteByName(ctx, s.Site)
 	if err != nil {
-		return 0, err
+		return out, err
 	}
 	var plan string
 	entry := records.AuditEntry{Action: "test", Subject: "schedule " + s.Name, Detail: "schedule " + s.Name, Becomes: &plan}
@@ -27,14 +28,15 @@ func (e Sources) TestRun(ctx context.Context, use *usecase.Service, by usecase.A
 		}
 		defer done()
 		l := newLoading(s, site, src, s.Name+" test run")
+		l.ReadNames = read
 		err = l.load(ctx, use, func(_ context.Context, _ pgx.Tx, res usecase.Loaded) error {
-			batch = res.BatchID
+			out = res
 			return nil
 		})
 		if err == nil {
-			plan = records.BatchSubject(batch)
+			plan = records.BatchSubject(out.BatchID)
 		}
 		return -1, err
 	})
-	return batch, err
+	return out, err
 }

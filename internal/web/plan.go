@@ -66,9 +66,12 @@ func (s *Server) read(id int64, fn func(context.Context, siteread.Params) error)
 }
 
 // compare reads the site and compares a plan with it.
-func (s *Server) compare(id int64) bool {
-	return s.read(id, func(ctx context.Context, p siteread.Params) error {
-		return s.use.Compare(ctx, id, usecase.CompareParams{Params: p})
+func (s *Server) compare(id int64) bool { return s.compareLoaded(usecase.Loaded{BatchID: id}) }
+
+// compareLoaded is compare for a plan whose load may have read the site.
+func (s *Server) compareLoaded(plan usecase.Loaded) bool {
+	return s.read(plan.BatchID, func(ctx context.Context, p siteread.Params) error {
+		return s.use.Compare(ctx, plan.BatchID, usecase.CompareParams{Loaded: plan, Params: p})
 	})
 }
 

@@ -219,16 +219,16 @@ func (s *Server) runSchedule(ctx context.Context, by usecase.Actor, one schedule
 
 // testSchedule makes a plan of what a run would change.
 func (s *Server) testSchedule(ctx context.Context, by usecase.Actor, one scheduledb.Schedule) (done, error) {
-	batch, err := s.cfg.Schedules.TestRun(ctx, s.use, by, one)
-	if err != nil {
-		return done{}, err
-	}
 	site, err := s.cfg.DB.SiteByName(ctx, one.Site)
 	if err != nil {
 		return done{}, err
 	}
-	out := done{text: "This test run of " + one.Name + " is a plan: nothing is sent unless you apply it.", next: batchPath(batch)}
-	if why := s.firstCompare(site, batch); why != "" {
+	plan, err := s.cfg.Schedules.TestRun(ctx, s.use, by, one, s.readNames(site))
+	if err != nil {
+		return done{}, err
+	}
+	out := done{text: "This test run of " + one.Name + " is a plan: nothing is sent unless you apply it.", next: batchPath(plan.BatchID)}
+	if why := s.firstCompare(site, plan); why != "" {
 		out.text += " " + why
 	}
 	return out, nil

@@ -34,6 +34,7 @@ type uploadForm struct {
 	Site, Name  string
 	SkipInvalid bool
 	Force       bool
+	Ambiguous   string
 	Max         int64
 	Problem     string // why nothing was loaded
 	Problems    []intake.Problem
@@ -161,6 +162,8 @@ func (f *uploadForm) set(name, value string) {
 		f.SkipInvalid = value != ""
 	case "force":
 		f.Force = value != ""
+	case "ambiguous":
+		f.Ambiguous = value
 	}
 	if column, ok := strings.CutPrefix(name, mapField); ok && value != "" {
 		if f.mapping == nil {
@@ -175,17 +178,21 @@ func (s *Server) loadUpload(r *http.Request, f *uploadForm, file io.Reader, name
 	if err != nil {
 		return 0, err
 	}
+	if err := usecase.CheckAmbiguous(f.Ambiguous); err != nil {
+		return 0, err
+	}
 	name = intake.Clean(path.Base(strings.ReplaceAll(name, `\`, "/")))
 	res, err := s.use.Load(r.Context(), actor(r), usecase.LoadParams{
 		Site: site, Source: usecase.Source{Input: file, InputName: name, Map: intake.FormatMap(f.mapping)},
 		Name: f.Name, SkipInvalid: f.SkipInvalid, Force: f.Force, Planned: true, MaxRows: s.cfg.MaxRows,
+		Ambiguous: f.Ambiguous, ReadNames: s.readNames(site),
 		Notice:  func(err error) { current(r).addFlash(flash{Text: "About the file: " + problem(err) + "."}) },
 		Problem: f.addProblem,
 	})
 	if err != nil {
 		return 0, err
 	}
-	if why := s.firstCompare(site, res.BatchID); why != "" {
+	if why := s.firstCompare(site, res); why != "" {
 		current(r).addFlash(flash{Text: why})
 	}
 	return res.BatchID, nil
@@ -193,12 +200,12 @@ func (s *Server) loadUpload(r *http.Request, f *uploadForm, file io.Reader, name
 
 // firstCompare compares a new plan with the site, or without a token with relabel's own
 // record; then it says why.
-func (s *Server) firstCompare(site db.Site, id int64) (why string) {
+func (s *Server) firstCompare(site db.Site, plan usecase.Loaded) (why string) {
 	if _, err := s.use.Site(site); err != nil {
-		s.compareRecord(id)
+		s.compareRecord(plan.BatchID)
 		return "The site was not read (" + err.Error() + "): the plan is compared with relabel's own record of what it sent."
 	}
-	s.compare(id)
+	s.compareLoaded(plan)
 	return ""
 }
 

@@ -82,6 +82,7 @@ type Server struct {
 	passwords  *passwords
 	links      *links
 	background *background
+	namesWait  time.Duration
 	figures    *cache[slowFigures]
 	plans      *cache[usecase.Summary]
 	troubles   *cache[trouble]
@@ -102,7 +103,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, use: &usecase.Service{DB: cfg.DB, Client: cfg.Client, Site: cfg.Site, CallTimeout: cfg.CallTimeout, Logger: cfg.Logger},
 		hub: newHub(cfg.Logger), sessions: newSessions(cfg.Now),
-		limiter: newLoginLimiter(cfg.Now), passwords: newPasswords(cfg.Password, cfg.ReadOnlyPassword), links: newLinks(), background: newBackground(),
+		limiter: newLoginLimiter(cfg.Now), passwords: newPasswords(cfg.Password, cfg.ReadOnlyPassword), links: newLinks(), background: newBackground(), namesWait: namesWait,
 		figures: newCache[slowFigures](slowEvery), plans: newCache[usecase.Summary](planEvery), troubles: newCache[trouble](troubleEvery), long: newQuota(longAllowance()), streams: newQuota(streamAllowance()),
 	}
 	var err error
