@@ -1,0 +1,216 @@
+package rule
+
+import (
+	"bytes"
+	"cmp"
+	"hash/fnv"
+	"iter"
+	"slices"
+
+	"golang.org/x/text/collate"
+	"golang.org/x/text/language"
+	"golang.org/x/text/unicode/norm"
+)
+
+// Result is a rule worked out for the assets of a site.
+type Result struct {
+	Assets     int64 // of the site
+	Matched    int64 // of these, chosen by Match
+	Unchanged  int64 // of these, as the rule wants them already
+	Renames    []Rename
+	LeftOut    []LeftOut
+	Collisions []Collision // by name
+}
+
+// Rename is what an asset gets, in the order of its number.
+type Rename struct {
+	AssetID string
+	Old     string  // the name so far
+	Name    *string // nil: it stays
+	Alt     *string // nil: it stays
+}
+
+// LeftOut is an asset that can't be changed.
+type LeftOut struct {
+	AssetID string `json:"asset_id"`
+	Name    string `json:"display_name"`
+	Reason  string `json:"reason"`
+}
+
+// Collision is a new name that several assets would have.
+type Collision struct {
+	Name   string `json:"display_name"`
+	Assets int64  `json:"assets"`  // that would have it
+	Exists bool   `json:"exists"`  // an asset that is not renamed has it already
+	Such   string `json:"such_as"` // the id of one of these, or else of a renamed one
+}
+
+// Apply works the rule out for all assets of a site.
+func (r Rule) Apply(assets []Asset) (Result, error) {
+	return r.ApplyTo(func(yield func(Asset, error) bool) {
+		for _, a := range assets {
+			if !yield(a, nil) {
+				return
+			}
+		}
+	})
+}
+
+// ApplyTo is Apply for assets that are read one by one. They are read twice, and only
+// those that match are kept.
+func (r Rule) ApplyTo(assets iter.Seq2[Asset, error]) (Result, error) {
+	p, err := r.compile()
+	if err != nil {
+		return Result{}, err
+	}
+	w := work{program: p, taken: map[uint64]bool{}, borne: map[string]*Collision{}}
+	chosen, err := w.choose(assets)
+	if err != nil {
+		return Result{}, err
+	}
+	p.order(chosen)
+	w.rename(chosen)
+	return w.Result, w.collide(assets)
+}
+
+// work is one application of a rule.
+type work struct {
+	*program
+	Result
+
+	taken map[uint64]bool       // hashes of the names of assets that don't match, for SkipTaken
+	borne map[string]*Collision // the new names
+	n     int64
+}
+
+func (w *work) choose(assets iter.Seq2[Asset, error]) (chosen []Asset, err error) {
+	for a, err := range assets {
+		if err != nil {
+			return nil, err
+		}
+		w.Assets++
+		switch {
+		case w.matcher.matches(&a):
+			chosen = append(chosen, w.strip(a))
+		case w.SkipTaken:
+			w.taken[hash(norm.NFC.String(a.Name))] = true
+		}
+	}
+	w.Matched = int64(len(chosen))
+	return chosen, nil
+}
+
+func hash(name string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(name)) // it never fails
+	return h.Sum64()
+}
+
+// order sorts the assets as they are numbered. The same assets always have the same order.
+func (p *program) order(assets []Asset) {
+	if p.Sort == SortCreated {
+		slices.SortFunc(assets, func(a, b Asset) int {
+			return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
+		})
+		return
+	}
+	type keyed struct {
+		key   []byte
+		asset Asset
+	}
+	c, buffer := collate.New(language.Und, collate.Numeric), &collate.Buffer{}
+	list := make([]keyed, len(assets))
+	for i, a := range assets {
+		list[i] = keyed{bytes.Clone(c.KeyFromString(buffer, a.Name)), a}
+		buffer.Reset()
+	}
+	slices.SortFunc(list, func(a, b keyed) int {
+		return cmp.Or(bytes.Compare(a.key, b.key), cmp.Compare(a.asset.Name, b.asset.Name), cmp.Compare(a.asset.ID, b.asset.ID))
+	})
+	for i := range list {
+		assets[i] = list[i].asset
+	}
+}
+
+func (w *work) rename(chosen []Asset) {
+	for i := range chosen {
+		a := &chosen[i]
+		name, alt := w.next(a)
+		one := Rename{AssetID: a.ID, Old: a.Name}
+		reason := ""
+		if name != norm.NFC.String(a.Name) {
+			name = cleanName(name)
+			if reason = whyNot(name); reason == "" {
+				one.Name = &name
+			}
+		}
+		if w.alt != nil && reason == "" && alt != norm.NFC.String(a.Alt) {
+			alt = cleanName(alt)
+			if reason = whyNoAlt(alt); reason == "" {
+				one.Alt = &alt
+			}
+		}
+		w.add(one, reason)
+	}
+}
+
+func (w *work) add(one Rename, reason string) {
+	switch {
+	case reason != "":
+		w.LeftOut = append(w.LeftOut, LeftOut{one.AssetID, one.Old, reason})
+	case one.Name == nil && one.Alt == nil:
+		w.Unchanged++
+	default:
+		w.Renames = append(w.Renames, one)
+	}
+	if reason == "" && one.Name != nil {
+		w.bear(*one.Name, one.AssetID)
+	}
+}
+
+// next numbers an asset. With SkipTaken it goes on to the next number whose name no
+// other asset has.
+func (w *work) next(a *Asset) (name, alt string) {
+	for tries := 0; ; tries++ {
+		w.n++
+		name, alt = w.newTexts(a, w.n)
+		if !w.SkipTaken || !w.taken[hash(name)] || tries > len(w.taken) {
+			return name, alt
+		}
+	}
+}
+
+func (w *work) bear(name, assetID string) {
+	c := w.borne[name]
+	if c == nil {
+		c = &Collision{Name: name, Such: assetID}
+		w.borne[name] = c
+	}
+	c.Assets++
+}
+
+// collide finds the new names that several assets would have, with those that keep theirs.
+func (w *work) collide(assets iter.Seq2[Asset, error]) error {
+	renamed := make(map[string]bool, len(w.Renames))
+	for _, r := range w.Renames {
+		if r.Name != nil {
+			renamed[r.AssetID] = true
+		}
+	}
+	for a, err := range assets {
+		if err != nil {
+			return err
+		}
+		if c := w.borne[norm.NFC.String(a.Name)]; c != nil && !renamed[a.ID] {
+			c.Assets++
+			c.Exists, c.Such = true, a.ID
+		}
+	}
+	for _, c := range w.borne {
+		if c.Assets > 1 {
+			w.Collisions = append(w.Collisions, *c)
+		}
+	}
+	slices.SortFunc(w.Collisions, func(a, b Collision) int { return cmp.Compare(a.Name, b.Name) })
+	return nil
+}
