@@ -12,12 +12,13 @@ import (
 	"relabel/internal/intake"
 )
 
-// Source is where rows come from: exactly one of Path, Input, SQL and SQLFile.
+// Source is where rows come from: exactly one of Path, Input, SQL, SQLFile and Rule.
 type Source struct {
 	Path    string    // a CSV's
 	Input   io.Reader // a CSV that somebody else opened; InputName says what it is
 	SQL     string    // a SELECT
 	SQLFile string    // the path of one
+	Rule    *Ruled    // a rule that was worked out
 	URL     string    // of the PostgreSQL for SQL and SQLFile
 	SafeURL bool      // URL is not trusted, and may name no file of this machine
 	Map     string    // other names of columns, as intake.ParseMap reads them
@@ -30,6 +31,8 @@ type Source struct {
 // Name is how messages and the batch call the source.
 func (s Source) Name() string {
 	switch {
+	case s.Rule != nil:
+		return s.Rule.Source()
 	case s.Input != nil:
 		return s.InputName
 	case s.Path != "":
@@ -53,6 +56,9 @@ type rowSource interface {
 }
 
 func (p LoadParams) open(ctx context.Context) (rowSource, error) {
+	if p.Source.Rule != nil {
+		return ruleRows{p.Source.Rule}, nil
+	}
 	var mapping map[string]string
 	if p.Source.Map != "" {
 		var err error
