@@ -47,7 +47,7 @@ type run struct {
 func (n *run) steps(ctx context.Context) error {
 	if n.BatchID == nil {
 		if err := n.load(ctx); err != nil {
-			return err
+			return n.endUnchanged(ctx, err)
 		}
 		failpoint.Hit("run-loaded")
 	}
@@ -68,12 +68,13 @@ func (n *run) steps(ctx context.Context) error {
 // load makes a planned batch of the source, and records it with the run in the
 // same transaction.
 func (n *run) load(ctx context.Context) error {
-	src, done, err := n.cfg.open(ctx, n.schedule)
+	src, done, err := n.cfg.openFor(ctx, n.use(), n.site.Site, n.schedule)
 	if err != nil {
 		return err
 	}
 	defer done()
 	p := newLoading(n.schedule, n.site.Site, src, n.batchName())
+	p.notes = append(p.notes, ruleNotes(src)...)
 	return p.load(ctx, n.use(), func(ctx context.Context, tx pgx.Tx, res usecase.Loaded) error {
 		n.BatchID = &res.BatchID
 		n.Reads += res.Reads
@@ -84,8 +85,8 @@ func (n *run) load(ctx context.Context) error {
 	})
 }
 
-// useReading lets the comparison use the reading by which the rows were resolved. After a
-// crash the site is read again.
+// useReading lets the comparison use the reading by which the rows were resolved, or a rule
+// was worked out. After a crash the site is read again.
 func (n *run) useReading(since time.Time) error {
 	if since.IsZero() {
 		return nil

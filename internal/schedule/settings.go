@@ -29,7 +29,7 @@ func SetCSV(s *scheduledb.Schedule, source string) error {
 		}
 		source = path
 	}
-	s.CSV, s.Query, s.QueryFile, s.SourceEnv, s.SourceURL = &source, nil, nil, nil, nil
+	s.CSV, s.Query, s.QueryFile, s.Rule, s.SourceEnv, s.SourceURL = &source, nil, nil, nil, nil, nil
 	return nil
 }
 
@@ -55,7 +55,11 @@ func (e Sources) Check(before, s scheduledb.Schedule) error {
 	if _, err := ParseTimes(s.Cron, s.TimeZone); err != nil {
 		return usecase.WrongSetting("cron", ": %s", err)
 	}
-	if err := e.checkSource(before, s); err != nil {
+	if s.Rule != nil {
+		if err := checkRule(s); err != nil {
+			return err
+		}
+	} else if err := e.checkSource(before, s); err != nil {
 		return err
 	}
 	if now := text.Deref(s.NotifyURL); now != "" && now != text.Deref(before.NotifyURL) {

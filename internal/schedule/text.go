@@ -12,6 +12,8 @@ import (
 // ShownSource is where a schedule's rows come from, without possible secrets.
 func ShownSource(s scheduledb.Schedule) string {
 	switch {
+	case s.Rule != nil:
+		return "rule " + *s.Rule
 	case s.CSV != nil && IsURL(*s.CSV):
 		return ShownURL(*s.CSV)
 	case s.CSV != nil:

@@ -57,10 +57,10 @@ type Loaded struct {
 	Rows    int64
 	Refused int64
 	LeftOut int64 // rows of locales that are not among Only
-	Reads   int64 // calls that looked up locales, and read the site for rows that name assets
+	Reads   int64 // calls that looked up locales, and read the site for rows that name assets or for a rule
 
-	// Since is when the reading began that rows were resolved by. Its states serve for a
-	// comparison too.
+	// Since is when the reading began that rows were resolved by, or a rule was worked out
+	// for. Its states serve for a comparison too.
 	Since time.Time
 }
 
@@ -124,8 +124,12 @@ func (s *Service) load(ctx context.Context, p LoadParams) (Loaded, error) {
 
 func (l *loader) loaded(id int64) Loaded {
 	out := Loaded{BatchID: id, Planned: l.Planned, Refused: l.refused, LeftOut: l.leftOut, Reads: l.reads}
-	if l.names != nil {
+	switch {
+	case l.names != nil:
 		out.Since = l.names.reading.Since
+	case l.Source.Rule != nil:
+		out.Since = l.Source.Rule.Reading.Since
+		out.Reads += l.Source.Rule.Reading.Calls
 	}
 	return out
 }

@@ -245,6 +245,6 @@ func (s *Service) Rename(ctx context.Context, by Actor, p RuleParams, load LoadP
 	if err != nil {
 		return Renamed{Ruled: ruled}, err
 	}
-	plan, err := s.comparedPlan(ctx, p.Site, res.BatchID, CompareParams{Loaded: Loaded{Since: ruled.Reading.Since, Reads: ruled.Reading.Calls}})
+	plan, err := s.comparedPlan(ctx, p.Site, res.BatchID, CompareParams{Loaded: res})
 	return Renamed{Ruled: ruled, Plan: &plan}, err
 }

@@ -13,8 +13,8 @@ import (
 	"relabel/internal/pg"
 )
 
-// Schedule is a source that is run at cron times. Exactly one of CSV, Query and
-// QueryFile is set.
+// Schedule is a source that is run at cron times. Exactly one of CSV, Query,
+// QueryFile and Rule is set.
 type Schedule struct {
 	ID          int
 	Name        string
@@ -25,6 +25,7 @@ type Schedule struct {
 	CSV         *string // an absolute path, or an https URL
 	Query       *string
 	QueryFile   *string
+	Rule        *string // the name of a saved rule of the site
 	SourceEnv   *string // the variable with the URL of the PostgreSQL for Query and QueryFile
 	SourceURL   *string // that URL itself, where it holds no password
 	ColumnMap   *string
@@ -43,7 +44,7 @@ type Schedule struct {
 }
 
 const scheduleSQL = `
-	SELECT c.id, c.name, c.site_id, s.name AS site, c.cron, c.time_zone, c.csv, c.query, c.query_file, c.source_env,
+	SELECT c.id, c.name, c.site_id, s.name AS site, c.cron, c.time_zone, c.csv, c.query, c.query_file, c.rule, c.source_env,
 		c.source_url, c.column_map, c.skip_invalid, c.locales, c.mode, c.overlap, c.catch_up, c.max_change, c.notify_url,
 		c.next_run_at, c.paused_at, c.paused_note, c.state, c.created_at
 	FROM schedule c JOIN site s ON s.id = c.site_id `
@@ -80,7 +81,7 @@ func noSchedule(name string) error {
 func scheduleArgs(s Schedule) pgx.NamedArgs {
 	return pgx.NamedArgs{
 		"id": s.ID, "name": s.Name, "site_id": s.SiteID, "cron": s.Cron, "time_zone": s.TimeZone, "csv": s.CSV, "query": s.Query,
-		"query_file": s.QueryFile, "source_env": s.SourceEnv, "source_url": s.SourceURL, "column_map": s.ColumnMap,
+		"query_file": s.QueryFile, "rule": s.Rule, "source_env": s.SourceEnv, "source_url": s.SourceURL, "column_map": s.ColumnMap,
 		"skip_invalid": s.SkipInvalid, "locales": append([]string{}, s.Locales...), "mode": s.Mode, "overlap": s.Overlap,
 		"catch_up": s.CatchUp, "max_change": s.MaxChange, "notify_url": s.NotifyURL, "next_run_at": s.NextRunAt,
 	}
@@ -90,17 +91,25 @@ func scheduleArgs(s Schedule) pgx.NamedArgs {
 // of that name.
 func Add(ctx context.Context, d *db.DB, s Schedule) error {
 	_, err := d.Pool().Exec(ctx, `
-		INSERT INTO schedule (name, site_id, cron, time_zone, csv, query, query_file, source_env, source_url, column_map,
+		INSERT INTO schedule (name, site_id, cron, time_zone, csv, query, query_file, rule, source_env, source_url, column_map,
 			skip_invalid, locales, mode, overlap, catch_up, max_change, notify_url, next_run_at)
-		VALUES (@name, @site_id, @cron, @time_zone, @csv, @query, @query_file, @source_env, @source_url, @column_map,
+		VALUES (@name, @site_id, @cron, @time_zone, @csv, @query, @query_file, @rule, @source_env, @source_url, @column_map,
 			@skip_invalid, @locales, @mode, @overlap, @catch_up, @max_change, @notify_url, @next_run_at)`, scheduleArgs(s))
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "23505" { // unique_violation
 		return fmt.Errorf("%w: %s", ErrExists, s.Name)
 	}
 	if err != nil {
-		return fmt.Errorf("error adding schedule %s: %w", s.Name, err)
+		return fmt.Errorf("error adding schedule %s: %w", s.Name, noRule(s, err))
 	}
 	return nil
+}
+
+// noRule is ErrNoRule if the rule was deleted a moment ago.
+func noRule(s Schedule, err error) error {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.ConstraintName == "schedule_rule_fkey" {
+		return fmt.Errorf("%w: %s", db.ErrNoRule, *s.Rule)
+	}
+	return err
 }
 
 // Edit replaces the settings of a schedule. It stays paused if it is. NextRunAt counts
@@ -108,7 +117,7 @@ func Add(ctx context.Context, d *db.DB, s Schedule) error {
 // just started is not started again.
 func Edit(ctx context.Context, d *db.DB, s Schedule) error {
 	tag, err := d.Pool().Exec(ctx, `
-		UPDATE schedule SET cron = @cron, time_zone = @time_zone, csv = @csv, query = @query, query_file = @query_file,
+		UPDATE schedule SET cron = @cron, time_zone = @time_zone, csv = @csv, query = @query, query_file = @query_file, rule = @rule,
 			source_env = @source_env, source_url = @source_url, column_map = @column_map, skip_invalid = @skip_invalid,
 			locales = @locales, mode = @mode, overlap = @overlap, catch_up = @catch_up, max_change = @max_change,
 			notify_url = @notify_url, next_run_at = CASE
@@ -118,7 +127,7 @@ func Edit(ctx context.Context, d *db.DB, s Schedule) error {
 			END
 		WHERE id = @id`, scheduleArgs(s))
 	if err != nil {
-		return fmt.Errorf("error changing schedule %s: %w", s.Name, err)
+		return fmt.Errorf("error changing schedule %s: %w", s.Name, noRule(s, err))
 	}
 	if tag.RowsAffected() == 0 {
 		return noSchedule(s.Name)

@@ -171,6 +171,25 @@ func RunApplied(ctx context.Context, tx pgx.Tx, w RunWork) error {
 		different = greatest(different, (SELECT total - ended FROM batch WHERE id = batch_id))`, pgx.NamedArgs{})
 }
 
+// RunUnchanged ends a run whose rule had nothing to rename.
+func RunUnchanged(ctx context.Context, d *db.DB, w RunWork, lookedAt int64, note string) error {
+	return pgx.BeginFunc(ctx, d.Pool(), func(tx pgx.Tx) error {
+		if err := lockSchedule(ctx, tx, w.ScheduleID); err != nil {
+			return err
+		}
+		err := step(ctx, tx, w, `
+			status = 'done', compared_at = clock_timestamp(), finished_at = clock_timestamp(), process_id = NULL, error = NULL,
+			reads = @reads, looked_at = @looked_at, note = @note`, pgx.NamedArgs{"reads": w.Reads, "looked_at": lookedAt, "note": note})
+		if err != nil {
+			return err
+		}
+		if err := replaceHeld(ctx, tx, w); err != nil {
+			return err
+		}
+		return recordState(ctx, tx, w.RunID, "ok", note)
+	})
+}
+
 // FailRun ends a run that failed. Nothing of it is sent.
 func FailRun(ctx context.Context, d *db.DB, w RunWork, reason string) error {
 	return pgx.BeginFunc(ctx, d.Pool(), func(tx pgx.Tx) error {

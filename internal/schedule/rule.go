@@ -1,0 +1,60 @@
+package schedule
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"relabel/db"
+	"relabel/internal/schedule/scheduledb"
+	"relabel/internal/text"
+	"relabel/internal/usecase"
+)
+
+// openFor opens the source of a schedule. A saved rule is worked out for what the site
+// holds, which is read first: new uploads are among it.
+func (e Sources) openFor(ctx context.Context, use *usecase.Service, site db.Site, s scheduledb.Schedule) (usecase.Source, func(), error) {
+	if s.Rule == nil {
+		return e.open(ctx, s)
+	}
+	src, err := use.RuleSource(ctx, site, *s.Rule)
+	return src, func() {}, err
+}
+
+// ruleNotes are what a person should look at in what a rule chose.
+func ruleNotes(src usecase.Source) (notes []string) {
+	if src.Rule == nil {
+		return nil
+	}
+	for _, w := range src.Rule.Warnings() {
+		notes = append(notes, CleanLine(w))
+	}
+	return notes
+}
+
+// endUnchanged ends a run whose rule had nothing to rename: most nights bring no upload.
+func (n *run) endUnchanged(ctx context.Context, err error) error {
+	e := (*usecase.UnchangedError)(nil)
+	if !errors.As(err, &e) {
+		return err
+	}
+	n.Reads += e.Rule.Reading.Calls
+	note := strings.Join(append([]string{e.Error()}, e.Rule.Warnings()...), "; ")
+	return scheduledb.RunUnchanged(ctx, n.cfg.DB, n.RunWork, e.Rule.Matched, CleanLine(note))
+}
+
+// checkRule checks the settings of a schedule that runs a rule. Its rows are the renames
+// alone, so shares of them and columns mean nothing.
+func checkRule(s scheduledb.Schedule) error {
+	switch {
+	case s.ColumnMap != nil:
+		return usecase.WrongSetting("map", " goes with a file or a query: a rule has no columns")
+	case len(s.Locales) > 0:
+		return usecase.WrongSetting("locales", " goes with a file or a query: `relabel rename --locale` gives a rule its own")
+	case s.Mode != "changed":
+		return usecase.WrongSetting("mode", " is changed with a rule, whose rows all are changes")
+	case strings.Contains(text.Deref(s.MaxChange), "%"):
+		return usecase.WrongSetting("max-change", " is a number with a rule, such as 500: all its rows are changes, so a share says nothing")
+	}
+	return nil
+}
