@@ -19,14 +19,15 @@ func (a *app) scheduleAddCommand() *cobra.Command {
 		Example: `  relabel schedule add nightly /data/names.csv --cron "0 2 * * *" --tz Europe/Berlin --max-change 20%
   relabel schedule add sheet https://docs.google.com/spreadsheets/d/e/KEY/pub?output=csv --cron @hourly
   relabel schedule add wanted --sql 'SELECT asset_id, display_name, locale FROM wanted' --cron @daily \
-      --locales fr-FR,es-MX --notify https://hooks.slack.com/services/...`,
+      --locales fr-FR,es-MX --notify https://hooks.slack.com/services/...
+  relabel schedule add tidy --rule tidy --cron @daily --max-change 200`,
 		ValidArgsFunction: completeNothing,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 2 {
 				f.source = args[1]
 			}
 			if len(args) < 1 || len(args) > 2 || f.forms() != 1 {
-				return usageError("`%s` takes a NAME and one SOURCE (a CSV file, an https URL, --sql or --sql-file); see `%s --help`", cmd.CommandPath(), cmd.CommandPath())
+				return usageError("`%s` takes a NAME and one SOURCE (a CSV file, an https URL, --sql, --sql-file or --rule); see `%s --help`", cmd.CommandPath(), cmd.CommandPath())
 			}
 			return nil
 		},
@@ -42,6 +43,7 @@ func (a *app) scheduleAddCommand() *cobra.Command {
 		},
 	}
 	f.register(cmd.Flags())
+	completeFlag(cmd, "rule", a.completeRule())
 	return cmd
 }
 

@@ -16,7 +16,7 @@ import (
 type scheduleFlags struct {
 	source string // a path or a URL
 
-	cron, zone, sql, sqlFile, sourceURL, sourceEnv,
+	cron, zone, sql, sqlFile, rule, sourceURL, sourceEnv,
 	locales, mode, overlap, catchUp, maxChange, notify string
 	mapping     []string
 	skipInvalid bool
@@ -35,6 +35,7 @@ func (f *scheduleFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.sqlFile, "sql-file", "", "read the rows of the SELECT in this `FILE`, read again at each run")
 	fs.StringVar(&f.sourceEnv, "source-env", schedule.DefaultSourceEnv, "`NAME` of the environment variable of relabel work that holds the URL of the PostgreSQL to read from")
 	fs.StringVar(&f.sourceURL, "source-url", "", "that `URL` itself; it is stored, so it must not contain a password")
+	fs.StringVar(&f.rule, "rule", "", "the saved rule of this `NAME`, worked out for what the site holds at each run")
 	registerMap(fs, &f.mapping)
 	fs.BoolVar(&f.skipInvalid, "skip-invalid", false, "send the valid rows even if others are invalid")
 }
@@ -42,10 +43,11 @@ func (f *scheduleFlags) register(fs *pflag.FlagSet) {
 const scheduleSourceHelp = `SOURCE is the path or https URL of a CSV file (a Google sheet: File, Share, Publish to web,
 CSV), or --sql with the URL of a PostgreSQL in RELABEL_SOURCE_URL. relabel work reads it at each
 run, on its own machine. A file must be below the folder in which relabel work is started, or
-below those of RELABEL_SOURCE_DIRS. The columns are those of relabel run.`
+below those of RELABEL_SOURCE_DIRS. The columns are those of relabel run. --rule takes a rule of
+relabel rename --save instead: each run reads the site and renames what matches.`
 
 func (f *scheduleFlags) forms() (n int) {
-	for _, given := range []string{f.source, f.sql, f.sqlFile} {
+	for _, given := range []string{f.source, f.sql, f.sqlFile, f.rule} {
 		if given != "" {
 			n++
 		}
@@ -86,14 +88,17 @@ func (f *scheduleFlags) setSource(fs *pflag.FlagSet, s *scheduledb.Schedule) err
 		return usageError("a schedule can't read standard input: give the path of a file, an https URL, or --sql")
 	case f.source != "":
 		return schedule.SetCSV(s, f.source)
+	case f.rule != "":
+		s.CSV, s.Query, s.QueryFile, s.Rule, s.SourceEnv, s.SourceURL = nil, nil, nil, &f.rule, nil, nil
+		return nil
 	case f.sql != "":
-		s.CSV, s.Query, s.QueryFile = nil, &f.sql, nil
+		s.CSV, s.Query, s.QueryFile, s.Rule = nil, &f.sql, nil, nil
 	case f.sqlFile != "":
 		path, err := filepath.Abs(f.sqlFile)
 		if err != nil {
 			return fmt.Errorf("error making the path absolute: %w", err)
 		}
-		s.CSV, s.Query, s.QueryFile = nil, nil, &path
+		s.CSV, s.Query, s.QueryFile, s.Rule = nil, nil, &path, nil
 	}
 	switch s.SourceEnv, s.SourceURL = nil, nil; {
 	case s.CSV != nil:
