@@ -24,7 +24,7 @@ type SavedRule struct {
 var (
 	ErrNoRule     = errors.New("no such rule")
 	ErrRuleExists = errors.New("there is a rule of that name already")
-	ErrRuleUsed   = errors.New("a schedule uses the rule")
+	ErrRuleUsed   = errors.New("the rule is used by a schedule")
 )
 
 const ruleSQL = `SELECT name, definition::text AS definition, saved_at, saved_by FROM rule WHERE site_id = @site `
@@ -69,7 +69,7 @@ func (db *DB) SaveRule(ctx context.Context, siteID int, r SavedRule, replace boo
 func (db *DB) DeleteRule(ctx context.Context, siteID int, name string) error {
 	tag, err := db.Pool().Exec(ctx, `DELETE FROM rule WHERE site_id = $1 AND name = $2`, siteID, name)
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "23503" { // foreign_key_violation
-		return fmt.Errorf("%w: %s", ErrRuleUsed, name)
+		return ErrRuleUsed
 	}
 	if err != nil {
 		return fmt.Errorf("error deleting rule %s: %w", name, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -90,6 +91,9 @@ func (a *app) rename(ctx context.Context, s *session, p renameParams) error {
 	l.end()
 	if err != nil {
 		return err
+	}
+	if renamed.Reading.Calls == 0 {
+		a.note("the site was read a moment ago, at %s; --fresh reads it again", text.Clock(renamed.Reading.Since, time.Now()))
 	}
 	if p.rule.save != "" {
 		if err := a.saveRule(ctx, s, site, r, p.rule); err != nil {

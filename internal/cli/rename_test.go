@@ -134,7 +134,7 @@ func TestSavedRules(t *testing.T) {
 	b.run("schedule", "add", "nightly", "--rule", "tidy", "--cron", "@daily", "--locales", "fr-FR").fails(exitUsage, "--locales goes with a file")
 	b.ok("schedule", "add", "nightly", "--rule", "tidy", "--cron", "@daily", "--max-change", "20")
 	require.Contains(t, b.ok("schedule", "show", "nightly").stdout, "rule tidy")
-	b.run("rule", "delete", "tidy").fails(exitError, "a schedule uses the rule: tidy")
+	b.run("rule", "delete", "tidy").fails(exitError, "the rule is used by a schedule, nightly: `relabel schedule edit`")
 	b.file("names.csv", names(1))
 	b.ok("schedule", "edit", "nightly", "names.csv")
 	require.Equal(t, "tidy", b.ok("rule", "delete", "tidy", "--json").json()["removed"])

@@ -116,9 +116,11 @@ func noCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	hint := ""
-	cmd.SuggestionsMinimumDistance = 2 // letters; what cobra itself uses
-	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
-		hint = fmt.Sprintf("; did you mean %q?", s[0])
+	for distance := 1; distance <= 2 && hint == ""; distance++ { // letters; 2 is what cobra itself uses
+		cmd.SuggestionsMinimumDistance = distance
+		if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
+			hint = fmt.Sprintf("; did you mean %q?", s[0])
+		}
 	}
 	return usageError("there is no command %q%s; see `%s --help`",
 		strings.TrimSpace(strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name())+" "+args[0]), hint, cmd.CommandPath())

@@ -101,7 +101,7 @@ func (f *scheduleFlags) setSource(fs *pflag.FlagSet, s *scheduledb.Schedule) err
 		s.CSV, s.Query, s.QueryFile, s.Rule = nil, nil, &path, nil
 	}
 	switch s.SourceEnv, s.SourceURL = nil, nil; {
-	case s.CSV != nil:
+	case s.CSV != nil, s.Rule != nil:
 	case f.sourceURL == "":
 		s.SourceEnv = &f.sourceEnv
 	case fs.Changed("source-env"):

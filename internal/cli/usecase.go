@@ -131,8 +131,6 @@ func lookup(err error) string {
 		return "; `relabel rule list` shows those that exist"
 	case errors.Is(err, db.ErrRuleExists):
 		return "; --overwrite replaces it"
-	case errors.Is(err, db.ErrRuleUsed):
-		return "; `relabel schedule list --json` names its schedules: remove or edit them first"
 	case errors.Is(err, scheduledb.ErrNoSchedule):
 		return "; `relabel schedule list` shows those that exist"
 	case errors.Is(err, scheduledb.ErrExists):

@@ -5,7 +5,9 @@ import (
 	"cmp"
 	"hash/fnv"
 	"iter"
+	"maps"
 	"slices"
+	"sort"
 
 	"golang.org/x/text/collate"
 	"golang.org/x/text/language"
@@ -63,7 +65,7 @@ func (r Rule) ApplyTo(assets iter.Seq2[Asset, error]) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	w := work{program: p, taken: map[uint64]bool{}, borne: map[string]*Collision{}}
+	w := work{program: p, taken: map[uint64]bool{}, borne: map[string]int32{}}
 	chosen, err := w.choose(assets)
 	if err != nil {
 		return Result{}, err
@@ -78,8 +80,8 @@ type work struct {
 	*program
 	Result
 
-	taken map[uint64]bool       // hashes of the names of assets that don't match, for SkipTaken
-	borne map[string]*Collision // the new names
+	taken map[uint64]bool  // hashes of the names of assets that don't match, for SkipTaken
+	borne map[string]int32 // how many assets get a new name
 	n     int64
 }
 
@@ -114,22 +116,34 @@ func (p *program) order(assets []Asset) {
 		})
 		return
 	}
-	type keyed struct {
-		key   []byte
-		asset Asset
-	}
+	byKey := keyed{assets: assets, keys: make([][]byte, len(assets))}
 	c, buffer := collate.New(language.Und, collate.Numeric), &collate.Buffer{}
-	list := make([]keyed, len(assets))
-	for i, a := range assets {
-		list[i] = keyed{bytes.Clone(c.KeyFromString(buffer, a.Name)), a}
+	for i := range assets {
+		byKey.keys[i] = bytes.Clone(c.KeyFromString(buffer, assets[i].Name))
 		buffer.Reset()
 	}
-	slices.SortFunc(list, func(a, b keyed) int {
-		return cmp.Or(bytes.Compare(a.key, b.key), cmp.Compare(a.asset.Name, b.asset.Name), cmp.Compare(a.asset.ID, b.asset.ID))
-	})
-	for i := range list {
-		assets[i] = list[i].asset
-	}
+	sort.Sort(byKey)
+}
+
+// keyed sorts assets by keys beside them, without a copy of the assets.
+type keyed struct {
+	assets []Asset
+	keys   [][]byte
+}
+
+// Len implements sort.Interface.
+func (k keyed) Len() int { return len(k.keys) }
+
+// Swap implements sort.Interface.
+func (k keyed) Swap(i, j int) {
+	k.assets[i], k.assets[j] = k.assets[j], k.assets[i]
+	k.keys[i], k.keys[j] = k.keys[j], k.keys[i]
+}
+
+// Less implements sort.Interface.
+func (k keyed) Less(i, j int) bool {
+	a, b := &k.assets[i], &k.assets[j]
+	return cmp.Or(bytes.Compare(k.keys[i], k.keys[j]), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) < 0
 }
 
 func (w *work) rename(chosen []Asset) {
@@ -164,7 +178,7 @@ func (w *work) add(one Rename, reason string) {
 		w.Renames = append(w.Renames, one)
 	}
 	if reason == "" && one.Name != nil {
-		w.bear(*one.Name, one.AssetID)
+		w.borne[*one.Name]++
 	}
 }
 
@@ -180,37 +194,50 @@ func (w *work) next(a *Asset) (name, alt string) {
 	}
 }
 
-func (w *work) bear(name, assetID string) {
-	c := w.borne[name]
-	if c == nil {
-		c = &Collision{Name: name, Such: assetID}
-		w.borne[name] = c
-	}
-	c.Assets++
-}
-
 // collide finds the new names that several assets would have, with those that keep theirs.
 func (w *work) collide(assets iter.Seq2[Asset, error]) error {
-	renamed := make(map[string]bool, len(w.Renames))
-	for _, r := range w.Renames {
-		if r.Name != nil {
-			renamed[r.AssetID] = true
-		}
+	kept, err := w.kept(assets)
+	if err != nil {
+		return err
 	}
-	for a, err := range assets {
-		if err != nil {
-			return err
+	found := map[string]*Collision{}
+	for i := range w.Renames {
+		r := &w.Renames[i]
+		if r.Name == nil || found[*r.Name] != nil {
+			continue
 		}
-		if c := w.borne[norm.NFC.String(a.Name)]; c != nil && !renamed[a.ID] {
-			c.Assets++
-			c.Exists, c.Such = true, a.ID
+		c := Collision{Name: *r.Name, Assets: int64(w.borne[*r.Name]), Such: r.AssetID}
+		if ids := kept[c.Name]; len(ids) > 0 {
+			c.Assets, c.Exists, c.Such = c.Assets+int64(len(ids)), true, ids[0]
 		}
-	}
-	for _, c := range w.borne {
 		if c.Assets > 1 {
-			w.Collisions = append(w.Collisions, *c)
+			found[c.Name] = &c
+			w.Collisions = append(w.Collisions, c)
 		}
 	}
 	slices.SortFunc(w.Collisions, func(a, b Collision) int { return cmp.Compare(a.Name, b.Name) })
 	return nil
+}
+
+// kept lists the assets that keep a name which others get, by name.
+func (w *work) kept(assets iter.Seq2[Asset, error]) (map[string][]string, error) {
+	have := map[string]string{} // by id: the name now
+	for a, err := range assets {
+		if err != nil {
+			return nil, err
+		}
+		if name := norm.NFC.String(a.Name); w.borne[name] > 0 {
+			have[a.ID] = name
+		}
+	}
+	for _, r := range w.Renames {
+		if r.Name != nil {
+			delete(have, r.AssetID)
+		}
+	}
+	kept := map[string][]string{}
+	for _, id := range slices.Sorted(maps.Keys(have)) {
+		kept[have[id]] = append(kept[have[id]], id)
+	}
+	return kept, nil
 }

@@ -22,7 +22,7 @@ func filters() map[string]filter {
 		"upper": cases.Upper(language.Und).String,
 		"title": cases.Title(language.Und).String,
 		"trim":  func(s string) string { return strings.TrimFunc(s, blank) },
-		"ascii": unidecode.Unidecode,
+		"ascii": func(s string) string { return strings.TrimSpace(unidecode.Unidecode(s)) }, // it ends some scripts with a space
 		"slug":  slug,
 		"words": words,
 	}

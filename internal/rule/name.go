@@ -1,7 +1,6 @@
 package rule
 
 import (
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -13,19 +12,29 @@ const (
 	maxAlt  = 16 << 10
 )
 
-// extensionPattern is what counts as an extension: it has a letter, so the .2 of "v1.2"
-// is none. It follows something, so ".htaccess" is a name without one.
-//
-//nolint:gochecknoglobals // a regular expression
-var extensionPattern = regexp.MustCompile(`(?s)^(.*[^.])(\.[0-9A-Za-z]{0,4}[A-Za-z][0-9A-Za-z]{0,4})$`)
+// maxExtension is the longest extension, as in a plan's notice about lost ones.
+const maxExtension = 5
 
-// split cuts the extension off a name, with its dot. It is empty if there is none.
+// split cuts the extension off a name, with its dot. It has a letter, so the .2 of "v1.2"
+// is none, and follows something: ".htaccess" is a name without one.
 func split(name string) (stem, extension string) {
-	m := extensionPattern.FindStringSubmatch(name)
-	if m == nil || len(m[2]) > len(".abcde") {
+	at := strings.LastIndexByte(name, '.')
+	if at < 1 || name[at-1] == '.' || len(name)-at-1 > maxExtension {
 		return name, ""
 	}
-	return m[1], m[2]
+	letter := false
+	for _, c := range []byte(name[at+1:]) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
+			letter = true
+		case c < '0' || c > '9':
+			return name, ""
+		}
+	}
+	if !letter {
+		return name, ""
+	}
+	return name[:at], name[at:]
 }
 
 // keepExtension adds the extension where a template has left it out.

@@ -12,12 +12,13 @@ import (
 )
 
 // openFor opens the source of a schedule. A saved rule is worked out for what the site
-// holds, which is read first: new uploads are among it.
-func (e Sources) openFor(ctx context.Context, use *usecase.Service, site db.Site, s scheduledb.Schedule) (usecase.Source, func(), error) {
+// holds. With now the site is read first, so that new uploads are among it; else a reading
+// of the last minutes will do.
+func (e Sources) openFor(ctx context.Context, use *usecase.Service, site db.Site, s scheduledb.Schedule, now bool) (usecase.Source, func(), error) {
 	if s.Rule == nil {
 		return e.open(ctx, s)
 	}
-	src, err := use.RuleSource(ctx, site, *s.Rule)
+	src, err := use.RuleSource(ctx, usecase.RuleParams{Site: site, Name: *s.Rule, Now: now})
 	return src, func() {}, err
 }
 

@@ -68,7 +68,7 @@ func (n *run) steps(ctx context.Context) error {
 // load makes a planned batch of the source, and records it with the run in the
 // same transaction.
 func (n *run) load(ctx context.Context) error {
-	src, done, err := n.cfg.openFor(ctx, n.use(), n.site.Site, n.schedule)
+	src, done, err := n.cfg.openFor(ctx, n.use(), n.site.Site, n.schedule, true)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func (e Sources) TestRun(ctx context.Context, use *usecase.Service, by usecase.A
 	var plan string
 	entry := records.AuditEntry{Action: "test", Subject: "schedule " + s.Name, Detail: "schedule " + s.Name, Becomes: &plan}
 	err = use.Record(ctx, by, entry, func(ctx context.Context) (rows int64, err error) {
-		src, done, err := e.openFor(ctx, use, site, s)
+		src, done, err := e.openFor(ctx, use, site, s, false)
 		if err != nil {
 			return -1, err
 		}

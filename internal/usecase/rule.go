@@ -4,12 +4,10 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"strings"
 
 	"relabel/db"
 	"relabel/internal/rule"
 	"relabel/internal/siteread"
-	"relabel/internal/text"
 )
 
 // RuleParams say which assets of a site to rename, and how.
@@ -29,59 +27,6 @@ type Ruled struct {
 	Reading  siteread.Reading
 
 	name string
-}
-
-// Source is how messages and the batch call the rule.
-func (r *Ruled) Source() string {
-	if r.name != "" {
-		return "rule " + r.name
-	}
-	return text.Cut("rename "+r.Rule.Flags(), 200)
-}
-
-// Nothing says why a rule without renames has none.
-func (r *Ruled) Nothing() string { return r.Source() + ": nothing to rename: " + r.Chosen() }
-
-// Chosen says how many assets the rule chose.
-func (r *Ruled) Chosen() string {
-	all := text.Plural(r.Assets, "asset", "assets")
-	line := fmt.Sprintf("of %s, %s", all, text.Plural(r.Matched, "matches", "match"))
-	if r.Matched == 0 {
-		return "none of " + all + " matches"
-	}
-	if r.Unchanged > 0 {
-		line += fmt.Sprintf(", and %s so named already", text.Plural(r.Unchanged, "is", "are"))
-	}
-	return line
-}
-
-// UnchangedError is returned when the rule of a source has nothing to rename.
-type UnchangedError struct{ Rule *Ruled }
-
-func (e *UnchangedError) Error() string { return e.Rule.Nothing() }
-
-// Warnings are what a person should look at before the renames are sent.
-func (r *Ruled) Warnings() (out []string) {
-	if n := int64(len(r.Collisions)); n > 0 {
-		first := r.Collisions[0]
-		out = append(out, fmt.Sprintf("%s would belong to several assets, such as %q to %s; %s", text.Plural(n, "new name", "new names"),
-			text.Cut(first.Name, shownName), text.Number(first.Assets), r.collisionAdvice()))
-	}
-	if n := int64(len(r.LeftOut)); n > 0 {
-		out = append(out, fmt.Sprintf("%s left out, such as %q: %s", text.Plural(n, "asset is", "assets are"),
-			text.Cut(r.LeftOut[0].Name, shownName), r.LeftOut[0].Reason))
-	}
-	return out
-}
-
-// shownName cuts a name so that a warning fits a line.
-const shownName = 40
-
-func (r *Ruled) collisionAdvice() string {
-	if strings.Contains(r.Rule.Template, "{n") && !r.Rule.SkipTaken {
-		return "--skip-taken leaves out numbers that are taken"
-	}
-	return "{n} or {id} in the template makes names differ"
 }
 
 // ApplyRule reads the site, unless that was done a moment ago, and works the rule out.
@@ -142,45 +87,6 @@ func (s *Service) ruleLocale(ctx context.Context, site db.Site, locale string) (
 	return id, err
 }
 
-// withPaths replaces ids of folders by their paths, and refuses folders that the site does
-// not have.
-func withPaths(r rule.Rule, folders []db.Folder) (rule.Rule, error) {
-	paths := make([]string, len(r.Folders))
-	for i, wanted := range r.Folders {
-		path := rule.CleanFolder(wanted)
-		found := false
-		for _, f := range folders {
-			if f.ID == wanted {
-				path = f.Path
-			}
-			found = found || rule.CleanFolder(f.Path) == path || f.ID == wanted
-		}
-		if !found {
-			return r, WrongSetting("folder", ": the site has no folder %q%s", wanted, knownFolders(folders))
-		}
-		paths[i] = path
-	}
-	r.Folders = paths
-	return r, nil
-}
-
-// knownFolders names the first folders of a site.
-func knownFolders(folders []db.Folder) string {
-	const shown = 10
-	if len(folders) == 0 {
-		return ": it has no folders"
-	}
-	var names []string
-	for _, f := range folders[:min(len(folders), shown)] {
-		names = append(names, f.Path)
-	}
-	list := ": it has " + strings.Join(names, ", ")
-	if more := len(folders) - len(names); more > 0 {
-		list += fmt.Sprintf(" and %d more", more)
-	}
-	return list
-}
-
 // ruleAssets reads the assets of a reading from the database, each time it is used.
 func (s *Service) ruleAssets(ctx context.Context, siteID int, r *Ruled, folders []db.Folder) iter.Seq2[rule.Asset, error] {
 	paths := map[string]string{}
@@ -207,13 +113,13 @@ func ruleAsset(s db.AssetState, paths map[string]string) rule.Asset {
 	return a
 }
 
-// RuleSource is the source of a saved rule, worked out for what the site holds now.
-func (s *Service) RuleSource(ctx context.Context, site db.Site, name string) (Source, error) {
-	r, err := s.SavedRule(ctx, site, name)
-	if err != nil {
+// RuleSource is the source of the saved rule with the name of p, worked out for what the
+// site holds.
+func (s *Service) RuleSource(ctx context.Context, p RuleParams) (_ Source, err error) {
+	if p.Rule, err = s.SavedRule(ctx, p.Site, p.Name); err != nil {
 		return Source{}, err
 	}
-	ruled, err := s.ApplyRule(ctx, RuleParams{Site: site, Rule: r, Name: name, Now: true})
+	ruled, err := s.ApplyRule(ctx, p)
 	if err != nil {
 		return Source{}, err
 	}

@@ -121,6 +121,31 @@ func TestScheduleFormKeepsQueries(t *testing.T) {
 	require.Equal(t, []string{"@hourly", query, env}, []string{one.Cron, *one.Query, *one.SourceEnv})
 }
 
+// A schedule that runs a rule keeps it; a test run shows what the rule would rename.
+func TestScheduleOfARule(t *testing.T) {
+	t.Parallel()
+	b, folder := scheduled(t, settings{})
+	site, err := b.SiteByName(t.Context(), db.DefaultSite)
+	require.NoError(t, err)
+	rule := "tidy"
+	require.NoError(t, b.SaveRule(t.Context(), site.ID, db.SavedRule{Name: rule, Definition: `{"template": "{n:03}{ext}"}`}, false))
+	require.NoError(t, scheduledb.Add(t.Context(), b.DB, scheduledb.Schedule{
+		Name: "nightly", SiteID: site.ID, Cron: "@daily", TimeZone: "UTC", Rule: &rule, Mode: "changed", Overlap: "skip",
+	}))
+	c := b.login(t, RoleChange)
+	require.Contains(t, c.see("/schedule/nightly/edit", "It runs rule tidy."), "schedule edit nightly --rule")
+	c.post("/schedule/nightly/edit", url.Values{
+		"source": {filepath.Join(folder, "a.csv")}, "cron": {"@hourly"}, "tz": {"UTC"}, "mode": {"changed"}, "overlap": {"skip"}, "catch-up": {"1h"},
+	})
+	one := b.schedule(t, "nightly")
+	require.Nil(t, one.CSV)
+	require.Equal(t, []string{"@hourly", rule}, []string{one.Cron, *one.Rule})
+	b.work(t)
+	a := c.post("/schedule/nightly/test", nil)
+	require.Equal(t, "/batch/1", a.Header.Get("Location"))
+	require.Contains(t, c.see("/batch/1", "would change"), "nightly test run")
+}
+
 // A test run shows what a schedule would change, and renames nothing.
 func TestScheduleTestRun(t *testing.T) {
 	t.Parallel()

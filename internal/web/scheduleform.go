@@ -107,8 +107,11 @@ func (f *scheduleForm) NotifyNow() string {
 	return schedule.ShownHost(*f.Old.NotifyURL)
 }
 
+// IsRule reports whether the schedule runs a saved rule.
+func (f *scheduleForm) IsRule() bool { return f.Old != nil && f.Old.Rule != nil }
+
 // IsQuery reports whether the rows come from a database.
-func (f *scheduleForm) IsQuery() bool { return f.Old != nil && f.Old.CSV == nil }
+func (f *scheduleForm) IsQuery() bool { return f.Old != nil && f.Old.CSV == nil && f.Old.Rule == nil }
 
 // before is the stored schedule, or the zero one.
 func (f *scheduleForm) before() (s scheduledb.Schedule) {
@@ -132,7 +135,7 @@ func (s *Server) scheduleOf(ctx context.Context, f *scheduleForm) (one scheduled
 	case f.Notify != "":
 		one.NotifyURL = &f.Notify
 	}
-	if f.Source != "" && !f.IsQuery() {
+	if f.Source != "" && !f.IsQuery() && !f.IsRule() {
 		if err := s.setSource(&one, f.Source); err != nil {
 			return one, err
 		}
