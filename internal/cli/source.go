@@ -24,21 +24,23 @@ const (
 )
 
 // sourceHelp says in the help of those commands what a SOURCE is.
-const sourceHelp = `SOURCE is the path of a CSV file, - for standard input, or --sql 'SELECT ...' (or --sql-file)
-with --source-url, a PostgreSQL. It has the columns asset_id, display_name, and optionally
-locale_id or locale, alt_text, expected_name; --map reads other names. A CSV has a header row,
-may be gzipped, and separated by comma, semicolon, tab or pipe. A blank cell leaves that field
-alone. Any invalid row loads nothing, unless --skip-invalid.
+const sourceHelp = `SOURCE is the path of a CSV or Excel file (.xlsx), - for standard input, or --sql 'SELECT ...' (or
+--sql-file) with --source-url, a PostgreSQL. It has the columns asset_id, display_name, and
+optionally locale_id or locale, alt_text, expected_name; --map reads other names. A CSV has a header
+row, may be gzipped, and separated by comma, semicolon, tab or pipe. Of a workbook the first visible
+sheet is read, or --sheet. A blank cell leaves that field alone. Any invalid row loads nothing,
+unless --skip-invalid.
 
 Instead of asset_id it may have current_name, original_file_name or hosted_url, and a column
 folder that narrows. relabel then reads the site first (100 assets a call), unless it was read in
 the last 15 minutes. A name that several assets have is refused, unless --ambiguous.`
 
-const sourceUse = "one SOURCE: a CSV file, - for standard input, or --sql with --source-url"
+const sourceUse = "one SOURCE: a CSV or Excel file, - for standard input, or --sql with --source-url"
 
 // sourceFlags are the SOURCE of a command that takes one, and its options.
 type sourceFlags struct {
-	path      string // a CSV's; - is standard input
+	path      string // of a CSV or a workbook; - is standard input
+	sheet     string // of a workbook
 	sql       string
 	sqlFile   string
 	sourceURL string
@@ -63,6 +65,7 @@ func (f *sourceFlags) register(cmd *cobra.Command) {
 	fs.StringVar(&f.sql, "sql", "", "read the rows of this `SELECT`")
 	fs.StringVar(&f.sqlFile, "sql-file", "", "read the rows of the SELECT in this `FILE`")
 	fs.StringVar(&f.sourceURL, "source-url", "", "the `URL` of the PostgreSQL to read from (default $RELABEL_SOURCE_URL)")
+	fs.StringVar(&f.sheet, "sheet", "", "`NAME` of the sheet of an Excel file to read (default: the first visible one)")
 	registerMap(fs, &f.mapping)
 	fs.StringVar(&f.ambiguous, "ambiguous", "", "`CHOICE` for a name that several assets have: all renames all of them, skip keeps such rows as invalid (default: load nothing)")
 	completeWords(cmd, "ambiguous", []string{usecase.AmbiguousAll, usecase.AmbiguousSkip})
@@ -100,6 +103,9 @@ func (f *sourceFlags) check() error {
 	if f.priority < 1 || f.priority > 4 {
 		return usageError("--priority is 1 (first) to 4 (last), not %d", f.priority)
 	}
+	if f.sheet != "" && f.path == "" {
+		return usageError("--sheet chooses a sheet of an Excel file: give the file as SOURCE")
+	}
 	if f.maxRows < 0 {
 		return usageError("--max-rows is 1 or more, or 0 for no limit, not %d", f.maxRows)
 	}
@@ -108,7 +114,7 @@ func (f *sourceFlags) check() error {
 
 // source puts together where the rows come from.
 func (f *sourceFlags) source(ctx context.Context, a *app) (usecase.Source, error) {
-	src := usecase.Source{Path: f.path, SQL: f.sql, SQLFile: f.sqlFile, URL: f.sourceURL, Map: mapText(f.mapping)}
+	src := usecase.Source{Path: f.path, Sheet: f.sheet, SQL: f.sql, SQLFile: f.sqlFile, URL: f.sourceURL, Map: mapText(f.mapping)}
 	if src.URL == "" {
 		src.URL = a.cfg.SourceURL
 	}

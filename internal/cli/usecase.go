@@ -87,8 +87,10 @@ func argumentOf(setting string) string {
 // advice is what a person can do about an error, in the command line's words.
 func advice(err error) string {
 	plan, ended, site := (*usecase.IsPlanError)(nil), (*usecase.EndedError)(nil), (*siteread.NoSiteError)(nil)
-	refused, unknown := (*usecase.RefusedError)(nil), (*db.LoadUnknownError)(nil)
+	refused, unknown, sheet := (*usecase.RefusedError)(nil), (*db.LoadUnknownError)(nil), (*usecase.SheetNotice)(nil)
 	switch {
+	case errors.As(err, &sheet):
+		return "; --sheet reads another one"
 	case errors.As(err, &refused):
 		return ": fix " + text.ItThem(refused.Rows) + ", or load the others with --skip-invalid" + ambiguousAdvice(*refused)
 	case errors.As(err, &plan):

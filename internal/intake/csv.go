@@ -2,9 +2,7 @@ package intake
 
 import (
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"runtime"
 )
@@ -12,12 +10,13 @@ import (
 // ErrNoRows means that a file has a header and nothing below it.
 var ErrNoRows = errors.New("has a header but no rows below it: nothing to load")
 
-// CSVParams says how to read a CSV.
+// CSVParams says how to read a CSV, or a workbook in its place.
 type CSVParams struct {
-	Name string            // for messages; OpenCSV takes the path
-	Map  map[string]string // our column to the header in the file, from ParseMap
+	Name  string            // for messages; OpenFile takes the path
+	Map   map[string]string // our column to the header in the file, from ParseMap
+	Sheet string            // of a workbook; empty: the first visible one
 
-	Open func(path string) (*os.File, error) // for OpenCSV; nil: os.Open
+	Open func(path string) (*os.File, error) // for OpenFile; nil: os.Open
 
 	workers int // goroutines that validate; 0 for one per processor
 }
@@ -31,6 +30,9 @@ type Info struct {
 	Columns   []string `json:"columns"`  // our names of the columns that are read
 	Ignored   []string `json:"ignored"`  // headers that nothing is read from; tell the user
 	Exported  bool     `json:"exported"` // relabel wrote the file: the quotes before formulas are taken off again
+
+	Sheet  string `json:"sheet,omitempty"`  // of a workbook, that is read
+	Sheets int    `json:"sheets,omitempty"` // how many it has
 }
 
 // CSV reads one CSV. It is not safe for concurrent use.
@@ -39,44 +41,7 @@ type CSV struct {
 	params  CSVParams
 	text    text
 	records *records
-	file    *os.File // nil if the caller owns the reader
 	started bool
-}
-
-// OpenCSV opens a CSV file, plain or .gz, and reads its header. Close the CSV when done.
-func OpenCSV(path string, params CSVParams) (*CSV, error) {
-	if params.Name == "" {
-		params.Name = path
-	}
-	if params.Open == nil {
-		params.Open = os.Open
-	}
-	file, err := params.Open(path)
-	if err != nil {
-		return nil, openError(path, err)
-	}
-	if info, err := file.Stat(); err == nil && info.IsDir() {
-		_ = file.Close() // was not even read
-		return nil, fmt.Errorf("%s is a folder: give the path of a CSV file in it", path)
-	}
-	csv, err := NewCSV(file, params)
-	if err != nil {
-		_ = file.Close() // was only read
-		return nil, err
-	}
-	csv.file = file
-	return csv, nil
-}
-
-// openError adds what to do about the usual reasons why a file does not open.
-func openError(path string, err error) error {
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%s: no such file: check the path (%w)", path, fs.ErrNotExist)
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s: no permission to read it: ask its owner, or run chmod +r on it (%w)", path, fs.ErrPermission)
-	}
-	return fmt.Errorf("error opening %s: %w", path, err)
 }
 
 // NewCSV reads the header of a CSV. It reports what is wrong with the file as a whole, as far as the first rows show it.
@@ -90,7 +55,7 @@ func NewCSV(r io.Reader, params CSVParams) (*CSV, error) {
 	}
 	c := &CSV{params: params}
 	if err := c.open(r); err != nil {
-		return nil, c.named(err)
+		return nil, named(c.params.Name, err)
 	}
 	return c, nil
 }
@@ -115,21 +80,8 @@ func (c *CSV) open(r io.Reader) error {
 	return err
 }
 
-// named puts the file's name before an error, once.
-func (c *CSV) named(err error) error {
-	if errors.Is(err, errEmpty) || errors.Is(err, ErrNoRows) {
-		return fmt.Errorf("%s %w", c.params.Name, err)
-	}
-	return fmt.Errorf("%s: %w", c.params.Name, err)
-}
-
-// Close closes the file that OpenCSV opened.
-func (c *CSV) Close() error {
-	if c.file == nil {
-		return nil
-	}
-	return c.file.Close()
-}
+// Close implements File. A CSV has nothing to close.
+func (c *CSV) Close() error { return nil }
 
 // Info describes the file.
 func (c *CSV) Info() Info {

@@ -25,7 +25,7 @@ func readAll(t testing.TB, r io.Reader, params CSVParams) ([]Row, error) {
 	return collect(csv)
 }
 
-func collect(csv *CSV) ([]Row, error) {
+func collect(csv File) ([]Row, error) {
 	var all []Row
 	for rows, err := range csv.Chunks(context.Background()) {
 		if err != nil {

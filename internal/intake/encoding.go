@@ -78,8 +78,8 @@ const gzipMagic = "\x1f\x8b"
 // foreign recognises files that people take for CSV, and says how to make CSV of them.
 func foreign(head []byte) error {
 	for _, f := range []struct{ magic, what string }{
-		{"PK\x03\x04", `is an Excel workbook or another zip file: open it in a spreadsheet and save it as "CSV UTF-8"`},
-		{"\xd0\xcf\x11\xe0", `is an old Excel workbook: open it in a spreadsheet and save it as "CSV UTF-8"`},
+		{"PK\x03\x04", "is an Excel workbook or another zip file in a .gz: unpack the .gz"},
+		{"\xd0\xcf\x11\xe0", "is an old Excel workbook in a .gz: open it in a spreadsheet and save it as .xlsx"},
 		{gzipMagic, "is zipped twice: unzip it once"},
 		{"\x28\xb5\x2f\xfd", "is zstd compressed: unpack it, or use gzip"},
 		{"BZh", "is bzip2 compressed: unpack it, or use gzip"},

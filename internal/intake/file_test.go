@@ -59,7 +59,7 @@ func TestFileErrors(t *testing.T) {
 		"header open":    {"asset_id,\"display_name\n" + row, "f.csv: line 1: a quote opened here is never closed"},
 		"header latin1":  {"asset_id,display_name,\xe9\n" + row, "f.csv: byte 23 of line 1 (byte 23 of the file) is 0xE9, which is not UTF-8"},
 		"UTF-16 no BOM":  {"a\x00s\x00\n\x00", "f.csv: the header holds NUL bytes, as UTF-16 without a byte order mark does"},
-		"xlsx":           {"PK\x03\x04rest", "f.csv: is an Excel workbook"},
+		"xlsx":           {"PK\x03\x04rest", "f.csv: is an Excel workbook or another zip file in a .gz"},
 		"xls":            {"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "f.csv: is an old Excel workbook"},
 		"UTF-32":         {"\xff\xfe\x00\x00a\x00\x00\x00", "f.csv: is UTF-32"},
 		"zstd":           {"\x28\xb5\x2f\xfd", "f.csv: is zstd compressed"},
@@ -90,13 +90,13 @@ func TestNoRowsIsKnown(t *testing.T) {
 	require.EqualError(t, err, "standard input has a header but no rows below it: nothing to load")
 }
 
-func TestOpenCSV(t *testing.T) {
+func TestOpenFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a.csv.gz")
 	require.NoError(t, os.WriteFile(path, []byte(zipped(t, head+id1+",a\n", id2+",b\n")), 0o600))
 
-	csv, err := OpenCSV(path, CSVParams{})
+	csv, err := OpenFile(path, CSVParams{})
 	require.NoError(t, err)
 	rows, err := collect(csv)
 	require.NoError(t, err)
@@ -104,9 +104,9 @@ func TestOpenCSV(t *testing.T) {
 	require.True(t, csv.Info().Gzip)
 	require.NoError(t, csv.Close())
 
-	_, err = OpenCSV(dir, CSVParams{})
-	require.EqualError(t, err, dir+" is a folder: give the path of a CSV file in it")
-	_, err = OpenCSV(filepath.Join(dir, "b.csv"), CSVParams{})
+	_, err = OpenFile(dir, CSVParams{})
+	require.EqualError(t, err, dir+" is a folder: give the path of a CSV or Excel file in it")
+	_, err = OpenFile(filepath.Join(dir, "b.csv"), CSVParams{})
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.ErrorContains(t, err, "b.csv: no such file: check the path")
 }

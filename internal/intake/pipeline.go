@@ -25,14 +25,14 @@ const (
 func (c *CSV) Chunks(ctx context.Context) iter.Seq2[[]Row, error] {
 	return func(yield func([]Row, error) bool) {
 		if c.started {
-			yield(nil, c.named(errors.New("was already read: open it again")))
+			yield(nil, named(c.params.Name, errors.New("was already read: open it again")))
 			return
 		}
 		c.started = true
 		p := pipeline{csv: c}
 		defer p.owner.Wait()
 		if err := p.run(ctx, yield); err != nil {
-			yield(nil, c.named(err))
+			yield(nil, named(c.params.Name, err))
 		}
 	}
 }

@@ -108,6 +108,7 @@ func (s *Service) load(ctx context.Context, p LoadParams) (Loaded, error) {
 		return Loaded{}, err
 	}
 	p.Opened(rows.Info())
+	p.noticeSheet(rows.Info())
 	if err := l.useNames(ctx, rows); err != nil {
 		return Loaded{}, err
 	}

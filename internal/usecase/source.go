@@ -14,8 +14,9 @@ import (
 
 // Source is where rows come from: exactly one of Path, Input, SQL, SQLFile and Rule.
 type Source struct {
-	Path    string    // a CSV's
-	Input   io.Reader // a CSV that somebody else opened; InputName says what it is
+	Path    string    // of a CSV or a workbook
+	Input   io.Reader // one that somebody else opened; InputName says what it is
+	Sheet   string    // of a workbook; empty: the first visible one
 	SQL     string    // a SELECT
 	SQLFile string    // the path of one
 	Rule    *Ruled    // a rule that was worked out
@@ -45,7 +46,7 @@ func (s Source) Name() string {
 
 func (s Source) baseName() string { return filepath.Base(s.Name()) }
 
-// rowSource is a CSV or a query.
+// rowSource is a file or a query.
 type rowSource interface {
 	Chunks(ctx context.Context) iter.Seq2[[]intake.Row, error]
 	Info() intake.Info
@@ -66,12 +67,12 @@ func (p LoadParams) open(ctx context.Context) (rowSource, error) {
 			return nil, &MapError{Err: err}
 		}
 	}
-	params := intake.CSVParams{Name: p.Source.Name(), Map: mapping, Open: p.Source.Open}
+	params := intake.CSVParams{Name: p.Source.Name(), Map: mapping, Sheet: p.Source.Sheet, Open: p.Source.Open}
 	switch {
 	case p.Source.Input != nil:
-		return intake.NewCSV(p.Source.Input, params)
+		return intake.NewFile(p.Source.Input, params)
 	case p.Source.Path != "":
-		return intake.OpenCSV(p.Source.Path, params)
+		return intake.OpenFile(p.Source.Path, params)
 	}
 	return p.openSQL(ctx, mapping)
 }
