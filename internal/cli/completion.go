@@ -34,7 +34,7 @@ func completeCSV(_ *cobra.Command, args []string, _ string) ([]string, cobra.She
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return []string{"csv", "tsv", "txt", "gz"}, cobra.ShellCompDirectiveFilterFileExt
+	return []string{"csv", "tsv", "txt", "gz", "xlsx"}, cobra.ShellCompDirectiveFilterFileExt
 }
 
 // completeFlag registers a flag's completion.

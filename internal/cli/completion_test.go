@@ -43,7 +43,7 @@ func TestCompletion(t *testing.T) {
 	require.Equal(t, []string{second, first}, b.offers("rows", "list", "--batch", ""))
 	require.Equal(t, []string{"default\tready", "shop\tready"}, b.offers("work", "--site", ""))
 	require.Equal(t, []string{"nightly\t@daily for site default"}, b.offers("schedule", "run", ""))
-	require.Equal(t, []string{"csv", "tsv", "txt", "gz"}, b.offers("schedule", "edit", "nightly", ""))
+	require.Equal(t, []string{"csv", "tsv", "txt", "gz", "xlsx"}, b.offers("schedule", "edit", "nightly", ""))
 
 	url := b.env["DATABASE_URL"]
 	require.Equal(t, []string{first}, b.with("DATABASE_URL", "").offers("status", "--database-url", url, "1"), "flags before it count")

@@ -12,6 +12,7 @@ import (
 
 	"relabel/internal/intake"
 	"relabel/internal/terminal"
+	"relabel/internal/xlsx"
 )
 
 func registerOverwrite(cmd *cobra.Command, overwrite *bool) {
@@ -34,19 +35,33 @@ func (a *app) mayWrite(ctx context.Context, path string, overwrite bool) error {
 }
 
 // isForeignFile reports whether a file has content that relabel did not write, by its
-// first line.
+// first line. A workbook says in its properties which program saved it last.
 func isForeignFile(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {
 		return false // there is none; if it can't be reached, writing says why
 	}
 	defer f.Close() //nolint:errcheck // only read from
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
 		return false
 	}
 	line, _ := bufio.NewReader(io.LimitReader(f, 64<<10)).ReadString('\n') // a longer line is none of ours
+	if xlsx.IsWorkbook([]byte(line)) {
+		return isForeignWorkbook(f, info.Size())
+	}
 	if strings.HasPrefix(line, "{") {
 		return !strings.Contains(line, `"asset_id":`) || !strings.Contains(line, `"status":`) // results as JSON lines
 	}
 	return !intake.IsExport(line)
+}
+
+func isForeignWorkbook(f io.ReaderAt, size int64) bool {
+	book, err := xlsx.Open(f, size)
+	if err != nil {
+		return true
+	}
+	defer book.Close() //nolint:errcheck // only read from
+	_, application := book.Creator()
+	return application != xlsx.Creator
 }

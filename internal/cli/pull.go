@@ -23,14 +23,17 @@ func (a *app) pullCommand() *cobra.Command {
 	var p pullParams
 	cmd := &cobra.Command{
 		Use:   "pull",
-		Short: "Write the site's assets as a CSV, to edit and plan",
-		Long: `Reads all assets of the site, 100 a call, and writes them as a CSV with the columns
+		Short: "Write the site's assets as a CSV or Excel file, to edit and plan",
+		Long: `Reads all assets of the site, 100 a call, and writes them as a CSV, or with -o FILE.xlsx as an
+Excel workbook, with the columns
 ` + strings.Join(report.StatesHeader(), ", ") + `.
 
 Edit names and alt texts in a spreadsheet and give the file to relabel plan: rows that are as
-they were cost no call. A cell that would run as a formula gets a quote before it, which plan
-takes off again. A file named with -o is written whole or not at all.`,
-		Example: `  relabel pull -o assets.csv
+they were cost no call. In a CSV a cell that would run as a formula gets a quote before it, which
+plan takes off again; in a workbook all cells are text. A file named with -o is written whole or
+not at all.`,
+		Example: `  relabel pull -o assets.xlsx
+  relabel pull -o assets.csv
   relabel pull -o assets.csv --locales fr-FR,de-DE
   relabel pull -o team.csv --folder Team/2026
   relabel pull --locales all | gzip > assets.csv.gz`,
@@ -48,7 +51,7 @@ takes off again. A file named with -o is written whole or not at all.`,
 			})
 		},
 	}
-	cmd.Flags().StringVarP(&p.file, "output", "o", "", "write to this `FILE` (default: standard output)")
+	cmd.Flags().StringVarP(&p.file, "output", "o", "", "write to this `FILE`, as an Excel workbook if it ends in .xlsx (default: standard output)")
 	registerOverwrite(cmd, &p.overwrite)
 	cmd.Flags().StringSliceVar(&p.locales, "locales", nil, "`LOCALES` by tag such as fr-FR, subdirectory or id; or all (default: the primary one)")
 	cmd.Flags().StringVar(&p.folder, "folder", "", "only the assets of this `FOLDER`, a path such as Team/2026 or an id, and of all folders below it; / for the root alone")
@@ -78,7 +81,7 @@ func (a *app) pull(ctx context.Context, s *session, p pullParams) error {
 	if err != nil {
 		return err
 	}
-	write := func(w io.Writer) (int64, error) { return report.WriteStates(w, got.States) }
+	write := func(w io.Writer) (int64, error) { return report.WriteStates(w, report.FormatOf(p.file), got.States) }
 	if p.file == "" || p.file == "-" {
 		_, err := write(a.Out)
 		return err

@@ -24,16 +24,18 @@ func (a *app) resultsCommand() *cobra.Command {
 ` + strings.Join(intake.ResultsColumns(), ", ") + `.
 
 The CSV is safe to open in a spreadsheet: a cell that would run as a formula gets a leading quote.
-enqueue loads the file back unchanged. jsonl (also --json) has the exact values. A file named
-with -o is written completely or not at all.`,
+enqueue loads the file back unchanged. With -o FILE.xlsx it is an Excel workbook, whose cells are
+all text. jsonl (also --json) has the exact values. A file named with -o is written completely or
+not at all.`,
 		Example: `  relabel results 7 -o results.csv
+  relabel results 7 -o results.xlsx
   relabel results 7 --status failed,conflict --format jsonl
   relabel results 7 --status failed | relabel enqueue -`,
 		Args:              batchArg(true),
 		ValidArgsFunction: a.completeBatch(),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if a.json && !cmd.Flags().Changed("format") {
-				p.format = "jsonl"
+			if err := p.choose(a.json, cmd.Flags().Changed("format")); err != nil {
+				return err
 			}
 			if err := p.check(); err != nil {
 				return err
@@ -49,7 +51,7 @@ with -o is written completely or not at all.`,
 	f := cmd.Flags()
 	f.StringSliceVar(&p.statuses, "status", nil, "only rows of these `STATUSES`: "+strings.Join(db.Words(db.Statuses()), ", "))
 	f.StringVar(&p.format, "format", "csv", "`FORMAT`: csv or jsonl")
-	f.StringVarP(&p.file, "output", "o", "", "write to this `FILE` (default: standard output)")
+	f.StringVarP(&p.file, "output", "o", "", "write to this `FILE`, as an Excel workbook if it ends in .xlsx (default: standard output)")
 	registerOverwrite(cmd, &p.overwrite)
 	for flag, values := range map[string][]string{"status": db.Words(db.Statuses()), "format": {"csv", "jsonl"}} {
 		completeWords(cmd, flag, values)
@@ -63,10 +65,24 @@ type resultsParams struct {
 	overwrite    bool
 }
 
-func (p resultsParams) check() error {
-	if p.format != "csv" && p.format != "jsonl" {
+// choose sets the format by the flags and the name of the file.
+func (p *resultsParams) choose(json, given bool) error {
+	if p.format != report.FormatCSV && p.format != report.FormatJSONL {
 		return usageError("--format is csv or jsonl, not %q", p.format)
 	}
+	workbook := report.FormatOf(p.file) == report.FormatXLSX
+	switch {
+	case workbook && (json || given):
+		return usageError("-o %s writes an Excel workbook: give it without --format and --json, or name another file", p.file)
+	case workbook:
+		p.format = report.FormatXLSX
+	case json && !given:
+		p.format = report.FormatJSONL
+	}
+	return nil
+}
+
+func (p resultsParams) check() error {
 	for _, s := range p.statuses {
 		if !slices.Contains(db.Words(db.Statuses()), s) {
 			return usageError("--status takes %[2]s, not %[1]q", s, strings.Join(db.Words(db.Statuses()), ", "))

@@ -29,7 +29,7 @@ func (a *app) verifyCommand() *cobra.Command {
 		Long: `Reads the site once (100 assets a call, or asset by asset where that is cheaper) and compares
 it with the rows of a batch that succeeded: as asked; normalised by Webflow; renamed since by a
 later batch; changed by somebody else; gone. -o writes a row for each as CSV, which loads straight
-back with run. The exit code is 3 when something is changed or gone.`,
+back with run; if FILE ends in .xlsx, as an Excel workbook. The exit code is 3 when something is changed or gone.`,
 		Example: `  relabel verify 7
   relabel verify 7 -o verified.csv
   relabel verify 7 --found changed -o changed.csv && relabel run changed.csv --force`,
@@ -56,7 +56,7 @@ back with run. The exit code is 3 when something is changed or gone.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&p.file, "output", "o", "", "write the rows to this `FILE`, as CSV")
+	f.StringVarP(&p.file, "output", "o", "", "write the rows to this `FILE`, as CSV, or as an Excel workbook if it ends in .xlsx")
 	registerOverwrite(cmd, &p.overwrite)
 	f.StringSliceVar(&p.found, "found", nil, "write only rows with these `FINDINGS`: "+strings.Join(db.Found(), ", "))
 	completeWords(cmd, "found", db.Found())
@@ -90,7 +90,7 @@ func (a *app) verify(ctx context.Context, s *session, arg string, p verifyParams
 
 func (a *app) reportVerified(ctx context.Context, s *session, v usecase.Verified, p verifyParams) error {
 	write := func(w io.Writer) (int64, error) {
-		return report.WriteFindings(w, s.Findings(ctx, v.Batch, v.ReadAt, p.found, 0))
+		return report.WriteFindings(w, report.FormatOf(p.file), s.Findings(ctx, v.Batch, v.ReadAt, p.found, 0))
 	}
 	if p.file == "-" {
 		_, err := write(a.Out)

@@ -6,23 +6,32 @@ import (
 	"encoding/json"
 	"io"
 	"iter"
+
+	"relabel/internal/intake"
 )
 
 // writeBuffer saves system calls when millions of rows are written.
 const writeBuffer = 64 << 10
 
-// writeCSV writes a header and rows, and counts the rows. It takes constant memory.
-func writeCSV[T any](w io.Writer, header []string, rows iter.Seq2[T, error], record func(*T) []string) (int64, error) {
+func (t table[T]) writeCSV(w io.Writer, rows iter.Seq2[T, error]) (int64, error) {
 	c := csv.NewWriter(bufio.NewWriterSize(w, writeBuffer)) // csv uses a buffer this large as its own
-	if err := c.Write(header); err != nil {
+	if err := c.Write(t.header); err != nil {
 		return 0, err
 	}
-	n, err := writeEach(rows, func(r *T) error { return c.Write(record(r)) })
+	n, err := writeEach(rows, func(r *T) error { return c.Write(neutral(t.record(r))) })
 	if err != nil {
 		return n, err
 	}
 	c.Flush()
 	return n, c.Error()
+}
+
+// neutral makes cells safe to open in a spreadsheet. The cells of a workbook need no such care.
+func neutral(cells []string) []string {
+	for i, cell := range cells {
+		cells[i] = intake.Neutralise(cell)
+	}
+	return cells
 }
 
 // writeJSONL writes one JSON object a line, and counts them.

@@ -9,5 +9,6 @@
 //   - Story is everything that happened to one asset, in order of time: ReadStory
 //     loads it for `relabel why` and the dashboard's asset page.
 //   - WriteResults, WriteStates and WriteFindings write millions of rows as CSV
-//     (or JSON lines) in constant memory. Their files load straight back.
+//     (or an Excel workbook, or JSON lines) in constant memory. Their files load
+//     straight back.
 package report

@@ -11,12 +11,12 @@ import (
 	"relabel/internal/text"
 )
 
-// WriteResults writes a batch's rows as csv or jsonl, and counts them.
+// WriteResults writes a batch's rows as csv, jsonl or xlsx, and counts them.
 func WriteResults(w io.Writer, format string, rows iter.Seq2[records.Result, error]) (int64, error) {
-	if format == "jsonl" {
+	if format == FormatJSONL {
 		return writeJSONL(w, rows)
 	}
-	return writeCSV(w, intake.ResultsColumns(), rows, resultRecord)
+	return table[records.Result]{"Results", intake.ResultsColumns(), resultRecord}.write(w, format, rows)
 }
 
 func resultRecord(r *records.Result) []string {
@@ -24,16 +24,10 @@ func resultRecord(r *records.Result) []string {
 	if r.HTTPStatus != nil {
 		status = strconv.Itoa(*r.HTTPStatus)
 	}
-	return neutral(strconv.FormatInt(r.Line, 10), r.AssetID, r.LocaleID, text.Deref(r.DisplayName), text.Deref(r.AltText),
-		string(r.Status), status, strconv.Itoa(r.Attempts), text.Deref(r.AppliedName), text.Deref(r.Error), timestamp(r.FinishedAt))
-}
-
-// neutral makes cells safe to open in a spreadsheet.
-func neutral(cells ...string) []string {
-	for i, cell := range cells {
-		cells[i] = intake.Neutralise(cell)
+	return []string{
+		strconv.FormatInt(r.Line, 10), r.AssetID, r.LocaleID, text.Deref(r.DisplayName), text.Deref(r.AltText),
+		string(r.Status), status, strconv.Itoa(r.Attempts), text.Deref(r.AppliedName), text.Deref(r.Error), timestamp(r.FinishedAt),
 	}
-	return cells
 }
 
 func timestamp(t *time.Time) string {

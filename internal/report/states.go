@@ -13,24 +13,31 @@ import (
 // StatesHeader returns the columns that WriteStates writes.
 func StatesHeader() []string { return append(intake.PullColumns(), "folder") }
 
-// WriteStates writes the assets of a site as a CSV that loads straight back, and
-// counts its rows.
-func WriteStates(w io.Writer, rows iter.Seq2[db.AssetState, error]) (int64, error) {
-	return writeCSV(w, StatesHeader(), rows, func(s *db.AssetState) []string {
-		return neutral(s.AssetID, s.DisplayName, s.AltText, s.LocaleID, s.OriginalFileName, s.ContentType,
-			strconv.FormatInt(s.Size, 10), s.HostedURL, s.Folder)
-	})
+// WriteStates writes the assets of a site as csv or xlsx. The file loads straight back. It counts the rows.
+func WriteStates(w io.Writer, format string, rows iter.Seq2[db.AssetState, error]) (int64, error) {
+	return table[db.AssetState]{"Assets", StatesHeader(), stateRecord}.write(w, format, rows)
 }
 
-// WriteFindings writes the differences that a verification found as a CSV that
-// loads straight back, and counts its rows.
-func WriteFindings(w io.Writer, rows iter.Seq2[db.Finding, error]) (int64, error) {
-	return writeCSV(w, intake.VerifyColumns(), rows, func(f *db.Finding) []string {
-		batch := ""
-		if f.ByBatch != nil {
-			batch = strconv.FormatInt(*f.ByBatch, 10)
-		}
-		return neutral(strconv.FormatInt(f.Line, 10), f.AssetID, f.LocaleID, f.Found, text.Deref(f.DisplayName), text.Deref(f.FoundName),
-			text.Deref(f.AltText), text.Deref(f.FoundAltText), batch, timestamp(f.LastUpdated))
-	})
+func stateRecord(s *db.AssetState) []string {
+	return []string{
+		s.AssetID, s.DisplayName, s.AltText, s.LocaleID, s.OriginalFileName, s.ContentType,
+		strconv.FormatInt(s.Size, 10), s.HostedURL, s.Folder,
+	}
+}
+
+// WriteFindings writes the differences that a verification found as csv or xlsx. The file loads straight back. It counts
+// the rows.
+func WriteFindings(w io.Writer, format string, rows iter.Seq2[db.Finding, error]) (int64, error) {
+	return table[db.Finding]{"Verified", intake.VerifyColumns(), findingRecord}.write(w, format, rows)
+}
+
+func findingRecord(f *db.Finding) []string {
+	batch := ""
+	if f.ByBatch != nil {
+		batch = strconv.FormatInt(*f.ByBatch, 10)
+	}
+	return []string{
+		strconv.FormatInt(f.Line, 10), f.AssetID, f.LocaleID, f.Found, text.Deref(f.DisplayName), text.Deref(f.FoundName),
+		text.Deref(f.AltText), text.Deref(f.FoundAltText), batch, timestamp(f.LastUpdated),
+	}
 }

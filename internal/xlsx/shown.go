@@ -39,8 +39,11 @@ func (c Cell) Rounded() bool {
 
 func (b *Book) number(c Cell) (string, error) {
 	n, err := strconv.ParseFloat(c.Value, 64)
-	if err != nil || c.Rounded() {
+	if err != nil {
 		return c.Value, nil //nolint:nilerr // no number after all
+	}
+	if c.Rounded() {
+		return strconv.FormatFloat(n, 'G', 15, 64), nil // by its format it could look like an id
 	}
 	if c.style == 0 || b.styles == "" {
 		return general(n), nil
