@@ -4,11 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 
 	"relabel/internal/intake"
+	"relabel/internal/xlsx"
 )
 
 const (
@@ -32,9 +35,8 @@ type columnsForm struct {
 // columnChoice is one of our columns, and the header that is chosen for it.
 type columnChoice struct{ Column, Field, Header string }
 
-// columnsOf reads the beginning of a CSV; it returns nil if no mapping is needed.
-func columnsOf(r io.Reader, chosen map[string]string) *columnsForm {
-	sample := intake.ReadSample(r, previewRows)
+// columnsOf asks which of a sample's columns is which; it returns nil if there is no need.
+func columnsOf(sample *intake.Sample, chosen map[string]string) *columnsForm {
 	if sample == nil {
 		return nil
 	}
@@ -46,9 +48,9 @@ func columnsOf(r io.Reader, chosen map[string]string) *columnsForm {
 }
 
 // askColumns answers the script of the form with the fields for the chosen file, if it
-// needs any.
+// needs any. Of a workbook the beginning says nothing; it is asked about after its upload.
 func (s *Server) askColumns(w http.ResponseWriter, r *http.Request) {
-	s.renderPart(w, "upload", "columns", columnsOf(r.Body, nil))
+	s.renderPart(w, "upload", "columns", columnsOf(intake.ReadSample(r.Body, previewRows), nil))
 }
 
 // head is a CSV whose beginning can be read again.
@@ -64,6 +66,13 @@ func newHead(r io.Reader) *head {
 	return h
 }
 
-func (h *head) columns(chosen map[string]string) *columnsForm {
-	return columnsOf(bytes.NewReader(h.first), chosen)
+// columns is what the form asks after an error, if a mapping would help.
+func (h *head) columns(err error, chosen map[string]string) *columnsForm {
+	if workbook, ok := errors.AsType[*intake.MappingError](err); ok {
+		return columnsOf(workbook.Sample, chosen)
+	}
+	if len(chosen) > 0 && xlsx.IsWorkbook(h.first) { // its other columns are not known here
+		return columnsOf(&intake.Sample{Header: slices.Sorted(maps.Values(chosen))}, chosen)
+	}
+	return columnsOf(intake.ReadSample(bytes.NewReader(h.first), previewRows), chosen)
 }

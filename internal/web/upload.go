@@ -32,6 +32,7 @@ func longAllowance() allowance { return allowance{all: 4, look: 2, each: 2, each
 type uploadForm struct {
 	Sites       []db.Site
 	Site, Name  string
+	Sheet       string // of a workbook
 	SkipInvalid bool
 	Force       bool
 	Ambiguous   string
@@ -66,7 +67,7 @@ func (s *Server) renderUpload(w http.ResponseWriter, r *http.Request, status int
 		return
 	}
 	f.Max = s.cfg.MaxUpload
-	s.render(w, r, status, "upload", page{Title: "Load a CSV", Nav: "upload", Data: f})
+	s.render(w, r, status, "upload", page{Title: "Load a CSV or Excel file", Nav: "upload", Data: f})
 }
 
 // busy limits long requests, so that they do not take all database connections.
@@ -79,8 +80,8 @@ func (s *Server) busy(w http.ResponseWriter, r *http.Request) (release func(), o
 	return release, ok
 }
 
-// upload streams a CSV into a plan. It writes no file, and memory does not grow
-// with the size of the CSV.
+// upload streams a file into a plan. Memory does not grow with its size: a CSV is read
+// as it comes, and a workbook from a temporary file, which is gone at the end.
 func (s *Server) upload(w http.ResponseWriter, r *http.Request) {
 	release, ok := s.busy(w, r)
 	if !ok {
@@ -101,7 +102,7 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request) {
 	_ = control.SetWriteDeadline(time.Now().Add(writeTimeout))
 	if err != nil {
 		f.Problem = uploadProblem(err)
-		if f.Columns = head.columns(f.mapping); f.Columns != nil && f.mapping == nil {
+		if f.Columns = head.columns(err, f.mapping); f.Columns != nil && f.mapping == nil {
 			f.Problem = "The file's columns have other names: say below which is which, and choose the file again."
 		}
 		s.renderUpload(w, r, http.StatusUnprocessableEntity, f)
@@ -158,6 +159,8 @@ func (f *uploadForm) set(name, value string) {
 		f.Site = value
 	case "name":
 		f.Name = value
+	case "sheet":
+		f.Sheet = value
 	case "skip_invalid":
 		f.SkipInvalid = value != ""
 	case "force":
@@ -183,7 +186,7 @@ func (s *Server) loadUpload(r *http.Request, f *uploadForm, file io.Reader, name
 	}
 	name = intake.Clean(path.Base(strings.ReplaceAll(name, `\`, "/")))
 	res, err := s.use.Load(r.Context(), actor(r), usecase.LoadParams{
-		Site: site, Source: usecase.Source{Input: file, InputName: name, Map: intake.FormatMap(f.mapping)},
+		Site: site, Source: usecase.Source{Input: file, InputName: name, Sheet: f.Sheet, Map: intake.FormatMap(f.mapping)},
 		Name: f.Name, SkipInvalid: f.SkipInvalid, Force: f.Force, Planned: true, MaxRows: s.cfg.MaxRows,
 		Ambiguous: f.Ambiguous, ReadNames: s.readNames(site),
 		Notice:  func(err error) { current(r).addFlash(flash{Text: "About the file: " + problem(err) + "."}) },
