@@ -40,8 +40,8 @@ func (f *scheduleFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.skipInvalid, "skip-invalid", false, "send the valid rows even if others are invalid")
 }
 
-const scheduleSourceHelp = `SOURCE is the path or https URL of a CSV file (a Google sheet: File, Share, Publish to web,
-CSV), or --sql with the URL of a PostgreSQL in RELABEL_SOURCE_URL. relabel work reads it at each
+const scheduleSourceHelp = `SOURCE is the path or https URL of a CSV or Excel file (a Google sheet: File, Share, Publish to
+web, CSV), or --sql with the URL of a PostgreSQL in RELABEL_SOURCE_URL. relabel work reads it at each
 run, on its own machine. A file must be below the folder in which relabel work is started, or
 below those of RELABEL_SOURCE_DIRS. The columns are those of relabel run. --rule takes a rule of
 relabel rename --save instead: each run reads the site and renames what matches.`
