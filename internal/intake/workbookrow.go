@@ -55,27 +55,34 @@ func (w *Workbook) column(place int) column {
 
 // check refuses cells whose text is not what the person meant.
 func (s *sheetRow) check(col column, c xlsx.Cell) {
-	p := Problem{Line: s.number, Column: col.String(), Value: Clean(s.cells[col])}
-	cell := "cell " + xlsx.Reference(c.Column, s.number) + ": "
-	id := col == colAssetID || col == colLocaleID
-	switch {
-	case c.Kind == xlsx.Error:
-		p.Message = cell + "the formula ends in an error: correct it, or clear the cell"
-	case c.Kind == xlsx.NoValue:
-		p.Message = cell + "the formula has no stored value: open the workbook in a spreadsheet and save it"
-	case c.Rounded() && id:
-		p.Message = cell + "the spreadsheet made a number of the id: format the column as text and fill the ids in again, " +
-			"or begin with the file of `relabel pull -o assets.xlsx`"
-	case c.Rounded():
-		p.Message = cell + "the spreadsheet keeps only 15 digits of a number: format the cell as text and type the number again"
-	default:
-		if c.Kind == xlsx.Number && s.cells[col] != c.Value {
-			p.Message = fmt.Sprintf("%sa number or date is taken as shown, %s: format the cell as text if you mean another one", cell, quote(s.cells[col]))
-			s.warnings = append(s.warnings, p)
-		}
+	if c.Kind == xlsx.Text || c.Kind == xlsx.Bool {
 		return
 	}
-	s.problems = append(s.problems, p)
+	p := Problem{Line: s.number, Column: col.String(), Value: Clean(s.cells[col])}
+	cell := "cell " + xlsx.Reference(c.Column, s.number) + ": "
+	if message := refusal(col, c); message != "" {
+		p.Message = cell + message
+		s.problems = append(s.problems, p)
+	} else if s.cells[col] != c.Value {
+		p.Message = fmt.Sprintf("%sa number or date is taken as shown, %s: format the cell as text if you mean another one", cell, quote(s.cells[col]))
+		s.warnings = append(s.warnings, p)
+	}
+}
+
+// refusal says why a cell that is no text can't be taken.
+func refusal(col column, c xlsx.Cell) string {
+	switch {
+	case c.Kind == xlsx.Error:
+		return "the formula ends in an error: correct it, or clear the cell"
+	case c.Kind == xlsx.NoValue:
+		return "the formula has no stored value: open the workbook in a spreadsheet and save it"
+	case c.Rounded() && (col == colAssetID || col == colLocaleID):
+		return "the spreadsheet made a number of the id: format the column as text and fill the ids in again, " +
+			"or begin with the file of `relabel pull -o assets.xlsx`"
+	case c.Rounded():
+		return "the spreadsheet keeps only 15 digits of a number: format the cell as text and type the number again"
+	}
+	return ""
 }
 
 // fill validates a row, and names the cell of each problem.
