@@ -17,7 +17,7 @@ func TestUploadWorkbook(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	c := b.login(t, RoleChange)
 	f := excelize.NewFile()
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // has no temporary file
 	require.NoError(t, f.SetSheetRow("Sheet1", "A1", &[]any{"Ref", "display_name"}))
 	require.NoError(t, f.SetSheetRow("Sheet1", "A2", &[]any{standin.AssetID(1), "a <b>.jpg"}))
 	_, err := f.NewSheet("Team")

@@ -44,7 +44,10 @@ type Book struct {
 	date1904 bool
 	texts    texts
 	loaded   bool // texts hold the shared strings
-	formats  *formats
+
+	// show formats a number; nil until it is needed. It is a function, not a field with an excelize.File: through the
+	// interfaces that a Book is used by, the linker would keep all methods of that type, which are 4 MB of the program.
+	show func(Cell) (string, error)
 }
 
 // Sheet is a sheet of cells. Charts and macros have sheets too, which are left out.

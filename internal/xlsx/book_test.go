@@ -78,7 +78,7 @@ func read(t testing.TB, data []byte, sheet string) (out []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
+	defer rows.Close() //nolint:errcheck // only read from
 	for {
 		number, cells, err := rows.Next()
 		if errors.Is(err, io.EOF) {

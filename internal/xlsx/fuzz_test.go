@@ -27,7 +27,7 @@ func FuzzSheet(f *testing.F) {
 		require.NoError(t, err)
 		r, err := b.Rows(b.Sheets()[0])
 		require.NoError(t, err)
-		defer r.Close()
+		defer r.Close() //nolint:errcheck // only read from
 		last := int64(0)
 		for {
 			number, cells, err := r.Next()

@@ -48,12 +48,12 @@ func (b *Book) number(c Cell) (string, error) {
 	if c.style == 0 || b.styles == "" {
 		return general(n), nil
 	}
-	if b.formats == nil {
-		if b.formats, err = b.newFormats(); err != nil {
+	if b.show == nil {
+		if err := b.readFormats(); err != nil {
 			return "", err
 		}
 	}
-	return b.formats.show(c)
+	return b.show(c)
 }
 
 // general shows a number without a format: 15 digits, so that 0.30000000000000004 is 0.3.
@@ -62,39 +62,38 @@ func general(n float64) string {
 	return strconv.FormatFloat(rounded, 'f', -1, 64)
 }
 
-// formats shows numbers by the styles of a workbook. It is a workbook with one cell, because excelize formats the cells of
-// workbooks only, and would read a whole sheet into memory for it.
-type formats struct{ book *excelize.File }
-
 const (
 	scratchSheet = "Sheet1"
 	scratchCell  = "A1"
 )
 
-func (b *Book) newFormats() (*formats, error) {
+// readFormats sets show. It formats numbers in a workbook with one cell that has the styles of this one, because excelize
+// formats the cells of workbooks only, and would read a whole sheet into memory for it.
+func (b *Book) readFormats() error {
 	styles, err := b.bytes(b.styles)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	f := &formats{book: excelize.NewFile()}
-	f.book.Pkg.Store("xl/styles.xml", styles)
-	f.book.Styles = nil // read again from there
-	if err := f.book.SetWorkbookProps(&excelize.WorkbookPropsOptions{Date1904: &b.date1904}); err != nil {
-		return nil, damaged(err)
+	scratch := excelize.NewFile()
+	scratch.Pkg.Store("xl/styles.xml", styles)
+	scratch.Styles = nil // read again from there
+	if err := scratch.SetWorkbookProps(&excelize.WorkbookPropsOptions{Date1904: &b.date1904}); err != nil {
+		return damaged(err)
 	}
-	return f, nil
+	b.show = func(c Cell) (string, error) { return format(scratch, c) }
+	return nil
 }
 
-// show formats a number. A format that excelize can't handle must not end the process.
-func (f *formats) show(c Cell) (text string, err error) {
+// format shows a number. A format that excelize can't handle must not end the process.
+func format(scratch *excelize.File, c Cell) (text string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = damaged(fmt.Errorf("the format of a number can't be used: %v", p))
 		}
 	}()
-	if err = f.book.SetCellDefault(scratchSheet, scratchCell, c.Value); err == nil {
-		if err = f.book.SetCellStyle(scratchSheet, scratchCell, scratchCell, c.style); err == nil {
-			text, err = f.book.GetCellValue(scratchSheet, scratchCell)
+	if err = scratch.SetCellDefault(scratchSheet, scratchCell, c.Value); err == nil {
+		if err = scratch.SetCellStyle(scratchSheet, scratchCell, scratchCell, c.style); err == nil {
+			text, err = scratch.GetCellValue(scratchSheet, scratchCell)
 		}
 	}
 	if err != nil {

@@ -62,7 +62,7 @@ func TestWriterRefuses(t *testing.T) {
 	t.Parallel()
 	w, err := NewWriter("Assets", []Column{{Name: "asset_id", Width: 26}, {Name: "display_name", Width: 40}})
 	require.NoError(t, err)
-	defer w.Close()
+	defer w.Close() //nolint:errcheck // has no temporary file
 	for cell, want := range map[string]string{
 		"a\x0b":                          "the cell B2 (display_name) has the control character U+000B, which Excel can't hold: write a .csv",
 		"\xff":                           "the cell B2 (display_name) is not UTF-8, which",
