@@ -85,10 +85,14 @@ func (w *Workbook) readHeader(mapped map[column]string) error {
 
 func (w *Workbook) names(cells []xlsx.Cell) (names []string, err error) {
 	w.places = w.places[:0]
+	size := 0
 	for _, c := range cells {
 		text, err := w.book.Text(c)
 		if err != nil {
 			return nil, err
+		}
+		if size += len(text); size > maxRecord {
+			return nil, errors.New("the header is longer than 1 MiB: give a sheet of rows below short names")
 		}
 		if text = trim(text); text != "" {
 			names, w.places = append(names, text), append(w.places, c.Column)
@@ -160,7 +164,7 @@ func (w *Workbook) Chunks(ctx context.Context) iter.Seq2[[]Row, error] {
 func (w *Workbook) chunk(ctx context.Context) ([]Row, error) {
 	v := w.validator(chunkRows)
 	rows := make([]Row, 0, chunkRows)
-	for len(rows) < chunkRows {
+	for size := 0; len(rows) < chunkRows && size < chunkBytes; {
 		if err := ctx.Err(); err != nil {
 			return rows, err
 		}
@@ -172,6 +176,7 @@ func (w *Workbook) chunk(ctx context.Context) ([]Row, error) {
 		if err != nil {
 			return rows, err
 		}
+		size += s.size
 		if s.blank || len(s.problems) == 0 && w.header.pulled && s.cells.setNothing() {
 			continue // as in a CSV
 		}

@@ -223,3 +223,30 @@ func TestWorkbookStops(t *testing.T) {
 	}
 	require.NoError(t, f.Close())
 }
+
+// Cells that share one long text do not fill memory.
+func TestWorkbookLongTexts(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 30_000) // Excel's limit is 32,767
+	header := []any{"asset_id", "alt_text"}
+	rows := [][]any{header}
+	for range 100 {
+		rows = append(rows, []any{id1, long})
+	}
+	f, err := NewFile(bytes.NewReader(workbook(t, nil, rows...)), CSVParams{})
+	require.NoError(t, err)
+	n := 0
+	for chunk, err := range f.Chunks(t.Context()) {
+		require.NoError(t, err)
+		require.LessOrEqual(t, len(chunk), chunkBytes/len(long)+1)
+		require.True(t, chunk[0].Refused())
+		n += len(chunk)
+	}
+	require.Equal(t, 100, n)
+	require.NoError(t, f.Close())
+	for range 100 {
+		header = append(header, long)
+	}
+	_, err = NewFile(bytes.NewReader(workbook(t, nil, header)), CSVParams{Name: "f.xlsx"})
+	require.EqualError(t, err, "f.xlsx: the header is longer than 1 MiB: give a sheet of rows below short names")
+}

@@ -13,6 +13,7 @@ type sheetRow struct {
 	cells    cells
 	problems []Problem // of cells whose text can't be taken
 	warnings []Problem
+	size     int // of the cells
 	blank    bool
 }
 
@@ -32,6 +33,7 @@ func (w *Workbook) pick(number int64, found []xlsx.Cell) (s sheetRow, err error)
 			text = restore(text)
 		}
 		s.cells[col] = text
+		s.size += len(text)
 		s.check(col, c)
 		s.blank = s.blank && trim(text) == "" && len(s.problems) == 0
 	}

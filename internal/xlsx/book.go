@@ -137,20 +137,21 @@ type sheetElement struct {
 }
 
 func (b *Book) addSheets(sheets []sheetElement, relations []relation) error {
-	for _, s := range sheets {
-		for _, r := range relations {
-			if r.ID == s.ID && r.is("worksheet") && b.parts[r.part] != nil {
-				b.sheets = append(b.sheets, Sheet{Name: s.Name, Hidden: s.State != "" && s.State != "visible", part: r.part})
-			}
-		}
-	}
+	targets := map[string]relation{} // by id
 	for _, r := range relations {
 		switch {
 		case b.parts[r.part] == nil:
+		case r.is("worksheet"):
+			targets[r.ID] = r
 		case r.is("sharedStrings"):
 			b.shared = r.part
 		case r.is("styles"):
 			b.styles = r.part
+		}
+	}
+	for _, s := range sheets {
+		if r, ok := targets[s.ID]; ok {
+			b.sheets = append(b.sheets, Sheet{Name: s.Name, Hidden: s.State != "" && s.State != "visible", part: r.part})
 		}
 	}
 	if len(b.sheets) == 0 {

@@ -167,6 +167,7 @@ func TestDamaged(t *testing.T) {
 		"same cell twice": {workbook(`<row><c r="B1"/><c r="A1"/></row>`), `there is no place for the cell A1`},
 		"strings end":     {workbook(row).with("xl/sharedStrings.xml", `<sst><si><t>a</t></si>`), `xl/sharedstrings.xml: it ends early`},
 		"long text":       {workbook(`<row><c t="str"><v>` + strings.Repeat("x", 2*maxToken) + `</v></c></row>`), `longer than 1 MiB`},
+		"long row":        {workbook(`<row>` + strings.Repeat(`<c t="str"><v>`+strings.Repeat("x", maxToken/2)+`</v></c>`, 9) + `</row>`), `the texts of the row are longer than 4 MiB`},
 		"style":           {workbook(`<row><c s="9"><v>1</v></c></row>`).with("xl/styles.xml", `<styleSheet/>`), `the styles: `},
 		"styles":          {workbook(`<row><c s="1"><v>1</v></c></row>`).with("xl/styles.xml", `<styleSheet`), `the workbook is damaged`},
 	} {

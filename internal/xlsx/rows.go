@@ -12,6 +12,9 @@ import (
 const (
 	MaxRows    = 1_048_576
 	maxColumns = 16_384
+
+	// maxRow bounds the texts in the cells of one row, which are in memory together. A CSV's row may have 1 MiB.
+	maxRow = 4 << 20
 )
 
 // Kind is what a cell holds.
@@ -42,6 +45,7 @@ type Rows struct {
 	name  string
 	row   int64
 	cells []Cell
+	size  int // of the texts in cells
 }
 
 // Rows starts to read a sheet.
@@ -102,7 +106,7 @@ func (r *Rows) readRow(start xml.StartElement) error {
 	if number <= r.row || number > MaxRows {
 		return r.damaged(fmt.Errorf("row %d follows", number))
 	}
-	r.row, r.cells = number, r.cells[:0]
+	r.row, r.cells, r.size = number, r.cells[:0], 0
 	column := 0
 	for {
 		token, err := r.part.next()
@@ -143,6 +147,9 @@ func (r *Rows) readCell(start xml.StartElement, column int) (next int, err error
 	}
 	if content.fill(&c, attribute(start, "t")) {
 		r.cells = append(r.cells, c)
+	}
+	if r.size += len(c.Value); r.size > maxRow {
+		return 0, errors.New("the texts of the row are longer than 4 MiB")
 	}
 	return c.Column + 1, nil
 }
