@@ -33,7 +33,7 @@ func (f *scheduleFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.notify, "notify", "", "an https `URL` that gets a notice when the state changes, such as a Slack web hook")
 	fs.StringVar(&f.sql, "sql", "", "read the rows of this `SELECT`")
 	fs.StringVar(&f.sqlFile, "sql-file", "", "read the rows of the SELECT in this `FILE`, read again at each run")
-	fs.StringVar(&f.sourceEnv, "source-env", schedule.DefaultSourceEnv, "`NAME` of the environment variable of relabel work that holds the URL of the PostgreSQL to read from")
+	fs.StringVar(&f.sourceEnv, "source-env", schedule.DefaultSourceEnv, "`NAME` of the environment variable of relabel work that holds the URL of the database to read from")
 	fs.StringVar(&f.sourceURL, "source-url", "", "that `URL` itself; it is stored, so it must not contain a password")
 	fs.StringVar(&f.rule, "rule", "", "the saved rule of this `NAME`, worked out for what the site holds at each run")
 	registerMap(fs, &f.mapping)
@@ -41,7 +41,7 @@ func (f *scheduleFlags) register(fs *pflag.FlagSet) {
 }
 
 const scheduleSourceHelp = `SOURCE is the path or https URL of a CSV or Excel file (a Google sheet: File, Share, Publish to
-web, CSV), or --sql with the URL of a PostgreSQL in RELABEL_SOURCE_URL. relabel work reads it at each
+web, CSV), or --sql with the URL of a database in RELABEL_SOURCE_URL. relabel work reads it at each
 run, on its own machine. A file must be below the folder in which relabel work is started, or
 below those of RELABEL_SOURCE_DIRS. The columns are those of relabel run. --rule takes a rule of
 relabel rename --save instead: each run reads the site and renames what matches.`

@@ -25,11 +25,11 @@ const (
 
 // sourceHelp says in the help of those commands what a SOURCE is.
 const sourceHelp = `SOURCE is the path of a CSV or Excel file (.xlsx), - for standard input, or --sql 'SELECT ...' (or
---sql-file) with --source-url, a PostgreSQL. It has the columns asset_id, display_name, and
-optionally locale_id or locale, alt_text, expected_name; --map reads other names. A CSV has a header
-row, may be gzipped, and separated by comma, semicolon, tab or pipe. Of a workbook the first visible
-sheet is read, or --sheet. A blank cell leaves that field alone. Any invalid row loads nothing,
-unless --skip-invalid.
+--sql-file) with --source-url, a PostgreSQL, MySQL, MariaDB, SQL Server or SQLite. It has the
+columns asset_id, display_name, and optionally locale_id or locale, alt_text, expected_name; --map
+reads other names. A CSV has a header row, may be gzipped, and separated by comma, semicolon, tab or
+pipe. Of a workbook the first visible sheet is read, or --sheet. A blank cell leaves that field
+alone. Any invalid row loads nothing, unless --skip-invalid.
 
 Instead of asset_id it may have current_name, original_file_name or hosted_url, and a column
 folder that narrows. relabel then reads the site first (100 assets a call), unless it was read in
@@ -64,7 +64,7 @@ func (f *sourceFlags) register(cmd *cobra.Command) {
 	fs.Int64Var(&f.maxRows, "max-rows", 0, "load nothing if SOURCE has more than `N` rows (default: no limit)")
 	fs.StringVar(&f.sql, "sql", "", "read the rows of this `SELECT`")
 	fs.StringVar(&f.sqlFile, "sql-file", "", "read the rows of the SELECT in this `FILE`")
-	fs.StringVar(&f.sourceURL, "source-url", "", "the `URL` of the PostgreSQL to read from (default $RELABEL_SOURCE_URL)")
+	fs.StringVar(&f.sourceURL, "source-url", "", "the `URL` of the database to read from: postgres://, mysql://, sqlserver:// or sqlite:FILE (default $RELABEL_SOURCE_URL)")
 	fs.StringVar(&f.sheet, "sheet", "", "`NAME` of the sheet of an Excel file to read (default: the first visible one)")
 	registerMap(fs, &f.mapping)
 	fs.StringVar(&f.ambiguous, "ambiguous", "", "`CHOICE` for a name that several assets have: all renames all of them, skip keeps such rows as invalid (default: load nothing)")

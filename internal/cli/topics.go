@@ -39,7 +39,7 @@ func environmentTopic() topic {
 				"/run/secrets, $CREDENTIALS_DIRECTORY, and the folder of WEBFLOW_TOKEN_FILE",
 			},
 			{"RELABEL_CALL_TIMEOUT", "the longest time for one call, 1s to 1m", "30s"},
-			{"RELABEL_SOURCE_URL", "the PostgreSQL that --sql reads from", ""},
+			{"RELABEL_SOURCE_URL", "the database that --sql reads from: postgres://, mysql://, sqlserver:// or sqlite:FILE", ""},
 			{
 				"RELABEL_SOURCE_DIRS", "the folders that a schedule may read files from, and those below, separated as in PATH",
 				"the folder in which relabel work is started, unless that is /",

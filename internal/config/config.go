@@ -46,7 +46,7 @@ const (
 type Config struct {
 	DatabaseURL string // empty: the private PostgreSQL
 	StateDir    string // of the private PostgreSQL; empty: its default
-	SourceURL   string // the PostgreSQL that --sql reads from
+	SourceURL   string // the database that --sql reads from
 	APIURL      string
 	Rate        Rate
 	RateGiven   bool // WEBFLOW_RATE_LIMIT is set

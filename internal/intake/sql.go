@@ -5,23 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"os"
 	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 const (
-	// sqlFetch is how many rows one FETCH brings: enough that the round trip costs nothing per row, and a fraction of a MiB.
+	// sqlFetch is how many rows one fetch brings: enough that the round trip costs nothing per row, and a fraction of a MiB.
 	sqlFetch = 1000
 
-	// sqlConnectTimeout limits connecting to the source, and sqlFetchTimeout each FETCH. A query that sorts millions of rows
+	// sqlConnectTimeout limits connecting to the source, and sqlFetchTimeout each fetch. A query that sorts millions of rows
 	// takes minutes before its first row; one that never ends must not hold a load for ever.
 	sqlConnectTimeout = 15 * time.Second
 	sqlFetchTimeout   = 10 * time.Minute
 
-	// sqlGrace is what a FETCH may take beyond that, for the server's own message to arrive.
+	// sqlGrace is what a fetch may take beyond that, for the server's own message to arrive.
 	sqlGrace = 10 * time.Second
 
 	// sqlIdleTimeout makes the source's server end our transaction if this process dies or hangs.
@@ -30,41 +28,74 @@ const (
 
 // SQLParams says what to read, and where.
 type SQLParams struct {
-	URL   string            // of a PostgreSQL
-	Safe  bool              // the URL is not trusted: it may name no file of this machine
+	URL   string            // of a PostgreSQL, MySQL, MariaDB or SQL Server, or sqlite:FILE
+	Safe  bool              // the URL is not trusted: it may name no file that Open refuses
 	Query string            // one SELECT that yields the columns
 	Map   map[string]string // our column to the query's, from ParseMap
+
+	Open func(path string) (*os.File, error) // decides which SQLite files may be read; nil: os.Open
 
 	FetchTimeout time.Duration // default 10 min
 }
 
-// SQL reads the rows of one query, in one read-only transaction on a connection of its own. It is not safe for
-// concurrent use.
-//
-// Three things keep the query from changing the source. It goes out as the body of a cursor in the extended protocol, which
-// takes one statement and no more. A cursor takes only a SELECT without data-modifying parts. And the transaction is read-only.
+// SQL reads the rows of one query, on a connection of its own that can't change the source. It is not safe for concurrent
+// use.
 type SQL struct {
 	table
 	params SQLParams
-	conn   *pgx.Conn
+	cursor cursor
 	first  [][]string // fetched to learn the columns
-	warn   string
 	row    int64
 }
+
+// cursor reads the result of one query. There is one for PostgreSQL, and one for the databases of database/sql.
+type cursor interface {
+	// start runs the query, which can change nothing.
+	start(ctx context.Context, query string) error
+	// fetch returns the next rows as text, with NULL as the empty string, and after the last ones no rows.
+	fetch(ctx context.Context) (names []string, rows [][]string, err error)
+	// fault reports what the database says of the query.
+	fault(err error) fault
+	warning() string
+	close() error
+}
+
+// fault is an error of a database, in terms of what the user can do about it.
+type fault struct {
+	kind faultKind
+	text string // the database's own message
+	code string
+}
+
+type faultKind int
+
+const (
+	faultLost   faultKind = iota // no message of the database: the connection broke
+	faultFailed                  // any other message
+	faultSyntax                  // also several statements
+	faultWrites
+	faultDenied
+	faultSlow
+)
 
 // OpenSQL connects, starts the query and checks its columns. It reports what is wrong with the query as a whole, before
 // anything is written.
 func OpenSQL(ctx context.Context, params SQLParams) (*SQL, error) {
+	params.Query = strings.TrimRight(strings.TrimSpace(params.Query), "; \t\r\n")
+	if params.Query == "" {
+		return nil, errors.New("the query is empty: give a SELECT that yields asset_id and display_name")
+	}
 	if params.FetchTimeout == 0 {
 		params.FetchTimeout = sqlFetchTimeout
 	}
-	conn, err := connectSource(ctx, params)
+	if params.Open == nil {
+		params.Open = os.Open
+	}
+	cursor, err := newCursor(ctx, params)
 	if err != nil {
 		return nil, err
 	}
-	s := &SQL{params: params, conn: conn}
-	ctx, cancel := s.withDeadline(ctx)
-	defer cancel()
+	s := &SQL{params: params, cursor: cursor}
 	if err := s.begin(ctx); err != nil {
 		s.Close() //nolint:errcheck // the first error counts
 		return nil, err
@@ -72,50 +103,12 @@ func OpenSQL(ctx context.Context, params SQLParams) (*SQL, error) {
 	return s, nil
 }
 
+// begin starts the query and fetches its first rows.
 func (s *SQL) begin(ctx context.Context) error {
-	_, err := s.conn.PgConn().Exec(ctx, fmt.Sprintf(`
-		BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
-		SET LOCAL statement_timeout = %d;
-		SET LOCAL lock_timeout = %d;
-		SET LOCAL idle_in_transaction_session_timeout = %d`,
-		s.params.FetchTimeout.Milliseconds(), sqlConnectTimeout.Milliseconds(), sqlIdleTimeout.Milliseconds())).ReadAll()
-	if err != nil {
-		return fmt.Errorf("error preparing the source's connection: %w", err)
-	}
-	if err := s.checkRole(ctx); err != nil {
-		return err
-	}
-	return s.declare(ctx)
-}
-
-// checkRole warns of a role that could write. Although the transaction is read-only, a function that the query calls may
-// still write through another connection, as dblink does.
-func (s *SQL) checkRole(ctx context.Context) error {
-	var could bool
-	err := s.conn.QueryRow(ctx, `
-		SELECT current_setting('is_superuser') = 'on' OR EXISTS (
-			SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-			WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-				AND has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE'))`).Scan(&could)
-	if err != nil {
-		return fmt.Errorf("error looking at the source's role: %w", err)
-	}
-	if could {
-		s.warn = "the source's role may write: relabel reads in a read-only transaction, but a role that can only SELECT is safer"
-	}
-	return nil
-}
-
-// declare makes a cursor of the user's query and fetches its first rows.
-func (s *SQL) declare(ctx context.Context) error {
-	query := strings.TrimRight(strings.TrimSpace(s.params.Query), "; \t\r\n")
-	if query == "" {
-		return errors.New("the query is empty: give a SELECT that yields asset_id and display_name")
-	}
-	// The line break ends a comment that may be the end of the query.
-	sql := "DECLARE relabel_source NO SCROLL CURSOR WITHOUT HOLD FOR " + query + "\n"
-	if res := s.conn.PgConn().ExecParams(ctx, sql, nil, nil, nil, nil).Read(); res.Err != nil {
-		return s.queryError(res.Err)
+	ctx, cancel := s.withDeadline(ctx)
+	defer cancel()
+	if err := s.cursor.start(ctx, s.params.Query); err != nil {
+		return s.queryError(err)
 	}
 	names, rows, err := s.fetch(ctx)
 	if err != nil {
@@ -135,54 +128,54 @@ func (s *SQL) declare(ctx context.Context) error {
 	return nil
 }
 
-// withDeadline bounds a FETCH by our own clock. The server's statement_timeout usually ends
+// withDeadline bounds a fetch by our own clock. The server's own limit usually ends
 // it first, with a better message, but the query itself can lift that.
 func (s *SQL) withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, s.params.FetchTimeout+min(s.params.FetchTimeout, sqlGrace))
 }
 
-// fetch returns the next rows as text, with NULL as the empty string.
 func (s *SQL) fetch(ctx context.Context) (names []string, rows [][]string, err error) {
 	ctx, cancel := s.withDeadline(ctx)
 	defer cancel()
-	reader := s.conn.PgConn().ExecParams(ctx, fmt.Sprintf("FETCH FORWARD %d FROM relabel_source", sqlFetch), nil, nil, nil, nil)
-	for reader.NextRow() {
-		var row []string
-		for _, value := range reader.Values() {
-			row = append(row, string(value))
-		}
-		rows = append(rows, row)
-	}
-	for _, f := range reader.FieldDescriptions() { // also there if there are no rows
-		names = append(names, f.Name)
-	}
-	if _, err := reader.Close(); err != nil {
+	if names, rows, err = s.cursor.fetch(ctx); err != nil {
 		return nil, nil, s.queryError(err)
 	}
 	return names, rows, nil
 }
 
-// queryError adds to PostgreSQL's message what it means here.
+// queryError adds to the database's message what it means here.
 func (s *SQL) queryError(err error) error {
-	var pgErr *pgconn.PgError
 	switch {
+	case isRefusal(err), errors.Is(err, context.Canceled):
+		return err
 	case errors.Is(err, context.DeadlineExceeded):
 		return s.tooLong()
-	case !errors.As(err, &pgErr):
+	}
+	f := s.cursor.fault(err)
+	text := Clean(f.text)
+	switch f.kind {
+	case faultLost:
 		return fmt.Errorf("the connection to the source was lost after row %d: run it again", s.row)
-	}
-	text := Clean(pgErr.Message)
-	switch pgErr.Code {
-	case "42601": // syntax_error: also more than one statement
+	case faultSyntax:
 		return fmt.Errorf("the query was refused: %s; give one SELECT and nothing else", text)
-	case "25006", "0A000": // read_only_sql_transaction, feature_not_supported
+	case faultWrites:
 		return fmt.Errorf("the query was refused: %s; relabel only reads: give a SELECT that changes nothing", text)
-	case "57014": // query_canceled
-		return s.tooLong()
-	case "42501":
+	case faultDenied:
 		return fmt.Errorf("the query was refused: %s; grant the role SELECT on it", text)
+	case faultSlow:
+		return s.tooLong()
 	}
-	return fmt.Errorf("the query failed: %s (%s)", text, pgErr.Code)
+	return fmt.Errorf("the query failed: %s (%s)", text, f.code)
+}
+
+// refusal is why a query is not even sent.
+type refusal string
+
+func (e refusal) Error() string { return string(e) }
+
+func isRefusal(err error) bool {
+	_, ok := errors.AsType[refusal](err)
+	return ok
 }
 
 func (s *SQL) tooLong() error {
@@ -215,6 +208,7 @@ func (s *SQL) validate(records [][]string) []Row {
 		s.row++
 		rows[i].Line = s.row
 		c := s.header.pick(record)
+		refuseBytes(&rows[i], &c)
 		v.fill(&rows[i], &c)
 	}
 	return rows
@@ -224,11 +218,16 @@ func (s *SQL) validate(records [][]string) []Row {
 func (s *SQL) Info() Info { return s.header.info() }
 
 // Warning is what a person should know about the source, or empty.
-func (s *SQL) Warning() string { return s.warn }
+func (s *SQL) Warning() string { return s.cursor.warning() }
 
-// Close ends the transaction with its connection.
-func (s *SQL) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), sqlConnectTimeout)
-	defer cancel()
-	return s.conn.Close(ctx)
+// Close ends the query and its connection.
+func (s *SQL) Close() error { return s.cursor.close() }
+
+// refuseBytes refuses what is no text: a BLOB, or a column that holds another encoding than it says.
+func refuseBytes(row *Row, c *cells) {
+	for col, cell := range c {
+		if at := invalidUTF8(cell); at >= 0 {
+			row.refuse(column(col), cell, fmt.Sprintf("byte %d is 0x%02X, which is not UTF-8: the column is not text, or has another encoding; convert it in the query", at+1, cell[at]))
+		}
+	}
 }

@@ -35,19 +35,15 @@ func connectSource(ctx context.Context, params SQLParams) (*pgx.Conn, error) {
 }
 
 var (
-	// ErrSourceURL means that a source's URL is not one of a PostgreSQL.
-	ErrSourceURL = errors.New("the source's URL can't be read: it should look like postgres://USER:PASSWORD@HOST:PORT/DATABASE, " +
-		"without passfile and service (and the variable PGSERVICE must not be set)")
+	// ErrSourceURL means that a source's URL is not one of a database that relabel reads.
+	ErrSourceURL = errors.New("the source's URL can't be read")
+
+	errPostgresURL = fmt.Errorf("%w: it should look like postgres://USER:PASSWORD@HOST:PORT/DATABASE, "+
+		"without passfile and service (and the variable PGSERVICE must not be set), or be a URL of mysql, sqlserver or sqlite", ErrSourceURL)
 	errUnsafeURL = errors.New("a stored source URL may hold host, port, user, dbname, sslmode and options of the session, but name no file: " +
 		"put the URL into a variable of the worker, and name that with --source-env")
 	errNoUser = errors.New("the source's URL names no user: it should look like postgres://USER:PASSWORD@HOST:PORT/DATABASE")
 )
-
-// CheckStoredURL checks a source's URL before it is stored. A stored URL is not trusted.
-func CheckStoredURL(url string) error {
-	_, err := sourceConfig(url, true)
-	return err
-}
 
 // safeKeys are the settings of a URL that is not trusted.
 func safeKeys() []string {
@@ -75,7 +71,7 @@ func sourceConfig(url string, safe bool) (*pgx.ConnConfig, error) {
 	cfg, err := pgx.ParseConfig(complete(url, name.Username))
 	// The marks are there if what was added has not become part of another setting.
 	if err != nil || cfg.RuntimeParams["relabel_from"] != "1" || cfg.RuntimeParams["relabel_to"] != "1" {
-		return nil, ErrSourceURL
+		return nil, errPostgresURL
 	}
 	if cfg.User == "" {
 		return nil, errNoUser

@@ -62,7 +62,7 @@ func (s *sheetRow) check(col column, c xlsx.Cell) {
 	}
 	p := Problem{Line: s.number, Column: col.String(), Value: Clean(s.cells[col])}
 	cell := "cell " + xlsx.Reference(c.Column, s.number) + ": "
-	if message := refusal(col, c); message != "" {
+	if message := cellRefused(col, c); message != "" {
 		p.Message = cell + message
 		s.problems = append(s.problems, p)
 	} else if s.cells[col] != c.Value {
@@ -71,8 +71,8 @@ func (s *sheetRow) check(col column, c xlsx.Cell) {
 	}
 }
 
-// refusal says why a cell that is no text can't be taken.
-func refusal(col column, c xlsx.Cell) string {
+// cellRefused says why a cell that is no text can't be taken.
+func cellRefused(col column, c xlsx.Cell) string {
 	switch {
 	case c.Kind == xlsx.Error:
 		return "the formula ends in an error: correct it, or clear the cell"

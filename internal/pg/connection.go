@@ -59,15 +59,17 @@ func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseco
 
 // NoticeDead makes this process notice a dead connection to PostgreSQL that nobody
 // closed: the server's machine lost power, or a firewall dropped the connection.
-func NoticeDead(cfg *pgconn.Config) {
-	dialer := &net.Dialer{
-		Timeout: cfg.ConnectTimeout,
+func NoticeDead(cfg *pgconn.Config) { cfg.DialFunc = Dialer(cfg.ConnectTimeout).DialContext }
+
+// Dialer makes connections as NoticeDead needs them.
+func Dialer(timeout time.Duration) *net.Dialer {
+	return &net.Dialer{
+		Timeout: timeout,
 		KeepAliveConfig: net.KeepAliveConfig{
 			Enable: true, Idle: keepAliveIdle, Interval: keepAliveInterval, Count: keepAliveCount,
 		},
 		Control: limitUnheard,
 	}
-	cfg.DialFunc = dialer.DialContext
 }
 
 // fetchDeadline gives River's fetch of jobs a time-out. Without it a fetch on a dead

@@ -3,6 +3,7 @@ package schedule
 import (
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -17,7 +18,7 @@ var (
 	emptyValue    = regexp.MustCompile(`^(''(\s|$)|$)`)
 )
 
-// HoldsPassword reports whether a PostgreSQL address (a URL, or settings such as
+// HoldsPassword reports whether a database's address (a URL, or settings such as
 // host=h user=u) holds a password. It checks the text itself and not what a driver
 // decodes from it, because the text is what would be stored. In doubt the answer
 // is yes.
@@ -35,7 +36,8 @@ func HoldsPassword(text string) bool {
 
 func urlHoldsPassword(text string) bool {
 	u, err := url.Parse(text)
-	if err != nil || !strings.HasPrefix(u.Scheme, "postgres") {
+	known := []string{"postgres", "postgresql", "mysql", "sqlserver", "sqlite"}
+	if err != nil || u.Opaque != "" || !slices.Contains(known, u.Scheme) {
 		return true // in doubt
 	}
 	if password, _ := u.User.Password(); password != "" || strings.Contains(u.User.Username(), ":") {

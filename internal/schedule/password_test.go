@@ -22,6 +22,8 @@ func TestHoldsPassword(t *testing.T) {
 		"host=h password= user=u", // the password is user=u
 		"host=h application_name='' password='' password=geheim",
 		"host=h options=postgres://u:geheim@h/d",
+		"mysql://u:geheim@h/d", "mysql://u:geh%eim@h/d", "sqlserver://u:geheim@h?database=d", "sqlserver://u@h?database=d&password=geheim",
+		"sqlserver:server=h;user id=u;password=geheim", "oracle://u@h/d", "mysql:u:geheim@tcp(h)/d?x=://",
 	} {
 		require.True(t, HoldsPassword(text), text)
 	}
@@ -30,6 +32,7 @@ func TestHoldsPassword(t *testing.T) {
 		"postgres://u@h/d?password=", "postgres://u@h/d?passfile=/etc/pgpass", "postgres://u@[::1]:5432/d?sslrootcert=/ca.pem",
 		"postgres://u@h/password", "postgres://password@h/d", "postgresql://u@h:5432/d?application_name=a%3Ab",
 		"host=h user=u dbname=d", "host=h password='' user=u", "host=h user=u password=", "host=h password=''", "host=h passfile=/etc/pgpass",
+		"mysql://u@h/d", "mysql://u@h/d?tls=true", "sqlserver://u@h?database=d", "sqlite:/srv/names.db", "sqlite:///srv/names.db",
 		"host=h dbname=password", "host = h user = 'a b'",
 	} {
 		require.False(t, HoldsPassword(text), text)

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"database/sql"
 	"os"
 	"path/filepath"
 	"testing"
@@ -45,4 +46,28 @@ func TestSourceVariableIsAllowed(t *testing.T) {
 	query, env := "SELECT 'x' AS asset_id, 'y' AS display_name", "DATABASE_URL"
 	b.add(func(s *scheduledb.Schedule) { s.CSV, s.Query, s.SourceEnv = nil, &query, &env })
 	require.Contains(t, *b.run(at2(1), "failed").Error, "set RELABEL_SOURCE_ENV")
+}
+
+// An SQLite file is one of the worker's files, whoever names it.
+func TestSQLiteSourceOutsideItsFolder(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 1)
+	file := filepath.Join(filepath.Dir(b.csv), "names.db")
+	names, err := sql.Open("sqlite", file)
+	require.NoError(t, err)
+	_, err = names.Exec(`CREATE TABLE names (asset_id, display_name); INSERT INTO names VALUES (?, ?)`, standin.AssetID(0), "from SQLite")
+	require.NoError(t, err)
+	require.NoError(t, names.Close())
+	secret := filepath.Join(t.TempDir(), "secret.db")
+	require.NoError(t, os.Link(file, secret))
+
+	query, url := "SELECT * FROM names", "sqlite:"+secret
+	b.add(func(s *scheduledb.Schedule) { s.CSV, s.Query, s.SourceURL = nil, &query, &url })
+	require.Contains(t, *b.run(at2(1), "failed").Error, "set RELABEL_SOURCE_DIRS")
+	b.exec(`UPDATE schedule SET source_url = NULL, source_env = 'NAMES_SOURCE_URL'`)
+	b.env["NAMES_SOURCE_URL"] = "sqlite:" + secret
+	require.Contains(t, *b.run(at2(2), "failed").Error, "set RELABEL_SOURCE_DIRS")
+	b.exec(`UPDATE schedule SET source_url = $1, source_env = NULL`, "sqlite:"+file)
+	b.run(at2(3), "done")
+	require.Equal(t, "from SQLite", b.api.Name(standin.AssetID(0), ""))
 }

@@ -20,13 +20,13 @@ type Source struct {
 	SQL     string    // a SELECT
 	SQLFile string    // the path of one
 	Rule    *Ruled    // a rule that was worked out
-	URL     string    // of the PostgreSQL for SQL and SQLFile
-	SafeURL bool      // URL is not trusted, and may name no file of this machine
+	URL     string    // of the database for SQL and SQLFile
+	SafeURL bool      // URL is not trusted, and may name no file that Open refuses
 	Map     string    // other names of columns, as intake.ParseMap reads them
 
 	InputName string
 
-	Open func(path string) (*os.File, error) // opens Path and SQLFile; nil: os.Open
+	Open func(path string) (*os.File, error) // opens Path, SQLFile and the SQLite file of URL; nil: os.Open
 }
 
 // Name is how messages and the batch call the source.
@@ -98,7 +98,7 @@ func (s Source) readSQL() (string, error) {
 }
 
 func (p LoadParams) openSQL(ctx context.Context, mapping map[string]string) (rowSource, error) {
-	params := intake.SQLParams{URL: p.Source.URL, Safe: p.Source.SafeURL, Query: p.Source.SQL, Map: mapping}
+	params := intake.SQLParams{URL: p.Source.URL, Safe: p.Source.SafeURL, Query: p.Source.SQL, Map: mapping, Open: p.Source.Open}
 	if p.Source.SQLFile != "" {
 		text, err := p.Source.readSQL()
 		if err != nil {

@@ -26,7 +26,7 @@ type Schedule struct {
 	Query       *string
 	QueryFile   *string
 	Rule        *string // the name of a saved rule of the site
-	SourceEnv   *string // the variable with the URL of the PostgreSQL for Query and QueryFile
+	SourceEnv   *string // the variable with the URL of the database for Query and QueryFile
 	SourceURL   *string // that URL itself, where it holds no password
 	ColumnMap   *string
 	SkipInvalid bool
