@@ -46,6 +46,10 @@ func TestScheduleUsage(t *testing.T) {
 		{[]string{"add", "n", "a.csv", "--cron", "@daily", "--max-change", "5", "--mode", "all"}, "give one of them"},
 		{[]string{"add", "n", "a.csv", "--cron", "@daily", "--notify", "http://example.com"}, "--notify: the URL must begin with https://"},
 		{[]string{"add", "n", "a.csv", "--cron", "@daily", "--map", "x"}, "--map"},
+		{[]string{"add", "n", "--sql", "SELECT 1", "--source-url", "mysql://u:geheim@h/d", "--cron", "@daily"}, "--source-url would be stored with its password"},
+		{[]string{"add", "n", "--sql", "SELECT 1", "--source-url", "sqlite:names.db", "--cron", "@daily"}, "--source-url: the source's URL can't be read: a stored URL holds the whole path"},
+		{[]string{"add", "n", "--exec", "bq query", "--cron", "@daily"}, "--exec: not allowed: schedules run no commands here; to allow it, set RELABEL_ALLOW_EXEC=1"},
+		{[]string{"add", "n", "a.csv", "--exec", "bq query", "--cron", "@daily"}, "takes a NAME and one SOURCE"},
 		{[]string{"show"}, "takes the NAME of one schedule"},
 		{[]string{"nightly"}, "there is no command"},
 	} {

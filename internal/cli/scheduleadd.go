@@ -27,7 +27,7 @@ func (a *app) scheduleAddCommand() *cobra.Command {
 				f.source = args[1]
 			}
 			if len(args) < 1 || len(args) > 2 || f.forms() != 1 {
-				return usageError("`%s` takes a NAME and one SOURCE (a CSV file, an https URL, --sql, --sql-file or --rule); see `%s --help`", cmd.CommandPath(), cmd.CommandPath())
+				return usageError("`%s` takes a NAME and one SOURCE (a CSV file, an https URL, --sql, --sql-file, --exec, --exec-shell or --rule); see `%s --help`", cmd.CommandPath(), cmd.CommandPath())
 			}
 			return nil
 		},

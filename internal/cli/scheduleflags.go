@@ -18,6 +18,7 @@ type scheduleFlags struct {
 
 	cron, zone, sql, sqlFile, rule, sourceURL, sourceEnv,
 	locales, mode, overlap, catchUp, maxChange, notify string
+	command     commandFlags
 	mapping     []string
 	skipInvalid bool
 }
@@ -36,18 +37,20 @@ func (f *scheduleFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.sourceEnv, "source-env", schedule.DefaultSourceEnv, "`NAME` of the environment variable of relabel work that holds the URL of the database to read from")
 	fs.StringVar(&f.sourceURL, "source-url", "", "that `URL` itself; it is stored, so it must not contain a password")
 	fs.StringVar(&f.rule, "rule", "", "the saved rule of this `NAME`, worked out for what the site holds at each run")
+	f.command.register(fs)
 	registerMap(fs, &f.mapping)
 	fs.BoolVar(&f.skipInvalid, "skip-invalid", false, "send the valid rows even if others are invalid")
 }
 
 const scheduleSourceHelp = `SOURCE is the path or https URL of a CSV or Excel file (a Google sheet: File, Share, Publish to
-web, CSV), or --sql with the URL of a database in RELABEL_SOURCE_URL. relabel work reads it at each
-run, on its own machine. A file must be below the folder in which relabel work is started, or
-below those of RELABEL_SOURCE_DIRS. The columns are those of relabel run. --rule takes a rule of
-relabel rename --save instead: each run reads the site and renames what matches.`
+web, CSV), --sql with the URL of a database in RELABEL_SOURCE_URL, or --exec 'COMMAND' that writes a
+CSV. relabel work reads it at each run, on its own machine. A file must be below the folder in
+which relabel work is started, or below those of RELABEL_SOURCE_DIRS; a command runs only if
+RELABEL_ALLOW_EXEC is 1. The columns are those of relabel run. --rule takes a rule of relabel rename
+--save instead: each run reads the site and renames what matches.`
 
 func (f *scheduleFlags) forms() (n int) {
-	for _, given := range []string{f.source, f.sql, f.sqlFile, f.rule} {
+	for _, given := range []string{f.source, f.sql, f.sqlFile, f.command.exec, f.command.shell, f.rule} {
 		if given != "" {
 			n++
 		}
@@ -88,20 +91,27 @@ func (f *scheduleFlags) setSource(fs *pflag.FlagSet, s *scheduledb.Schedule) err
 		return usageError("a schedule can't read standard input: give the path of a file, an https URL, or --sql")
 	case f.source != "":
 		return schedule.SetCSV(s, f.source)
+	case f.command != commandFlags{}:
+		command, shell := f.command.given()
+		schedule.SetCommand(s, command, shell)
+		return nil
 	case f.rule != "":
-		s.CSV, s.Query, s.QueryFile, s.Rule, s.SourceEnv, s.SourceURL = nil, nil, nil, &f.rule, nil, nil
+		s.ClearSource()
+		s.Rule = &f.rule
 		return nil
 	case f.sql != "":
-		s.CSV, s.Query, s.QueryFile, s.Rule = nil, &f.sql, nil, nil
+		s.ClearSource()
+		s.Query = &f.sql
 	case f.sqlFile != "":
 		path, err := filepath.Abs(f.sqlFile)
 		if err != nil {
 			return fmt.Errorf("error making the path absolute: %w", err)
 		}
-		s.CSV, s.Query, s.QueryFile, s.Rule = nil, nil, &path, nil
+		s.ClearSource()
+		s.QueryFile = &path
 	}
 	switch s.SourceEnv, s.SourceURL = nil, nil; {
-	case s.CSV != nil, s.Rule != nil:
+	case s.CSV != nil, s.Rule != nil, s.Command != nil:
 	case f.sourceURL == "":
 		s.SourceEnv = &f.sourceEnv
 	case fs.Changed("source-env"):
@@ -114,5 +124,7 @@ func (f *scheduleFlags) setSource(fs *pflag.FlagSet, s *scheduledb.Schedule) err
 
 // sources is what schedules may read, as far as this environment goes.
 func (a *app) sources() schedule.Sources {
-	return schedule.Sources{SourceDirs: a.cfg.SourceDirs, AllowSourceEnv: a.cfg.AllowSourceEnv, LookupEnv: a.LookupEnv}
+	return schedule.Sources{
+		SourceDirs: a.cfg.SourceDirs, AllowSourceEnv: a.cfg.AllowSourceEnv, CommandEnv: a.cfg.CommandEnv, LookupEnv: a.LookupEnv,
+	}
 }

@@ -24,18 +24,18 @@ const (
 )
 
 // sourceHelp says in the help of those commands what a SOURCE is.
-const sourceHelp = `SOURCE is the path of a CSV or Excel file (.xlsx), - for standard input, or --sql 'SELECT ...' (or
---sql-file) with --source-url, a PostgreSQL, MySQL, MariaDB, SQL Server or SQLite. It has the
-columns asset_id, display_name, and optionally locale_id or locale, alt_text, expected_name; --map
-reads other names. A CSV has a header row, may be gzipped, and separated by comma, semicolon, tab or
-pipe. Of a workbook the first visible sheet is read, or --sheet. A blank cell leaves that field
-alone. Any invalid row loads nothing, unless --skip-invalid.
+const sourceHelp = `SOURCE is the path of a CSV or Excel file (.xlsx), - for standard input, --exec 'COMMAND' that
+writes a CSV, or --sql 'SELECT ...' (or --sql-file) with --source-url, a PostgreSQL, MySQL, MariaDB,
+SQL Server or SQLite. It has the columns asset_id, display_name, and optionally locale_id or locale,
+alt_text, expected_name; --map reads other names. A CSV has a header row, may be gzipped, and
+separated by comma, semicolon, tab or pipe. Of a workbook the first visible sheet is read, or
+--sheet. A blank cell leaves that field alone. Any invalid row loads nothing, unless --skip-invalid.
 
 Instead of asset_id it may have current_name, original_file_name or hosted_url, and a column
 folder that narrows. relabel then reads the site first (100 assets a call), unless it was read in
 the last 15 minutes. A name that several assets have is refused, unless --ambiguous.`
 
-const sourceUse = "one SOURCE: a CSV or Excel file, - for standard input, or --sql with --source-url"
+const sourceUse = "one SOURCE: a CSV or Excel file, - for standard input, --exec, or --sql with --source-url"
 
 // sourceFlags are the SOURCE of a command that takes one, and its options.
 type sourceFlags struct {
@@ -44,6 +44,7 @@ type sourceFlags struct {
 	sql       string
 	sqlFile   string
 	sourceURL string
+	command   commandFlags
 
 	name        string
 	priority    int
@@ -66,6 +67,7 @@ func (f *sourceFlags) register(cmd *cobra.Command) {
 	fs.StringVar(&f.sqlFile, "sql-file", "", "read the rows of the SELECT in this `FILE`")
 	fs.StringVar(&f.sourceURL, "source-url", "", "the `URL` of the database to read from: postgres://, mysql://, sqlserver:// or sqlite:FILE (default $RELABEL_SOURCE_URL)")
 	fs.StringVar(&f.sheet, "sheet", "", "`NAME` of the sheet of an Excel file to read (default: the first visible one)")
+	f.command.register(fs)
 	registerMap(fs, &f.mapping)
 	fs.StringVar(&f.ambiguous, "ambiguous", "", "`CHOICE` for a name that several assets have: all renames all of them, skip keeps such rows as invalid (default: load nothing)")
 	completeWords(cmd, "ambiguous", []string{usecase.AmbiguousAll, usecase.AmbiguousSkip})
@@ -85,7 +87,7 @@ func (f *sourceFlags) registerSnapshot(cmd *cobra.Command) {
 // args takes one SOURCE, in one of its forms.
 func (f *sourceFlags) args(cmd *cobra.Command, args []string) error {
 	forms := len(args)
-	for _, given := range []string{f.sql, f.sqlFile} {
+	for _, given := range []string{f.sql, f.sqlFile, f.command.exec, f.command.shell} {
 		if given != "" {
 			forms++
 		}
@@ -109,12 +111,19 @@ func (f *sourceFlags) check() error {
 	if f.maxRows < 0 {
 		return usageError("--max-rows is 1 or more, or 0 for no limit, not %d", f.maxRows)
 	}
-	return usecase.CheckAmbiguous(f.ambiguous)
+	if err := usecase.CheckAmbiguous(f.ambiguous); err != nil {
+		return err
+	}
+	return f.command.check()
 }
 
 // source puts together where the rows come from.
 func (f *sourceFlags) source(ctx context.Context, a *app) (usecase.Source, error) {
 	src := usecase.Source{Path: f.path, Sheet: f.sheet, SQL: f.sql, SQLFile: f.sqlFile, URL: f.sourceURL, Map: mapText(f.mapping)}
+	if src.Command, src.Shell = f.command.given(); src.Command != "" {
+		src.Env = a.cfg.CommandEnv()
+		return src, nil
+	}
 	if src.URL == "" {
 		src.URL = a.cfg.SourceURL
 	}

@@ -45,6 +45,8 @@ func environmentTopic() topic {
 				"the folder in which relabel work is started, unless that is /",
 			},
 			{"RELABEL_SOURCE_ENV", "the variables that a schedule's --source-env may name: patterns with commas between", "*SOURCE_URL*"},
+			{"RELABEL_ALLOW_EXEC", "1: schedules may run commands (--exec), as the account of relabel work.\n" +
+				"Everybody who can write to the database can then run any command there", "refused"},
 			{"RELABEL_NOTIFY_SECRET", "the key that signs notices; unset: they are not signed", ""},
 			{"RELABEL_NOTIFY_ALLOW_PRIVATE", "1: notices may go to private networks, and over http", "refused"},
 			{"RELABEL_SOURCE_ALLOW_PRIVATE", "1: a schedule may read its source from private networks, and over http", "refused"},

@@ -17,6 +17,8 @@
 //	RELABEL_API_HOSTS, RELABEL_TOKEN_ENV, RELABEL_TOKEN_DIRS, RELABEL_SOURCE_ENV,
 //	RELABEL_SOURCE_DIRS   what stored settings may name (trust.go, folders.go)
 //
+// CommandEnv is the environment for commands, without what is relabel's own.
+//
 // Two kinds of variables are read where they are used: RELABEL_LOG (package cli), and
 // those that a schedule looks up at each run (package schedule).
 package config

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -69,6 +70,24 @@ func (c Config) AllowTokenEnv(name string) error {
 // AllowSourceEnv checks the name of the variable that holds a source's URL.
 func (c Config) AllowSourceEnv(name string) error {
 	return c.allowName(name, sourceEnvVar, defaultSourceEnv)
+}
+
+// CommandEnv is the environment of this process for a command that writes a CSV: without
+// the tokens and addresses that are relabel's own, whatever their variables are called.
+// PGPASSWORD may be the password of DATABASE_URL.
+func (c Config) CommandEnv() (env []string) {
+	for _, pair := range os.Environ() {
+		name, _, _ := strings.Cut(pair, "=")
+		name = strings.ToUpper(name) // Windows does not tell them apart
+		own := name == "PGPASSWORD" || name == "CREDENTIALS_DIRECTORY"
+		for _, prefix := range []string{"WEBFLOW_", "RELABEL_", "DATABASE_"} {
+			own = own || strings.HasPrefix(name, prefix)
+		}
+		if !own && c.AllowTokenEnv(name) != nil && c.AllowSourceEnv(name) != nil {
+			env = append(env, pair)
+		}
+	}
+	return env
 }
 
 func (c Config) allowName(name, variable, otherwise string) error {

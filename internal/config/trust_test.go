@@ -81,6 +81,26 @@ func TestSourceVariable(t *testing.T) {
 	require.NoError(t, read(t, map[string]string{"RELABEL_SOURCE_ENV": "NAMES_*"}).AllowSourceEnv("NAMES_URL"))
 }
 
+// A command gets the environment without what is relabel's own.
+func TestCommandEnv(t *testing.T) {
+	kept := []string{"PATH", "HOME", "AWS_SECRET_ACCESS_KEY", "PGUSER"}
+	own := []string{
+		"WEBFLOW_TOKEN", "WEBFLOW_TOKEN_FILE", "SHOP_WEBFLOW_TOKEN", "DATABASE_URL", "DATABASE_PASSWORD_FILE", "RELABEL_NOTIFY_SECRET",
+		"RELABEL_SOURCE_URL", "SHOP_SOURCE_URL", "BLOG_KEY", "blog_key_2", "PGPASSWORD", "CREDENTIALS_DIRECTORY",
+	}
+	for _, name := range append(kept, own...) {
+		t.Setenv(name, "geheim "+name)
+	}
+	cfg := read(t, map[string]string{"RELABEL_TOKEN_ENV": "BLOG_*,*WEBFLOW_TOKEN*"})
+	env := cfg.CommandEnv()
+	for _, name := range kept {
+		require.Contains(t, env, name+"=geheim "+name)
+	}
+	for _, name := range own {
+		require.NotContains(t, env, name+"=geheim "+name)
+	}
+}
+
 // Files are read below the folders that are allowed, and no link leads out of them.
 func TestFolders(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,6 @@
-// Package intake turns a source of rows (a CSV or Excel file, standard input, a SQL query) into validated rows.
+// Package intake turns a source of rows (a CSV or Excel file, standard input, a command, a SQL query) into validated rows.
 //
-// OpenFile, NewFile and OpenSQL open a source and read its header. UseLocales then sets how locales are resolved, and Chunks
+// OpenFile, NewFile, OpenCommand and OpenSQL open a source and read its header. UseLocales then sets how locales are resolved, and Chunks
 // yields the rows. The package owns everything between the bytes of the source and a Row that may be sent: encodings,
 // separators, quotes, the header and its mapping, and the rules for each cell. It knows nothing of batches, of our database
 // or of the API. A source may name its assets instead of giving their ids (NamedBy); the caller then finds out which ones

@@ -142,7 +142,7 @@ func (b *testBundle) anotherWith(change func(*Config)) *Runner {
 	}
 	settings, err := config.Read(cfg.LookupEnv)
 	require.NoError(b.t, err)
-	cfg.SourceDirs, cfg.AllowSourceEnv = settings.SourceDirs, settings.AllowSourceEnv
+	cfg.SourceDirs, cfg.AllowSourceEnv, cfg.CommandEnv = settings.SourceDirs, settings.AllowSourceEnv, settings.CommandEnv
 	change(&cfg)
 	r := New(cfg)
 	pool, err := jobs.NewPool(b.t.Context(), jobs.Config{

@@ -29,7 +29,8 @@ func SetCSV(s *scheduledb.Schedule, source string) error {
 		}
 		source = path
 	}
-	s.CSV, s.Query, s.QueryFile, s.Rule, s.SourceEnv, s.SourceURL = &source, nil, nil, nil, nil, nil
+	s.ClearSource()
+	s.CSV = &source
 	return nil
 }
 
@@ -95,6 +96,9 @@ func checkRules(s scheduledb.Schedule) error {
 
 // checkSource keeps passwords out of the database.
 func (e Sources) checkSource(before, s scheduledb.Schedule) error {
+	if s.Command != nil {
+		return e.checkCommand(before, s)
+	}
 	csv, env, url := text.Deref(s.CSV), text.Deref(s.SourceEnv), text.Deref(s.SourceURL)
 	switch {
 	case csv+text.Deref(s.Query)+text.Deref(s.QueryFile) == "":

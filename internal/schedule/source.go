@@ -35,6 +35,7 @@ const (
 type Sources struct {
 	SourceDirs     config.Folders
 	AllowSourceEnv func(variable string) error
+	CommandEnv     func() []string // what commands get of the environment
 	LookupEnv      func(string) (string, bool)
 
 	maxSource     int64         // 0: maxSource
@@ -56,6 +57,11 @@ func (e Sources) open(ctx context.Context, s scheduledb.Schedule) (usecase.Sourc
 		return src, func() { _ = body.Close() }, nil // only read from
 	case s.CSV != nil:
 		src.Path = *s.CSV
+	case s.Command != nil:
+		if err := e.allowCommand(); err != nil {
+			return src, nil, err
+		}
+		src.Command, src.Shell, src.Env = *s.Command, s.Shell, e.CommandEnv()
 	case s.SourceURL != nil:
 		src.URL, src.SafeURL = *s.SourceURL, true
 	default:

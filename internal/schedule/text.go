@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode"
 
+	"relabel/internal/intake"
 	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/text"
 )
@@ -20,6 +21,8 @@ func ShownSource(s scheduledb.Schedule) string {
 		return *s.CSV
 	case s.QueryFile != nil:
 		return *s.QueryFile
+	case s.Command != nil:
+		return "command " + intake.CommandName(*s.Command, s.Shell)
 	}
 	return text.Deref(s.Query)
 }

@@ -12,7 +12,7 @@ import (
 	"relabel/internal/intake"
 )
 
-// Source is where rows come from: exactly one of Path, Input, SQL, SQLFile and Rule.
+// Source is where rows come from: exactly one of Path, Input, SQL, SQLFile, Rule and Command.
 type Source struct {
 	Path    string    // of a CSV or a workbook
 	Input   io.Reader // one that somebody else opened; InputName says what it is
@@ -22,6 +22,9 @@ type Source struct {
 	Rule    *Ruled    // a rule that was worked out
 	URL     string    // of the database for SQL and SQLFile
 	SafeURL bool      // URL is not trusted, and may name no file that Open refuses
+	Command string    // writes a CSV
+	Shell   bool      // a shell runs Command
+	Env     []string  // all that Command gets of the environment
 	Map     string    // other names of columns, as intake.ParseMap reads them
 
 	InputName string
@@ -40,13 +43,15 @@ func (s Source) Name() string {
 		return s.Path
 	case s.SQLFile != "":
 		return s.SQLFile
+	case s.Command != "":
+		return intake.CommandName(s.Command, s.Shell)
 	}
 	return "the query"
 }
 
 func (s Source) baseName() string { return filepath.Base(s.Name()) }
 
-// rowSource is a file or a query.
+// rowSource is a file, a query, a rule or a command.
 type rowSource interface {
 	Chunks(ctx context.Context) iter.Seq2[[]intake.Row, error]
 	Info() intake.Info
@@ -73,6 +78,8 @@ func (p LoadParams) open(ctx context.Context) (rowSource, error) {
 		return intake.NewFile(p.Source.Input, params)
 	case p.Source.Path != "":
 		return intake.OpenFile(p.Source.Path, params)
+	case p.Source.Command != "":
+		return intake.OpenCommand(ctx, intake.CommandParams{Line: p.Source.Command, Shell: p.Source.Shell, Env: p.Source.Env, CSV: params})
 	}
 	return p.openSQL(ctx, mapping)
 }

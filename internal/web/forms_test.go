@@ -146,6 +146,31 @@ func TestScheduleOfARule(t *testing.T) {
 	require.Contains(t, c.see("/batch/1", "would change"), "nightly test run")
 }
 
+// Nor can the dashboard make a schedule run a command, or another one.
+func TestScheduleFormKeepsCommands(t *testing.T) {
+	t.Parallel()
+	b, folder := scheduled(t, settings{noToken: true})
+	site, err := b.SiteByName(t.Context(), db.DefaultSite)
+	require.NoError(t, err)
+	command := "bq query --format=csv wanted-names"
+	require.NoError(t, scheduledb.Add(t.Context(), b.DB, scheduledb.Schedule{
+		Name: "wanted", SiteID: site.ID, Cron: "@daily", TimeZone: "UTC", Command: &command, Mode: "changed", Overlap: "skip",
+	}))
+	c := b.login(t, RoleChange)
+	form := c.get("/schedule/wanted/edit").text
+	require.Contains(t, form, "what a command writes")
+	require.NotContains(t, form, `name="source"`)
+	require.NotContains(t, form+c.get("/schedules").text, "wanted-names", "its arguments may hold secrets")
+	c.post("/schedule/wanted/edit", url.Values{
+		"source": {filepath.Join(folder, "a.csv")}, "command": {"rm -r /"}, "exec": {"rm -r /"}, "command_shell": {"on"},
+		"cron": {"@hourly"}, "tz": {"UTC"}, "mode": {"changed"}, "overlap": {"skip"}, "catch-up": {"1h"},
+	})
+	one := b.schedule(t, "wanted")
+	require.Nil(t, one.CSV)
+	require.False(t, one.Shell)
+	require.Equal(t, []string{"@hourly", command}, []string{one.Cron, *one.Command})
+}
+
 // A test run shows what a schedule would change, and renames nothing.
 func TestScheduleTestRun(t *testing.T) {
 	t.Parallel()

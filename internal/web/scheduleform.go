@@ -110,7 +110,8 @@ func (f *scheduleForm) NotifyNow() string {
 // IsRule reports whether the schedule runs a saved rule.
 func (f *scheduleForm) IsRule() bool { return f.Old != nil && f.Old.Rule != nil }
 
-// IsQuery reports whether the rows come from a database.
+// IsQuery reports whether the rows come from a query or a command, which only the command
+// line may set.
 func (f *scheduleForm) IsQuery() bool { return f.Old != nil && f.Old.CSV == nil && f.Old.Rule == nil }
 
 // before is the stored schedule, or the zero one.

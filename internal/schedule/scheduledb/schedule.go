@@ -13,8 +13,8 @@ import (
 	"relabel/internal/pg"
 )
 
-// Schedule is a source that is run at cron times. Exactly one of CSV, Query,
-// QueryFile and Rule is set.
+// Schedule is a source that is run at cron times. Exactly one of CSV, Query, QueryFile, Rule
+// and Command is set.
 type Schedule struct {
 	ID          int
 	Name        string
@@ -28,6 +28,8 @@ type Schedule struct {
 	Rule        *string // the name of a saved rule of the site
 	SourceEnv   *string // the variable with the URL of the database for Query and QueryFile
 	SourceURL   *string // that URL itself, where it holds no password
+	Command     *string // writes a CSV
+	Shell       bool    // a shell runs Command
 	ColumnMap   *string
 	SkipInvalid bool
 	Locales     []string // only rows of these; none: all
@@ -43,9 +45,15 @@ type Schedule struct {
 	CreatedAt   time.Time
 }
 
+// ClearSource forgets where the rows come from, before another source is set.
+func (s *Schedule) ClearSource() {
+	s.CSV, s.Query, s.QueryFile, s.Rule, s.Command, s.Shell = nil, nil, nil, nil, nil, false
+	s.SourceEnv, s.SourceURL = nil, nil
+}
+
 const scheduleSQL = `
 	SELECT c.id, c.name, c.site_id, s.name AS site, c.cron, c.time_zone, c.csv, c.query, c.query_file, c.rule, c.source_env,
-		c.source_url, c.column_map, c.skip_invalid, c.locales, c.mode, c.overlap, c.catch_up, c.max_change, c.notify_url,
+		c.source_url, c.command, c.command_shell AS shell, c.column_map, c.skip_invalid, c.locales, c.mode, c.overlap, c.catch_up, c.max_change, c.notify_url,
 		c.next_run_at, c.paused_at, c.paused_note, c.state, c.created_at
 	FROM schedule c JOIN site s ON s.id = c.site_id `
 
@@ -81,7 +89,7 @@ func noSchedule(name string) error {
 func scheduleArgs(s Schedule) pgx.NamedArgs {
 	return pgx.NamedArgs{
 		"id": s.ID, "name": s.Name, "site_id": s.SiteID, "cron": s.Cron, "time_zone": s.TimeZone, "csv": s.CSV, "query": s.Query,
-		"query_file": s.QueryFile, "rule": s.Rule, "source_env": s.SourceEnv, "source_url": s.SourceURL, "column_map": s.ColumnMap,
+		"query_file": s.QueryFile, "rule": s.Rule, "source_env": s.SourceEnv, "source_url": s.SourceURL, "command": s.Command, "shell": s.Shell, "column_map": s.ColumnMap,
 		"skip_invalid": s.SkipInvalid, "locales": append([]string{}, s.Locales...), "mode": s.Mode, "overlap": s.Overlap,
 		"catch_up": s.CatchUp, "max_change": s.MaxChange, "notify_url": s.NotifyURL, "next_run_at": s.NextRunAt,
 	}
@@ -91,9 +99,9 @@ func scheduleArgs(s Schedule) pgx.NamedArgs {
 // of that name.
 func Add(ctx context.Context, d *db.DB, s Schedule) error {
 	_, err := d.Pool().Exec(ctx, `
-		INSERT INTO schedule (name, site_id, cron, time_zone, csv, query, query_file, rule, source_env, source_url, column_map,
+		INSERT INTO schedule (name, site_id, cron, time_zone, csv, query, query_file, rule, source_env, source_url, command, command_shell, column_map,
 			skip_invalid, locales, mode, overlap, catch_up, max_change, notify_url, next_run_at)
-		VALUES (@name, @site_id, @cron, @time_zone, @csv, @query, @query_file, @rule, @source_env, @source_url, @column_map,
+		VALUES (@name, @site_id, @cron, @time_zone, @csv, @query, @query_file, @rule, @source_env, @source_url, @command, @shell, @column_map,
 			@skip_invalid, @locales, @mode, @overlap, @catch_up, @max_change, @notify_url, @next_run_at)`, scheduleArgs(s))
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "23505" { // unique_violation
 		return fmt.Errorf("%w: %s", ErrExists, s.Name)
@@ -118,7 +126,7 @@ func noRule(s Schedule, err error) error {
 func Edit(ctx context.Context, d *db.DB, s Schedule) error {
 	tag, err := d.Pool().Exec(ctx, `
 		UPDATE schedule SET cron = @cron, time_zone = @time_zone, csv = @csv, query = @query, query_file = @query_file, rule = @rule,
-			source_env = @source_env, source_url = @source_url, column_map = @column_map, skip_invalid = @skip_invalid,
+			source_env = @source_env, source_url = @source_url, command = @command, command_shell = @shell, column_map = @column_map, skip_invalid = @skip_invalid,
 			locales = @locales, mode = @mode, overlap = @overlap, catch_up = @catch_up, max_change = @max_change,
 			notify_url = @notify_url, next_run_at = CASE
 				WHEN paused_at IS NOT NULL THEN NULL
