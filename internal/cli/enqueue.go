@@ -14,7 +14,7 @@ func (a *app) enqueueCommand() *cobra.Command {
 	var r replaceFlags
 	cmd := &cobra.Command{
 		Use:   "enqueue SOURCE",
-		Short: "Load a CSV or a query and queue it; print the batch number",
+		Short: "Load a file or a query and queue it; print the batch number",
 		Long: `Loads SOURCE as a batch for the workers (relabel work), and prints its number, alone, on
 standard output. It needs no token, unless it has to read the site: with --snapshot, or when the
 source has the column expected_name or locale, or names its assets. A locale_id makes it ask the

@@ -17,7 +17,7 @@ func (a *app) runCommand() *cobra.Command {
 	var p runParams
 	cmd := &cobra.Command{
 		Use:   "run SOURCE",
-		Short: "Load a CSV or a query, work until done, report",
+		Short: "Load a file or a query, work until done, report",
 		Long: `Loads SOURCE as a batch, works until every row has a final status, and reports.
 
 ` + sourceHelp + `

@@ -43,11 +43,12 @@ func (f *scheduleFlags) register(fs *pflag.FlagSet) {
 }
 
 const scheduleSourceHelp = `SOURCE is the path or https URL of a CSV or Excel file (a Google sheet: File, Share, Publish to
-web, CSV), --sql with the URL of a database in RELABEL_SOURCE_URL, or --exec 'COMMAND' that writes a
-CSV. relabel work reads it at each run, on its own machine. A file must be below the folder in
-which relabel work is started, or below those of RELABEL_SOURCE_DIRS; a command runs only if
-RELABEL_ALLOW_EXEC is 1. The columns are those of relabel run. --rule takes a rule of relabel rename
---save instead: each run reads the site and renames what matches.`
+web, CSV; of a workbook the first visible sheet is read), --sql with the URL of a database in
+RELABEL_SOURCE_URL, or --exec 'COMMAND' that writes a CSV. relabel work reads it at each run, on its
+own machine. A file must be below the folder in which relabel work is started, or below those of
+RELABEL_SOURCE_DIRS; a command runs only if RELABEL_ALLOW_EXEC is 1. The columns are those of relabel
+run. --rule takes a rule of relabel rename --save instead: each run reads the site and renames what
+matches.`
 
 func (f *scheduleFlags) forms() (n int) {
 	for _, given := range []string{f.source, f.sql, f.sqlFile, f.command.exec, f.command.shell, f.rule} {
