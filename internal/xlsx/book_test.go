@@ -105,7 +105,8 @@ func TestCells(t *testing.T) {
 	data := workbook(`
 		<row r="2"><c r="A2" t="s"><v>0</v></c><c r="C2" t="s"><v>1</v></c></row>
 		<row><c t="inlineStr"><is><t>in</t><r><t>line</t></r></is></c><c t="str"><f>A1&amp;"x"</f><v>a&lt;b _x0041_</v></c></row>
-		<row r="7" hidden="1"><c r="A7"><v>2026</v></c><c r="B7" s="1"><v>46380</v></c><c r="C7" s="2"><v>0.125</v></c>
+		<row r="7" hidden="1"><c r="A7"><v>
+2026 </v></c><c r="B7" s="1"><v>46380</v></c><c r="C7" s="2"><v>0.125</v></c>
 			<c r="D7" t="b"><v>1</v></c><c r="E7" t="e"><v>#N/A</v></c><c r="F7"><f>1+1</f></c><c r="G7"><v>0.30000000000000004</v></c>
 			<c r="H7"><v>6.17012345678901E+23</v></c><c r="I7" s="3"><v>6.17E+23</v></c><c r="J7" s="1"/><c r="K7" t="d"><v>2026-11-27</v></c></row>
 		<row r="8"><c r="A8" s="3"/></row>`).

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 )
 
 // The size of a sheet in Excel.
@@ -177,7 +178,7 @@ func (c content) fill(cell *Cell, kind string) bool {
 		cell.Kind = Error
 	case "d": // a date as text, which no spreadsheet writes by itself
 	default:
-		cell.Kind = Number
+		cell.Kind, cell.Value = Number, strings.TrimSpace(c.value)
 	}
 	if c.formula && !c.hasValue {
 		cell.Kind = NoValue
