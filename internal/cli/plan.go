@@ -57,6 +57,14 @@ func (a *app) plan(ctx context.Context, s *session, src sourceFlags) error {
 	if err != nil {
 		return err
 	}
+	if err := a.showPlan(ctx, s, p); err != nil {
+		return err
+	}
+	return nil
+}
+
+// showPlan prints a plan and what to do next; with --json the plan as one object.
+func (a *app) showPlan(ctx context.Context, s *session, p madePlan) error {
 	if a.json {
 		return a.result.print(p)
 	}
@@ -183,7 +191,7 @@ func changeText(c records.Change) string {
 		parts = append(parts, oldNew(c.BeforeName, c.DisplayName))
 	}
 	if c.AltText != nil && text.Deref(c.AltText) != text.Deref(c.BeforeAlt) {
-		parts = append(parts, "alt text "+oldNew(c.BeforeAlt, c.AltText))
+		parts = append(parts, "alt text "+oldNewAlt(c.BeforeAlt, *c.AltText))
 	}
 	if len(parts) == 0 {
 		return fmt.Sprintf("%q again", text.Cut(text.Deref(c.DisplayName), maxShownName))
@@ -196,6 +204,17 @@ func oldNew(before, after *string) string {
 		return fmt.Sprintf("%q", text.Cut(*after, maxShownName))
 	}
 	return fmt.Sprintf("%q → %q", text.Cut(*before, maxShownName), text.Cut(*after, maxShownName))
+}
+
+// oldNewAlt shows an alt text that would be emptied as such: two quotes are easily missed.
+func oldNewAlt(before *string, after string) string {
+	switch {
+	case after != "":
+		return oldNew(before, &after)
+	case before == nil:
+		return "(emptied)"
+	}
+	return fmt.Sprintf("%q → (emptied)", text.Cut(*before, maxShownName))
 }
 
 func planWarnings(p usecase.Summary) (out []string) {

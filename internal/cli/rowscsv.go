@@ -40,6 +40,7 @@ func (a *app) rowsCSV(rows []records.Row) error {
 		for i := range record {
 			record[i] = intake.Neutralise(record[i])
 		}
+		record[7] = intake.AltCell(r.AltText)
 		_ = w.Write(record)
 	}
 	w.Flush()

@@ -46,6 +46,7 @@ func TestScheduleUsage(t *testing.T) {
 		{[]string{"add", "n", "a.csv", "--cron", "@daily", "--max-change", "5", "--mode", "all"}, "give one of them"},
 		{[]string{"add", "n", "a.csv", "--cron", "@daily", "--notify", "http://example.com"}, "--notify: the URL must begin with https://"},
 		{[]string{"add", "n", "a.csv", "--cron", "@daily", "--map", "x"}, "--map"},
+		{[]string{"add", "n", "a.csv", "--cron", "@daily", "--names-in-locales", "x"}, "--names-in-locales is keep, drop or refuse"},
 		{[]string{"show"}, "takes the NAME of one schedule"},
 		{[]string{"nightly"}, "there is no command"},
 	} {

@@ -42,6 +42,7 @@ func (a *app) scheduleAddCommand() *cobra.Command {
 		},
 	}
 	f.register(cmd.Flags())
+	f.texts.complete(cmd)
 	return cmd
 }
 

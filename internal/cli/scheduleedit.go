@@ -36,6 +36,7 @@ A run that has begun keeps its old settings.
 		},
 	}
 	f.register(cmd.Flags())
+	f.texts.complete(cmd)
 	return cmd
 }
 

@@ -20,6 +20,7 @@ type scheduleFlags struct {
 	locales, mode, overlap, catchUp, maxChange, notify string
 	mapping     []string
 	skipInvalid bool
+	texts       textFlags
 }
 
 func (f *scheduleFlags) register(fs *pflag.FlagSet) {
@@ -36,6 +37,7 @@ func (f *scheduleFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.sourceEnv, "source-env", schedule.DefaultSourceEnv, "`NAME` of the environment variable of relabel work that holds the URL of the PostgreSQL to read from")
 	fs.StringVar(&f.sourceURL, "source-url", "", "that `URL` itself; it is stored, so it must not contain a password")
 	registerMap(fs, &f.mapping)
+	f.texts.register(fs)
 	fs.BoolVar(&f.skipInvalid, "skip-invalid", false, "send the valid rows even if others are invalid")
 }
 
@@ -62,6 +64,8 @@ func (f *scheduleFlags) set(fs *pflag.FlagSet, s *scheduledb.Schedule, all bool)
 		{"cron", func() { s.Cron = strings.TrimSpace(f.cron) }},
 		{"tz", func() { s.TimeZone = f.zone }},
 		{"map", func() { s.ColumnMap = text.NilIfEmpty(mapText(f.mapping)) }},
+		{"empty", func() { s.EmptyMarker = f.texts.marker() }},
+		{"names-in-locales", func() { s.LocaleNames = f.texts.localeNames }},
 		{"skip-invalid", func() { s.SkipInvalid = f.skipInvalid }},
 		{"locales", func() { s.Locales = text.List(f.locales) }},
 		{"mode", func() { s.Mode = f.mode }},

@@ -28,7 +28,7 @@ const sourceHelp = `SOURCE is the path of a CSV file, - for standard input, or -
 with --source-url, a PostgreSQL. It has the columns asset_id, display_name, and optionally
 locale_id or locale, alt_text, expected_name; --map reads other names. A CSV has a header row,
 may be gzipped, and separated by comma, semicolon, tab or pipe. A blank cell leaves that field
-alone. Any invalid row loads nothing, unless --skip-invalid.`
+alone; [empty] in alt_text empties it. Any invalid row loads nothing, unless --skip-invalid.`
 
 const sourceUse = "one SOURCE: a CSV file, - for standard input, or --sql with --source-url"
 
@@ -46,6 +46,7 @@ type sourceFlags struct {
 	snapshot    bool
 	mapping     []string
 	maxRows     int64
+	texts       textFlags
 }
 
 func (f *sourceFlags) register(cmd *cobra.Command) {
@@ -59,6 +60,8 @@ func (f *sourceFlags) register(cmd *cobra.Command) {
 	fs.StringVar(&f.sqlFile, "sql-file", "", "read the rows of the SELECT in this `FILE`")
 	fs.StringVar(&f.sourceURL, "source-url", "", "the `URL` of the PostgreSQL to read from (default $RELABEL_SOURCE_URL)")
 	registerMap(fs, &f.mapping)
+	f.texts.register(fs)
+	f.texts.complete(cmd)
 }
 
 func registerMap(fs *pflag.FlagSet, mapping *[]string) {
@@ -96,12 +99,12 @@ func (f *sourceFlags) check() error {
 	if f.maxRows < 0 {
 		return usageError("--max-rows is 1 or more, or 0 for no limit, not %d", f.maxRows)
 	}
-	return nil
+	return f.texts.check()
 }
 
 // source puts together where the rows come from.
 func (f *sourceFlags) source(ctx context.Context, a *app) (usecase.Source, error) {
-	src := usecase.Source{Path: f.path, SQL: f.sql, SQLFile: f.sqlFile, URL: f.sourceURL, Map: mapText(f.mapping)}
+	src := usecase.Source{Path: f.path, SQL: f.sql, SQLFile: f.sqlFile, URL: f.sourceURL, Map: mapText(f.mapping), Empty: f.texts.empty}
 	if src.URL == "" {
 		src.URL = a.cfg.SourceURL
 	}
@@ -145,7 +148,7 @@ func (a *app) newLoading(ctx context.Context, s *session, site db.Site, f source
 		Site: site, Source: src,
 		Name: f.name, Priority: f.priority, SkipInvalid: f.skipInvalid, Force: f.force, Rehearsal: rehearsal.IsStandIn(site.Name),
 		Opened: l.opened, Problem: l.problems.add, Warning: l.warning, Notice: a.notice,
-		MaxRows: f.maxRows, Read: l.read, Asked: s.readSteps(l.wait, site.Name, l.loaded(0)),
+		LocaleNames: f.texts.localeNames, MaxRows: f.maxRows, Read: l.read, Asked: s.readSteps(l.wait, site.Name, l.loaded(0)),
 	}
 	l.read(0)
 	return l, nil

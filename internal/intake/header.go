@@ -15,11 +15,12 @@ type header struct {
 	ignored  []string         // columns that nothing is read from
 	exported bool             // relabel wrote the file
 	pulled   bool             // `relabel pull` wrote it: it holds what the site has, perhaps edited since
+	empty    string           // a cell with this text empties the alt text
 }
 
 // resolveHeader places our columns: first those of the mapping, then those that a header names.
 func resolveHeader(names []string, mapped map[column]string) (header, error) {
-	h := header{names: names}
+	h := header{names: names, empty: EmptyMarker}
 	if err := checkNames(names, mapped); err != nil {
 		return h, err
 	}
@@ -136,6 +137,8 @@ func (h *header) pick(row []string) (picked cells) {
 			picked[c] = restore(picked[c])
 		}
 	}
+	picked[cellEmptyAlt] = h.marked(row, colAltText)
+	picked[cellEmptyName] = h.marked(row, colDisplayName)
 	return picked
 }
 

@@ -28,7 +28,7 @@ type Row struct {
 	AssetID      string    // 24 lower-case hex digits
 	LocaleID     string    // 24 lower-case hex digits; empty for the primary locale
 	DisplayName  *string   // nil leaves the name alone
-	AltText      *string   // nil leaves the alt text alone
+	AltText      *string   // nil leaves the alt text alone; empty: the asset gets none
 	ExpectedName *string   // nil allows any present name
 	Problems     []Problem // why the row is refused
 	Warnings     []Problem // what a person should look at in a valid row
@@ -69,3 +69,8 @@ func (t *table) Reads(column string) bool { return slices.Contains(t.header.info
 
 // UseLocales sets the resolver, before Chunks. Without one, only ids are understood.
 func (t *table) UseLocales(locales LocaleResolver) { t.locales = locales }
+
+// validator makes one for so many rows.
+func (t *table) validator(rows int) validator {
+	return validator{locales: t.locales, pulled: t.header.pulled, texts: make([]string, 0, rows)}
+}

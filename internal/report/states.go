@@ -30,7 +30,9 @@ func WriteFindings(w io.Writer, rows iter.Seq2[db.Finding, error]) (int64, error
 		if f.ByBatch != nil {
 			batch = strconv.FormatInt(*f.ByBatch, 10)
 		}
-		return neutral(strconv.FormatInt(f.Line, 10), f.AssetID, f.LocaleID, f.Found, text.Deref(f.DisplayName), text.Deref(f.FoundName),
-			text.Deref(f.AltText), text.Deref(f.FoundAltText), batch, timestamp(f.LastUpdated))
+		record := neutral(strconv.FormatInt(f.Line, 10), f.AssetID, f.LocaleID, f.Found, text.Deref(f.DisplayName), text.Deref(f.FoundName),
+			"", text.Deref(f.FoundAltText), batch, timestamp(f.LastUpdated))
+		record[6] = intake.AltCell(f.AltText)
+		return record
 	})
 }

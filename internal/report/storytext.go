@@ -21,12 +21,19 @@ func values(name, alt *string) string {
 		parts = append(parts, "the name "+quoted(*name))
 	}
 	if alt != nil {
-		parts = append(parts, "the alt text "+quoted(*alt))
+		parts = append(parts, altText(*alt))
 	}
 	if len(parts) == 0 {
 		return "nothing"
 	}
 	return strings.Join(parts, " and ")
+}
+
+func altText(alt string) string {
+	if alt == "" {
+		return "an empty alt text"
+	}
+	return "the alt text " + quoted(alt)
 }
 
 func inLocale(id string) string {

@@ -33,6 +33,8 @@ type LoadParams struct {
 	// leaves out the others; none: all rows.
 	Only []string
 
+	LocaleNames string // what to do with names of secondary locales: one of LocaleNames(); empty: KeepLocaleNames
+
 	MaxRows int64 // load nothing if the source has more; 0: no limit
 
 	Read    func(rows int64)       // how many rows were read so far
@@ -95,6 +97,7 @@ func (s *Service) load(ctx context.Context, p LoadParams) (Loaded, error) {
 		return Loaded{}, err
 	}
 	defer rows.Close() //nolint:errcheck // only read from
+	rows.UseEmpty(p.Source.Empty)
 	l := loader{LoadParams: p, service: s}
 	if err := l.useLocales(ctx, rows); err != nil {
 		return Loaded{}, err
@@ -160,6 +163,8 @@ func (l *loader) explain(err error) error {
 		return err
 	case errors.Is(err, errRefused):
 		return &RefusedError{Source: l.Source.Name(), Rows: l.refused}
+	case none && l.localeNames.blank > 0:
+		return &NoRowsError{Source: l.Source.Name(), Dropped: true}
 	case none && l.leftOut > 0:
 		return &NoRowsError{Source: l.Source.Name(), Only: l.Only}
 	case none, errors.Is(err, intake.ErrNoRows):

@@ -19,6 +19,8 @@ type loader struct {
 	reads   int64
 	only    map[string]bool // ids of locales; nil: all
 	primary primaryLocale
+
+	localeNames localeNames
 }
 
 // useLocales finds out the site's locales where the source or Only asks for them,
@@ -71,8 +73,7 @@ func (l *loader) rows(ctx context.Context, source rowSource) iter.Seq2[*db.Sourc
 					yield(nil, err)
 					return
 				}
-				if l.only != nil && !chunk[i].Refused() && !l.only[chunk[i].LocaleID] {
-					l.leftOut++
+				if !l.wants(&chunk[i]) {
 					continue
 				}
 				l.take(&chunk[i], &row)
@@ -86,8 +87,22 @@ func (l *loader) rows(ctx context.Context, source rowSource) iter.Seq2[*db.Sourc
 		}
 		if l.refused > 0 && !l.SkipInvalid {
 			yield(nil, errRefused)
+		} else if why := l.localeNames.notice(l.LoadParams); why != nil {
+			l.Notice(why)
 		}
 	}
+}
+
+// wants reports whether a row is loaded. Refused ones are not left out: they are reported.
+func (l *loader) wants(row *intake.Row) bool {
+	if row.Refused() {
+		return true
+	}
+	if l.only != nil && !l.only[row.LocaleID] {
+		l.leftOut++
+		return false
+	}
+	return l.localeNames.meet(row, l.LoadParams)
 }
 
 // count counts rows that were read. A small .gz can hold so many that only counting them

@@ -21,6 +21,7 @@ type Source struct {
 	URL     string    // of the PostgreSQL for SQL and SQLFile
 	SafeURL bool      // URL is not trusted, and may name no file of this machine
 	Map     string    // other names of columns, as intake.ParseMap reads them
+	Empty   string    // a cell with this text empties an alt text; empty: intake.EmptyMarker
 
 	InputName string
 
@@ -48,6 +49,7 @@ type rowSource interface {
 	Info() intake.Info
 	Reads(column string) bool
 	UseLocales(locales intake.LocaleResolver)
+	UseEmpty(marker string)
 	Close() error
 }
 

@@ -34,6 +34,8 @@ type uploadForm struct {
 	Site, Name  string
 	SkipInvalid bool
 	Force       bool
+	Empty       string // the cell that empties an alt text
+	LocaleNames string
 	Max         int64
 	Problem     string // why nothing was loaded
 	Problems    []intake.Problem
@@ -161,6 +163,10 @@ func (f *uploadForm) set(name, value string) {
 		f.SkipInvalid = value != ""
 	case "force":
 		f.Force = value != ""
+	case "empty":
+		f.Empty = value
+	case "names-in-locales":
+		f.LocaleNames = value
 	}
 	if column, ok := strings.CutPrefix(name, mapField); ok && value != "" {
 		if f.mapping == nil {
@@ -177,10 +183,11 @@ func (s *Server) loadUpload(r *http.Request, f *uploadForm, file io.Reader, name
 	}
 	name = intake.Clean(path.Base(strings.ReplaceAll(name, `\`, "/")))
 	res, err := s.use.Load(r.Context(), actor(r), usecase.LoadParams{
-		Site: site, Source: usecase.Source{Input: file, InputName: name, Map: intake.FormatMap(f.mapping)},
+		Site: site, Source: usecase.Source{Input: file, InputName: name, Map: intake.FormatMap(f.mapping), Empty: f.Empty},
 		Name: f.Name, SkipInvalid: f.SkipInvalid, Force: f.Force, Planned: true, MaxRows: s.cfg.MaxRows,
-		Notice:  func(err error) { current(r).addFlash(flash{Text: "About the file: " + problem(err) + "."}) },
-		Problem: f.addProblem,
+		LocaleNames: f.LocaleNames,
+		Notice:      func(err error) { current(r).addFlash(flash{Text: "About the file: " + problem(err) + "."}) },
+		Problem:     f.addProblem,
 	})
 	if err != nil {
 		return 0, err

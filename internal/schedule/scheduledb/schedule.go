@@ -1,6 +1,7 @@
 package scheduledb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,8 @@ type Schedule struct {
 	SourceEnv   *string // the variable with the URL of the PostgreSQL for Query and QueryFile
 	SourceURL   *string // that URL itself, where it holds no password
 	ColumnMap   *string
+	EmptyMarker *string // the cell that empties an alt text; nil: intake.EmptyMarker
+	LocaleNames string  // keep, drop or refuse; empty: keep
 	SkipInvalid bool
 	Locales     []string // only rows of these; none: all
 	Mode        string   // changed or all
@@ -44,7 +47,7 @@ type Schedule struct {
 
 const scheduleSQL = `
 	SELECT c.id, c.name, c.site_id, s.name AS site, c.cron, c.time_zone, c.csv, c.query, c.query_file, c.source_env,
-		c.source_url, c.column_map, c.skip_invalid, c.locales, c.mode, c.overlap, c.catch_up, c.max_change, c.notify_url,
+		c.source_url, c.column_map, c.empty_marker, c.names_in_locales AS locale_names, c.skip_invalid, c.locales, c.mode, c.overlap, c.catch_up, c.max_change, c.notify_url,
 		c.next_run_at, c.paused_at, c.paused_note, c.state, c.created_at
 	FROM schedule c JOIN site s ON s.id = c.site_id `
 
@@ -81,6 +84,7 @@ func scheduleArgs(s Schedule) pgx.NamedArgs {
 	return pgx.NamedArgs{
 		"id": s.ID, "name": s.Name, "site_id": s.SiteID, "cron": s.Cron, "time_zone": s.TimeZone, "csv": s.CSV, "query": s.Query,
 		"query_file": s.QueryFile, "source_env": s.SourceEnv, "source_url": s.SourceURL, "column_map": s.ColumnMap,
+		"empty_marker": s.EmptyMarker, "names_in_locales": cmp.Or(s.LocaleNames, "keep"),
 		"skip_invalid": s.SkipInvalid, "locales": append([]string{}, s.Locales...), "mode": s.Mode, "overlap": s.Overlap,
 		"catch_up": s.CatchUp, "max_change": s.MaxChange, "notify_url": s.NotifyURL, "next_run_at": s.NextRunAt,
 	}
@@ -91,9 +95,9 @@ func scheduleArgs(s Schedule) pgx.NamedArgs {
 func Add(ctx context.Context, d *db.DB, s Schedule) error {
 	_, err := d.Pool().Exec(ctx, `
 		INSERT INTO schedule (name, site_id, cron, time_zone, csv, query, query_file, source_env, source_url, column_map,
-			skip_invalid, locales, mode, overlap, catch_up, max_change, notify_url, next_run_at)
+			empty_marker, names_in_locales, skip_invalid, locales, mode, overlap, catch_up, max_change, notify_url, next_run_at)
 		VALUES (@name, @site_id, @cron, @time_zone, @csv, @query, @query_file, @source_env, @source_url, @column_map,
-			@skip_invalid, @locales, @mode, @overlap, @catch_up, @max_change, @notify_url, @next_run_at)`, scheduleArgs(s))
+			@empty_marker, @names_in_locales, @skip_invalid, @locales, @mode, @overlap, @catch_up, @max_change, @notify_url, @next_run_at)`, scheduleArgs(s))
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "23505" { // unique_violation
 		return fmt.Errorf("%w: %s", ErrExists, s.Name)
 	}
@@ -109,7 +113,8 @@ func Add(ctx context.Context, d *db.DB, s Schedule) error {
 func Edit(ctx context.Context, d *db.DB, s Schedule) error {
 	tag, err := d.Pool().Exec(ctx, `
 		UPDATE schedule SET cron = @cron, time_zone = @time_zone, csv = @csv, query = @query, query_file = @query_file,
-			source_env = @source_env, source_url = @source_url, column_map = @column_map, skip_invalid = @skip_invalid,
+			source_env = @source_env, source_url = @source_url, column_map = @column_map, empty_marker = @empty_marker,
+			names_in_locales = @names_in_locales, skip_invalid = @skip_invalid,
 			locales = @locales, mode = @mode, overlap = @overlap, catch_up = @catch_up, max_change = @max_change,
 			notify_url = @notify_url, next_run_at = CASE
 				WHEN paused_at IS NOT NULL THEN NULL
