@@ -18,6 +18,7 @@ import (
 
 func (a *app) planCommand() *cobra.Command {
 	var src sourceFlags
+	var detailed bool
 	cmd := &cobra.Command{
 		Use:   "plan SOURCE",
 		Short: "Show what would change; write nothing to the API",
@@ -29,7 +30,8 @@ written to the API; relabel apply BATCH sends exactly what was shown.
 ` + sourceHelp,
 		Example: `  relabel plan names.csv
   relabel plan --sql 'SELECT asset_id, display_name FROM wanted'
-  relabel plan names.csv --json | jq .calls`,
+  relabel plan names.csv --json | jq .calls
+  relabel plan names.csv --detailed-exitcode || echo "something to do, or an error"`,
 		Args:              src.args,
 		ValidArgsFunction: completeCSV,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -37,15 +39,16 @@ written to the API; relabel apply BATCH sends exactly what was shown.
 				return err
 			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
-				return a.plan(ctx, s, src)
+				return a.plan(ctx, s, src, detailed)
 			})
 		},
 	}
 	src.register(cmd)
+	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 5 if rows would change, with 0 if none would")
 	return cmd
 }
 
-func (a *app) plan(ctx context.Context, s *session, src sourceFlags) error {
+func (a *app) plan(ctx context.Context, s *session, src sourceFlags, detailed bool) error {
 	if err := noStandIn(a.site); err != nil {
 		return err
 	}
@@ -59,6 +62,9 @@ func (a *app) plan(ctx context.Context, s *session, src sourceFlags) error {
 	}
 	if err := a.showPlan(ctx, s, p); err != nil {
 		return err
+	}
+	if detailed && p.Change > 0 {
+		return exitErr{code: exitChanges}
 	}
 	return nil
 }

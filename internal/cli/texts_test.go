@@ -148,3 +148,16 @@ func TestScheduleTexts(t *testing.T) {
 	b.ok("schedule", "edit", "nightly", "--names-in-locales", "keep", "--empty", "")
 	require.NotContains(t, b.ok("schedule", "show", "nightly").stdout, "emptied by")
 }
+
+// With --detailed-exitcode a plan's exit code says whether anything would change.
+func TestPlanDetailedExitCode(t *testing.T) {
+	b := setupSite(t, standin.Config{Assets: 2})
+	b.file("names.csv", names(2))
+	b.ok("plan", "names.csv")
+	r := b.run("plan", "names.csv", "--detailed-exitcode").exits(exitChanges)
+	require.Contains(t, r.stdout, "next: relabel apply 2")
+	require.EqualValues(t, 2, b.run("plan", "names.csv", "--detailed-exitcode", "--json").exits(exitChanges).json()["change"])
+	b.ok("run", "names.csv")
+	b.ok("plan", "names.csv", "--detailed-exitcode")
+	b.run("plan", "nowhere.csv", "--detailed-exitcode").fails(exitError, "no such file")
+}
