@@ -228,5 +228,9 @@ func planWarnings(p usecase.Summary) (out []string) {
 		out = append(out, fmt.Sprintf("%s would be left alone; `relabel apply %d --take-over` sends them too",
 			text.Plural(p.Conflict, "row in conflict", "rows in conflict"), p.Batch))
 	}
-	return append(out, p.Warnings()...)
+	out = append(out, p.Warnings()...)
+	if p.Localized > 0 {
+		out = append(out, "names in a secondary locale are left out with --names-in-locales drop, and found by their lines with refuse")
+	}
+	return out
 }

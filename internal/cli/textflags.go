@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"slices"
 	"strings"
 
@@ -45,10 +44,4 @@ func (f *textFlags) marker() *string {
 		return text.NilIfEmpty(marker)
 	}
 	return nil
-}
-
-// isKeptNames reports the notice that names of secondary locales will be sent.
-func isKeptNames(err error) bool {
-	names, ok := errors.AsType[*usecase.LocaleNamesError](err)
-	return ok && !names.Dropped
 }

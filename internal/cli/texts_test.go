@@ -97,11 +97,15 @@ func TestNamesInLocales(t *testing.T) {
 	b.file("names.csv", localeNames(t, standin.PrimaryLocale))
 	const warns = "2 rows set a display name in a secondary locale, such as line 3; Webflow's specification calls names not localizable"
 	r := b.ok("plan", "names.csv")
+	require.NotContains(t, r.stderr, "secondary locale", "once is enough")
+	require.Contains(t, r.stdout, "check: 2 rows name assets in a secondary locale; Webflow's specification")
+	require.Contains(t, r.stdout, "--names-in-locales drop")
+	r = b.ok("enqueue", "names.csv")
 	require.Contains(t, r.stderr, warns)
 	require.Contains(t, r.stderr, "--names-in-locales drop or refuse prevents that")
-	require.Contains(t, r.stdout, "check: 2 rows name assets in a secondary locale; Webflow's specification")
-	require.Contains(t, b.ok("enqueue", "names.csv").stderr, warns)
 	b.ok("batch", "cancel", "2")
+	b.ok("pull", "--locales", "all", "-o", "site.csv")
+	require.NotContains(t, b.ok("plan", "site.csv").stdout, "secondary locale", "its names are as they were")
 
 	r = b.run("enqueue", "names.csv", "--names-in-locales", "refuse").exits(exitError)
 	for _, part := range []string{`line 3, display_name "nom.jpg": a name in a secondary locale`, "line 4, display_name", "2 rows are invalid, so nothing was loaded"} {

@@ -25,11 +25,10 @@ func (e *refusedError) Unwrap() error { return e.RefusedError }
 func advice(err error) string {
 	refused, locales, site := (*refusedError)(nil), (*siteread.LocalesError)(nil), (*siteread.NoSiteError)(nil)
 	api := (*webflow.Error)(nil)
-	names := (*usecase.LocaleNamesError)(nil)
 	switch {
 	case errors.As(err, &refused):
 		return ": fix " + text.ItThem(refused.Rows) + ", or load the others with --skip-invalid (" + strings.Join(refused.problems, "; ") + ")"
-	case errors.As(err, &names) && !names.Dropped:
+	case usecase.IsKeptNames(err):
 		return "; --names-in-locales drop or refuse prevents that"
 	case errors.As(err, &site):
 		return report.SiteIDAdvice(site.Site)

@@ -1,6 +1,7 @@
 package usecase
 
 import (
+	"errors"
 	"fmt"
 
 	"relabel/internal/intake"
@@ -65,6 +66,12 @@ func (n *localeNames) notice(p LoadParams) error {
 		return nil
 	}
 	return &LocaleNamesError{Rows: n.rows, Line: n.line, Dropped: p.LocaleNames == DropLocaleNames, Blank: n.blank}
+}
+
+// IsKeptNames reports the notice that names of secondary locales are loaded.
+func IsKeptNames(err error) bool {
+	names, ok := errors.AsType[*LocaleNamesError](err)
+	return ok && !names.Dropped
 }
 
 func (e *LocaleNamesError) Error() string {

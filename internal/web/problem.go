@@ -12,11 +12,10 @@ import (
 // problem is an error as a page shows it, with what can be done about it.
 func problem(err error) string {
 	refused, site := (*usecase.RefusedError)(nil), (*siteread.NoSiteError)(nil)
-	names := (*usecase.LocaleNamesError)(nil)
 	switch {
 	case errors.As(err, &refused):
 		return err.Error() + ": fix " + text.ItThem(refused.Rows) + ", or tick “Load the good rows”"
-	case errors.As(err, &names) && !names.Dropped:
+	case usecase.IsKeptNames(err):
 		return err.Error() + "; “Names in secondary locales” can drop them"
 	case errors.As(err, &site):
 		return err.Error() + report.SiteIDAdvice(site.Site)
