@@ -51,8 +51,8 @@ func (v *validator) altText(c *cells) *string {
 	return v.value(c[colAltText])
 }
 
-// name checks a display name. It refuses the marker: whoever writes it expects an empty name, which Webflow does not take.
-func (v *validator) name(row *Row, c *cells) {
+// displayName checks a display name. It refuses the marker: whoever writes it expects an empty name, which Webflow does not take.
+func (v *validator) displayName(row *Row, c *cells) {
 	if marker := c[cellEmptyName]; marker != "" {
 		row.refuse(colDisplayName, marker, "only an alt text can be emptied: leave the cell blank to keep the name; "+
 			"if the name is meant, give another marker with --empty")

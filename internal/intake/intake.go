@@ -69,8 +69,3 @@ func (t *table) Reads(column string) bool { return slices.Contains(t.header.info
 
 // UseLocales sets the resolver, before Chunks. Without one, only ids are understood.
 func (t *table) UseLocales(locales LocaleResolver) { t.locales = locales }
-
-// validator makes one for so many rows.
-func (t *table) validator(rows int) validator {
-	return validator{locales: t.locales, pulled: t.header.pulled, texts: make([]string, 0, rows)}
-}

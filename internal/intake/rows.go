@@ -8,7 +8,7 @@ import (
 
 // validate makes rows of records. Several goroutines run it at once, so it only reads c.
 func (c *CSV) validate(chunk []record) []Row {
-	v := c.validator(len(chunk))
+	v := validator{locales: c.locales, pulled: c.header.pulled, texts: make([]string, 0, len(chunk))}
 	rows := make([]Row, 0, len(chunk))
 	scratch := make([]string, 0, len(c.header.names)+1)
 	for _, rec := range chunk {

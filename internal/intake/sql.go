@@ -209,7 +209,7 @@ func (s *SQL) Chunks(ctx context.Context) iter.Seq2[[]Row, error] {
 }
 
 func (s *SQL) validate(records [][]string) []Row {
-	v := s.validator(len(records))
+	v := validator{locales: s.locales, texts: make([]string, 0, len(records))}
 	rows := make([]Row, len(records))
 	for i, record := range records {
 		s.row++

@@ -49,7 +49,7 @@ func (v *validator) fill(row *Row, c *cells) {
 		if c.setNothing() {
 			row.refuse(colNone, c[colAssetID], "the row sets nothing: give display_name or alt_text")
 		}
-		v.name(row, c)
+		v.displayName(row, c)
 		if c[cellEmptyAlt] == "" {
 			v.text(row, colAltText, c[colAltText])
 		}
