@@ -13,17 +13,22 @@ func (t *table) UseEmpty(marker string) {
 	}
 }
 
-// marked returns the cell of a column if it is the marker, and nothing otherwise. It looks at the cell as it is in the
-// source: restore turns a quoted text into one that looks like the marker.
-func (h *header) marked(row []string, c column) string {
-	at := h.index[c]
-	if at < 0 || at >= len(row) {
-		return ""
+// mark notes where a row has the marker.
+func (c *cells) mark(h *header) {
+	c[colAltText], c[cellEmptyAlt] = h.unmark(colAltText, c[colAltText])
+	c[colDisplayName], c[cellEmptyName] = h.unmark(colDisplayName, c[colDisplayName])
+}
+
+// unmark reads a cell that may be the marker, which it then returns too. relabel's own exports have a single quote before a
+// text that only looks like it.
+func (h *header) unmark(c column, cell string) (text, marker string) {
+	switch exported := h.restore[c]; {
+	case isMarker(cell, h.empty), exported && isMarker(cell, EmptyMarker):
+		return cell, cell
+	case exported && looksMarked(cell):
+		return cell[1:], ""
 	}
-	if isMarker(row[at], h.empty) || h.restore[c] && isMarker(row[at], EmptyMarker) {
-		return row[at]
-	}
-	return ""
+	return cell, ""
 }
 
 // isMarker ignores case and outer spaces, because spreadsheets change them.
@@ -32,15 +37,23 @@ func isMarker(cell, marker string) bool { return strings.EqualFold(trim(cell), m
 // looksMarked reports whether a cell is any number of single quotes, and then EmptyMarker.
 func looksMarked(cell string) bool { return isMarker(strings.TrimLeft(cell, "'"), EmptyMarker) }
 
-// AltCell is the cell of an export for the alt text that a row wants; nil leaves it alone.
-func AltCell(alt *string) string {
+// TextCell is the cell of an export for a name or an alt text that a row wants; nil leaves it alone.
+func TextCell(text *string) string {
 	switch {
-	case alt == nil:
+	case text == nil:
 		return ""
-	case *alt == "":
+	case looksMarked(*text):
+		return "'" + *text
+	}
+	return *text
+}
+
+// AltCell is TextCell for an alt text, which a row may also empty.
+func AltCell(alt *string) string {
+	if alt != nil && *alt == "" {
 		return EmptyMarker
 	}
-	return Neutralise(*alt)
+	return TextCell(alt)
 }
 
 // altText is nil for a blank cell, and empty for one that empties the alt text.
@@ -53,8 +66,8 @@ func (v *validator) altText(c *cells) *string {
 
 // displayName checks a display name. It refuses the marker: whoever writes it expects an empty name, which Webflow does not take.
 func (v *validator) displayName(row *Row, c *cells) {
-	if marker := c[cellEmptyName]; marker != "" {
-		row.refuse(colDisplayName, marker, "only an alt text can be emptied: leave the cell blank to keep the name; "+
+	if c[cellEmptyName] != "" {
+		row.refuse(colDisplayName, c[cellEmptyName], "only an alt text can be emptied: leave the cell blank to keep the name; "+
 			"if the name is meant, give another marker with --empty")
 		return
 	}

@@ -10,7 +10,7 @@ import (
 // altOf reads one row whose alt text is the cell.
 func altOf(t *testing.T, cell, marker string) Row {
 	t.Helper()
-	text := exportedRaw([]string{"asset_id", "display_name", "alt_text"}, []string{id1, "a.jpg", cell})
+	text := "asset_id,display_name,alt_text\n" + id1 + ",a.jpg," + cell + "\n"
 	csv, err := NewCSV(strings.NewReader(text), CSVParams{})
 	require.NoError(t, err)
 	csv.UseEmpty(marker)

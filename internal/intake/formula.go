@@ -16,9 +16,8 @@ const (
 
 // Neutralise makes a cell safe to open in a spreadsheet: a cell that would run as a formula gets a single quote in front.
 // So does a cell that begins with single quotes and then such a character; otherwise restore could not tell the two apart.
-// A text that looks like EmptyMarker gets a quote too, so that it does not empty anything when it is read back.
 func Neutralise(cell string) string {
-	if startsFormula(cell) || looksMarked(cell) {
+	if startsFormula(cell) {
 		return "'" + cell
 	}
 	return cell
@@ -27,7 +26,7 @@ func Neutralise(cell string) string {
 // restore undoes Neutralise: restore(Neutralise(s)) is s for every s. Only files that relabel exported are restored. A user's
 // own files are taken byte for byte.
 func restore(cell string) string {
-	if strings.HasPrefix(cell, "'") && (startsFormula(cell) || looksMarked(cell)) {
+	if strings.HasPrefix(cell, "'") && startsFormula(cell) {
 		return cell[1:]
 	}
 	return cell

@@ -15,7 +15,6 @@ func TestNeutralise(t *testing.T) {
 		"=1+1": "'=1+1", "+1": "'+1", "-1": "'-1", "@a": "'@a", "\ta": "'\ta", "\ra": "'\ra", "'=a": "''=a", "''-": "'''-",
 		"": "", "a": "a", "a=1": "a=1", "'a": "'a", "'": "'", "''": "''", " a": " a", " '=": " '=",
 		" =1": "' =1", "\u00a0\u3000+1": "'\u00a0\u3000+1", "\n": "'\n", "\na": "'\na", "\u200b@a": "'\u200b@a", "\ufeff=1": "'\ufeff=1",
-		"[empty]": "'[empty]", " [EMPTY] ": "' [EMPTY] ", "'[empty]": "''[empty]", "[empty": "[empty", " '[empty]": " '[empty]",
 		"＝1": "'＝1", "＋1": "'＋1", "－1": "'－1", "＠a": "'＠a", "' ＝a": "'' ＝a", "\ufffd": "\ufffd", "  ": "  ",
 	} {
 		require.Equal(t, want, Neutralise(in))
@@ -26,31 +25,31 @@ func TestNeutralise(t *testing.T) {
 func TestNeutraliseProperty(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		cell := rapid.StringMatching(`('{0,2}\[empty\])?[=+\-@\t\r\n＝＋－＠'  a]{0,6}`).Draw(t, "cell") + rapid.String().Draw(t, "rest")
+		cell := rapid.StringMatching(`[=+\-@\t\r\n＝＋－＠'  a]{0,6}`).Draw(t, "cell") + rapid.String().Draw(t, "rest")
 		safe := Neutralise(cell)
 		require.Equal(t, cell, restore(safe))
 		require.NotRegexp(t, `^([\t\r\n]|\s*[=+@＝＋－＠-])`, safe)
 	})
 }
 
-// exportedRaw writes rows of cells.
-func exportedRaw(rows ...[]string) string {
-	var b strings.Builder
-	_ = csv.NewWriter(&b).WriteAll(rows) // a strings.Builder takes all
-	return b.String()
-}
-
 // exported writes rows as `results` does.
 func exported(columns []string, rows ...map[string]string) string {
-	all := [][]string{columns}
+	var b strings.Builder
+	w := csv.NewWriter(&b)
+	_ = w.Write(columns) // a strings.Builder takes all
 	for _, row := range rows {
 		var cells []string
 		for _, column := range columns {
-			cells = append(cells, Neutralise(row[column]))
+			cell := row[column]
+			if column == "display_name" || column == "alt_text" {
+				cell = TextCell(&cell)
+			}
+			cells = append(cells, Neutralise(cell))
 		}
-		all = append(all, cells)
+		_ = w.Write(cells)
 	}
-	return exportedRaw(all...)
+	w.Flush()
+	return b.String()
 }
 
 func TestExportsLoadBack(t *testing.T) {
@@ -62,7 +61,7 @@ func TestExportsLoadBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			rapid.Check(t, func(t *rapid.T) {
-				value := rapid.StringMatching(`[=+\-@']{0,3}[ -~é😀,"]{0,5}[a-z]`)
+				value := rapid.StringMatching(`[=+\-@']{0,3}([ -~é😀,"]{0,5}[a-z]|\[(empty|EMPTY)\])`)
 				row := map[string]string{
 					"asset_id": id1, "locale_id": id2, "display_name": value.Draw(t, "name"), "alt_text": value.Draw(t, "alt"), "error": "=x",
 				}

@@ -137,8 +137,7 @@ func (h *header) pick(row []string) (picked cells) {
 			picked[c] = restore(picked[c])
 		}
 	}
-	picked[cellEmptyAlt] = h.marked(row, colAltText)
-	picked[cellEmptyName] = h.marked(row, colDisplayName)
+	picked.mark(h)
 	return picked
 }
 

@@ -24,10 +24,8 @@ func resultRecord(r *records.Result) []string {
 	if r.HTTPStatus != nil {
 		status = strconv.Itoa(*r.HTTPStatus)
 	}
-	record := neutral(strconv.FormatInt(r.Line, 10), r.AssetID, r.LocaleID, text.Deref(r.DisplayName), "",
+	return neutral(strconv.FormatInt(r.Line, 10), r.AssetID, r.LocaleID, intake.TextCell(r.DisplayName), intake.AltCell(r.AltText),
 		string(r.Status), status, strconv.Itoa(r.Attempts), text.Deref(r.AppliedName), text.Deref(r.Error), timestamp(r.FinishedAt))
-	record[4] = intake.AltCell(r.AltText)
-	return record
 }
 
 // neutral makes cells safe to open in a spreadsheet.

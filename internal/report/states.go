@@ -17,7 +17,7 @@ func StatesHeader() []string { return append(intake.PullColumns(), "folder") }
 // counts its rows.
 func WriteStates(w io.Writer, rows iter.Seq2[db.AssetState, error]) (int64, error) {
 	return writeCSV(w, StatesHeader(), rows, func(s *db.AssetState) []string {
-		return neutral(s.AssetID, s.DisplayName, s.AltText, s.LocaleID, s.OriginalFileName, s.ContentType,
+		return neutral(s.AssetID, intake.TextCell(&s.DisplayName), intake.TextCell(&s.AltText), s.LocaleID, s.OriginalFileName, s.ContentType,
 			strconv.FormatInt(s.Size, 10), s.HostedURL, s.Folder)
 	})
 }
@@ -30,9 +30,7 @@ func WriteFindings(w io.Writer, rows iter.Seq2[db.Finding, error]) (int64, error
 		if f.ByBatch != nil {
 			batch = strconv.FormatInt(*f.ByBatch, 10)
 		}
-		record := neutral(strconv.FormatInt(f.Line, 10), f.AssetID, f.LocaleID, f.Found, text.Deref(f.DisplayName), text.Deref(f.FoundName),
-			"", text.Deref(f.FoundAltText), batch, timestamp(f.LastUpdated))
-		record[6] = intake.AltCell(f.AltText)
-		return record
+		return neutral(strconv.FormatInt(f.Line, 10), f.AssetID, f.LocaleID, f.Found, intake.TextCell(f.DisplayName), text.Deref(f.FoundName),
+			intake.AltCell(f.AltText), text.Deref(f.FoundAltText), batch, timestamp(f.LastUpdated))
 	})
 }
