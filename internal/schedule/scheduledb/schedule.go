@@ -47,8 +47,8 @@ type Schedule struct {
 
 const scheduleSQL = `
 	SELECT c.id, c.name, c.site_id, s.name AS site, c.cron, c.time_zone, c.csv, c.query, c.query_file, c.source_env,
-		c.source_url, c.column_map, c.empty_marker, c.names_in_locales AS locale_names, c.skip_invalid, c.locales, c.mode, c.overlap, c.catch_up, c.max_change, c.notify_url,
-		c.next_run_at, c.paused_at, c.paused_note, c.state, c.created_at
+		c.source_url, c.column_map, c.skip_invalid, c.locales, c.mode, c.overlap, c.catch_up, c.max_change, c.notify_url,
+		c.next_run_at, c.paused_at, c.paused_note, c.state, c.created_at, c.empty_marker, c.names_in_locales AS locale_names
 	FROM schedule c JOIN site s ON s.id = c.site_id `
 
 // Errors of schedules.
@@ -84,9 +84,9 @@ func scheduleArgs(s Schedule) pgx.NamedArgs {
 	return pgx.NamedArgs{
 		"id": s.ID, "name": s.Name, "site_id": s.SiteID, "cron": s.Cron, "time_zone": s.TimeZone, "csv": s.CSV, "query": s.Query,
 		"query_file": s.QueryFile, "source_env": s.SourceEnv, "source_url": s.SourceURL, "column_map": s.ColumnMap,
-		"empty_marker": s.EmptyMarker, "names_in_locales": cmp.Or(s.LocaleNames, "keep"),
 		"skip_invalid": s.SkipInvalid, "locales": append([]string{}, s.Locales...), "mode": s.Mode, "overlap": s.Overlap,
 		"catch_up": s.CatchUp, "max_change": s.MaxChange, "notify_url": s.NotifyURL, "next_run_at": s.NextRunAt,
+		"empty_marker": s.EmptyMarker, "names_in_locales": cmp.Or(s.LocaleNames, "keep"),
 	}
 }
 
@@ -113,10 +113,9 @@ func Add(ctx context.Context, d *db.DB, s Schedule) error {
 func Edit(ctx context.Context, d *db.DB, s Schedule) error {
 	tag, err := d.Pool().Exec(ctx, `
 		UPDATE schedule SET cron = @cron, time_zone = @time_zone, csv = @csv, query = @query, query_file = @query_file,
-			source_env = @source_env, source_url = @source_url, column_map = @column_map, empty_marker = @empty_marker,
-			names_in_locales = @names_in_locales, skip_invalid = @skip_invalid,
+			source_env = @source_env, source_url = @source_url, column_map = @column_map, skip_invalid = @skip_invalid,
 			locales = @locales, mode = @mode, overlap = @overlap, catch_up = @catch_up, max_change = @max_change,
-			notify_url = @notify_url, next_run_at = CASE
+			notify_url = @notify_url, empty_marker = @empty_marker, names_in_locales = @names_in_locales, next_run_at = CASE
 				WHEN paused_at IS NOT NULL THEN NULL
 				WHEN (cron, time_zone) = (@cron, @time_zone) THEN next_run_at
 				ELSE @next_run_at::timestamptz
