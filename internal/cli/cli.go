@@ -32,6 +32,7 @@ const (
 	exitUsage   = 2
 	exitTrouble = 3 // finished, but some rows did not succeed
 	exitParked  = 4 // stopped with the site parked
+	exitChanges = 5 // plan --detailed-exitcode: something would change
 )
 
 // version is set by the linker for releases (-X relabel/internal/cli.version=1.2.3).

@@ -18,6 +18,7 @@ import (
 
 func (a *app) planCommand() *cobra.Command {
 	var src sourceFlags
+	var detailed bool
 	cmd := &cobra.Command{
 		Use:   "plan SOURCE",
 		Short: "Show what would change; write nothing to the API",
@@ -29,7 +30,8 @@ written to the API; relabel apply BATCH sends exactly what was shown.
 ` + sourceHelp,
 		Example: `  relabel plan names.csv
   relabel plan --sql 'SELECT asset_id, display_name FROM wanted'
-  relabel plan names.csv --json | jq .calls`,
+  relabel plan names.csv --json | jq .calls
+  relabel plan names.csv --detailed-exitcode || echo "something to do, or an error"`,
 		Args:              src.args,
 		ValidArgsFunction: completeCSV,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -37,15 +39,16 @@ written to the API; relabel apply BATCH sends exactly what was shown.
 				return err
 			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
-				return a.plan(ctx, s, src)
+				return a.plan(ctx, s, src, detailed)
 			})
 		},
 	}
 	src.register(cmd)
+	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 5 if rows would change, with 0 if none would")
 	return cmd
 }
 
-func (a *app) plan(ctx context.Context, s *session, src sourceFlags) error {
+func (a *app) plan(ctx context.Context, s *session, src sourceFlags, detailed bool) error {
 	if err := noStandIn(a.site); err != nil {
 		return err
 	}
@@ -57,6 +60,17 @@ func (a *app) plan(ctx context.Context, s *session, src sourceFlags) error {
 	if err != nil {
 		return err
 	}
+	if err := a.showPlan(ctx, s, p); err != nil {
+		return err
+	}
+	if detailed && p.Change > 0 {
+		return exitErr{code: exitChanges}
+	}
+	return nil
+}
+
+// showPlan prints a plan and what to do next; with --json the plan as one object.
+func (a *app) showPlan(ctx context.Context, s *session, p madePlan) error {
 	if a.json {
 		return a.result.print(p)
 	}
@@ -183,7 +197,7 @@ func changeText(c records.Change) string {
 		parts = append(parts, oldNew(c.BeforeName, c.DisplayName))
 	}
 	if c.AltText != nil && text.Deref(c.AltText) != text.Deref(c.BeforeAlt) {
-		parts = append(parts, "alt text "+oldNew(c.BeforeAlt, c.AltText))
+		parts = append(parts, "alt text "+oldNewAlt(c.BeforeAlt, *c.AltText))
 	}
 	if len(parts) == 0 {
 		return fmt.Sprintf("%q again", text.Cut(text.Deref(c.DisplayName), maxShownName))
@@ -198,10 +212,25 @@ func oldNew(before, after *string) string {
 	return fmt.Sprintf("%q → %q", text.Cut(*before, maxShownName), text.Cut(*after, maxShownName))
 }
 
+// oldNewAlt shows an alt text that would be emptied as such: two quotes are easily missed.
+func oldNewAlt(before *string, after string) string {
+	switch {
+	case after != "":
+		return oldNew(before, &after)
+	case before == nil:
+		return "(emptied)"
+	}
+	return fmt.Sprintf("%q → (emptied)", text.Cut(*before, maxShownName))
+}
+
 func planWarnings(p usecase.Summary) (out []string) {
 	if p.Conflict > 0 {
 		out = append(out, fmt.Sprintf("%s would be left alone; `relabel apply %d --take-over` sends them too",
 			text.Plural(p.Conflict, "row in conflict", "rows in conflict"), p.Batch))
 	}
-	return append(out, p.Warnings()...)
+	out = append(out, p.Warnings()...)
+	if p.Localized > 0 {
+		out = append(out, "names in a secondary locale are left out with --names-in-locales drop, and found by their lines with refuse")
+	}
+	return out
 }

@@ -34,7 +34,7 @@ func (a *app) rowsCSV(rows []records.Row) error {
 		}
 		record := []string{
 			strconv.FormatInt(r.ID, 10), strconv.FormatInt(r.Batch, 10), strconv.FormatInt(r.Line, 10), r.Site, r.AssetID, r.LocaleID,
-			text.Deref(r.DisplayName), text.Deref(r.AltText), string(r.Status), text.Deref(r.JobState), strconv.Itoa(r.Attempts), intText(r.HTTPStatus),
+			text.Deref(r.DisplayName), intake.AltCell(r.AltText), string(r.Status), text.Deref(r.JobState), strconv.Itoa(r.Attempts), intText(r.HTTPStatus),
 			text.Deref(r.BeforeName), text.Deref(r.AppliedName), text.Deref(r.Error), timeText(r.NotBefore), by, timeText(r.FinishedAt),
 		}
 		for i := range record {

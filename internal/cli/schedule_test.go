@@ -50,6 +50,7 @@ func TestScheduleUsage(t *testing.T) {
 		{[]string{"add", "n", "--sql", "SELECT 1", "--source-url", "sqlite:names.db", "--cron", "@daily"}, "--source-url: the source's URL can't be read: a stored URL holds the whole path"},
 		{[]string{"add", "n", "--exec", "bq query", "--cron", "@daily"}, "--exec: not allowed: schedules run no commands here; to allow it, set RELABEL_ALLOW_EXEC=1"},
 		{[]string{"add", "n", "a.csv", "--exec", "bq query", "--cron", "@daily"}, "takes a NAME and one SOURCE"},
+		{[]string{"add", "n", "a.csv", "--cron", "@daily", "--names-in-locales", "x"}, "--names-in-locales is keep, drop or refuse"},
 		{[]string{"show"}, "takes the NAME of one schedule"},
 		{[]string{"nightly"}, "there is no command"},
 	} {

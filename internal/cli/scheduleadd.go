@@ -44,6 +44,7 @@ func (a *app) scheduleAddCommand() *cobra.Command {
 	}
 	f.register(cmd.Flags())
 	completeFlag(cmd, "rule", a.completeRule())
+	f.texts.complete(cmd)
 	return cmd
 }
 

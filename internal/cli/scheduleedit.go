@@ -37,6 +37,7 @@ A run that has begun keeps its old settings.
 	}
 	f.register(cmd.Flags())
 	completeFlag(cmd, "rule", a.completeRule())
+	f.texts.complete(cmd)
 	return cmd
 }
 

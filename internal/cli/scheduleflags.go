@@ -21,6 +21,7 @@ type scheduleFlags struct {
 	command     commandFlags
 	mapping     []string
 	skipInvalid bool
+	texts       textFlags
 }
 
 func (f *scheduleFlags) register(fs *pflag.FlagSet) {
@@ -39,6 +40,7 @@ func (f *scheduleFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.rule, "rule", "", "the saved rule of this `NAME`, worked out for what the site holds at each run")
 	f.command.register(fs)
 	registerMap(fs, &f.mapping)
+	f.texts.register(fs)
 	fs.BoolVar(&f.skipInvalid, "skip-invalid", false, "send the valid rows even if others are invalid")
 }
 
@@ -68,6 +70,8 @@ func (f *scheduleFlags) set(fs *pflag.FlagSet, s *scheduledb.Schedule, all bool)
 		{"cron", func() { s.Cron = strings.TrimSpace(f.cron) }},
 		{"tz", func() { s.TimeZone = f.zone }},
 		{"map", func() { s.ColumnMap = text.NilIfEmpty(mapText(f.mapping)) }},
+		{"empty", func() { s.EmptyMarker = f.texts.marker() }},
+		{"names-in-locales", func() { s.LocaleNames = f.texts.localeNames }},
 		{"skip-invalid", func() { s.SkipInvalid = f.skipInvalid }},
 		{"locales", func() { s.Locales = text.List(f.locales) }},
 		{"mode", func() { s.Mode = f.mode }},

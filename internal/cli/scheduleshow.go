@@ -10,8 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"relabel/internal/intake"
 	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/text"
+	"relabel/internal/usecase"
 )
 
 func (a *app) scheduleShowCommand() *cobra.Command {
@@ -53,6 +55,12 @@ func printScheduleView(w io.Writer, v scheduleView) {
 	line("source", source)
 	line("columns", text.Deref(v.Map))
 	line("locales", strings.Join(v.Locales, ", "))
+	if v.LocaleNames != usecase.KeepLocaleNames {
+		line("their names", map[string]string{usecase.DropLocaleNames: "dropped", usecase.RefuseLocaleNames: "refused"}[v.LocaleNames])
+	}
+	if v.Empty != intake.EmptyMarker {
+		line("emptied by", v.Empty)
+	}
 	line("sends", map[string]string{"changed": "what differs", "all": "every row"}[v.Mode])
 	line("most changes", text.Deref(v.MaxChange))
 	line("overlap", v.Overlap)

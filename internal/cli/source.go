@@ -29,7 +29,8 @@ writes a CSV, or --sql 'SELECT ...' (or --sql-file) with --source-url, a Postgre
 SQL Server or SQLite. It has the columns asset_id, display_name, and optionally locale_id or locale,
 alt_text, expected_name; --map reads other names. A CSV has a header row, may be gzipped, and
 separated by comma, semicolon, tab or pipe. Of a workbook the first visible sheet is read, or
---sheet. A blank cell leaves that field alone. Any invalid row loads nothing, unless --skip-invalid.
+--sheet. A blank cell leaves that field alone; [empty] in alt_text empties it. Any invalid row loads
+nothing, unless --skip-invalid.
 
 Instead of asset_id it may have current_name, original_file_name or hosted_url, and a column
 folder that narrows. relabel then reads the site first (100 assets a call), unless it was read in
@@ -54,6 +55,7 @@ type sourceFlags struct {
 	mapping     []string
 	maxRows     int64
 	ambiguous   string
+	texts       textFlags
 }
 
 func (f *sourceFlags) register(cmd *cobra.Command) {
@@ -71,6 +73,8 @@ func (f *sourceFlags) register(cmd *cobra.Command) {
 	registerMap(fs, &f.mapping)
 	fs.StringVar(&f.ambiguous, "ambiguous", "", "`CHOICE` for a name that several assets have: all renames all of them, skip keeps such rows as invalid (default: load nothing)")
 	completeWords(cmd, "ambiguous", []string{usecase.AmbiguousAll, usecase.AmbiguousSkip})
+	f.texts.register(fs)
+	f.texts.complete(cmd)
 }
 
 func registerMap(fs *pflag.FlagSet, mapping *[]string) {
@@ -114,12 +118,17 @@ func (f *sourceFlags) check() error {
 	if err := usecase.CheckAmbiguous(f.ambiguous); err != nil {
 		return err
 	}
+	if err := f.texts.check(); err != nil {
+		return err
+	}
 	return f.command.check()
 }
 
 // source puts together where the rows come from.
 func (f *sourceFlags) source(ctx context.Context, a *app) (usecase.Source, error) {
-	src := usecase.Source{Path: f.path, Sheet: f.sheet, SQL: f.sql, SQLFile: f.sqlFile, URL: f.sourceURL, Map: mapText(f.mapping)}
+	src := usecase.Source{
+		Path: f.path, Sheet: f.sheet, SQL: f.sql, SQLFile: f.sqlFile, URL: f.sourceURL, Map: mapText(f.mapping), Empty: f.texts.empty,
+	}
 	if src.Command, src.Shell = f.command.given(); src.Command != "" {
 		src.Env = a.cfg.CommandEnv()
 		return src, nil
@@ -167,7 +176,7 @@ func (a *app) newLoading(ctx context.Context, s *session, site db.Site, f source
 		Site: site, Source: src,
 		Name: f.name, Priority: f.priority, SkipInvalid: f.skipInvalid, Force: f.force, Rehearsal: rehearsal.IsStandIn(site.Name),
 		Opened: l.opened, Problem: l.problems.add, Warning: l.warning, Notice: a.notice,
-		Ambiguous: f.ambiguous, MaxRows: f.maxRows, Read: l.read, Asked: s.readSteps(l.wait, site.Name, l.loaded(0)),
+		Ambiguous: f.ambiguous, LocaleNames: f.texts.localeNames, MaxRows: f.maxRows, Read: l.read, Asked: s.readSteps(l.wait, site.Name, l.loaded(0)),
 	}
 	l.read(0)
 	return l, nil

@@ -71,6 +71,7 @@ func exitCodesTopic() topic {
 				"run: or are cancelled. verify: assets have changed or are gone", ""},
 			{fmt.Sprint(exitParked), "run, work --until-done: stopped with rows left, because the site is parked\nor the API keeps failing. " +
 				"site check: the API refuses the token", ""},
+			{fmt.Sprint(exitChanges), "plan --detailed-exitcode: at least one row would change; 0 means that none would", ""},
 		},
 	}
 }

@@ -101,6 +101,8 @@ func advice(err error) string {
 		return report.SiteIDAdvice(site.Site)
 	case errors.As(err, &unknown):
 		return fmt.Sprintf("; `relabel status %[1]d` shows batch %[1]d if it was", unknown.Batch)
+	case usecase.IsKeptNames(err):
+		return "; --names-in-locales drop or refuse prevents that"
 	case errors.Is(err, db.ErrNotPlanned):
 		return "; `relabel plan SOURCE` makes one"
 	case errors.Is(err, db.ErrNoBefore):

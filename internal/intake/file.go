@@ -19,6 +19,7 @@ type File interface {
 	Info() Info
 	Reads(column string) bool
 	NamedBy() string
+	UseEmpty(marker string)
 	UseLocales(locales LocaleResolver)
 	Close() error
 }

@@ -16,11 +16,12 @@ type header struct {
 	exported bool             // relabel wrote the file
 	pulled   bool             // `relabel pull` wrote it: it holds what the site has, perhaps edited since
 	namedBy  column           // what says which asset is meant: colAssetID, or a column in its place
+	empty    string           // a cell with this text empties the alt text
 }
 
 // resolveHeader places our columns: first those of the mapping, then those that a header names.
 func resolveHeader(names []string, mapped map[column]string) (header, error) {
-	h := header{names: names}
+	h := header{names: names, empty: EmptyMarker}
 	if err := checkNames(names, mapped); err != nil {
 		return h, err
 	}
@@ -141,6 +142,7 @@ func (h *header) pick(row []string) (picked cells) {
 			picked[c] = restore(picked[c])
 		}
 	}
+	picked.mark(h)
 	return picked
 }
 

@@ -29,7 +29,7 @@ type Row struct {
 	AssetID      string  // 24 lower-case hex digits
 	LocaleID     string  // 24 lower-case hex digits; empty for the primary locale
 	DisplayName  *string // nil leaves the name alone
-	AltText      *string // nil leaves the alt text alone
+	AltText      *string // nil leaves the alt text alone; empty: the asset gets none
 	ExpectedName *string // nil allows any present name
 
 	// Name and Folder say which asset is meant where the source has no asset ids (see NamedBy). AssetID is then empty, and

@@ -21,10 +21,17 @@ const (
 )
 
 // cells are a row's cells by column. NULL and a missing column are the empty string.
-type cells [numColumns]string
+type cells [numColumns + 2]string
+
+// These cells follow those of the columns. They are not blank if the source has the marker of an emptied text (UseEmpty)
+// in alt_text, or in display_name.
+const (
+	cellEmptyAlt  = numColumns
+	cellEmptyName = numColumns + 1
+)
 
 func (c *cells) setNothing() bool {
-	return trim(c[colDisplayName]) == "" && trim(c[colAltText]) == ""
+	return trim(c[colDisplayName]) == "" && trim(c[colAltText]) == "" && c[cellEmptyAlt] == ""
 }
 
 // validator turns cells into rows, for every kind of source. Each goroutine needs its own.
@@ -47,15 +54,17 @@ func (v *validator) fill(row *Row, c *cells) {
 		if c.setNothing() {
 			row.refuse(colNone, c.saidAsset(), "the row sets nothing: give display_name or alt_text")
 		}
-		v.text(row, colDisplayName, c[colDisplayName])
-		v.text(row, colAltText, c[colAltText])
+		v.displayName(row, c)
+		if c[cellEmptyAlt] == "" {
+			v.text(row, colAltText, c[colAltText])
+		}
 		v.text(row, colExpectedName, c[colExpectedName])
 	}
 	if row.Refused() {
 		makeStorable(row, c)
 	}
 	row.DisplayName = v.value(c[colDisplayName])
-	row.AltText = v.value(c[colAltText])
+	row.AltText = v.altText(c)
 	row.ExpectedName = v.value(c[colExpectedName])
 }
 
@@ -88,7 +97,11 @@ func (v *validator) value(cell string) *string {
 	if trim(cell) == "" {
 		return nil
 	}
-	v.texts = append(v.texts, cell) // growing moves only later texts; pointers to earlier ones stay good
+	return v.pointer(cell)
+}
+
+func (v *validator) pointer(text string) *string {
+	v.texts = append(v.texts, text) // growing moves only later texts; pointers to earlier ones stay good
 	return &v.texts[len(v.texts)-1]
 }
 

@@ -44,6 +44,7 @@ func (w *Workbook) pick(number int64, found []xlsx.Cell) (s sheetRow, err error)
 		}
 		s.blank = trim(text) == ""
 	}
+	s.cells.mark(&w.header)
 	return s, nil
 }
 

@@ -25,7 +25,7 @@ func resultRecord(r *records.Result) []string {
 		status = strconv.Itoa(*r.HTTPStatus)
 	}
 	return []string{
-		strconv.FormatInt(r.Line, 10), r.AssetID, r.LocaleID, text.Deref(r.DisplayName), text.Deref(r.AltText),
+		strconv.FormatInt(r.Line, 10), r.AssetID, r.LocaleID, intake.TextCell(r.DisplayName), intake.AltCell(r.AltText),
 		string(r.Status), status, strconv.Itoa(r.Attempts), text.Deref(r.AppliedName), text.Deref(r.Error), timestamp(r.FinishedAt),
 	}
 }

@@ -20,7 +20,7 @@ func WriteStates(w io.Writer, format string, rows iter.Seq2[db.AssetState, error
 
 func stateRecord(s *db.AssetState) []string {
 	return []string{
-		s.AssetID, s.DisplayName, s.AltText, s.LocaleID, s.OriginalFileName, s.ContentType,
+		s.AssetID, intake.TextCell(&s.DisplayName), intake.TextCell(&s.AltText), s.LocaleID, s.OriginalFileName, s.ContentType,
 		strconv.FormatInt(s.Size, 10), s.HostedURL, s.Folder,
 	}
 }
@@ -37,7 +37,7 @@ func findingRecord(f *db.Finding) []string {
 		batch = strconv.FormatInt(*f.ByBatch, 10)
 	}
 	return []string{
-		strconv.FormatInt(f.Line, 10), f.AssetID, f.LocaleID, f.Found, text.Deref(f.DisplayName), text.Deref(f.FoundName),
-		text.Deref(f.AltText), text.Deref(f.FoundAltText), batch, timestamp(f.LastUpdated),
+		strconv.FormatInt(f.Line, 10), f.AssetID, f.LocaleID, f.Found, intake.TextCell(f.DisplayName), text.Deref(f.FoundName),
+		intake.AltCell(f.AltText), text.Deref(f.FoundAltText), batch, timestamp(f.LastUpdated),
 	}
 }

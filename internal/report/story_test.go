@@ -115,7 +115,7 @@ func TestStory(t *testing.T) {
 				"510 waited: waited 1 min 30 s because the API was failing and only test calls were sent: 502",
 				"600 waited: waited 1 min 40 s for its turn behind earlier rows, within the rate limit",
 				`700 called: call 4, HTTP 200 after 1 s; stored as "NEW.jpg", not as asked`,
-				`900 held: when relabel last read the site, it had the name "NEW.jpg" and no alt text`,
+				`900 held: when relabel last read the site, it had the name "NEW.jpg" and an empty alt text`,
 			},
 		},
 		"retried": {

@@ -20,16 +20,20 @@ func values(name, alt *string) string {
 	if name != nil {
 		parts = append(parts, "the name "+quoted(*name))
 	}
-	switch {
-	case alt != nil && *alt == "":
-		parts = append(parts, "no alt text")
-	case alt != nil:
-		parts = append(parts, "the alt text "+quoted(*alt))
+	if alt != nil {
+		parts = append(parts, altText(*alt))
 	}
 	if len(parts) == 0 {
 		return "nothing"
 	}
 	return strings.Join(parts, " and ")
+}
+
+func altText(alt string) string {
+	if alt == "" {
+		return "an empty alt text"
+	}
+	return "the alt text " + quoted(alt)
 }
 
 func inLocale(id string) string {

@@ -28,6 +28,8 @@ func advice(err error) string {
 	switch {
 	case errors.As(err, &refused):
 		return ": fix " + text.ItThem(refused.Rows) + ", or load the others with --skip-invalid (" + strings.Join(refused.problems, "; ") + ")"
+	case usecase.IsKeptNames(err):
+		return "; --names-in-locales drop or refuse prevents that"
 	case errors.As(err, &site):
 		return report.SiteIDAdvice(site.Site)
 	case errors.As(err, &locales) && errors.As(err, &api) && api.Kind == webflow.KindForbidden:

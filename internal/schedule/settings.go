@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"time"
 
 	"relabel/db"
@@ -80,6 +81,9 @@ func checkRules(s scheduledb.Schedule) error {
 		return usecase.WrongSetting("overlap", " is skip, queue or cancel, not %q", s.Overlap)
 	case s.Mode == "all" && s.MaxChange != nil:
 		return usecase.WrongSetting("max-change", " would stop each run, because mode all sends every row: give one of them")
+	}
+	if s.LocaleNames != "" && !slices.Contains(usecase.LocaleNames(), s.LocaleNames) {
+		return usecase.WrongSetting("names-in-locales", " is keep, drop or refuse, not %q", s.LocaleNames)
 	}
 	if s.MaxChange != nil {
 		if _, err := ParseMaxChange(*s.MaxChange); err != nil {

@@ -42,13 +42,18 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("%s: %s invalid, so nothing was loaded", e.Source, text.Plural(e.Rows, "row is", "rows are"))
 }
 
-// NoRowsError is returned when a source has no rows, or none of the chosen locales.
+// NoRowsError is returned when a source has no rows, or none of the chosen locales, or only
+// names of secondary locales, which were dropped.
 type NoRowsError struct {
-	Source string
-	Only   []string // the chosen locales; none: the source is empty
+	Source  string
+	Only    []string // the chosen locales; none: the source is empty
+	Dropped bool
 }
 
 func (e *NoRowsError) Error() string {
+	if e.Dropped {
+		return e.Source + " sets nothing but names in secondary locales, which were dropped: nothing was loaded"
+	}
 	if len(e.Only) > 0 {
 		return fmt.Sprintf("%s has no rows of the locales %s: nothing was loaded", e.Source, strings.Join(e.Only, ", "))
 	}

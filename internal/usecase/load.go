@@ -34,8 +34,9 @@ type LoadParams struct {
 	// leaves out the others; none: all rows.
 	Only []string
 
-	Ambiguous string      // what happens to names that several assets have: AmbiguousAll, AmbiguousSkip or refused
-	ReadNames NameReading // reads the site for rows that name assets; nil: FreshReading
+	Ambiguous   string      // what happens to names that several assets have: AmbiguousAll, AmbiguousSkip or refused
+	ReadNames   NameReading // reads the site for rows that name assets; nil: FreshReading
+	LocaleNames string      // what to do with names of secondary locales: one of LocaleNames(); empty: KeepLocaleNames
 
 	MaxRows int64 // load nothing if the source has more; 0: no limit
 
@@ -103,6 +104,7 @@ func (s *Service) load(ctx context.Context, p LoadParams) (Loaded, error) {
 		return Loaded{}, err
 	}
 	defer rows.Close() //nolint:errcheck // only read from
+	rows.UseEmpty(p.Source.Empty)
 	l := loader{LoadParams: p, service: s}
 	if err := l.useLocales(ctx, rows); err != nil {
 		return Loaded{}, err
@@ -180,6 +182,8 @@ func (l *loader) explain(err error) error {
 		return err
 	case errors.Is(err, errRefused):
 		return &RefusedError{Source: l.Source.Name(), Rows: l.refused - l.skipped, Ambiguous: l.ambiguous - l.skipped}
+	case none && l.localeNames.blank > 0:
+		return &NoRowsError{Source: l.Source.Name(), Dropped: true}
 	case none && l.leftOut > 0:
 		return &NoRowsError{Source: l.Source.Name(), Only: l.Only}
 	case none, errors.Is(err, intake.ErrNoRows):

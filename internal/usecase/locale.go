@@ -109,8 +109,12 @@ func (l *loader) askPrimary(ctx context.Context, rows []intake.Row) error {
 		l.primary.id, err = r.PrimaryLocale(asking, assets)
 		return err
 	})
-	if err != nil && ctx.Err() == nil {
-		l.Notice(&NoPrimaryError{Err: err})
+	switch {
+	case err == nil || ctx.Err() != nil:
+		return ctx.Err()
+	case l.LocaleNames == DropLocaleNames || l.LocaleNames == RefuseLocaleNames:
+		return fmt.Errorf("the names of secondary locales can't be told from those of the primary one: %w", &NoPrimaryError{Err: err})
 	}
-	return ctx.Err()
+	l.Notice(&NoPrimaryError{Err: err})
+	return nil
 }

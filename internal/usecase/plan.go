@@ -57,6 +57,12 @@ func (s *Service) Plan(ctx context.Context, by Actor, p LoadParams, reading site
 		return Summary{}, err
 	}
 	p.Planned = true
+	notice := p.withDefaults().Notice
+	p.Notice = func(err error) {
+		if !IsKeptNames(err) { // the summary has those that would change
+			notice(err)
+		}
+	}
 	res, err := s.Load(ctx, by, p)
 	if err != nil {
 		return Summary{}, err

@@ -22,6 +22,8 @@ type loader struct {
 	only      map[string]bool // ids of locales; nil: all
 	primary   primaryLocale
 	names     *resolver // nil: the rows have ids
+
+	localeNames localeNames
 }
 
 // useLocales finds out the site's locales where the source or Only asks for them,
@@ -81,6 +83,8 @@ func (l *loader) rows(ctx context.Context, source rowSource) iter.Seq2[*db.Sourc
 		}
 		if l.refuses() {
 			yield(nil, errRefused)
+		} else if why := l.localeNames.notice(l.LoadParams); why != nil {
+			l.Notice(why)
 		}
 	}
 }
@@ -99,16 +103,26 @@ func (l *loader) chosen(ctx context.Context, chunk []intake.Row) ([]intake.Row, 
 		if err := l.mapPrimary(ctx, chunk[i:]); err != nil {
 			return nil, err
 		}
-		if l.only != nil && !chunk[i].Refused() && !l.only[chunk[i].LocaleID] {
-			l.leftOut++
-			continue
+		if l.wants(&chunk[i]) {
+			kept = append(kept, chunk[i])
 		}
-		kept = append(kept, chunk[i])
 	}
 	if l.names == nil || len(kept) == 0 {
 		return kept, nil
 	}
 	return l.names.resolve(ctx, kept)
+}
+
+// wants reports whether a row is loaded. Refused ones are not left out: they are reported.
+func (l *loader) wants(row *intake.Row) bool {
+	if row.Refused() {
+		return true
+	}
+	if l.only != nil && !l.only[row.LocaleID] {
+		l.leftOut++
+		return false
+	}
+	return l.localeNames.meet(row, l.LoadParams)
 }
 
 // count counts rows that were read. A small .gz can hold so many that only counting them

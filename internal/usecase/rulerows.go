@@ -53,6 +53,9 @@ func (r ruleRows) Reads(string) bool { return false }
 // NamedBy implements rowSource.
 func (r ruleRows) NamedBy() string { return "" }
 
+// UseEmpty implements rowSource. A rule has no cells.
+func (r ruleRows) UseEmpty(string) {}
+
 // UseLocales implements rowSource.
 func (r ruleRows) UseLocales(intake.LocaleResolver) {}
 

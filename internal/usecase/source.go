@@ -26,6 +26,7 @@ type Source struct {
 	Shell   bool      // a shell runs Command
 	Env     []string  // all that Command gets of the environment
 	Map     string    // other names of columns, as intake.ParseMap reads them
+	Empty   string    // a cell with this text empties an alt text; empty: intake.EmptyMarker
 
 	InputName string
 
@@ -58,6 +59,7 @@ type rowSource interface {
 	Reads(column string) bool
 	NamedBy() string // the column that names assets; empty: the rows have ids
 	UseLocales(locales intake.LocaleResolver)
+	UseEmpty(marker string)
 	Close() error
 }
 

@@ -102,7 +102,7 @@ func (s Summary) Warnings() (out []string) {
 	}
 	if s.Localized > 0 {
 		out = append(out, text.Plural(s.Localized, "row names an asset", "rows name assets")+
-			" in a secondary locale; Webflow may keep one display name for all locales")
+			" in a secondary locale; "+notLocalizable)
 	}
 	if s.LocaleConflicts > 0 {
 		out = append(out, text.Plural(s.LocaleConflicts, "asset gets", "assets get")+

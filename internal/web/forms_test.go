@@ -44,7 +44,7 @@ func TestScheduleForm(t *testing.T) {
 	form := func(change ...string) url.Values {
 		f := url.Values{
 			"name": {"nightly"}, "site": {db.DefaultSite}, "source": {filepath.Join(folder, "names.csv")}, "cron": {"0 2 * * *"}, "tz": {"Europe/Berlin"},
-			"mode": {"changed"}, "overlap": {"skip"}, "catch-up": {"12h"}, "max-change": {"20%"},
+			"mode": {"changed"}, "overlap": {"skip"}, "catch-up": {"12h"}, "max-change": {"20%"}, "empty": {"none"}, "names-in-locales": {"drop"},
 		}
 		for i := 0; i < len(change); i += 2 {
 			f.Set(change[i], change[i+1])
@@ -61,6 +61,7 @@ func TestScheduleForm(t *testing.T) {
 		"Latest start is a duration":                    form("catch-up", "soon"),
 		"Hold back above: &#34;200%&#34;":               form("max-change", "200%"),
 		"Earlier run is skip, queue or cancel":          form("overlap", "both"),
+		"Names in secondary locales is keep, drop or":   form("names-in-locales", "both"),
 		"Columns: &#34;x&#34; in the mapping has no":    form("map", "x"),
 		`aria-invalid="true" aria-describedby="problem`: form("max-change", "200%"),
 	} {
@@ -77,13 +78,15 @@ func TestScheduleForm(t *testing.T) {
 	require.Equal(t, "/schedule/nightly", a.Header.Get("Location"))
 	one := b.schedule(t, "nightly")
 	require.Equal(t, filepath.Join(folder, "names.csv"), *one.CSV)
-	require.Equal(t, "20%", *one.MaxChange)
+	require.Equal(t, []string{"20%", "none", "drop"}, []string{*one.MaxChange, *one.EmptyMarker, one.LocaleNames})
 	require.NotNil(t, one.NextRunAt)
 	require.Equal(t, http.StatusUnprocessableEntity, c.post("/schedules", form()).StatusCode, "there is one of that name")
 
 	page := c.get("/schedule/nightly/edit").text
 	require.NotContains(t, page, "secret", "the address of a web hook is a secret")
-	require.Contains(t, page, `value="12h"`)
+	for _, part := range []string{`value="12h"`, `value="none"`, `value="drop" selected`} {
+		require.Contains(t, page, part)
+	}
 	c.post("/schedule/nightly/edit", form("source", "", "notify", "", "cron", "@weekly", "mode", "all", "max-change", ""))
 	one = b.schedule(t, "nightly")
 	require.Equal(t, []string{"@weekly", "all", filepath.Join(folder, "names.csv"), "https://example.com/hook/secret"}, []string{one.Cron, one.Mode, *one.CSV, *one.NotifyURL})

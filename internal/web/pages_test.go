@@ -164,6 +164,28 @@ func TestUploadInPrimaryLocale(t *testing.T) {
 	}
 }
 
+// An upload empties alt texts, and has a setting for names in secondary locales.
+func TestUploadTexts(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{})
+	b.api.SetAltText(standin.AssetID(1), "", "A dog")
+	csv := "asset_id,locale_id,display_name,alt_text\n" +
+		standin.AssetID(1) + ",,,none\n" + standin.AssetID(2) + "," + standin.FrenchLocale + ",nom.jpg,Un chien\n"
+	c := b.login(t, RoleChange)
+	require.Contains(t, c.get(uploadPath).text, `placeholder="[empty]"`)
+	require.Equal(t, "/batch/1", c.upload(csv, "empty", "None", "names-in-locales", "drop").Header.Get("Location"))
+	require.Contains(t, c.get("/batch/1").text, "the display name was dropped from 1 row of secondary locales")
+	page := c.see("/batch/1", "would change")
+	require.Contains(t, page, "<ins>(emptied)</ins>")
+	require.NotContains(t, page, "nom.jpg")
+	c.post("/batch/1/apply", nil)
+	b.work(t)
+	require.Contains(t, c.see("/batch/1", `<p><span class="badge s-done">`), "(emptied)")
+	require.Empty(t, *b.api.AltText(standin.AssetID(1), ""))
+	c.upload(csv)
+	require.Contains(t, c.get("/batch/2").text, "“Names in secondary locales” can drop them")
+}
+
 func TestUploadProblems(t *testing.T) {
 	t.Parallel()
 	b := setup(t, settings{noToken: true})

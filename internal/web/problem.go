@@ -15,6 +15,8 @@ func problem(err error) string {
 	switch {
 	case errors.As(err, &refused):
 		return err.Error() + ": fix " + text.ItThem(refused.Rows) + ", or tick “Load the good rows”"
+	case usecase.IsKeptNames(err):
+		return err.Error() + "; “Names in secondary locales” can drop them"
 	case errors.As(err, &site):
 		return err.Error() + report.SiteIDAdvice(site.Site)
 	}

@@ -29,8 +29,8 @@ type scheduleForm struct {
 	Name string
 	Site string
 
-	Source, Map, Cron, Zone, Mode, Locales, Overlap, CatchUp, MaxChange, Notify string
-	SkipInvalid, NoNotify                                                       bool
+	Source, Map, Empty, LocaleNames, Cron, Zone, Mode, Locales, Overlap, CatchUp, MaxChange, Notify string
+	SkipInvalid, NoNotify                                                                           bool
 
 	Sites   []db.Site
 	Folders []string // of the files that may be named
@@ -53,7 +53,7 @@ type timesData struct {
 }
 
 func newScheduleForm() scheduleForm {
-	return scheduleForm{Site: db.DefaultSite, Zone: "UTC", Mode: "changed", Overlap: "skip", CatchUp: schedule.DefaultCatchUp}
+	return scheduleForm{Site: db.DefaultSite, Zone: "UTC", Mode: "changed", LocaleNames: usecase.KeepLocaleNames, Overlap: "skip", CatchUp: schedule.DefaultCatchUp}
 }
 
 // formOf fills the form in with a schedule's settings. The addresses of its source and
@@ -62,7 +62,7 @@ func formOf(s scheduledb.Schedule) scheduleForm {
 	return scheduleForm{
 		Old: &s, Name: s.Name, Site: s.Site, Map: text.Deref(s.ColumnMap), Cron: s.Cron, Zone: s.TimeZone, Mode: s.Mode,
 		Locales: strings.Join(s.Locales, ", "), Overlap: s.Overlap, CatchUp: shortDuration(s.CatchUp),
-		MaxChange: text.Deref(s.MaxChange), SkipInvalid: s.SkipInvalid,
+		MaxChange: text.Deref(s.MaxChange), SkipInvalid: s.SkipInvalid, Empty: text.Deref(s.EmptyMarker), LocaleNames: s.LocaleNames,
 	}
 }
 
@@ -81,7 +81,7 @@ func shortDuration(d time.Duration) string {
 func (f *scheduleForm) read(q url.Values) {
 	for name, field := range map[string]*string{
 		"source": &f.Source, "map": &f.Map, "cron": &f.Cron, "tz": &f.Zone, "mode": &f.Mode, "locales": &f.Locales, "overlap": &f.Overlap,
-		"catch-up": &f.CatchUp, "max-change": &f.MaxChange, "notify": &f.Notify,
+		"catch-up": &f.CatchUp, "empty": &f.Empty, "names-in-locales": &f.LocaleNames, "max-change": &f.MaxChange, "notify": &f.Notify,
 	} {
 		*field = strings.TrimSpace(q.Get(name))
 	}
@@ -127,6 +127,7 @@ func (s *Server) scheduleOf(ctx context.Context, f *scheduleForm) (one scheduled
 	one = f.before()
 	one.Name, one.Cron, one.TimeZone, one.Mode, one.Overlap, one.SkipInvalid = f.Name, f.Cron, f.Zone, f.Mode, f.Overlap, f.SkipInvalid
 	one.ColumnMap, one.MaxChange, one.Locales = text.NilIfEmpty(f.Map), text.NilIfEmpty(f.MaxChange), text.List(f.Locales)
+	one.EmptyMarker, one.LocaleNames = text.NilIfEmpty(f.Empty), f.LocaleNames
 	if one.CatchUp, err = schedule.ParseCatchUp(f.CatchUp); err != nil {
 		return one, err
 	}
@@ -248,7 +249,7 @@ func wrongOf(err error) wrong {
 func settingLabel(setting string) string {
 	return map[string]string{
 		"name": "Name", "site": "Site", "source": "Source", "map": "Columns", "cron": "When", "mode": "Sends", "overlap": "Earlier run", "catch-up": "Latest start",
-		"max-change": "Hold back above", "notify": "Notices", "site-id": "Webflow's site ID", "rate": "Rate limit", "locale-in": "Locale",
+		"max-change": "Hold back above", "notify": "Notices", "names-in-locales": "Names in secondary locales", "site-id": "Webflow's site ID", "rate": "Rate limit", "locale-in": "Locale",
 	}[setting]
 }
 

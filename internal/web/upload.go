@@ -36,6 +36,8 @@ type uploadForm struct {
 	SkipInvalid bool
 	Force       bool
 	Ambiguous   string
+	Empty       string // the cell that empties an alt text
+	LocaleNames string
 	Max         int64
 	Problem     string // why nothing was loaded
 	Problems    []intake.Problem
@@ -167,6 +169,10 @@ func (f *uploadForm) set(name, value string) {
 		f.Force = value != ""
 	case "ambiguous":
 		f.Ambiguous = value
+	case "empty":
+		f.Empty = value
+	case "names-in-locales":
+		f.LocaleNames = value
 	}
 	if column, ok := strings.CutPrefix(name, mapField); ok && value != "" {
 		if f.mapping == nil {
@@ -186,9 +192,9 @@ func (s *Server) loadUpload(r *http.Request, f *uploadForm, file io.Reader, name
 	}
 	name = intake.Clean(path.Base(strings.ReplaceAll(name, `\`, "/")))
 	res, err := s.use.Load(r.Context(), actor(r), usecase.LoadParams{
-		Site: site, Source: usecase.Source{Input: file, InputName: name, Sheet: f.Sheet, Map: intake.FormatMap(f.mapping)},
+		Site: site, Source: usecase.Source{Input: file, InputName: name, Sheet: f.Sheet, Map: intake.FormatMap(f.mapping), Empty: f.Empty},
 		Name: f.Name, SkipInvalid: f.SkipInvalid, Force: f.Force, Planned: true, MaxRows: s.cfg.MaxRows,
-		Ambiguous: f.Ambiguous, ReadNames: s.readNames(site),
+		LocaleNames: f.LocaleNames, Ambiguous: f.Ambiguous, ReadNames: s.readNames(site),
 		Notice:  func(err error) { current(r).addFlash(flash{Text: "About the file: " + problem(err) + "."}) },
 		Problem: f.addProblem,
 	})

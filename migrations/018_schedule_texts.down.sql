@@ -1,0 +1,3 @@
+ALTER TABLE schedule
+    DROP COLUMN names_in_locales,
+    DROP COLUMN empty_marker;
