@@ -64,3 +64,6 @@ func (db *DB) MarkCancelled(ctx context.Context, id int64) (bool, error) {
 func OnPool(pool *pgxpool.Pool) *DB {
 	return &DB{DB: pg.New(pool, pg.Config{CommitWait: time.Millisecond}), acceptChunk: acceptChunk}
 }
+
+// FindAssetsSQL is the statement of FindAssets.
+func FindAssetsSQL(p FindAssetsParams) (string, pgx.NamedArgs) { return p.statement() }

@@ -60,8 +60,19 @@ type FoundAsset struct {
 }
 
 // FindAssets finds the assets of names with one statement: a look-up in an index for
-// each name.
+// each name. It is planned each time: a plan from the time when the table was empty could
+// take another index, and read all assets for each name.
 func (db *DB) FindAssets(ctx context.Context, p FindAssetsParams) ([]FoundAsset, error) {
+	sql, args := p.statement()
+	rows, _ := db.Pool().Query(ctx, sql, pgx.QueryExecModeCacheDescribe, args)
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[FoundAsset])
+	if err != nil {
+		return nil, fmt.Errorf("error finding assets by name: %w", err)
+	}
+	return found, nil
+}
+
+func (p FindAssetsParams) statement() (string, pgx.NamedArgs) {
 	keys, names, folders := make([]int, len(p.Names)), make([]string, len(p.Names)), make([]*string, len(p.Names))
 	for i, n := range p.Names {
 		keys[i], names[i] = n.Key, n.Name
@@ -70,20 +81,22 @@ func (db *DB) FindAssets(ctx context.Context, p FindAssetsParams) ([]FoundAsset,
 			folders[i] = &list
 		}
 	}
-	return pg.Collect[FoundAsset](ctx, db.Pool(), "finding assets by name", strings.ReplaceAll(`
-		SELECT k.key, a.asset_id, a.folder
-		FROM unnest(@keys::int[], @names::text[], @folders::text[]) AS k (key, name, folders)
-		CROSS JOIN LATERAL (
-			SELECT s.asset_id, s.folder FROM asset_state s
-			WHERE s.site_id = @site AND s.locale_id = ''
-				AND left(NAME, 200) COLLATE "C" = left(k.name, 200) AND NAME = k.name
-				AND s.read_at >= @since AND NOT s.gone
-				AND (k.folders IS NULL OR coalesce(nullif(s.folder, ''), '`+RootFolder+`') = ANY (string_to_array(k.folders, ',')))
-			LIMIT @limit
-		) a
-		ORDER BY k.key, a.asset_id`, "NAME", p.By.expression()),
-		pgx.NamedArgs{"site": p.SiteID, "since": p.Since, "keys": keys, "names": names, "folders": folders, "limit": p.Limit})
+	return strings.ReplaceAll(findAssets, "NAME", p.By.expression()),
+		pgx.NamedArgs{"site": p.SiteID, "since": p.Since, "keys": keys, "names": names, "folders": folders, "limit": p.Limit}
 }
+
+const findAssets = `
+	SELECT k.key, a.asset_id, a.folder
+	FROM unnest(@keys::int[], @names::text[], @folders::text[]) AS k (key, name, folders)
+	CROSS JOIN LATERAL (
+		SELECT s.asset_id, s.folder FROM asset_state s
+		WHERE s.site_id = @site AND s.locale_id = ''
+			AND left(NAME, 200) COLLATE "C" = left(k.name, 200) AND NAME = k.name
+			AND s.read_at >= @since AND NOT s.gone
+			AND (k.folders IS NULL OR coalesce(nullif(s.folder, ''), '` + RootFolder + `') = ANY (string_to_array(k.folders, ',')))
+		LIMIT @limit
+	) a
+	ORDER BY k.key, a.asset_id`
 
 // AssetNames streams the names of a site's assets, at most so many.
 func (db *DB) AssetNames(ctx context.Context, siteID int, by NamedBy, since time.Time, limit int) iter.Seq2[string, error] {
