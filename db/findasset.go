@@ -85,18 +85,22 @@ func (p FindAssetsParams) statement() (string, pgx.NamedArgs) {
 		pgx.NamedArgs{"site": p.SiteID, "since": p.Since, "keys": keys, "names": names, "folders": folders, "limit": p.Limit}
 }
 
+// The expression over site_id, OFFSET 0 and the window instead of a LIMIT leave
+// PostgreSQL nothing but the index of the name, whatever it expects of the table.
 const findAssets = `
-	SELECT k.key, a.asset_id, a.folder
-	FROM unnest(@keys::int[], @names::text[], @folders::text[]) AS k (key, name, folders)
-	CROSS JOIN LATERAL (
-		SELECT s.asset_id, s.folder FROM asset_state s
-		WHERE s.site_id = @site AND s.locale_id = ''
-			AND left(NAME, 200) COLLATE "C" = left(k.name, 200) AND NAME = k.name
-			AND s.read_at >= @since AND NOT s.gone
-			AND (k.folders IS NULL OR coalesce(nullif(s.folder, ''), '` + RootFolder + `') = ANY (string_to_array(k.folders, ',')))
-		LIMIT @limit
-	) a
-	ORDER BY k.key, a.asset_id`
+	SELECT key, asset_id, folder FROM (
+		SELECT k.key, a.asset_id, a.folder, row_number() OVER (PARTITION BY k.key ORDER BY a.asset_id) AS place
+		FROM unnest(@keys::int[], @names::text[], @folders::text[]) AS k (key, name, folders)
+		CROSS JOIN LATERAL (
+			SELECT s.asset_id, s.folder FROM asset_state s
+			WHERE s.locale_id = '' AND left(NAME, 200) COLLATE "C" = left(k.name, 200) AND NAME = k.name
+				AND s.site_id + 0 = @site AND s.read_at >= @since AND NOT s.gone
+				AND (k.folders IS NULL OR coalesce(nullif(s.folder, ''), '` + RootFolder + `') = ANY (string_to_array(k.folders, ',')))
+			OFFSET 0
+		) a
+	) f
+	WHERE place <= @limit
+	ORDER BY key, asset_id`
 
 // AssetNames streams the names of a site's assets, at most so many.
 func (db *DB) AssetNames(ctx context.Context, siteID int, by NamedBy, since time.Time, limit int) iter.Seq2[string, error] {

@@ -42,7 +42,9 @@ func TestFindAssets(t *testing.T) {
 		}
 		return found
 	}
-	name := func(key int, name string, folders ...string) db.AssetName { return db.AssetName{Key: key, Name: name, Folders: folders} }
+	name := func(key int, name string, folders ...string) db.AssetName {
+		return db.AssetName{Key: key, Name: name, Folders: folders}
+	}
 	require.Equal(t, []string{`1 a7 in "f1"`, `7 a2 in "f2"`}, find(db.ByCurrentName, 9, name(1, "name 7"), name(7, long+"a2"), name(2, "name"), name(3, "")))
 	require.Equal(t, []string{`1 a3 in "f0"`, `1 a4 in ""`}, find(db.ByCurrentName, 9, name(1, "same")), "what is gone or was not seen is left out")
 	require.Len(t, find(db.ByCurrentName, 1, name(1, "same")), 1)
@@ -58,6 +60,7 @@ func TestFindAssetsCost(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	fillStates(t, b, 30_000)
+	b.exec(t, `UPDATE asset_state SET hosted_url = '', original_file_name = '' WHERE asset_id <> 'a1'`) // as little to choose by as possible
 	names := make([]db.AssetName, 1000)
 	for i := range names {
 		names[i] = db.AssetName{Key: i, Name: fmt.Sprintf("name %d", i*30+1)}
