@@ -43,7 +43,7 @@ type resolver struct {
 	*loader
 
 	by        string // the column
-	read      NameReading
+	readSite  NameReading
 	reading   siteread.Reading
 	reused    bool // somebody made the reading before this load
 	folders   *folderTree
@@ -56,12 +56,12 @@ func (l *loader) useNames(ctx context.Context, rows rowSource) error {
 	if by == "" {
 		return nil
 	}
-	l.names = &resolver{loader: l, by: by, read: l.ReadNames}
+	l.names = &resolver{loader: l, by: by, readSite: l.ReadNames}
 	if l.Rehearsal {
 		return nil
 	}
-	if l.names.read == nil {
-		l.names.read = l.readNames(by)
+	if l.names.readSite == nil {
+		l.names.readSite = l.readNames(by)
 	}
 	return l.names.look(ctx, readingAge)
 }
@@ -82,11 +82,11 @@ func (l *loader) readNames(by string) NameReading {
 
 // look gets a reading that is young enough.
 func (r *resolver) look(ctx context.Context, maxAge time.Duration) (err error) {
-	if r.reading, err = r.read(ctx, maxAge); err != nil {
+	if r.reading, err = r.readSite(ctx, maxAge); err != nil {
 		return fmt.Errorf("the column %s needs a reading of the site, asset_id does not: %w", r.by, err)
 	}
 	r.Asked(1, 1)
-	r.loader.reads += r.reading.Calls
+	r.reads += r.reading.Calls
 	r.reused = r.reading.Calls == 0
 	r.folders, err = r.service.folderTree(ctx, r.Site.ID)
 	return err

@@ -59,8 +59,14 @@ func family(t *testing.T) *nameBundle {
 		b.api.AddFolder(folderID(i+1), f[0], f[1])
 	}
 	for i, a := range []struct{ name, folder string }{
-		{"IMG_1.jpg", ""}, {"hero.jpg", ""}, {"hero.jpg", folderID(1)}, {"hero.jpg", folderID(2)}, {"caf\u00e9.png", folderID(2)},
-		{"two.jpg", folderID(3)}, {"two.jpg", folderID(4)}, {" spaced.jpg ", ""},
+		{"IMG_1.jpg", ""},
+		{"hero.jpg", ""},
+		{"hero.jpg", folderID(1)},
+		{"hero.jpg", folderID(2)},
+		{"caf\u00e9.png", folderID(2)},
+		{"two.jpg", folderID(3)},
+		{"two.jpg", folderID(4)},
+		{" spaced.jpg ", ""},
 	} {
 		b.api.AddAsset(assetID(i+1), fmt.Sprintf("file-%d.jpg", i+1))
 		b.api.SetName(assetID(i+1), "", a.name)
