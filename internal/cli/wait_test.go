@@ -30,7 +30,9 @@ func TestReadingWaits(t *testing.T) {
 	b := setupSite(t, standin.Config{Assets: 300}).with("WEBFLOW_RATE_LIMIT", "10/1m")
 	b.useUp(10)
 	b.file("n.csv", names(200))
+	b.file("byname.csv", "current_name,display_name\nasset-000001.jpg,x.jpg\n")
 	for _, args := range [][]string{
+		{"enqueue", "byname.csv"},
 		{"plan", "n.csv"}, {"pull", "-o", "all.csv"}, {"run", "n.csv", "--plan"}, {"enqueue", "n.csv", "--snapshot"},
 	} {
 		p := b.start("", args...)
