@@ -242,7 +242,7 @@ func TestJSONOfEveryCommand(t *testing.T) {
 		"rows cancel --batch 1 --yes", "rows retry --batch 1 --yes", "batch cancel 1", "site pause", "site resume",
 		"schedule add nightly n.csv --cron @daily", "schedule edit nightly --cron @weekly", "schedule run nightly", "work --until-done",
 		"schedule pause nightly", "schedule resume nightly", "schedule list", "schedule show nightly", "schedule history nightly",
-		"schedule remove nightly", "serve --listen 127.0.0.1:0", "status 99", "nonsense", "migrate down --yes",
+		"schedule remove nightly", "rename --template x{n}-{stem} --save tidy", "rename --match nothing --template x", "rule list", "rule show tidy", "rule delete tidy", "serve --listen 127.0.0.1:0", "status 99", "nonsense", "migrate down --yes",
 	} {
 		run(b, args)
 	}

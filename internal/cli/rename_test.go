@@ -98,7 +98,7 @@ func TestRenameTrouble(t *testing.T) {
 	b.run("rename", "--rule", "tidy", "--match", "x").fails(exitUsage, "--rule tidy and --match: give one of them")
 	b.run("rename", "--rule", "tidy").fails(exitError, "no such rule: tidy; `relabel rule list`")
 	b.run("rename", "--template", "x{n}", "--priority", "9").fails(exitUsage, "--priority")
-	require.Zero(t, len(b.api.Log()), "all this is found before the site is read")
+	require.Empty(t, b.api.Log(), "all this is found before the site is read")
 
 	b.api.SetToken(testToken, standin.TokenForbidden)
 	b.run("rename", "--template", "x{n}").fails(exitError, "assets:read")

@@ -6,8 +6,6 @@ import (
 )
 
 // plainWord is a text that a shell takes as it is.
-//
-//nolint:gochecknoglobals // a regular expression
 var plainWord = regexp.MustCompile(`^[0-9A-Za-z_./:,+%@-]+$`)
 
 // Flags is the rule as the flags of `relabel rename`, quoted for a shell.
