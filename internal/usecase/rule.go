@@ -151,6 +151,6 @@ func (s *Service) Rename(ctx context.Context, by Actor, p RuleParams, load LoadP
 	if err != nil {
 		return Renamed{Ruled: ruled}, err
 	}
-	plan, err := s.comparedPlan(ctx, p.Site, res.BatchID, CompareParams{Loaded: res})
+	plan, err := s.comparedPlan(ctx, p.Site, res.BatchID, CompareParams{Loaded: res, Params: p.Reading})
 	return Renamed{Ruled: ruled, Plan: &plan}, err
 }
