@@ -111,6 +111,7 @@ func recipeSite(t *testing.T) *testBundle {
 		_, err := b.db().Pool().Exec(t.Context(), sql)
 		require.NoError(t, err)
 	}
+	require.NoError(t, os.CopyFS(b.dir, os.DirFS("testdata/recipes"))) // photos.db, a SQLite database like shop.photo
 	return b.with("WEBFLOW_RATE_LIMIT", "").with("PATH", filepath.Dir(relabelBinary)+string(os.PathListSeparator)+b.env["PATH"])
 }
 
