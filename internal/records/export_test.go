@@ -2,6 +2,7 @@ package records
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -71,3 +72,20 @@ const (
 	TroubledSQL = troubledSQL
 	WorkloadSQL = workloadSQL
 )
+
+// PicturesSQL is the statement of AssetPictures.
+const PicturesSQL = picturesSQL
+
+// AssetStatement is that behind a page of assets, the first or one from the middle of 50,000 on.
+func AssetStatement(ctx context.Context, d *db.DB, f AssetFilter, sort AssetSort, middle bool) (string, pgx.NamedArgs) {
+	args, err := f.args(ctx, d)
+	if err != nil {
+		panic(err)
+	}
+	args["limit"] = 21
+	var from *assetPlace
+	if middle {
+		from = &assetPlace{Sort: sort, Name: "Product photo 3", At: time.Date(2026, 1, 20, 0, 0, 0, 0, time.UTC), ID: "f"}
+	}
+	return assetsSQL(f, sort, from, args), args
+}

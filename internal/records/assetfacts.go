@@ -1,0 +1,116 @@
+package records
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"relabel/db"
+	"relabel/internal/pg"
+)
+
+// maxFolders bounds the folders of a site that are listed: a form can't offer more.
+const maxFolders = 2000
+
+// AssetFolder is a folder of a site, as last read.
+type AssetFolder struct{ FolderID, Path string }
+
+// AssetFolders lists the folders of a site by path.
+func AssetFolders(ctx context.Context, d *db.DB, siteID int) ([]AssetFolder, error) {
+	return pg.Collect[AssetFolder](ctx, d.Pool(), "listing folders",
+		`SELECT folder_id, path FROM asset_folder WHERE site_id = @site ORDER BY path, folder_id LIMIT @limit`,
+		pgx.NamedArgs{"site": siteID, "limit": maxFolders})
+}
+
+// foldersBelow returns a folder's id and those of all folders below it.
+func foldersBelow(ctx context.Context, d *db.DB, siteID int, folder string) ([]string, error) {
+	if folder == "" { // the root: an asset there is in no folder
+		return []string{""}, nil
+	}
+	list, err := pg.Collect[struct{ FolderID string }](ctx, d.Pool(), "reading folders", `
+		WITH RECURSIVE below AS (
+			SELECT @folder::text COLLATE "C" AS folder_id
+			UNION
+			SELECT f.folder_id FROM below b JOIN asset_folder f ON f.site_id = @site AND f.parent_id = b.folder_id
+		) SELECT folder_id FROM below`, pgx.NamedArgs{"site": siteID, "folder": folder})
+	ids := make([]string, len(list))
+	for i, f := range list {
+		ids[i] = f.FolderID
+	}
+	return ids, err
+}
+
+// AssetType is a content type, with how many assets have it.
+type AssetType struct {
+	ContentType string
+	Assets      int64
+}
+
+// AssetTypes lists the content types of a site's assets, the most frequent first. It
+// examines maxLook assets.
+func AssetTypes(ctx context.Context, d *db.DB, siteID int) ([]AssetType, error) {
+	f := AssetFilter{SiteID: siteID}
+	args, err := f.args(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	hit := f.hit(args)
+	return pg.Collect[AssetType](ctx, d.Pool(), "listing content types", `
+		SELECT a.content_type, count(*) AS assets FROM (`+f.walk(AssetsByName, nil, args)+`) a
+		WHERE `+hit+` AND a.content_type <> '' GROUP BY a.content_type ORDER BY assets DESC, a.content_type LIMIT 50`, args)
+}
+
+// sentSQL lists what was sent to some assets, in the order of acceptance. Served by
+// rename_target_idx.
+const sentSQL = `
+SELECT r.asset_id, coalesce(r.applied_name, r.display_name) AS display_name, r.alt_text, r.finished_at
+FROM rename r WHERE r.asset_id = ANY (@ids) AND r.locale_id = '' AND r.site_id = @site AND r.status = 'succeeded' AND r.finished_at > @since
+ORDER BY r.id`
+
+// addSent puts into assets what relabel has sent since they were read.
+func addSent(ctx context.Context, d *db.DB, siteID int, assets []Asset) error {
+	if len(assets) == 0 {
+		return nil
+	}
+	at, ids, since := map[string]*Asset{}, make([]string, len(assets)), assets[0].ReadAt
+	for i := range assets {
+		ids[i], at[assets[i].AssetID] = assets[i].AssetID, &assets[i]
+		if assets[i].ReadAt.Before(since) {
+			since = assets[i].ReadAt
+		}
+	}
+	list, err := pg.Collect[struct {
+		AssetID     string
+		DisplayName *string
+		AltText     *string
+		FinishedAt  time.Time
+	}](ctx, d.Pool(), "reading what was sent", sentSQL, pgx.NamedArgs{"ids": ids, "site": siteID, "since": since})
+	for _, sent := range list {
+		a := at[sent.AssetID]
+		if !sent.FinishedAt.After(a.ReadAt) {
+			continue
+		}
+		a.SentAt = &sent.FinishedAt
+		if sent.DisplayName != nil {
+			a.DisplayName = *sent.DisplayName
+		}
+		if sent.AltText != nil {
+			a.AltText = *sent.AltText
+		}
+	}
+	return err
+}
+
+// AssetPicture is where Webflow serves an asset's file.
+type AssetPicture struct{ AssetID, ContentType, HostedURL string }
+
+// AssetPictures reads where the files of some assets are, of those that were ever read.
+// Served by the primary key.
+func AssetPictures(ctx context.Context, d *db.DB, site string, assetIDs []string) ([]AssetPicture, error) {
+	return pg.Collect[AssetPicture](ctx, d.Pool(), "reading the assets' files", picturesSQL, pgx.NamedArgs{"site": site, "ids": assetIDs})
+}
+
+const picturesSQL = `
+SELECT a.asset_id, a.content_type, a.hosted_url FROM site s JOIN asset_state a ON a.site_id = s.id AND a.locale_id = '' AND a.asset_id = ANY (@ids)
+WHERE s.name = @site AND NOT a.gone`
