@@ -111,6 +111,10 @@ func AssetPictures(ctx context.Context, d *db.DB, site string, assetIDs []string
 	return pg.Collect[AssetPicture](ctx, d.Pool(), "reading the assets' files", picturesSQL, pgx.NamedArgs{"site": site, "ids": assetIDs})
 }
 
+// picturesSQL looks up each asset. OFFSET 0 keeps PostgreSQL from reading the whole site for
+// a join.
 const picturesSQL = `
-SELECT a.asset_id, a.content_type, a.hosted_url FROM site s JOIN asset_state a ON a.site_id = s.id AND a.locale_id = '' AND a.asset_id = ANY (@ids)
+SELECT a.asset_id, a.content_type, a.hosted_url FROM site s CROSS JOIN unnest(@ids::text[]) AS wanted (id) CROSS JOIN LATERAL (
+	SELECT * FROM asset_state o WHERE o.site_id = s.id AND o.locale_id = '' AND o.asset_id = wanted.id OFFSET 0
+) a
 WHERE s.name = @site AND NOT a.gone`
