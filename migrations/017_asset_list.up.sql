@@ -6,8 +6,8 @@
 SET lock_timeout = 0;
 
 -- A name can be longer than an entry of an index, so only its beginning is in it.
-DROP INDEX CONCURRENTLY IF EXISTS asset_state_name_idx;
-CREATE INDEX CONCURRENTLY asset_state_name_idx ON asset_state (site_id, locale_id, lower(left(display_name, 100)), asset_id);
+DROP INDEX CONCURRENTLY IF EXISTS asset_state_list_idx;
+CREATE INDEX CONCURRENTLY asset_state_list_idx ON asset_state (site_id, locale_id, lower(left(display_name, 100)), asset_id);
 
-DROP INDEX CONCURRENTLY IF EXISTS asset_state_changed_idx;
-CREATE INDEX CONCURRENTLY asset_state_changed_idx ON asset_state (site_id, locale_id, coalesce(last_updated, timestamptz 'epoch'), asset_id);
+DROP INDEX CONCURRENTLY IF EXISTS asset_state_list_changed_idx;
+CREATE INDEX CONCURRENTLY asset_state_list_changed_idx ON asset_state (site_id, locale_id, coalesce(last_updated, timestamptz 'epoch'), asset_id);

@@ -102,19 +102,20 @@ func addSent(ctx context.Context, d *db.DB, siteID int, assets []Asset) error {
 	return err
 }
 
-// AssetPicture is where Webflow serves an asset's file.
-type AssetPicture struct{ AssetID, ContentType, HostedURL string }
-
-// AssetPictures reads where the files of some assets are, of those that were ever read.
-// Served by the primary key.
-func AssetPictures(ctx context.Context, d *db.DB, site string, assetIDs []string) ([]AssetPicture, error) {
-	return pg.Collect[AssetPicture](ctx, d.Pool(), "reading the assets' files", picturesSQL, pgx.NamedArgs{"site": site, "ids": assetIDs})
+// AssetsByID reads some assets of a site, those that were ever read and are not known to be
+// gone, in no order.
+func AssetsByID(ctx context.Context, d *db.DB, siteID int, ids []string) ([]Asset, error) {
+	list, err := pg.Collect[Asset](ctx, d.Pool(), "reading assets", byIDSQL, pgx.NamedArgs{"site": siteID, "ids": ids})
+	if err != nil {
+		return nil, err
+	}
+	return list, addSent(ctx, d, siteID, list)
 }
 
-// picturesSQL looks up each asset. OFFSET 0 keeps PostgreSQL from reading the whole site for
-// a join.
-const picturesSQL = `
-SELECT a.asset_id, a.content_type, a.hosted_url FROM site s CROSS JOIN unnest(@ids::text[]) AS wanted (id) CROSS JOIN LATERAL (
-	SELECT * FROM asset_state o WHERE o.site_id = s.id AND o.locale_id = '' AND o.asset_id = wanted.id OFFSET 0
+// byIDSQL looks up each asset. OFFSET 0 keeps PostgreSQL from reading the whole site for a
+// join.
+const byIDSQL = `SELECT ` + assetColumnsSQL + `
+FROM unnest(@ids::text[]) AS wanted (id) CROSS JOIN LATERAL (
+	SELECT * FROM asset_state o WHERE o.site_id = @site AND o.locale_id = '' AND o.asset_id = wanted.id OFFSET 0
 ) a
-WHERE s.name = @site AND NOT a.gone`
+WHERE NOT a.gone`

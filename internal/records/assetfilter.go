@@ -18,7 +18,6 @@ type AssetFilter struct {
 	Type       string    // the content type; image/* are all images; empty: any
 	MissingAlt bool      // only those without an alt text
 	Since      time.Time // changed then or later
-	IDs        []string  // only these; nil: any
 }
 
 // AssetSort is an order of assets. Each has an index.
@@ -62,7 +61,6 @@ func (f AssetFilter) hit(args pgx.NamedArgs) string {
 	and(f.Type != "" && !isFamily, "a.content_type = @type", "type", f.Type)
 	and(f.MissingAlt, "a.alt_text = @no_alt", "no_alt", "")
 	and(!f.Since.IsZero(), AssetsByChanged.key()+" >= @since", "since", f.Since)
-	and(f.IDs != nil, "a.asset_id = ANY (@ids)", "ids", f.IDs)
 	return strings.Join(all, " AND ")
 }
 

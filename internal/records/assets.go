@@ -61,13 +61,16 @@ func LastReading(ctx context.Context, d *db.DB, siteID int) (SiteReading, error)
 	return list[0], nil
 }
 
+// assetColumnsSQL are the columns of Asset, from asset_state a.
+const assetColumnsSQL = `
+	a.asset_id, a.display_name, a.alt_text, a.original_file_name, a.content_type, a.size, a.hosted_url, a.folder AS folder_id,
+	coalesce((SELECT f.path FROM asset_folder f WHERE f.site_id = @site AND f.folder_id = a.folder), '') AS folder,
+	a.last_updated, NULL::timestamptz AS sent_at, a.read_at`
+
 // assetsSQL reads one page of hits; assetsEndSQL reads the last asset that was examined.
 func assetsSQL(f AssetFilter, sort AssetSort, from *assetPlace, args pgx.NamedArgs) string {
 	hit := f.hit(args)
-	return `
-SELECT a.asset_id, a.display_name, a.alt_text, a.original_file_name, a.content_type, a.size, a.hosted_url, a.folder AS folder_id,
-	coalesce((SELECT f.path FROM asset_folder f WHERE f.site_id = @site AND f.folder_id = a.folder), '') AS folder,
-	a.last_updated, NULL::timestamptz AS sent_at, a.read_at
+	return `SELECT ` + assetColumnsSQL + `
 FROM (` + f.walk(sort, from, args) + `) a WHERE ` + hit + ` ORDER BY ` + sort.order("a.key", "a.asset_id") + ` LIMIT @limit`
 }
 

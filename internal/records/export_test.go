@@ -73,8 +73,8 @@ const (
 	WorkloadSQL = workloadSQL
 )
 
-// PicturesSQL is the statement of AssetPictures.
-const PicturesSQL = picturesSQL
+// ByIDSQL is the statement of AssetsByID.
+const ByIDSQL = byIDSQL
 
 // AssetStatement is that behind a page of assets, the first or one from the middle of 50,000 on.
 func AssetStatement(ctx context.Context, d *db.DB, f AssetFilter, sort AssetSort, middle bool) (string, pgx.NamedArgs) {

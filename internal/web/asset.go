@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"relabel/db"
@@ -19,6 +20,7 @@ type assetData struct {
 	Sites   []db.Site
 	Problem string
 	Story   *report.Story
+	Asset   *assetLine // as last read; nil: it never was
 }
 
 func (s *Server) assetPage(w http.ResponseWriter, r *http.Request) {
@@ -35,16 +37,37 @@ func (s *Server) assetPage(w http.ResponseWriter, r *http.Request) {
 	status, title := http.StatusOK, "Asset"
 	if d.ID != "" {
 		title = "Asset " + text.Cut(d.ID, 30)
-		story, err := report.ReadStory(r.Context(), s.cfg.DB, records.StoryParams{Site: d.Site, AssetID: d.ID})
-		switch {
-		case errors.Is(err, records.ErrNoRename), errors.Is(err, db.ErrNoSite):
-			status, d.Problem = http.StatusNotFound, fmt.Sprintf("relabel has no renames of asset %s on site %s.", d.ID, d.Site)
-		case err != nil:
+		if status, err = s.story(r, &d); err != nil {
 			s.failed(w, r, err)
 			return
-		default:
-			d.Story = &story
 		}
 	}
-	s.render(w, r, status, "asset", page{Title: title, Nav: "asset", Data: d})
+	s.render(w, r, status, "asset", page{Title: title, Nav: "assets", Data: d, Pictures: s.showsPictures(r)})
+}
+
+// story reads what happened to an asset, and what it is. It returns the status of the page.
+func (s *Server) story(r *http.Request, d *assetData) (status int, err error) {
+	ctx := r.Context()
+	if i := slices.IndexFunc(d.Sites, func(site db.Site) bool { return site.Name == d.Site }); i >= 0 {
+		list, err := records.AssetsByID(ctx, s.cfg.DB, d.Sites[i].ID, []string{d.ID})
+		if err != nil {
+			return 0, err
+		}
+		for _, a := range list {
+			line := s.assetLine(a, s.showsPictures(r))
+			d.Asset = &line
+		}
+	}
+	story, err := report.ReadStory(ctx, s.cfg.DB, records.StoryParams{Site: d.Site, AssetID: d.ID})
+	switch {
+	case errors.Is(err, records.ErrNoRename) && d.Asset != nil:
+		return http.StatusOK, nil
+	case errors.Is(err, records.ErrNoRename), errors.Is(err, db.ErrNoSite):
+		d.Problem = fmt.Sprintf("relabel has no renames of asset %s on site %s.", d.ID, d.Site)
+		return http.StatusNotFound, nil
+	case err != nil:
+		return 0, err
+	}
+	d.Story = &story
+	return http.StatusOK, nil
 }

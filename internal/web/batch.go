@@ -129,6 +129,7 @@ func (s *Server) batchPage(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
+	p.Pictures = s.showsPictures(r)
 	s.render(w, r, http.StatusOK, "batch", p)
 }
 
@@ -136,6 +137,7 @@ func (s *Server) batchPage(w http.ResponseWriter, r *http.Request) {
 type batchData struct {
 	Plan         *planData // nil: the batch is not a plan
 	Rows         rowsData
+	Pictures     pictures
 	AuditEntries []records.AuditEntry
 }
 
@@ -151,6 +153,22 @@ func (s *Server) batchData(r *http.Request, f batchFigures) (d batchData, err er
 	if d.Rows, err = s.rows(ctx, f.Batch, r.URL.Query()); err != nil {
 		return d, err
 	}
+	if d.Pictures, err = s.pictures(ctx, s.showsPictures(r), f.Site, d.assetIDs()); err != nil {
+		return d, err
+	}
 	d.AuditEntries, err = records.AuditEntries(ctx, s.cfg.DB, records.BatchSubject(f.Batch.Batch), 0, shownEntries)
 	return d, err
+}
+
+// assetIDs are those of all rows that the page shows.
+func (d batchData) assetIDs() (ids []string) {
+	for _, r := range d.Rows.Rows {
+		ids = append(ids, r.AssetID)
+	}
+	if d.Plan != nil {
+		for _, c := range d.Plan.Changes {
+			ids = append(ids, c.AssetID)
+		}
+	}
+	return ids
 }

@@ -49,6 +49,8 @@ type tab struct {
 	t    testing.TB
 	base string
 
+	images *images
+
 	mu       sync.Mutex
 	problems []string
 }
@@ -74,6 +76,7 @@ func newTab(t testing.TB, b *testBundle) *tab {
 	out.Context, cancel = context.WithTimeout(ctx, 4*patience)
 	t.Cleanup(cancel)
 	go out.listen(console)
+	out.images = out.webflowImages()
 	out.do(chromedp.Navigate(b.url+b.server.Link(RoleChange)), chromedp.WaitVisible(chromedp.CSS(`nav[aria-label=Pages]`)))
 	t.Cleanup(func() {
 		out.mu.Lock()
@@ -367,6 +370,8 @@ func TestScreens(t *testing.T) {
 		{"batch", "/batch/1", "#causes"},
 		{"plan", "/batch/3", "#plan"},
 		{"asset", "/asset?id=" + standin.AssetID(7), ".story"},
+		{"assets", "/assets", "#assets"},
+		{"assets-table", "/assets?view=table", "#assets"},
 		{"log", "/log", "table"},
 		{"upload", "/upload", "form"},
 		{"sessions", "/sessions", "table"},

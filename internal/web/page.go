@@ -27,6 +27,8 @@ type page struct {
 	Figures any    // shown by "live"
 	Data    any    // shown by the rest of the page
 
+	Pictures bool // it may show pictures from Webflow's hosts
+
 	// Set by render:
 	Who     string // empty: not logged in
 	May     bool   // may change things
@@ -47,14 +49,14 @@ func readPages(st static) (pages, error) {
 	funcs := template.FuncMap{
 		"static": st.url, "number": number, "plural": plural, "span": text.Span, "cut": text.Cut,
 		"when": when, "next": nextRun, "zone": func() string { return time.Now().Format("MST") }, "clock": text.Clock, "rate": report.Rate, "window": report.Window, "deref": text.Deref,
-		"ticks": ticks, "bar": bar, "gauge": gaugeOf, "px": px, "badge": badgeOf, "result": func(r *scheduledb.Run) string { return schedule.RunText(*r) }, "label": func(class, word string) badge { return badge{class, word} }, "list": list, "mb": func(n int64) int64 { return n >> 20 },
+		"ticks": ticks, "bar": bar, "gauge": gaugeOf, "px": px, "badge": badgeOf, "result": func(r *scheduledb.Run) string { return schedule.RunText(*r) }, "label": func(class, word string) badge { return badge{class, word} }, "list": list, "mb": func(n int64) int64 { return n >> 20 }, "bytes": bytesText,
 	}
 	layout, err := template.New("layout").Funcs(funcs).ParseFS(files, "templates/layout.html", "templates/parts.html")
 	if err != nil {
 		return nil, fmt.Errorf("error reading the pages' frame: %w", err)
 	}
 	out := pages{}
-	for _, name := range []string{"login", "overview", "batches", "batch", "asset", "log", "upload", "schedules", "schedule", "scheduleform", "sites", "siteform", "sessions", "error"} {
+	for _, name := range []string{"login", "overview", "batches", "batch", "asset", "assets", "log", "upload", "schedules", "schedule", "scheduleform", "sites", "siteform", "sessions", "error"} {
 		t, err := layout.Clone()
 		if err == nil {
 			_, err = t.ParseFS(files, "templates/"+name+".html")
@@ -167,6 +169,9 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name
 		s.cfg.Logger.Error("a page could not be rendered", "page", name, "error", err)
 		http.Error(w, "this page could not be rendered; relabel's log says why", http.StatusInternalServerError)
 		return
+	}
+	if p.Pictures {
+		w.Header().Set("Content-Security-Policy", picturePolicy())
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)

@@ -231,6 +231,8 @@ func TestRetryFiltered(t *testing.T) {
 	page := c.get("/batch/1?status=failed&http=404").text
 	require.Contains(t, page, "55 rows match")
 	require.Contains(t, page, "55 rows that failed")
+	require.Contains(t, page, `href="/batch/1/results.csv?status=failed"`)
+	require.Contains(t, page, `href="?http=404&amp;status=failed#rows"`)
 	require.Contains(t, page, `rel="next"`)
 	got := c.post("/batch/1/retry", url.Values{"status": {"failed"}, "http": {"404"}})
 	require.Equal(t, http.StatusSeeOther, got.StatusCode)

@@ -49,14 +49,18 @@ func (f rowFilter) RowStatuses() []db.RowStatus {
 	return db.RowStatuses([]string{f.Status})
 }
 
-// StatusQuery returns the statuses as a URL query.
-func (f rowFilter) StatusQuery() string {
+// Results returns the address of the batch's results with the filter's statuses. A template
+// would escape a query that it puts behind a "?" itself.
+func (f rowFilter) Results(batch int64) string {
 	q := url.Values{}
 	for _, one := range f.RowStatuses() {
 		q.Add("status", string(one))
 	}
-	return q.Encode()
+	return batchPath(batch) + "/results.csv?" + q.Encode()
 }
+
+// Link returns the address of the first page of the filter.
+func (f rowFilter) Link() string { return "?" + f.Query() + "#rows" }
 
 // Query returns the filter as a URL query.
 func (f rowFilter) Query() string {

@@ -27,14 +27,14 @@ func TestNobodyGetsInWithoutLogin(t *testing.T) {
 	b := setup(t, settings{})
 	c := b.stranger(t)
 	for _, path := range []string{
-		"/", "/batches", "/batch/1", "/batch/1/results.csv", "/asset?id=x", "/log", "/upload", "/live/overview", "/river/", "/river/api/jobs", "/nothing",
+		"/", "/batches", "/batch/1", "/batch/1/results.csv", "/asset?id=x", "/assets", "/log", "/upload", "/live/overview", "/live/assets/default", "/river/", "/river/api/jobs", "/nothing",
 	} {
 		html := c.get(path)
 		require.Equal(t, http.StatusSeeOther, html.StatusCode, path)
 		require.Contains(t, html.Header.Get("Location"), "/login", path)
 		require.Equal(t, http.StatusUnauthorized, c.get(path, "Accept", "application/json").StatusCode, path)
 	}
-	for _, path := range []string{"/batch/1/cancel", "/site/default/pause", "/upload", "/logout", "/river/api/jobs/cancel"} {
+	for _, path := range []string{"/batch/1/cancel", "/site/default/pause", "/upload", "/logout", "/river/api/jobs/cancel", "/assets/plan", "/assets/read", "/assets/file", "/pictures"} {
 		require.Equal(t, http.StatusUnauthorized, c.post(path, nil).StatusCode, path)
 	}
 	require.Equal(t, http.StatusUnauthorized,
@@ -115,7 +115,7 @@ func TestLookersChangeNothing(t *testing.T) {
 		require.Equal(t, http.StatusOK, c.get(path).StatusCode, path)
 	}
 	require.NotContains(t, c.get("/batch/1").text, "/batch/1/apply")
-	for _, path := range []string{"/batch/1/apply", "/batch/1/discard", "/batch/1/retry", "/site/default/pause"} {
+	for _, path := range []string{"/batch/1/apply", "/batch/1/discard", "/batch/1/retry", "/site/default/pause", "/assets/plan", "/assets/read"} {
 		require.Equal(t, http.StatusForbidden, c.post(path, nil).StatusCode, path)
 	}
 	require.Equal(t, http.StatusForbidden, c.upload(rows(1, "x")).StatusCode)

@@ -31,6 +31,10 @@ func (s *Server) topic(ctx context.Context, name string) readPage {
 		if _, err := scheduledb.ByName(ctx, s.cfg.DB, arg); !errors.Is(err, scheduledb.ErrNoSchedule) {
 			return func(ctx context.Context) (page, error) { return s.history(ctx, arg, 1) }
 		}
+	case kind == "assets":
+		if site, err := s.realSite(ctx, arg); err == nil {
+			return func(ctx context.Context) (page, error) { return s.assetsFigures(ctx, site) }
+		}
 	case kind == "batch":
 		id, _ := strconv.ParseInt(arg, 10, 64)
 		if _, err := records.Batch(ctx, s.cfg.DB, id); batchPath(id) == "/"+name && !isNoBatch(err) {

@@ -32,6 +32,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/config"
+	"relabel/internal/records"
 	"relabel/internal/schedule"
 	"relabel/internal/usecase"
 	"relabel/jobs"
@@ -86,7 +87,8 @@ type Server struct {
 	figures    *cache[slowFigures]
 	plans      *cache[usecase.Summary]
 	troubles   *cache[trouble]
-	long       *quota // uploads and downloads in progress
+	types      *cache[[]records.AssetType] // by site
+	long       *quota                      // uploads and downloads in progress
 	streams    *quota
 	river      riverUI
 	handler    http.Handler
@@ -104,7 +106,7 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg, use: &usecase.Service{DB: cfg.DB, Client: cfg.Client, Site: cfg.Site, CallTimeout: cfg.CallTimeout, Logger: cfg.Logger},
 		hub: newHub(cfg.Logger), sessions: newSessions(cfg.Now),
 		limiter: newLoginLimiter(cfg.Now), passwords: newPasswords(cfg.Password, cfg.ReadOnlyPassword), links: newLinks(), background: newBackground(), namesWait: namesWait,
-		figures: newCache[slowFigures](slowEvery), plans: newCache[usecase.Summary](planEvery), troubles: newCache[trouble](troubleEvery), long: newQuota(longAllowance()), streams: newQuota(streamAllowance()),
+		figures: newCache[slowFigures](slowEvery), plans: newCache[usecase.Summary](planEvery), troubles: newCache[trouble](troubleEvery), types: newCache[[]records.AssetType](typesEvery), long: newQuota(longAllowance()), streams: newQuota(streamAllowance()),
 	}
 	var err error
 	if s.static, err = readStatic(); err != nil {
@@ -141,6 +143,9 @@ func (s *Server) routes() http.Handler {
 	look("GET /batch/{id}", s.batchPage)
 	look("GET /batch/{id}/results.csv", s.results)
 	look("GET /asset", s.assetPage)
+	look("GET "+assetsPath, s.assetsPage)
+	look("POST "+assetsCSVPath, s.assetsCSV)
+	look("POST "+picturesPath, s.setPictures)
 	look("GET /log", s.logPage)
 	look("GET /schedules", s.schedulesPage)
 	look("GET /sites", s.sitesPage)
@@ -164,6 +169,8 @@ func (s *Server) changeRoutes(change func(string, func(http.ResponseWriter, *htt
 	change("POST "+sessionsPath+"/{id}/end", s.endSession)
 	change("POST "+uploadPath, s.upload)
 	change("POST "+columnsPath, s.askColumns)
+	change("POST "+assetsPath+"/plan", s.planEdits)
+	change("POST "+assetsPath+"/read", s.readSite)
 	change("POST /batch/{id}/{action}", s.changeBatch)
 	change("POST "+seenPath, s.markSeen)
 	change("POST /site/{site}/{action}", s.changeSite)

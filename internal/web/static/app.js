@@ -86,11 +86,11 @@
   }
 
   // "/" searches; "g" and a letter goes to a page.
-  const places = { o: "/", b: "/batches", u: "/upload", s: "/schedules", t: "/sites", a: "/asset", l: "/log" };
+  const places = { o: "/", b: "/batches", u: "/upload", s: "/schedules", t: "/sites", a: "/assets", l: "/log" };
   function keys() {
     let going = 0;
     addEventListener("keydown", (event) => {
-      if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea")) return;
+      if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=checkbox]), select, textarea")) return;
       if (event.key === "/") {
         const search = document.querySelector("main input[type=search]");
         event.preventDefault();
@@ -153,8 +153,11 @@
     if (main.dataset.live && window.EventSource) live(main);
     // A form that was sent once is not sent again by a second click.
     addEventListener("submit", (event) => {
-      for (const button of event.target.querySelectorAll("button")) setTimeout(() => { button.disabled = true; });
+      if (event.submitter?.dataset.stays !== undefined) return; // a download leaves the page as it is
+      for (const button of event.target.querySelectorAll("button")) setTimeout(() => {
+        if (!button.disabled) { button.disabled = true; button.dataset.sent = ""; }
+      });
     });
-    addEventListener("pageshow", () => { for (const b of document.querySelectorAll("button:disabled")) b.disabled = false; });
+    addEventListener("pageshow", () => { for (const b of document.querySelectorAll("button[data-sent]")) { b.disabled = false; delete b.dataset.sent; } });
   });
 })();

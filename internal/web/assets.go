@@ -1,0 +1,220 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"relabel/db"
+	"relabel/internal/records"
+	"relabel/internal/text"
+)
+
+const (
+	assetsPath = "/assets"
+
+	// noFolder is the form's choice of assets in no folder.
+	noFolder = "none"
+
+	// typesEvery is how often the content types of a site are read, which takes 0.1 s for
+	// 50,000 assets.
+	typesEvery = time.Minute
+)
+
+// assetForm is the filter form of the page of assets.
+type assetForm struct {
+	Site, Name, Folder, Type, Alt, Since, Sort, View string
+}
+
+func assetFormOf(q url.Values) assetForm {
+	get := func(name string) string { return strings.TrimSpace(q.Get(name)) }
+	return assetForm{
+		Site: cmp.Or(get("site"), db.DefaultSite), Name: get("name"), Folder: get("folder"), Type: get("type"), Alt: get("alt"),
+		Since: get("since"), Sort: get("sort"), View: get("view"),
+	}
+}
+
+// Query returns the form as a URL query.
+func (f assetForm) Query() string {
+	q := url.Values{}
+	for name, value := range map[string]string{
+		"site": f.Site, "name": f.Name, "folder": f.Folder, "type": f.Type, "alt": f.Alt, "since": f.Since, "sort": f.Sort, "view": f.View,
+	} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	return q.Encode()
+}
+
+// As returns the address of the same list in another view.
+func (f assetForm) As(view string) string {
+	f.View = view
+	return "?" + f.Query()
+}
+
+// Set reports whether a field is filled in that leaves assets out.
+func (f assetForm) Set() bool { return f.Name+f.Folder+f.Type+f.Alt+f.Since != "" }
+
+// Filter returns what the form asks for.
+func (f assetForm) filter(siteID int) (records.AssetFilter, error) {
+	out := records.AssetFilter{SiteID: siteID, Name: f.Name, Type: f.Type, MissingAlt: f.Alt == "missing"}
+	switch f.Folder {
+	case "":
+	case noFolder:
+		out.Folder = new(string)
+	default:
+		out.Folder = &f.Folder
+	}
+	if f.Since == "" {
+		return out, nil
+	}
+	since, err := time.ParseInLocation(time.DateOnly, f.Since, time.Local)
+	if err != nil {
+		return out, records.FilterError("“changed since” is a day such as 2026-01-31")
+	}
+	out.Since = since
+	return out, nil
+}
+
+func (f assetForm) sort() records.AssetSort {
+	if f.Sort == string(records.AssetsByChanged) {
+		return records.AssetsByChanged
+	}
+	return records.AssetsByName
+}
+
+// assetsFigures are the live part of the page: when the site was read, and the reading
+// that runs.
+type assetsFigures struct {
+	Site    string
+	Last    records.SiteReading
+	Reading *reading
+	Now     time.Time
+	Say     string
+}
+
+// assetLine is an asset as the page shows it.
+type assetLine struct {
+	records.Asset
+	Src  string // of its picture; empty: none is shown
+	Kind string
+}
+
+func (s *Server) assetLine(a records.Asset, pictures bool) assetLine {
+	line := assetLine{Asset: a, Kind: fileKind(a.ContentType)}
+	if pictures {
+		line.Src = pictureURL(a.ContentType, a.HostedURL)
+	}
+	return line
+}
+
+// assetsData is one page of assets.
+type assetsData struct {
+	Form     assetForm
+	Sites    []db.Site
+	Folders  []records.AssetFolder
+	Types    []records.AssetType
+	Problem  string
+	Assets   []assetLine
+	Count    records.RowCount
+	Looked   int64
+	Pictures bool
+	Here     string // the address of this page
+	pager
+}
+
+func (s *Server) assetsPage(w http.ResponseWriter, r *http.Request) {
+	form := assetFormOf(r.URL.Query())
+	site, err := s.realSite(r.Context(), form.Site)
+	var p page
+	if err == nil {
+		p, err = s.assetsFigures(r.Context(), site)
+	}
+	if err == nil {
+		p.Data, err = s.assetsData(r, site, form)
+	}
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	p.Pictures = s.showsPictures(r)
+	s.render(w, r, http.StatusOK, "assets", p)
+}
+
+// assetsFigures reads the live part. It is live only while the site is being read.
+func (s *Server) assetsFigures(ctx context.Context, site db.Site) (page, error) {
+	f := assetsFigures{Site: site.Name, Reading: s.background.reading(siteKey(site.ID))}
+	var err error
+	if f.Now, err = s.cfg.DB.Now(ctx); err != nil {
+		return page{}, err
+	}
+	if f.Last, err = records.LastReading(ctx, s.cfg.DB, site.ID); err != nil {
+		return page{}, err
+	}
+	p := page{Title: "Assets", Nav: "assets", Figures: f}
+	if f.Reading != nil && f.Reading.Problem == "" {
+		p.Topic = "assets/" + site.Name
+	}
+	return p, nil
+}
+
+func (s *Server) assetsData(r *http.Request, site db.Site, form assetForm) (d assetsData, err error) {
+	ctx := r.Context()
+	d = assetsData{Form: form, Pictures: s.showsPictures(r), Here: r.URL.RequestURI()}
+	if d.Sites, err = s.realSites(ctx); err != nil {
+		return d, err
+	}
+	if d.Folders, err = records.AssetFolders(ctx, s.cfg.DB, site.ID); err != nil {
+		return d, err
+	}
+	if d.Types, err = s.types.get(int64(site.ID), "", s.cfg.Now(), func() ([]records.AssetType, error) {
+		return records.AssetTypes(ctx, s.cfg.DB, site.ID)
+	}); err != nil {
+		return d, err
+	}
+	filter, err := form.filter(site.ID)
+	if err == nil {
+		err = s.findAssets(ctx, &d, filter, r.URL.Query().Get("after"))
+	}
+	if bad, ok := errors.AsType[records.FilterError](err); ok {
+		d.Problem, err = bad.Error(), nil
+	}
+	return d, err
+}
+
+// findAssets reads one page of a list.
+func (s *Server) findAssets(ctx context.Context, d *assetsData, filter records.AssetFilter, after string) error {
+	found, err := records.Assets(ctx, s.cfg.DB, records.AssetQuery{AssetFilter: filter, Sort: d.Form.sort(), Cursor: after, Limit: onPage})
+	if err != nil {
+		return err
+	}
+	d.Looked = found.Looked
+	for _, a := range found.Assets {
+		d.Assets = append(d.Assets, s.assetLine(a, d.Pictures))
+	}
+	here := "?" + d.Form.Query()
+	if found.Next != "" {
+		d.Next = here + "&after=" + url.QueryEscape(found.Next)
+	}
+	if after != "" {
+		d.First = here
+	}
+	d.Count, err = records.CountAssets(ctx, s.cfg.DB, filter)
+	return err
+}
+
+// bytesText is the size of a file for people.
+func bytesText(n int64) string {
+	switch {
+	case n <= 0:
+		return ""
+	case n < 1_000_000:
+		return text.Number(max(n/1000, 1)) + " KB"
+	}
+	return text.Number(n/1_000_000) + " MB"
+}
