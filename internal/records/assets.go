@@ -22,6 +22,7 @@ type Asset struct {
 	HostedURL        string
 	FolderID         string     // empty: it is in no folder
 	Folder           string     // its path
+	CreatedOn        *time.Time // when it was uploaded
 	LastUpdated      *time.Time // as of the reading
 	SentAt           *time.Time // when relabel renamed it, if that was after the reading
 	ReadAt           time.Time
@@ -65,7 +66,7 @@ func LastReading(ctx context.Context, d *db.DB, siteID int) (SiteReading, error)
 const assetColumnsSQL = `
 	a.asset_id, a.display_name, a.alt_text, a.original_file_name, a.content_type, a.size, a.hosted_url, a.folder AS folder_id,
 	coalesce((SELECT f.path FROM asset_folder f WHERE f.site_id = @site AND f.folder_id = a.folder), '') AS folder,
-	a.last_updated, NULL::timestamptz AS sent_at, a.read_at`
+	a.created_on, a.last_updated, NULL::timestamptz AS sent_at, a.read_at`
 
 // assetsSQL reads one page of hits; assetsEndSQL reads the last asset that was examined.
 func assetsSQL(f AssetFilter, sort AssetSort, from *assetPlace, args pgx.NamedArgs) string {

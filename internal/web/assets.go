@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -38,15 +39,20 @@ func assetFormOf(q url.Values) assetForm {
 	}
 }
 
+// Fields returns the form's fields by name, without the empty ones.
+func (f assetForm) Fields() map[string]string {
+	all := map[string]string{
+		"site": f.Site, "name": f.Name, "folder": f.Folder, "type": f.Type, "alt": f.Alt, "since": f.Since, "sort": f.Sort, "view": f.View,
+	}
+	maps.DeleteFunc(all, func(_, value string) bool { return value == "" })
+	return all
+}
+
 // Query returns the form as a URL query.
 func (f assetForm) Query() string {
 	q := url.Values{}
-	for name, value := range map[string]string{
-		"site": f.Site, "name": f.Name, "folder": f.Folder, "type": f.Type, "alt": f.Alt, "since": f.Since, "sort": f.Sort, "view": f.View,
-	} {
-		if value != "" {
-			q.Set(name, value)
-		}
+	for name, value := range f.Fields() {
+		q.Set(name, value)
 	}
 	return q.Encode()
 }
@@ -124,7 +130,9 @@ type assetsData struct {
 	Count    records.RowCount
 	Looked   int64
 	Pictures bool
-	Here     string // the address of this page
+	Rule     ruleForm
+	Preview  *rulePreview // of the rule; nil: none was typed
+	Here     string       // the address of this page
 	pager
 }
 
@@ -142,11 +150,14 @@ func (s *Server) assetsPage(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
+	if reading := p.Figures.(assetsFigures).Reading; reading == nil || reading.Problem != "" {
+		p.Topic = "" // it changes only while the site is being read
+	}
 	p.Pictures = s.showsPictures(r)
 	s.render(w, r, http.StatusOK, "assets", p)
 }
 
-// assetsFigures reads the live part. It is live only while the site is being read.
+// assetsFigures reads the live part.
 func (s *Server) assetsFigures(ctx context.Context, site db.Site) (page, error) {
 	f := assetsFigures{Site: site.Name, Reading: s.background.reading(siteKey(site.ID))}
 	var err error
@@ -156,11 +167,7 @@ func (s *Server) assetsFigures(ctx context.Context, site db.Site) (page, error) 
 	if f.Last, err = records.LastReading(ctx, s.cfg.DB, site.ID); err != nil {
 		return page{}, err
 	}
-	p := page{Title: "Assets", Nav: "assets", Figures: f}
-	if f.Reading != nil && f.Reading.Problem == "" {
-		p.Topic = "assets/" + site.Name
-	}
-	return p, nil
+	return page{Title: "Assets", Nav: "assets", Topic: "assets/" + site.Name, Figures: f}, nil
 }
 
 func (s *Server) assetsData(r *http.Request, site db.Site, form assetForm) (d assetsData, err error) {
@@ -180,6 +187,9 @@ func (s *Server) assetsData(r *http.Request, site db.Site, form assetForm) (d as
 	filter, err := form.filter(site.ID)
 	if err == nil {
 		err = s.findAssets(ctx, &d, filter, r.URL.Query().Get("after"))
+	}
+	if d.Rule = ruleFormOf(r.URL.Query()); err == nil && d.Rule.Set() && current(r).may(RoleChange) {
+		d.Preview, err = s.preview(ctx, filter, d.Rule)
 	}
 	if bad, ok := errors.AsType[records.FilterError](err); ok {
 		d.Problem, err = bad.Error(), nil

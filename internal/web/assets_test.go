@@ -216,3 +216,47 @@ func TestAssetsFile(t *testing.T) {
 	require.Equal(t, "/batch/1", owner.upload(a.text).Header.Get("Location"))
 	owner.see("/batch/1", "0 <span class=\"of\">of 40 rows")
 }
+
+// A rule is worked out for the selected assets, or for all that match, and becomes a plan.
+func TestAssetRule(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{})
+	c := b.login(t, RoleChange)
+	b.read(t, c)
+	rule := func(fields ...string) url.Values {
+		form := url.Values{"site": {db.DefaultSite}}
+		for i := 0; i < len(fields); i += 2 {
+			form.Add(fields[i], fields[i+1])
+		}
+		return form
+	}
+	preview := func(fields ...string) string { return c.post("/assets/rule/preview", rule(fields...)).text }
+	require.Empty(t, strings.TrimSpace(preview()))
+	page := preview("find", "^asset-0*", "replace", "hero-")
+	require.Contains(t, page, "40 <span class=\"of\">of 40 assets would change")
+	require.Contains(t, page, "<del>asset-000001.jpg</del></td><td class=\"long k\" data-l=\"New\"><ins>hero-1.jpg</ins>")
+	require.Contains(t, page, "These are the first 20.")
+	require.Contains(t, page, "Plan 40 renames")
+	require.Contains(t, preview("find", "^asset", "replace", "hero", "name", "00003"), "11 <span class=\"of\">of 11 assets")
+	some := preview("template", "team-{n:02}{ext}", "select", standin.AssetID(4), "select", standin.AssetID(2))
+	require.Contains(t, some, "<del>asset-000003.jpg</del></td><td class=\"long k\" data-l=\"New\"><ins>team-01.jpg</ins>")
+	require.Contains(t, some, "Plan 2 renames")
+	require.Contains(t, preview("template", "asset-000001", "name", "000002"), "1 new name would belong to several assets", "an asset that does not match has the name")
+	require.Contains(t, preview("find", "a(b"), "Find: ")
+	require.Contains(t, preview("template", "x{y}"), "New name: character 2: ")
+	require.Contains(t, c.get("/assets?name=00003&template=x-{n}").text, "Plan 11 renames", "also without a script")
+
+	require.Equal(t, http.StatusForbidden, b.login(t, RoleLook).post("/assets/rule", rule("template", "x-{n}")).StatusCode)
+	require.NotContains(t, b.login(t, RoleLook).get("/assets?template=x-{n}").text, "x-1")
+	for want, form := range map[string]url.Values{
+		"there is no rule": rule(), "the rule changes nothing": rule("template", "{stem}"), "New name: character 1": rule("template", "{x}"),
+	} {
+		require.Equal(t, "/assets?site=default", c.post("/assets/rule", form).Header.Get("Location"))
+		require.Contains(t, c.get("/assets").text, want)
+	}
+	a := c.post("/assets/rule", rule("template", "team-{n:02}{ext}", "alt-template", "Photo {n}", "select", standin.AssetID(4), "select", standin.AssetID(2)))
+	require.Equal(t, "/batch/1", a.Header.Get("Location"))
+	page = c.see("/batch/1", "2 <span class=\"of\">of 2 rows would change")
+	require.Contains(t, page, "rule team-{n:02}{ext}, Photo {n}")
+	require.Contains(t, page, "<ins>Photo 2</ins>")
+}

@@ -171,6 +171,8 @@ func (s *Server) changeRoutes(change func(string, func(http.ResponseWriter, *htt
 	change("POST "+columnsPath, s.askColumns)
 	change("POST "+assetsPath+"/plan", s.planEdits)
 	change("POST "+assetsPath+"/read", s.readSite)
+	change("POST "+rulePath, s.planRule)
+	change("POST "+rulePath+"/preview", s.previewRule)
 	change("POST /batch/{id}/{action}", s.changeBatch)
 	change("POST "+seenPath, s.markSeen)
 	change("POST /site/{site}/{action}", s.changeSite)

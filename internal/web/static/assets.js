@@ -8,6 +8,7 @@
 
   function begin(form) {
     const editsKey = "edits of " + form.dataset.site, selectedKey = "selected of " + form.dataset.site;
+    form.dataset.selection = selectedKey;
     const edits = stored(editsKey) || {};
     const selected = new Set(stored(selectedKey) || []);
     const rows = [...form.querySelectorAll("[data-asset]")];
@@ -90,6 +91,33 @@
     });
 
     keys(form, rows, field);
+    const ruled = document.querySelector("#rule form");
+    if (ruled) rule(ruled, selected, form);
+  }
+
+  // Old and new names while a person types a rule. It is for the selected assets, if there are any.
+  function rule(form, selected, list) {
+    const place = document.getElementById("preview");
+    let wait = 0, asking = new AbortController();
+    const choose = () => {
+      for (const old of form.querySelectorAll(".away")) old.remove();
+      for (const id of selected) form.append(Object.assign(document.createElement("input"), { type: "hidden", name: "select", value: id, className: "away" }));
+    };
+    const ask = async () => {
+      asking.abort(); // an older rule is of no use any more
+      const { signal } = asking = new AbortController();
+      choose();
+      const answer = await fetch(place.dataset.preview, { method: "POST", body: new URLSearchParams(new FormData(form)), signal }).catch(() => null);
+      const text = answer?.ok ? await answer.text().catch(() => "") : "";
+      if (answer && !signal.aborted) place.innerHTML = text;
+    };
+    const later = () => { clearTimeout(wait); wait = setTimeout(ask, 300); };
+    form.querySelector("[data-scriptless]").remove();
+    form.addEventListener("input", later);
+    form.addEventListener("keydown", (event) => { if (event.key === "Enter" && event.target.type === "text") event.preventDefault(); });
+    form.addEventListener("submit", () => { choose(); store(list.dataset.selection, null); });
+    list.addEventListener("change", later);
+    if (selected.size) ask();
   }
 
   // Arrows move between the assets, space selects, Enter edits; in a field, Enter goes to the next
@@ -124,9 +152,9 @@
 
   addEventListener("pageshow", () => {
     const form = document.getElementById("assets");
-    const planned = stored("planned");
+    const planned = stored("planned"); // edits that were sent: of use only if they were refused
     store("planned", null);
-    if (planned && location.pathname.startsWith("/batch/")) store(planned, null);
+    if (planned && !document.querySelector(".flash.bad")) store(planned, null);
     if (form && !form.dataset.begun) { form.dataset.begun = "1"; begin(form); }
   });
 })();

@@ -1,0 +1,216 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"relabel/db"
+	"relabel/internal/records"
+	"relabel/internal/rule"
+	"relabel/internal/text"
+	"relabel/internal/usecase"
+)
+
+// rulePath plans the renames of a rule that was typed on the page of assets.
+const rulePath = assetsPath + "/rule"
+
+// ruleForm is a rule as a person types it. The assets are those selected, or all that
+// match the filter.
+type ruleForm struct {
+	Find, Replace, Template, AltTemplate string
+	ChangeExtension                      bool
+	selected                             []string
+}
+
+func ruleFormOf(q url.Values) ruleForm {
+	return ruleForm{
+		Find: q.Get("find"), Replace: q.Get("replace"), Template: q.Get("template"), AltTemplate: q.Get("alt-template"),
+		ChangeExtension: q.Get("change-extension") != "", selected: q["select"],
+	}
+}
+
+// Set reports whether the form has a rule.
+func (f ruleForm) Set() bool { return f.Find+f.Template+f.AltTemplate != "" }
+
+// chosenType is the type of the assets that the rule is for. No field of a template shows
+// types. So the rule sees all assets of the site, and finds the names that exist already.
+const chosenType = "chosen/asset"
+
+func (f ruleForm) rule() rule.Rule {
+	r := rule.Rule{Match: rule.Match{Types: []string{chosenType}}, Change: rule.Change{
+		Template: f.Template, AltTemplate: f.AltTemplate, ChangeExtension: f.ChangeExtension,
+	}}
+	if f.Find != "" {
+		r.Replacements = []rule.Replacement{{Find: f.Find, With: f.Replace}}
+	}
+	return r
+}
+
+// rulePreview is what a rule would do.
+type rulePreview struct {
+	Form    ruleForm
+	Problem string // what is wrong with the rule
+	Looks   []string
+	Result  rule.Result
+	Shown   []rule.Rename // the first ones
+}
+
+// preview works a rule out. Its mistakes are part of the result.
+func (s *Server) preview(ctx context.Context, filter records.AssetFilter, f ruleForm) (*rulePreview, error) {
+	out := &rulePreview{Form: f}
+	err := f.rule().Check() // before the assets are read
+	if err == nil {
+		out.Result, err = s.applyRule(ctx, filter, f)
+	}
+	if wrong := (*rule.Error)(nil); errors.As(err, &wrong) {
+		out.Problem = ruleProblem(wrong)
+		return out, nil
+	}
+	out.Shown = out.Result.Renames[:min(len(out.Result.Renames), onPage)]
+	out.Looks = ruleLooks(out.Result)
+	return out, err
+}
+
+// ruleProblem names the field by its label.
+func ruleProblem(e *rule.Error) string {
+	labels := map[string]string{"find": "Find", "replace": "Replace with", "template": "New name", "alt-template": "New alt text"}
+	label := labels[e.Setting]
+	if label == "" {
+		return e.Error()
+	}
+	return label + strings.TrimPrefix(e.Error(), e.Setting)
+}
+
+// ruleLooks are what a person should look at before planning the renames.
+func ruleLooks(r rule.Result) (out []string) {
+	if n := int64(len(r.Collisions)); n > 0 {
+		c := r.Collisions[0]
+		out = append(out, fmt.Sprintf("%s would belong to several assets, such as %q to %s: {n} makes names differ",
+			text.Plural(n, "new name", "new names"), text.Cut(c.Name, 60), text.Number(c.Assets)))
+	}
+	if n := int64(len(r.LeftOut)); n > 0 {
+		out = append(out, fmt.Sprintf("%s left out, such as %q: %s", text.Plural(n, "asset is", "assets are"), text.Cut(r.LeftOut[0].Name, 60), r.LeftOut[0].Reason))
+	}
+	return out
+}
+
+// applyRule works a rule out for the chosen assets, among all assets of the site.
+func (s *Server) applyRule(ctx context.Context, filter records.AssetFilter, f ruleForm) (rule.Result, error) {
+	chosen := map[string]bool{}
+	for _, id := range f.selected {
+		chosen[id] = true
+	}
+	all := len(chosen) == 0 && filter == records.AssetFilter{SiteID: filter.SiteID}
+	if len(chosen) == 0 && !all {
+		for a, err := range records.EachAsset(ctx, s.cfg.DB, filter) {
+			if err != nil {
+				return rule.Result{}, err
+			}
+			chosen[a.AssetID] = true
+		}
+	}
+	return f.rule().ApplyTo(s.ruleAssets(ctx, filter.SiteID, func(id string) bool { return all || chosen[id] }))
+}
+
+func (s *Server) ruleAssets(ctx context.Context, siteID int, chosen func(id string) bool) iter.Seq2[rule.Asset, error] {
+	return func(yield func(rule.Asset, error) bool) {
+		for a, err := range records.EachAsset(ctx, s.cfg.DB, records.AssetFilter{SiteID: siteID}) {
+			one := rule.Asset{ID: a.AssetID, Name: a.DisplayName, Alt: a.AltText, Original: a.OriginalFileName, Folder: a.Folder, Size: a.Size}
+			if a.CreatedOn != nil {
+				one.Created = *a.CreatedOn
+			}
+			if chosen(a.AssetID) {
+				one.Type = chosenType
+			}
+			if !yield(one, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// ruleOf reads a rule and its filter from a form that was sent.
+func (s *Server) ruleOf(r *http.Request) (site db.Site, filter records.AssetFilter, f ruleForm, err error) {
+	form := assetFormOf(r.PostForm)
+	if site, err = s.realSite(r.Context(), form.Site); err == nil {
+		filter, err = form.filter(site.ID)
+	}
+	return site, filter, ruleFormOf(r.PostForm), err
+}
+
+// previewRule answers the script of the page while a person types.
+func (s *Server) previewRule(w http.ResponseWriter, r *http.Request) {
+	if !s.parseForm(w, r) {
+		return
+	}
+	_, filter, f, err := s.ruleOf(r)
+	var out *rulePreview
+	if err == nil && f.Set() {
+		out, err = s.preview(r.Context(), filter, f)
+	}
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	s.renderPart(w, "assets", "rule-preview", out)
+}
+
+// planRule makes a plan of what a rule changes.
+func (s *Server) planRule(w http.ResponseWriter, r *http.Request) {
+	if !s.parseForm(w, r) {
+		return
+	}
+	site, filter, f, err := s.ruleOf(r)
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	back := assetsPath + "?" + assetFormOf(r.PostForm).Query()
+	s.act(w, r, "plan a rule", back, func(ctx context.Context, by usecase.Actor) (done, error) {
+		if !f.Set() {
+			return done{}, errNoRule
+		}
+		p, err := s.preview(ctx, filter, f)
+		switch {
+		case err != nil:
+			return done{}, err
+		case p.Problem != "":
+			return done{}, errors.New(p.Problem)
+		case len(p.Result.Renames) == 0:
+			return done{}, errNothingChanges
+		}
+		return s.planRows(ctx, by, site, f.name(), ruleRows(p.Result))
+	})
+}
+
+var (
+	errNoRule         = errors.New("there is no rule: say what to find, or the new name")
+	errNothingChanges = errors.New("the rule changes nothing: all of these assets are as it wants them")
+)
+
+// name is the batch's name.
+func (f ruleForm) name() string {
+	var parts []string
+	if f.Find != "" {
+		parts = append(parts, f.Find+" → "+f.Replace)
+	}
+	for _, t := range []string{f.Template, f.AltTemplate} {
+		if t != "" {
+			parts = append(parts, t)
+		}
+	}
+	return text.Cut("rule "+strings.Join(parts, ", "), 100)
+}
+
+func ruleRows(r rule.Result) []plannedRow {
+	rows := make([]plannedRow, len(r.Renames))
+	for i, one := range r.Renames {
+		rows[i] = plannedRow{ID: one.AssetID, Name: text.Deref(one.Name), Alt: text.Deref(one.Alt), Expected: one.Old}
+	}
+	return rows
+}
