@@ -62,11 +62,7 @@ func TestAssetsPage(t *testing.T) {
 	for path := "/assets"; path != ""; {
 		text := c.get(path).text
 		next = append(next, path)
-		_, rest, ok := strings.Cut(text, `<a href="?`)
-		if _, rest, ok = strings.Cut(rest, `">First</a>`); !ok {
-			rest = text
-		}
-		before, _, ok := strings.Cut(rest, `" rel="next"`)
+		before, _, ok := strings.Cut(text, `" rel="next"`)
 		if !ok {
 			require.Equal(t, 5, strings.Count(text, `data-asset=`))
 			break

@@ -358,7 +358,7 @@ func ptr[T any](v T) *T { return &v }
 
 // Each page in both themes, on a desk and on a phone: nothing is wider than the screen, and axe-core finds nothing.
 func TestScreens(t *testing.T) {
-	b := setup(t, settings{api: standin.Config{Assets: 200}, limit: 120})
+	b := setup(t, settings{api: standin.Config{Assets: 200}, limit: 90})
 	b.example(t)
 	p := newTab(t, b)
 	axe := readAxe(t)

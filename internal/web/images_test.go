@@ -61,8 +61,10 @@ func drawing(url string) string {
 	_, _ = h.Write([]byte(url))
 	n := h.Sum32()
 	palette := [][4]string{
-		{"#cfe3f3", "#f2c14e", "#5b8e7d", "#3b6255"}, {"#fbe3d0", "#e07a5f", "#81664f", "#5a4636"},
-		{"#e3e7f4", "#f7f7f2", "#6c7fb0", "#42528a"}, {"#f8ecc9", "#d1495b", "#7ea16b", "#55733f"},
+		{"#cfe3f3", "#f2c14e", "#5b8e7d", "#3b6255"},
+		{"#fbe3d0", "#e07a5f", "#81664f", "#5a4636"},
+		{"#e3e7f4", "#f7f7f2", "#6c7fb0", "#42528a"},
+		{"#f8ecc9", "#d1495b", "#7ea16b", "#55733f"},
 	}[n%4]
 	x, y := 60+n/7%280, 50+n/11%50
 	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" width="400" height="300"><rect width="400" height="300" fill="%s"/><circle cx="%d" cy="%d" r="%d" fill="%s"/>`+
@@ -88,7 +90,8 @@ func (b *testBundle) exampleAssets(t testing.TB, siteID int) {
 		exec(`INSERT INTO asset_folder (site_id, folder_id, display_name, path, parent_id, read_at)
 			SELECT $1, md5($2), regexp_replace($2, '.*/', ''), $2, CASE WHEN $2 LIKE '%/%' THEN md5(split_part($2, '/', 1)) ELSE '' END, now()`, siteID, path)
 	}
-	exec(`INSERT INTO site_reading (site_id, began_at, assets, calls) VALUES ($1, now() - interval '4 min', 197, 2)`, siteID)
+	exec(`INSERT INTO site_reading (site_id, began_at, assets, calls) VALUES ($1, now() - interval '4 min', 197, 2)
+		ON CONFLICT (site_id, locale_id) DO UPDATE SET began_at = excluded.began_at, assets = 197, calls = 2`, siteID)
 	exec(`INSERT INTO asset_state (site_id, asset_id, display_name, read_at) SELECT $1, id, '', now() - interval '4 min' FROM unnest($2::text[]) id
 		ON CONFLICT (site_id, locale_id, asset_id) DO UPDATE SET read_at = excluded.read_at`, siteID, b.assetIDs(200))
 	exec(`UPDATE asset_state a SET display_name = 'Spring collection ' || lpad(n.i::text, 3, '0') || '.jpg', original_file_name = 'IMG_' || 2000 + n.i || '.jpg',
@@ -97,15 +100,26 @@ func (b *testBundle) exampleAssets(t testing.TB, siteID int) {
 			hosted_url = 'https://s3.amazonaws.com/webflow-prod-assets/650000000000000000000001/' || a.asset_id || '_' || n.i || '.jpg'
 		FROM unnest($2::text[]) WITH ORDINALITY n (id, i) WHERE a.site_id = $1 AND a.asset_id = n.id`, siteID, b.assetIDs(200))
 	for i, a := range []struct{ name, alt, kind, folder string }{
-		{"about-us-hero.jpg", "Our workshop in the morning", "image/jpeg", "Team"}, {"autumn-lookbook.pdf", "", "application/pdf", "Products/Autumn"},
-		{"background-loop.mp4", "", "video/mp4", "Blog"}, {"banner-shipping.png", "Free shipping from 50 euros", "image/png", "Products"},
-		{"blog-01-cover.webp", "", "image/webp", "Blog/2026"}, {"blog-02-cover.webp", "Hands folding a letter", "image/webp", "Blog/2026"},
-		{"chair-oak-front.jpg", "Oak chair, front view", "image/jpeg", "Products/Autumn"}, {"chair-oak-side.jpg", "", "image/jpeg", "Products/Autumn"},
-		{"contact-map.png", "Map with our three shops", "image/png", ""}, {"DSC_0042.JPG", "", "image/jpeg", ""}, {"DSC_0043.JPG", "", "image/jpeg", ""},
-		{"favicon.svg", "", "image/svg+xml", ""}, {"icon-cart.svg", "Cart", "image/svg+xml", ""}, {"IMG_2041.jpg", "", "image/jpeg", "Blog"},
-		{"IMG_2042.jpg", "", "image/jpeg", "Blog"}, {"lamp-brass.jpg", "Brass lamp on a desk", "image/jpeg", "Products/Autumn"},
-		{"logo-dark.svg", "Oak & Brass", "image/svg+xml", ""}, {"newsletter-header-with-a-rather-long-name-2026-final-v2.jpg", "", "image/jpeg", "Blog/2026"},
-		{"price-list-2026.pdf", "", "application/pdf", "Products"}, {"shelf-walnut.jpg", "Walnut shelf with three boards", "image/jpeg", "Products/Autumn"},
+		{"about-us-hero.jpg", "Our workshop in the morning", "image/jpeg", "Team"},
+		{"autumn-lookbook.pdf", "", "application/pdf", "Products/Autumn"},
+		{"background-loop.mp4", "", "video/mp4", "Blog"},
+		{"banner-shipping.png", "Free shipping from 50 euros", "image/png", "Products"},
+		{"blog-01-cover.webp", "", "image/webp", "Blog/2026"},
+		{"blog-02-cover.webp", "Hands folding a letter", "image/webp", "Blog/2026"},
+		{"chair-oak-front.jpg", "Oak chair, front view", "image/jpeg", "Products/Autumn"},
+		{"chair-oak-side.jpg", "", "image/jpeg", "Products/Autumn"},
+		{"contact-map.png", "Map with our three shops", "image/png", ""},
+		{"DSC_0042.JPG", "", "image/jpeg", ""},
+		{"DSC_0043.JPG", "", "image/jpeg", ""},
+		{"favicon.svg", "", "image/svg+xml", ""},
+		{"icon-cart.svg", "Cart", "image/svg+xml", ""},
+		{"IMG_2041.jpg", "", "image/jpeg", "Blog"},
+		{"IMG_2042.jpg", "", "image/jpeg", "Blog"},
+		{"lamp-brass.jpg", "Brass lamp on a desk", "image/jpeg", "Products/Autumn"},
+		{"logo-dark.svg", "Oak & Brass", "image/svg+xml", ""},
+		{"newsletter-header-with-a-rather-long-name-2026-final-v2.jpg", "", "image/jpeg", "Blog/2026"},
+		{"price-list-2026.pdf", "", "application/pdf", "Products"},
+		{"shelf-walnut.jpg", "Walnut shelf with three boards", "image/jpeg", "Products/Autumn"},
 	} {
 		exec(`UPDATE asset_state SET display_name = $3, original_file_name = $3, alt_text = $4, content_type = $5, folder = CASE WHEN $6 = '' THEN '' ELSE md5($6) END WHERE site_id = $1 AND asset_id = $2`,
 			siteID, b.assetIDs(200)[170+i], a.name, a.alt, a.kind, a.folder)
