@@ -222,6 +222,11 @@ func (b *testBundle) requireAssetPlans(t *testing.T, conn *pgx.Conn, how string)
 	}
 	plan := dbtest.Explain(t, conn, records.ByIDSQL, pgx.NamedArgs{"site": b.site.ID, "ids": []string{fmt.Sprintf("%024x", 5), fmt.Sprintf("%024x", 500)}})
 	require.Less(t, plan.Hit+plan.Read, 30, "by id (%s)", how)
+	plan = dbtest.Explain(t, conn, `
+		SELECT count(*) FROM generate_series(1, 20) i WHERE NOT EXISTS (SELECT FROM asset_state s
+			WHERE s.site_id = @site AND s.locale_id = @locale AND s.asset_id = lpad(to_hex(i), 24, '0') AND s.read_at >= @since)`,
+		pgx.NamedArgs{"site": b.site.ID, "locale": "", "since": time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)})
+	require.Less(t, plan.Hit+plan.Read, 200, "look-ups of single assets, which have the primary key (%s)", how)
 }
 
 // BenchmarkAssets times pages of 50,000 assets.

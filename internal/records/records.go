@@ -4,7 +4,8 @@
 // Batch and Batches read batches with their counts and estimated ends. A RowFilter
 // chooses rows: Rows lists a page of them, CountRows counts them, RowErrors groups the
 // bad ones by cause, and RetryRows and CancelRows hand them to db in chunks. Story reads
-// everything about one asset or row, and Results streams a whole batch.
+// everything about one asset or row, and Results streams a whole batch. Assets lists what a
+// site held when it was last read.
 //
 // Audit runs an action of a person between two writes of its AuditEntry. MarkSeen keeps what people
 // marked as seen. The package writes nothing else itself.

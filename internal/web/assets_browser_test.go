@@ -92,7 +92,7 @@ func TestBrowserAssetRule(t *testing.T) {
 	require.NoError(t, err)
 	b.exampleAssets(t, site.ID)
 	p := newTab(t, b)
-	p.open("/assets")
+	p.open("/assets?sort=changed")
 	p.do(chromedp.Click(chromedp.CSS(`#rule summary`)), chromedp.Evaluate[void](`document.querySelector("[name=template]").focus(); undefined`))
 	p.fill("item-{n:03}{ext}")
 	p.text("#preview", "197 of 197 assets would change")

@@ -358,7 +358,7 @@ func ptr[T any](v T) *T { return &v }
 
 // Each page in both themes, on a desk and on a phone: nothing is wider than the screen, and axe-core finds nothing.
 func TestScreens(t *testing.T) {
-	b := setup(t, settings{api: standin.Config{Assets: 200}, limit: 90})
+	b := setup(t, settings{api: standin.Config{Assets: 200}, limit: 120})
 	b.example(t)
 	p := newTab(t, b)
 	axe := readAxe(t)
@@ -370,8 +370,8 @@ func TestScreens(t *testing.T) {
 		{"batch", "/batch/1", "#causes"},
 		{"plan", "/batch/3", "#plan"},
 		{"asset", "/asset?id=" + standin.AssetID(7), ".story"},
-		{"assets", "/assets", "#assets"},
-		{"assets-table", "/assets?view=table", "#assets"},
+		{"assets", "/assets?sort=changed", "#assets"},
+		{"assets-table", "/assets?view=table&sort=changed", "#assets"},
 		{"log", "/log", "table"},
 		{"upload", "/upload", "form"},
 		{"sessions", "/sessions", "table"},
@@ -380,7 +380,7 @@ func TestScreens(t *testing.T) {
 		{"schedule-form", "/schedule/nightly/edit", "form"},
 		{"sites", "/sites", "table"},
 		{"site-form", "/site/default/edit", "form"},
-		{"river", "/river/jobs", "main"},
+		{"river", "/river/jobs?state=completed", "main"},
 	}
 	for _, size := range []struct {
 		name string

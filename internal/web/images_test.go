@@ -94,9 +94,9 @@ func (b *testBundle) exampleAssets(t testing.TB, siteID int) {
 		ON CONFLICT (site_id, locale_id) DO UPDATE SET began_at = excluded.began_at, assets = 197, calls = 2`, siteID)
 	exec(`INSERT INTO asset_state (site_id, asset_id, display_name, read_at) SELECT $1, id, '', now() - interval '4 min' FROM unnest($2::text[]) id
 		ON CONFLICT (site_id, locale_id, asset_id) DO UPDATE SET read_at = excluded.read_at`, siteID, b.assetIDs(200))
-	exec(`UPDATE asset_state a SET display_name = 'Spring collection ' || lpad(n.i::text, 3, '0') || '.jpg', original_file_name = 'IMG_' || 2000 + n.i || '.jpg',
-			content_type = 'image/jpeg', size = 90000 + n.i * 1317, folder = md5('Products'), last_updated = now() - n.i * interval '3 h',
-			alt_text = CASE WHEN n.i % 3 = 0 THEN '' ELSE 'Linen shirt on a wooden hanger' END,
+	exec(`UPDATE asset_state a SET display_name = 'asset-' || lpad(n.i::text, 6, '0') || '.jpg', original_file_name = 'IMG_' || 2000 + n.i || '.jpg',
+			content_type = 'image/jpeg', size = 90000 + n.i * 1317, folder = md5('Products'), last_updated = now() - interval '30 days' - n.i * interval '3 h',
+			alt_text = '',
 			hosted_url = 'https://s3.amazonaws.com/webflow-prod-assets/650000000000000000000001/' || a.asset_id || '_' || n.i || '.jpg'
 		FROM unnest($2::text[]) WITH ORDINALITY n (id, i) WHERE a.site_id = $1 AND a.asset_id = n.id`, siteID, b.assetIDs(200))
 	for i, a := range []struct{ name, alt, kind, folder string }{
@@ -121,8 +121,9 @@ func (b *testBundle) exampleAssets(t testing.TB, siteID int) {
 		{"price-list-2026.pdf", "", "application/pdf", "Products"},
 		{"shelf-walnut.jpg", "Walnut shelf with three boards", "image/jpeg", "Products/Autumn"},
 	} {
-		exec(`UPDATE asset_state SET display_name = $3, original_file_name = $3, alt_text = $4, content_type = $5, folder = CASE WHEN $6 = '' THEN '' ELSE md5($6) END WHERE site_id = $1 AND asset_id = $2`,
-			siteID, b.assetIDs(200)[170+i], a.name, a.alt, a.kind, a.folder)
+		exec(`UPDATE asset_state SET display_name = $3, original_file_name = $3, alt_text = $4, content_type = $5, folder = CASE WHEN $6 = '' THEN '' ELSE md5($6) END,
+			last_updated = now() - $7 * interval '5 h' WHERE site_id = $1 AND asset_id = $2`,
+			siteID, b.assetIDs(200)[170+i], a.name, a.alt, a.kind, a.folder, i)
 	}
 	exec(`UPDATE asset_state SET gone = true WHERE site_id = $1 AND asset_id = ANY ($2)`, siteID, []string{b.assetIDs(200)[11], b.assetIDs(200)[40], b.assetIDs(200)[41]})
 }

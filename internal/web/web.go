@@ -12,6 +12,9 @@
 //     log.
 //   - scheduleform.go, sites.go and upload.go are the forms. What they store is checked
 //     by packages schedule and usecase, as for the command line.
+//   - assets.go is the page of assets. What a person edits there (assetedit.go), or by a
+//     rule (assetrule.go), becomes a plan (assetplan.go). pictures.go decides which
+//     pictures a page may show.
 //   - hub (live.go) streams figures that change to open pages: it reads each topic
 //     once a second for all readers. cache (cache.go) holds expensive figures for a
 //     moment.
