@@ -2,7 +2,6 @@ package throttle
 
 import (
 	"context"
-	"net/http/httptrace"
 	"time"
 )
 
@@ -42,20 +41,11 @@ func (d Deadline) Sooner(other Deadline) Deadline {
 // Context returns a context for the HTTP call, which ends at the deadline.
 //
 // Its timer stops while the machine sleeps or the process is stopped, and fires some
-// time after the wake-up. So its Err checks both clocks, and webflow's connections
-// call Err just before each write. For other transports the deadline is checked when
-// the transport gets its connection. The connection is then closed, because net/http
-// may notice the cancelled context only after it has written.
+// time after the wake-up. So its Err checks both clocks, and package webflow calls Err
+// when a call has its connection and just before each write.
 func (d Deadline) Context(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithDeadline(ctx, d.mono)
-	ctx = checkedContext{ctx, d, cancel}
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) {
-			if ctx.Err() != nil {
-				_ = info.Conn.Close()
-			}
-		},
-	}), cancel
+	return checkedContext{ctx, d, cancel}, cancel
 }
 
 // checkedContext also ends when its Err finds that the deadline has passed.

@@ -2,9 +2,6 @@ package throttle
 
 import (
 	"context"
-	"net/http"
-	"net/http/httptest"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,29 +55,6 @@ func TestDeadlineEndsContext(t *testing.T) {
 		<-ctx.Done()
 		require.Equal(t, time.Minute, time.Since(start))
 	})
-}
-
-// The deadline is checked when the transport has its connection, new or reused.
-func TestNothingIsSentAfterTheDeadline(t *testing.T) {
-	t.Parallel()
-	var arrived atomic.Int64
-	api := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { arrived.Add(1) }))
-	defer api.Close()
-	call := func(d Deadline) error {
-		ctx, cancel := d.Context(t.Context())
-		defer cancel()
-		req, err := http.NewRequestWithContext(ctx, http.MethodPatch, api.URL, http.NoBody)
-		require.NoError(t, err)
-		resp, err := api.Client().Do(req)
-		if err != nil {
-			return err
-		}
-		return resp.Body.Close()
-	}
-	require.Error(t, call(asleep()), "a new connection")
-	require.NoError(t, call(DeadlineIn(time.Hour)))
-	require.Error(t, call(asleep()), "a kept one")
-	require.EqualValues(t, 1, arrived.Load())
 }
 
 // Err sees that the deadline passed while the machine slept, although the context's

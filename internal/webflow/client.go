@@ -40,7 +40,7 @@ type Config struct {
 	Version  string        // relabel's, for User-Agent
 
 	// MaxIdleConns is how many idle connections are kept. It should be at least the
-	// number of calls in flight. Default 64.
+	// number of calls in flight. Default 1,000.
 	MaxIdleConns int
 
 	// Transport replaces the default transport (see newTransport).

@@ -50,12 +50,13 @@ func (p *progress) getConn(string) {
 }
 
 // gotConn closes the connection if net/http tries to send the call again. It might
-// notice the cancelled context only after it has written.
+// notice the cancelled context only after it has written. A connection that is no
+// callConn does not check its writes, so the end of the right to call is checked here.
 func (p *progress) gotConn(info httptrace.GotConnInfo) {
 	if p.conn = callConnOf(info.Conn); p.conn != nil {
 		p.conn.begin(p)
 	}
-	if p.repeated.Load() {
+	if p.repeated.Load() || p.conn == nil && p.stopIfEnded() != nil {
 		_ = info.Conn.Close()
 	}
 }

@@ -8,9 +8,10 @@ import (
 )
 
 const (
-	// defaultIdleConns is four times the default workers of a process and site. An
-	// idle connection costs about 40 KB with its TLS state.
-	defaultIdleConns = 64
+	// defaultIdleConns is above any number of calls in flight that --concurrency allows,
+	// so that a burst of calls does not dial again. Only connections that calls have made
+	// are kept; each costs about 40 KB with its TLS state.
+	defaultIdleConns = 1_000
 
 	// idleTimeout is below 60 s, because many gateways close idle connections then. A
 	// PATCH that is sent meanwhile has an unknown outcome, while a new connection costs

@@ -94,6 +94,23 @@ func TestNoWriteAfterTheRight(t *testing.T) {
 	}
 }
 
+// A transport that is not the client's own has no connection that checks each write: the right to call is checked when
+// it has its connection, new or kept.
+func TestNoWriteAfterTheRightByAnotherTransport(t *testing.T) {
+	t.Parallel()
+	var arrived atomic.Int64
+	server := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		arrived.Add(1)
+		fmt.Fprintf(w, `{"id":%q,"displayName":"n"}`, standin.AssetID(0))
+	})
+	client := newClient(t, webflow.Config{BaseURL: server.URL, Transport: server.Client().Transport})
+	over := func() context.Context { return expiresWhen(t, func() bool { return true }) }
+	require.Error(t, nameIt(over(), client, "a new connection"))
+	require.NoError(t, nameIt(t.Context(), client, "n"))
+	require.Error(t, nameIt(over(), client, "a kept one"))
+	require.EqualValues(t, 1, arrived.Load())
+}
+
 func startAPI(t *testing.T, secure bool) (*standin.Server, *webflow.Client) {
 	t.Helper()
 	api := standin.New(standin.Config{Assets: 1})
