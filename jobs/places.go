@@ -2,15 +2,21 @@ package jobs
 
 import "context"
 
-// fetchedPerCall is how many jobs a process holds for each call in flight, on a lane
-// without a limit and with more calls at once than the default: a call then waits for a
-// place, not for a fetch. Elsewhere they would only be kept from other processes, and one
-// call at a time would no longer send the rows in their order.
+// fetchedPerCall is how many jobs a process holds for each call in flight of a fast
+// site: a call then waits for a place, not for a fetch. Elsewhere they would only be kept
+// from other processes, and one call at a time would no longer send the rows in their
+// order.
 const fetchedPerCall = 4
+
+// Fast reports whether CPU time, and not a limit, decides how fast a site is worked with
+// so many calls in flight.
+func (s SiteConfig) Fast(calls int) bool {
+	return s.Lane.Limit == 0 && calls > DefaultConcurrency
+}
 
 // workers is the number of River workers of a site with so many calls in flight.
 func (s SiteConfig) workers(calls int) int {
-	if s.Lane.Limit == 0 && calls > DefaultConcurrency {
+	if s.Fast(calls) {
 		return fetchedPerCall * calls
 	}
 	return calls
