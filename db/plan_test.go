@@ -155,6 +155,36 @@ func testPlans(t *testing.T, statistics string) {
 	}
 }
 
+// A feed compares the rows that are due with those that have a job by hash, also when PostgreSQL knows that a batch has
+// more rows than the window. It reads no jobs that have ended: an hour's are there.
+func TestFeedIsNotQuadratic(t *testing.T) {
+	t.Parallel()
+	const window, ended = 10_000, 50_000
+	b := setup(t)
+	_, due, _ := b.fill(t)
+	b.exec(t, `
+		INSERT INTO river_job (kind, queue, priority, max_attempts, args, state, finalized_at)
+		SELECT $1, $2, 2, 25, jsonb_build_object('rename_id', $3::bigint + i), s.state::river_job_state, s.finalized_at
+		FROM (VALUES ('available', NULL, $4::int), ('completed', now(), $5::int)) AS s (state, finalized_at, n)
+		CROSS JOIN LATERAL generate_series(1, s.n) i`, jobKind, b.site.Queue(), due[0], window, ended)
+	b.exec(t, `ANALYZE`)
+	conn, err := b.Pool().Acquire(t.Context())
+	require.NoError(t, err)
+	defer conn.Release()
+	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
+		_, err := conn.Exec(t.Context(), `SET plan_cache_mode = `+mode)
+		require.NoError(t, err)
+		plan := dbtest.Explain(t, conn.Conn(), db.StatementText("feed"), pgx.NamedArgs{
+			"site_id": b.site.ID, "queue": b.site.Queue(), "kind": jobKind, "window": window, "stale": time.Minute,
+			"process_id": process, "running": []int64{}, "soon": time.Minute, "share": window / db.ShareOf, "dead_at_once": 2000,
+		})
+		plan.Walk(func(n dbtest.PlanNode) {
+			require.LessOrEqual(t, n.Rows*n.Loops, 2.*window, "%s in %s goes through a list again and again", n.Type, mode)
+			require.LessOrEqual(t, n.Removed*n.Loops, 2.*window, "%s in %s reads what it does not need", n.Type, mode)
+		})
+	}
+}
+
 // A comparison looks up the last row that was sent to a target once a row, however often its statement names the result.
 func TestCompareLooksUpOnce(t *testing.T) {
 	t.Parallel()

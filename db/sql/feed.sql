@@ -14,11 +14,15 @@ WITH
 -- One that is listed as running in the feeding process, and is not at work there: the
 -- reply to its fetch, or its completion, was lost. River would rescue it only 20
 -- minutes later.
+--
+-- The list of states repeats what follows, for the index: a table of River's also holds
+-- an hour's completed jobs.
 live AS MATERIALIZED (
 	SELECT (j.args->>'rename_id')::bigint AS rename_id,
 		CASE j.state WHEN 'available' THEN j.id END AS waiting
 	FROM river_job j
-	WHERE j.queue = @queue AND j.kind = @kind AND (
+	WHERE j.state IN ('available', 'retryable', 'scheduled', 'running')
+		AND j.queue = @queue AND j.kind = @kind AND (
 		j.state = 'available' AND j.scheduled_at < clock_timestamp() + @soon::interval
 		OR j.state IN ('retryable', 'scheduled')
 			AND j.scheduled_at BETWEEN clock_timestamp() - @soon::interval AND clock_timestamp() + @soon::interval
@@ -46,9 +50,12 @@ due AS MATERIALIZED (
 ),
 -- A share for each later priority, although an earlier batch fills the window: the
 -- jobs that promote.sql may put first.
+--
+-- The priorities are a list because the planner takes generate_series for 1,000 rows. It
+-- then expects a million rows here, too many for a hash, and compares all with all below.
 behind AS MATERIALIZED (
 	SELECT r.id, p.priority, r.acceptance
-	FROM generate_series((SELECT min(priority) + 1 FROM due), 4) AS p (priority)
+	FROM (VALUES (2), (3), (4)) AS p (priority)
 	CROSS JOIN LATERAL (
 		SELECT r.id, b.acceptance
 		FROM batch b
@@ -63,6 +70,7 @@ behind AS MATERIALIZED (
 		ORDER BY b.acceptance, r.id
 		LIMIT @share
 	) r
+	WHERE p.priority > (SELECT min(priority) FROM due)
 )
 -- One array for each priority: 12 bytes a row, so that the answer fits into a socket.
 SELECT f.priority,
