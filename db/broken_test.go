@@ -220,6 +220,11 @@ func TestBrokenRenames(t *testing.T) {
 		f := answer(db.Claim{RenameID: l.ids[2], Fence: 1}, "failed")
 		return drop1(d.Finish(ctx, db.FinishParams{ProcessID: process, Finishes: []db.Finish{f}, Quarantine: quarantine}))
 	})
+	well := x.mustClaim(t, x.load(t, "well").ids[0])
+	x.whole("finish of a success", func(ctx context.Context, d *db.DB) error {
+		fs := []db.Finish{answer(well, "succeeded")}
+		return drop1(d.Finish(ctx, db.FinishParams{ProcessID: process, Finishes: fs, Quarantine: quarantine}))
+	})
 	x.steps("retry", func(ctx context.Context, d *db.DB) error {
 		return drop1(records.RetryRows(ctx, d, records.RowFilter{Batch: l.batch, Statuses: []db.RowStatus{"failed"}}, nil))
 	})

@@ -71,7 +71,11 @@ func queueFinish(batch *pgx.Batch, p FinishParams, statuses map[int64]RowStatus)
 	batch.Queue(statement("finish"), pgx.NamedArgs{
 		"finishes": p.Finishes, "rename_ids": p.ids(), "process_id": p.ProcessID,
 		"breaker_limit": p.BreakerLimit, "quarantine": p.Quarantine, "probe_every": ProbeEvery,
-	}).Query(func(rows pgx.Rows) error {
+	}).Query(collectStatuses(statuses))
+}
+
+func collectStatuses(statuses map[int64]RowStatus) func(pgx.Rows) error {
+	return func(rows pgx.Rows) error {
 		var id int64
 		var status RowStatus
 		_, err := pgx.ForEachRow(rows, []any{&id, &status}, func() error {
@@ -79,5 +83,5 @@ func queueFinish(batch *pgx.Batch, p FinishParams, statuses map[int64]RowStatus)
 			return nil
 		})
 		return err
-	})
+	}
 }

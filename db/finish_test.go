@@ -78,28 +78,34 @@ func TestFinish(t *testing.T) {
 		}, "succeeded", "", "superseded", 0, 0},
 	}
 	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := all.elsewhere(t)
-			l := b.load(t, "a", "z")
-			c := b.mustClaim(t, l.ids[0])
-			tt.meanwhile(t, b, l)
-			got := b.finish(t, answer(c, tt.status))
-			require.Equal(t, tt.want, got[l.ids[0]])
-			require.Equal(t, tt.want != "", len(got) == 1)
-			row := b.rename(t, l.ids[0])
-			require.Equal(t, []any{tt.row, tt.calls, tt.failures}, []any{row.Status, row.Calls, row.Failures})
-			require.Equal(t, tt.row == "sending", row.Leased)
-			b.requireCountsAddUp(t)
-			require.Contains(t, b.attempts(t, l.ids[0]), "1 "+process+" "+string(answer(c, tt.status).Outcome), "the call was made")
-			require.EqualValues(t, len(b.attempts(t, l.ids[0])), b.status(t, l.batch).Calls)
+		for way, grant := range map[string]int64{"": 0, ", beside a grant": 1} { // a success without one has its own statement
+			t.Run(name+way, func(t *testing.T) {
+				t.Parallel()
+				b := all.elsewhere(t)
+				l := b.load(t, "a", "z")
+				c := b.mustClaim(t, l.ids[0])
+				tt.meanwhile(t, b, l)
+				f := answer(c, tt.status)
+				f.GrantID = grant
+				got := b.finish(t, f)
+				require.Equal(t, tt.want, got[l.ids[0]])
+				require.Equal(t, tt.want != "", len(got) == 1)
+				row := b.rename(t, l.ids[0])
+				require.Equal(t, []any{tt.row, tt.calls, tt.failures}, []any{row.Status, row.Calls, row.Failures})
+				require.Equal(t, tt.row == "sending", row.Leased)
+				b.requireCountsAddUp(t)
+				require.Contains(t, b.attempts(t, l.ids[0]), "1 "+process+" "+string(answer(c, tt.status).Outcome), "the call was made")
+				require.EqualValues(t, len(b.attempts(t, l.ids[0])), b.status(t, l.batch).Calls)
 
-			before := b.renames(t, l.batch)
-			require.Empty(t, b.finish(t, answer(c, "succeeded")), "told again, nothing changes")
-			require.Equal(t, before, b.renames(t, l.batch))
-			require.EqualValues(t, len(b.attempts(t, l.ids[0])), b.status(t, l.batch).Calls)
-			b.requireCountsAddUp(t)
-		})
+				before := b.renames(t, l.batch)
+				again := answer(c, "succeeded")
+				again.GrantID = grant
+				require.Empty(t, b.finish(t, again), "told again, nothing changes")
+				require.Equal(t, before, b.renames(t, l.batch))
+				require.EqualValues(t, len(b.attempts(t, l.ids[0])), b.status(t, l.batch).Calls)
+				b.requireCountsAddUp(t)
+			})
+		}
 	}
 }
 
@@ -302,10 +308,17 @@ func TestFinishMindsTheBreaker(t *testing.T) {
 			t.Parallel()
 			b := all.elsewhere(t)
 			l := b.loadWith(t, b.params(numbered(len(tt.steps), len(tt.steps))))
+			closed, open := 0, false
 			for i, s := range tt.steps {
+				if open && !s.open {
+					closed++
+				}
+				open = s.open
 				b.exec(t, `UPDATE breaker SET next_probe_at = now() WHERE opened_at IS NOT NULL AND site_id = $1`, b.site.ID)
 				f := answer(b.mustClaim(t, l.ids[i]), "pending")
-				f.Health, f.Message = s.health, "bad gateway"
+				if f.Health, f.Message = s.health, "bad gateway"; s.health == db.Well {
+					f = answer(db.Claim{RenameID: l.ids[i], Fence: f.Fence}, "succeeded")
+				}
 				_, err := b.Finish(t.Context(), db.FinishParams{ProcessID: process, Finishes: []db.Finish{f}, BreakerLimit: tt.limit})
 				require.NoError(t, err)
 				site, err := b.SiteByID(t.Context(), b.site.ID)
@@ -315,6 +328,7 @@ func TestFinishMindsTheBreaker(t *testing.T) {
 				require.Equal(t, s.failures > 0, site.BreakerError != nil, "step %d", i)
 				require.Equal(t, s.open, value[bool](t, b, `SELECT next_probe_at IS NOT NULL FROM breaker WHERE site_id = $1`, b.site.ID), "step %d", i)
 			}
+			require.Equal(t, closed, value[int](t, b, `SELECT count(*)::int FROM event WHERE kind = 'breaker closed' AND site_id = $1`, b.site.ID))
 			b.requireCountsAddUp(t)
 		})
 	}

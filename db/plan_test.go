@@ -3,6 +3,7 @@ package db_test
 import (
 	"context"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -101,6 +102,13 @@ func testPlans(t *testing.T, statistics string) {
 			"finishes": finishes, "rename_ids": flying, "process_id": process, "breaker_limit": 20,
 			"quarantine": quarantine, "probe_every": time.Second,
 		}, 1000},
+		"finish of successes": {db.StatementText("finish_succeeded"), pgx.NamedArgs{
+			"rename_ids": flying, "fences": slices.Repeat([]int32{2}, len(flying)), "process_id": process,
+			"http_statuses": make([]*int, len(flying)), "applied_names": make([]*string, len(flying)),
+			"last_updates": make([]*time.Time, len(flying)),
+			"sent_agos":    make([]float64, len(flying)), "durations": make([]float64, len(flying)),
+		}, 1000},
+		"close breakers": {db.StatementText("close_breakers"), pgx.NamedArgs{"rename_ids": flying, "answered": flying}, 200},
 		"thin": {pg.ReadStatements(os.DirFS("../internal/schedule/scheduledb"))["thin_chunk"], pgx.NamedArgs{
 			"batch": batch, "older": list[int64](t, b, `SELECT id FROM batch WHERE name = 'old' LIMIT 1000`),
 			"after": due[0], "last": due[0] + manyRows, "limit": 100,

@@ -30,13 +30,11 @@ ORDER BY id FOR NO KEY UPDATE`
 func (db *DB) Turn(ctx context.Context, c ClaimParams, f FinishParams) (claims []Claim, statuses map[int64]RowStatus, err error) {
 	statuses = make(map[int64]RowStatus, len(f.Finishes))
 	batch := &pgx.Batch{}
-	rows := pgx.NamedArgs{"rename_ids": slices.Concat(f.ids(), c.RenameIDs), "ill": f.ill()}
-	batch.Queue(lockRenames, rows)
-	if len(f.Finishes) > 0 && len(c.RenameIDs) > 0 {
-		batch.Queue(lockBreakers, rows)
-		batch.Queue(lockBatches, rows)
-	}
-	if len(f.Finishes) > 0 {
+	queueLocks(batch, c, f)
+	switch {
+	case f.plain():
+		queueSucceeded(batch, f, statuses)
+	case len(f.Finishes) > 0:
 		queueFinish(batch, f, statuses)
 	}
 	if len(c.RenameIDs) > 0 {
@@ -50,4 +48,18 @@ func (db *DB) Turn(ctx context.Context, c ClaimParams, f FinishParams) (claims [
 		return nil, nil, fmt.Errorf("error claiming renames and recording outcomes: %w", err)
 	}
 	return claims, statuses, nil
+}
+
+// queueLocks takes the locks that the turn's own statements do not take in order.
+func queueLocks(batch *pgx.Batch, c ClaimParams, f FinishParams) {
+	rows := pgx.NamedArgs{"rename_ids": slices.Concat(f.ids(), c.RenameIDs), "answered": f.ids(), "ill": f.ill()}
+	batch.Queue(lockRenames, rows)
+	switch {
+	case f.plain():
+		batch.Queue(statement("close_breakers"), rows)
+		batch.Queue(lockBatches, rows)
+	case len(f.Finishes) > 0 && len(c.RenameIDs) > 0:
+		batch.Queue(lockBreakers, rows)
+		batch.Queue(lockBatches, rows)
+	}
 }

@@ -85,7 +85,7 @@ changed AS (
 		finished_at = CASE j.verdict WHEN 'claimed' THEN NULL ELSE clock_timestamp() END
 	FROM settled j
 	WHERE r.id = j.id AND j.verdict IN ('claimed', 'superseded', 'cancelled')
-	RETURNING r.id, r.fence, r.batch_id, r.status
+	RETURNING r.id, r.batch_id, r.status
 ),
 probed AS (
 	UPDATE breaker b
@@ -99,13 +99,14 @@ moved AS (
 	JOIN wanted w USING (id)
 ),
 -- include: tally
+-- The fence is computed as in "changed". A join with that, which the planner takes for
+-- one row, would be a loop over all rows for each row.
 SELECT w.id AS rename_id, w.batch_id, w.site_id,
 	CASE WHEN j.verdict IN ('superseded', 'cancelled') THEN 'final' ELSE j.verdict END AS verdict,
 	CASE WHEN j.verdict = 'wait' THEN coalesce(j.wait, interval '0') ELSE interval '0' END AS wait,
-	coalesce(c.fence, w.fence) AS fence,
+	w.fence + (j.verdict = 'claimed')::int AS fence,
 	w.failures::int AS failures,
 	j.probe AND j.verdict = 'claimed' AS probe,
 	w.asset_id, w.locale_id, w.display_name, w.alt_text
 FROM wanted w
 JOIN settled j USING (id)
-LEFT JOIN changed c USING (id)

@@ -85,7 +85,7 @@ func Answer(c db.Claim, status db.RowStatus) db.Finish {
 	}
 	switch status {
 	case db.RowSucceeded:
-		f.HTTPStatus, f.AppliedName = code(200), c.DisplayName
+		f.HTTPStatus, f.AppliedName, f.Health = code(200), c.DisplayName, db.Well
 	case db.RowFailed:
 		f.HTTPStatus, f.Failure, f.Code, f.Message = code(404), true, "not_found", "no such asset"
 	case db.RowPending:
