@@ -17,8 +17,8 @@ import (
 	"relabel/migrations"
 )
 
-// migrateLock is the advisory lock under which a process migrates: ours, then
-// River's. The number is the ASCII of "relabel".
+// migrateLock is the advisory lock under which a process migrates: River's
+// tables, then ours. The number is the ASCII of "relabel".
 const migrateLock = 0x72656c6162656c
 
 // MigrationStatus compares a database's versions with the newest that this program
@@ -44,10 +44,10 @@ func (s MigrationStatus) Ahead() bool {
 // one works, the others wait for it.
 func (db *DB) Migrate(ctx context.Context) error {
 	return db.withMigrator(ctx, func(m *migrator) error {
-		if err := m.ours(ctx, func(o *migrate.Migrator) error { return o.Migrate(ctx) }); err != nil {
+		if err := m.river(ctx, rivermigrate.DirectionUp); err != nil {
 			return err
 		}
-		return m.river(ctx, rivermigrate.DirectionUp)
+		return m.ours(ctx, func(o *migrate.Migrator) error { return o.Migrate(ctx) }) // 013 changes River's table
 	})
 }
 

@@ -1,0 +1,2 @@
+-- River's tables are gone already.
+SELECT 1;
