@@ -55,7 +55,7 @@ func environmentTopic() topic {
 			{"RELABEL_STATE_DIR", "the folder of the private PostgreSQL", "`relabel db status` prints it"},
 			{"RELABEL_LOG", "debug: log everything on standard error", ""},
 		},
-		note: "HTTPS_PROXY and NO_PROXY apply to calls to the API. An empty variable counts as unset.",
+		note: "HTTPS_PROXY and NO_PROXY apply to calls to the API. If GOGC is not set, it is 400 in workers without a rate limit and with more than 16 calls in flight. An empty variable counts as unset.",
 	}
 }
 
