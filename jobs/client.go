@@ -60,7 +60,7 @@ const (
 )
 
 // riverIndexes are the indexes of River's that our schema has, for its reindexer, which
-// warns of others every night. Migration 013 says why three are dropped.
+// warns of others every night. Migration 019 says why three are dropped.
 func riverIndexes() []string {
 	dropped := []string{"river_job_args_index", "river_job_kind", "river_job_metadata_index"}
 	return slices.DeleteFunc(river.ReindexerIndexNamesDefault(), func(name string) bool { return slices.Contains(dropped, name) })

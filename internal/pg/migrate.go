@@ -47,7 +47,7 @@ func (db *DB) Migrate(ctx context.Context) error {
 		if err := m.river(ctx, rivermigrate.DirectionUp); err != nil {
 			return err
 		}
-		return m.ours(ctx, func(o *migrate.Migrator) error { return o.Migrate(ctx) }) // 013 changes River's table
+		return m.ours(ctx, func(o *migrate.Migrator) error { return o.Migrate(ctx) }) // 019 changes River's table
 	})
 }
 
