@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -119,15 +118,10 @@ func (db *DB) acceptRows(ctx context.Context, tx pgx.Tx, batchID int64) error {
 	if err != nil || !ok {
 		return err
 	}
-	t, err := readTouched(ctx, tx, c)
+	t, err := lockTouched(ctx, tx, c)
 	if err != nil {
 		return err
 	}
-	sent, err := lockRows(ctx, tx, append(t.own, t.older...), append([]int64{batchID}, t.batches...))
-	if err != nil {
-		return err
-	}
-	t.judgeAfter(sent)
 	tag, err := tx.Exec(ctx, `
 		UPDATE batch SET accepted_to = CASE WHEN NOT @last THEN @upto::bigint END
 		WHERE id = @batch AND accepted_to = @after AND status IN ('active', 'paused')`,
@@ -160,63 +154,6 @@ func (db *DB) nextChunk(ctx context.Context, tx pgx.Tx, batchID int64) (c chunk,
 	return list[0], true, nil
 }
 
-// touched are the rows that accepting a chunk may change.
-type touched struct {
-	own     []int64 // rows of the chunk whose target older renames have
-	judged  []int64 // of these, those that may need no call: something was sent to their target, or a plan found them unchanged
-	older   []int64 // open renames of these targets
-	newer   []int64 // for each of older, the row that supersedes it
-	batches []int64 // of each of older
-}
-
-// touchedSQL looks up each row of a chunk in rename_target_idx. It asks for the status
-// and not for finished_at, or PostgreSQL would take rename_open_idx.
-const touchedSQL = `
-SELECT m.id, coalesce(x.older, '{}') AS older, coalesce(x.batches, '{}') AS batches, x.sent OR m.status = 'unchanged' AS judged
-FROM rename m CROSS JOIN LATERAL (
-	SELECT count(*) AS n, bool_or(o.fence > 0) AS sent, array_agg(o.id) FILTER (WHERE o.status IN ('pending', 'sending')) AS older,
-		array_agg(o.batch_id) FILTER (WHERE o.status IN ('pending', 'sending')) AS batches
-	FROM rename o JOIN batch ob ON ob.id = o.batch_id
-	WHERE o.asset_id = m.asset_id AND o.locale_id = m.locale_id AND o.site_id = m.site_id AND o.id <> m.id
-		AND (o.fence > 0 OR o.status IN ('pending', 'sending')) AND ob.acceptance < @acceptance
-) x
-WHERE m.id > @after AND m.id <= @upto AND m.batch_id = @batch AND m.status IN ('pending', 'unchanged') AND x.n > 0`
-
-type touchedRow struct {
-	ID      int64
-	Older   []int64
-	Batches []int64
-	Judged  bool
-}
-
-func readTouched(ctx context.Context, tx pgx.Tx, c chunk) (touched, error) {
-	t := touched{own: []int64{}, judged: []int64{}, older: []int64{}, newer: []int64{}, batches: []int64{}}
-	rows, err := pg.Collect[touchedRow](ctx, tx, "looking for older renames", touchedSQL, pgx.NamedArgs{
-		"batch": c.Batch, "acceptance": c.Acceptance, "after": c.After, "upto": c.Upto,
-	})
-	for _, r := range rows {
-		t.own = append(t.own, r.ID)
-		t.older = append(t.older, r.Older...)
-		t.batches = append(t.batches, r.Batches...)
-		if r.Judged {
-			t.judged = append(t.judged, r.ID)
-		}
-		for range r.Older {
-			t.newer = append(t.newer, r.ID)
-		}
-	}
-	return t, err
-}
-
-// judgeAfter adds the rows of the chunk whose older rename was sent before it was locked.
-func (t *touched) judgeAfter(sent []int64) {
-	for i, id := range t.older {
-		if _, found := slices.BinarySearch(sent, id); found {
-			t.judged = append(t.judged, t.newer[i])
-		}
-	}
-}
-
 // lockRows locks rows and then batches: the order that all statements keep. It returns
 // the rows that were ever sent, by id.
 func lockRows(ctx context.Context, tx pgx.Tx, renames, batches []int64) (sent []int64, err error) {
@@ -236,8 +173,11 @@ func lockRows(ctx context.Context, tx pgx.Tx, renames, batches []int64) (sent []
 
 // supersede ends the older open rows of the chunk's targets (supersede.sql).
 func (t touched) supersede(ctx context.Context, tx pgx.Tx, c chunk) error {
-	if len(t.own) > 0 {
-		args := pgx.NamedArgs{"batch": c.Batch, "judged": t.judged, "older": t.older, "newer": t.newer, "older_batches": t.batches}
+	own, statuses := t.changes()
+	if len(own)+len(t.older) > 0 {
+		args := pgx.NamedArgs{
+			"batch": c.Batch, "own": own, "statuses": statuses, "older": t.older, "newer": t.newer, "older_batches": t.batches,
+		}
 		if _, err := tx.Exec(ctx, statement("supersede"), args); err != nil {
 			return fmt.Errorf("error superseding older renames: %w", err)
 		}

@@ -18,7 +18,6 @@ const (
 	LockRenamesSQL    = lockRenames
 	SitesToFeedSQL    = sitesToFeedSQL
 	QueuesWithJobsSQL = queuesWithJobsSQL
-	TouchedSQL        = touchedSQL
 )
 
 // Claim is a turn of claims alone.

@@ -216,7 +216,7 @@ func (m *model) accepted(r *modelRow) db.RowStatus {
 	case (!r.batch.read || m.sentSince(r)) && m.isThere(r):
 		return "unchanged"
 	case r.status == "unchanged" && !slices.ContainsFunc(m.others(r), func(o *modelRow) bool {
-		return o.batch != r.batch && (o.open() || o.fence > 0 && (o.unknown || max(o.known, o.ended) > cmp.Or(r.readAt, r.batch.compared)))
+		return o.batch.acceptance < r.batch.acceptance && (o.open() || o.fence > 0 && (o.unknown || max(o.known, o.ended) > cmp.Or(r.readAt, r.batch.compared)))
 	}):
 		return "unchanged"
 	}

@@ -128,11 +128,11 @@ func testPlans(t *testing.T, statistics string) {
 		}, 6000},
 		"open of cancelled": {db.StatementText("open_of_cancelled"), pgx.NamedArgs{"site_id": cancelled.site.ID, "limit": 100}, 500},
 		"end cancelled":     {db.StatementText("end_cancelled"), pgx.NamedArgs{"rename_ids": ending, "quarantine": quarantine}, 20_000},
-		"touched by a chunk": {db.TouchedSQL, pgx.NamedArgs{
-			"batch": batch, "acceptance": 2001, "after": due[0] - 1, "upto": due[0] + 499,
+		"touched by a chunk": {db.StatementText("touched"), pgx.NamedArgs{
+			"batch": batch, "after": due[0] - 1, "upto": due[0] + 499, "only": []int64(nil),
 		}, 5000},
 		"supersede": {db.StatementText("supersede"), pgx.NamedArgs{
-			"batch": batch, "judged": many[:400], "older": many[400:], "newer": many[400:],
+			"batch": batch, "own": many[:400], "statuses": slices.Repeat([]string{"unchanged"}, 400), "older": many[400:], "newer": many[400:],
 			"older_batches": list[int64](t, b, `SELECT batch_id FROM unnest($1::bigint[]) WITH ORDINALITY AS m (id, place) JOIN rename USING (id) ORDER BY place`, many[400:]),
 		}, 20_000},
 		"batch status": {pg.ReadStatements(os.DirFS("../internal/records"))["batch_progress"] + `WHERE b.id = @id`, pgx.NamedArgs{"id": batch}, 500}, // the lane's 4,990 grants among them

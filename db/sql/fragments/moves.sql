@@ -1,17 +1,8 @@
 -- A statement that changes row statuses names its changes in a CTE "moved"
 -- (batch_id, was, status) and includes this after it.
 
--- Batches are locked by id, after the rows: that order keeps statements from
--- waiting for each other in a circle.
-locked_batches AS MATERIALIZED (
-	SELECT id
-	FROM batch
-	WHERE id IN (SELECT batch_id FROM moved)
-	ORDER BY id
-	FOR NO KEY UPDATE
-),
 -- By how much each counter of each batch changes.
-moves AS (
+sums AS MATERIALIZED (
 	SELECT batch_id,
 		count(*) FILTER (WHERE status = 'sending') - count(*) FILTER (WHERE was = 'sending') AS sending,
 		count(*) FILTER (WHERE status = 'succeeded') - count(*) FILTER (WHERE was = 'succeeded') AS succeeded,
@@ -23,6 +14,19 @@ moves AS (
 		count(*) FILTER (WHERE status NOT IN ('pending', 'sending'))
 			- count(*) FILTER (WHERE was NOT IN ('pending', 'sending')) AS ended
 	FROM moved
-	JOIN locked_batches ON locked_batches.id = moved.batch_id
 	GROUP BY batch_id
+),
+-- Batches are locked by id, after the rows: that order keeps statements from
+-- waiting for each other in a circle.
+locked_batches AS MATERIALIZED (
+	SELECT id
+	FROM batch
+	WHERE id IN (SELECT batch_id FROM sums)
+	ORDER BY id
+	FOR NO KEY UPDATE
+),
+moves AS (
+	SELECT sums.*
+	FROM sums
+	JOIN locked_batches ON locked_batches.id = sums.batch_id
 )
