@@ -501,3 +501,26 @@ func TestUnreadTargets(t *testing.T) {
 	}
 	require.True(t, slices.Equal([]string{"a", "b"}, states), "%v", states)
 }
+
+// A comparison writes all rows of a page again. They fit into it, so that no index is written.
+func TestCompareIsHOT(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	p := b.params(numbered(500, 500))
+	p.Planned = true
+	plan := b.loadWith(t, p).batch
+	b.readAll(t, plan)
+	pages := func() []int64 {
+		return list[int64](t, b, `SELECT ((ctid::text::point)[0])::bigint FROM rename WHERE batch_id = $1 ORDER BY id`, plan)
+	}
+	before := pages()
+	require.NoError(t, b.Compare(t.Context(), db.CompareParams{BatchID: plan, ReadBy: "list"}))
+	require.EqualValues(t, 50, b.status(t, plan).Unchanged)
+	moved := 0
+	for i, page := range pages() {
+		if page != before[i] {
+			moved++
+		}
+	}
+	require.LessOrEqual(t, moved, 50, "rows on another page; those that became unchanged may be")
+}

@@ -1,0 +1,1 @@
+ALTER TABLE rename SET (fillfactor = 85);
