@@ -85,7 +85,7 @@ func (p FindAssetsParams) statement() (string, pgx.NamedArgs) {
 		pgx.NamedArgs{"site": p.SiteID, "since": p.Since, "keys": keys, "names": names, "folders": folders, "limit": p.Limit}
 }
 
-// The expression over site_id, OFFSET 0 and the window instead of a LIMIT leave
+// The cast of site_id, OFFSET 0 and the window instead of a LIMIT leave
 // PostgreSQL nothing but the index of the name, whatever it expects of the table.
 const findAssets = `
 	SELECT key, asset_id, folder FROM (
@@ -94,7 +94,7 @@ const findAssets = `
 		CROSS JOIN LATERAL (
 			SELECT s.asset_id, s.folder FROM asset_state s
 			WHERE s.locale_id = '' AND left(NAME, 200) COLLATE "C" = left(k.name, 200) AND NAME = k.name
-				AND s.site_id + 0 = @site AND s.read_at >= @since AND NOT s.gone
+				AND s.site_id::bigint = @site AND s.read_at >= @since AND NOT s.gone
 				AND (k.folders IS NULL OR coalesce(nullif(s.folder, ''), '` + RootFolder + `') = ANY (string_to_array(k.folders, ',')))
 			OFFSET 0
 		) a

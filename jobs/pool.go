@@ -284,6 +284,7 @@ func (p *Pool) Start(ctx context.Context) error {
 		p.endBackground(ctx)
 		return fmt.Errorf("error starting the workers: %w", err)
 	}
+	p.startFeeding(run)
 	return nil
 }
 
@@ -293,11 +294,18 @@ func (p *Pool) startBackground(ctx context.Context) {
 	}
 	for _, s := range p.worker.sites {
 		p.background.Go(func() { s.turns.run(ctx) })
-		p.background.Go(func() { s.feeder.run(ctx) })
 		p.background.Go(func() { s.parker.run(ctx) })
 		p.background.Go(func() { s.absence.run(ctx) })
 	}
 	p.background.Go(func() { p.beat(ctx) })
+}
+
+// startFeeding begins when the workers run. A process whose start fails takes no jobs from
+// others, and one that stands still in a feed has started.
+func (p *Pool) startFeeding(ctx context.Context) {
+	for _, s := range p.worker.sites {
+		p.background.Go(func() { s.feeder.run(ctx) })
+	}
 	p.background.Go(func() { p.look(ctx) })
 }
 

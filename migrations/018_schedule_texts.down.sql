@@ -1,3 +1,5 @@
 ALTER TABLE schedule
     DROP COLUMN names_in_locales,
-    DROP COLUMN empty_marker;
+    DROP COLUMN empty_marker,
+    DROP COLUMN ambiguous,
+    DROP COLUMN sheet;

@@ -70,6 +70,8 @@ func (f *scheduleFlags) set(fs *pflag.FlagSet, s *scheduledb.Schedule, all bool)
 		{"cron", func() { s.Cron = strings.TrimSpace(f.cron) }},
 		{"tz", func() { s.TimeZone = f.zone }},
 		{"map", func() { s.ColumnMap = text.NilIfEmpty(mapText(f.mapping)) }},
+		{"sheet", func() { s.Sheet = text.NilIfEmpty(f.texts.sheet) }},
+		{"ambiguous", func() { s.Ambiguous = f.texts.ambiguous }},
 		{"empty", func() { s.EmptyMarker = f.texts.marker() }},
 		{"names-in-locales", func() { s.LocaleNames = f.texts.localeNames }},
 		{"skip-invalid", func() { s.SkipInvalid = f.skipInvalid }},

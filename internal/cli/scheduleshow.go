@@ -53,7 +53,9 @@ func printScheduleView(w io.Writer, v scheduleView) {
 		source += " from " + *v.SourceFrom
 	}
 	line("source", source)
+	line("sheet", text.Deref(v.Sheet))
 	line("columns", text.Deref(v.Map))
+	line("same names", map[string]string{usecase.AmbiguousAll: "all assets of a name are renamed", usecase.AmbiguousSkip: "such rows stay invalid"}[v.Ambiguous])
 	line("locales", strings.Join(v.Locales, ", "))
 	if v.LocaleNames != usecase.KeepLocaleNames {
 		line("their names", map[string]string{usecase.DropLocaleNames: "dropped", usecase.RefuseLocaleNames: "refused"}[v.LocaleNames])

@@ -28,6 +28,8 @@ type scheduleView struct {
 	Source      string      `json:"source"`
 	SourceFrom  *string     `json:"source_from"` // the database of a query
 	Map         *string     `json:"map"`
+	Sheet       *string     `json:"sheet"`
+	Ambiguous   string      `json:"ambiguous"`
 	Empty       string      `json:"empty"`
 	LocaleNames string      `json:"names_in_locales"`
 	SkipInvalid bool        `json:"skip_invalid"`
@@ -57,7 +59,7 @@ func (s *session) scheduleView(ctx context.Context, sched scheduledb.Schedule) (
 	}
 	v := scheduleView{
 		Schedule: sched.Name, Name: sched.Name, Site: sched.Site, Cron: sched.Cron, TimeZone: sched.TimeZone, Source: schedule.ShownSource(sched),
-		Map: sched.ColumnMap, Empty: cmp.Or(text.Deref(sched.EmptyMarker), intake.EmptyMarker), LocaleNames: sched.LocaleNames, SkipInvalid: sched.SkipInvalid, Locales: append([]string{}, sched.Locales...), Mode: sched.Mode,
+		Map: sched.ColumnMap, Sheet: sched.Sheet, Ambiguous: sched.Ambiguous, Empty: cmp.Or(text.Deref(sched.EmptyMarker), intake.EmptyMarker), LocaleNames: sched.LocaleNames, SkipInvalid: sched.SkipInvalid, Locales: append([]string{}, sched.Locales...), Mode: sched.Mode,
 		Overlap: sched.Overlap, CatchUp: sched.CatchUp.Seconds(), MaxChange: sched.MaxChange, State: sched.State,
 		PausedAt: sched.PausedAt, PausedNote: sched.PausedNote, Next: []time.Time{}, now: now,
 	}

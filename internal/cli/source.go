@@ -41,7 +41,6 @@ const sourceUse = "one SOURCE: a CSV or Excel file, - for standard input, --exec
 // sourceFlags are the SOURCE of a command that takes one, and its options.
 type sourceFlags struct {
 	path      string // of a CSV or a workbook; - is standard input
-	sheet     string // of a workbook
 	sql       string
 	sqlFile   string
 	sourceURL string
@@ -54,7 +53,6 @@ type sourceFlags struct {
 	snapshot    bool
 	mapping     []string
 	maxRows     int64
-	ambiguous   string
 	texts       textFlags
 }
 
@@ -68,11 +66,8 @@ func (f *sourceFlags) register(cmd *cobra.Command) {
 	fs.StringVar(&f.sql, "sql", "", "read the rows of this `SELECT`")
 	fs.StringVar(&f.sqlFile, "sql-file", "", "read the rows of the SELECT in this `FILE`")
 	fs.StringVar(&f.sourceURL, "source-url", "", "the `URL` of the database to read from: postgres://, mysql://, sqlserver:// or sqlite:FILE (default $RELABEL_SOURCE_URL)")
-	fs.StringVar(&f.sheet, "sheet", "", "`NAME` of the sheet of an Excel file to read (default: the first visible one)")
 	f.command.register(fs)
 	registerMap(fs, &f.mapping)
-	fs.StringVar(&f.ambiguous, "ambiguous", "", "`CHOICE` for a name that several assets have: all renames all of them, skip keeps such rows as invalid (default: load nothing)")
-	completeWords(cmd, "ambiguous", []string{usecase.AmbiguousAll, usecase.AmbiguousSkip})
 	f.texts.register(fs)
 	f.texts.complete(cmd)
 }
@@ -109,14 +104,11 @@ func (f *sourceFlags) check() error {
 	if f.priority < 1 || f.priority > 4 {
 		return usageError("--priority is 1 (first) to 4 (last), not %d", f.priority)
 	}
-	if f.sheet != "" && f.path == "" {
+	if f.texts.sheet != "" && f.path == "" {
 		return usageError("--sheet chooses a sheet of an Excel file: give the file as SOURCE")
 	}
 	if f.maxRows < 0 {
 		return usageError("--max-rows is 1 or more, or 0 for no limit, not %d", f.maxRows)
-	}
-	if err := usecase.CheckAmbiguous(f.ambiguous); err != nil {
-		return err
 	}
 	if err := f.texts.check(); err != nil {
 		return err
@@ -127,7 +119,7 @@ func (f *sourceFlags) check() error {
 // source puts together where the rows come from.
 func (f *sourceFlags) source(ctx context.Context, a *app) (usecase.Source, error) {
 	src := usecase.Source{
-		Path: f.path, Sheet: f.sheet, SQL: f.sql, SQLFile: f.sqlFile, URL: f.sourceURL, Map: mapText(f.mapping), Empty: f.texts.empty,
+		Path: f.path, Sheet: f.texts.sheet, SQL: f.sql, SQLFile: f.sqlFile, URL: f.sourceURL, Map: mapText(f.mapping), Empty: f.texts.empty,
 	}
 	if src.Command, src.Shell = f.command.given(); src.Command != "" {
 		src.Env = a.cfg.CommandEnv()
@@ -176,7 +168,7 @@ func (a *app) newLoading(ctx context.Context, s *session, site db.Site, f source
 		Site: site, Source: src,
 		Name: f.name, Priority: f.priority, SkipInvalid: f.skipInvalid, Force: f.force, Rehearsal: rehearsal.IsStandIn(site.Name),
 		Opened: l.opened, Problem: l.problems.add, Warning: l.warning, Notice: a.notice,
-		Ambiguous: f.ambiguous, LocaleNames: f.texts.localeNames, MaxRows: f.maxRows, Read: l.read, Asked: s.readSteps(l.wait, site.Name, l.loaded(0)),
+		Ambiguous: f.texts.ambiguous, LocaleNames: f.texts.localeNames, MaxRows: f.maxRows, Read: l.read, Asked: s.readSteps(l.wait, site.Name, l.loaded(0)),
 	}
 	l.read(0)
 	return l, nil

@@ -12,19 +12,24 @@ import (
 	"relabel/internal/usecase"
 )
 
-// textFlags say how the texts of a source are read. Loads and schedules have them.
+// textFlags say how a source is read. Loads and schedules have them.
 type textFlags struct {
+	sheet       string
+	ambiguous   string
 	empty       string
 	localeNames string
 }
 
 func (f *textFlags) register(fs *pflag.FlagSet) {
+	fs.StringVar(&f.sheet, "sheet", "", "`NAME` of the sheet of an Excel file to read (default: the first visible one)")
+	fs.StringVar(&f.ambiguous, "ambiguous", "", "`CHOICE` for a name that several assets have: all renames all of them, skip keeps such rows as invalid (default: load nothing)")
 	fs.StringVar(&f.empty, "empty", intake.EmptyMarker, "a cell of alt_text with this `TEXT` empties the alt text")
 	fs.StringVar(&f.localeNames, "names-in-locales", usecase.KeepLocaleNames,
 		"what to do with a display_name in a row of a secondary locale, as `WHAT`: keep it with a warning, drop it, or refuse the row")
 }
 
 func (*textFlags) complete(cmd *cobra.Command) {
+	completeWords(cmd, "ambiguous", []string{usecase.AmbiguousAll, usecase.AmbiguousSkip})
 	completeWords(cmd, "names-in-locales", usecase.LocaleNames())
 }
 
@@ -35,7 +40,7 @@ func (f *textFlags) check() error {
 	if !slices.Contains(usecase.LocaleNames(), f.localeNames) {
 		return usageError("--names-in-locales is keep, drop or refuse, not %q", f.localeNames)
 	}
-	return nil
+	return usecase.CheckAmbiguous(f.ambiguous)
 }
 
 // marker is nil for the usual one, also where a schedule's setting is removed.

@@ -68,7 +68,7 @@ func TestCommandFails(t *testing.T) {
 		rows + `printf '"open'; exit 4`:       "exit status 4",
 		`echo "ERROR: not logged in"; exit 1`: "exit status 1",
 		`exit 7`:                              "exit status 7",
-		`echo no CSV`:                         "no asset_id column",
+		`echo no CSV`:                         "no column says which asset is meant",
 		`true`:                                "the shell command is empty",
 		`echo ` + commandHeader:               "no rows below it",
 		`seq 1 100000 >&2; echo the end >&2; exit 1`:               "100000 / the end",

@@ -173,7 +173,7 @@ func testMariaChangesNothing(t *testing.T, m *mariaDB) {
 		"slow later":         {`SELECT asset_id, display_name, if(asset_id = lpad(hex(2000), 24, '0'), sleep(60), 0) AS z FROM wanted`, "took longer than 300ms"},
 		"no such table":      {`SELECT * FROM nothing_here`, "doesn't exist (1146)"},
 		"syntax":             {`SELECT FROM WHERE`, "give one SELECT"},
-		"missing column":     {`SELECT display_name FROM wanted`, "no asset_id column"},
+		"missing column":     {`SELECT display_name FROM wanted`, "no column says which asset is meant"},
 		"columns twice":      {`SELECT asset_id, asset_id, 'x' AS display_name FROM wanted`, "same name"},
 		"no rows":            {`SELECT asset_id, 'x' AS display_name FROM wanted WHERE false`, "yields no rows"},
 		"empty":              {` ; `, "the query is empty"},

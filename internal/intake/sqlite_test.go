@@ -77,7 +77,7 @@ func TestSQLiteChangesNothing(t *testing.T) {
 		"pragma":           {`SELECT name AS asset_id, type AS display_name FROM pragma_table_info('wanted')`, "relabel only reads"},
 		"endless":          {`WITH RECURSIVE seq(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM seq) SELECT max(i) AS asset_id, 'x' AS display_name FROM seq`, "took longer than 300ms"},
 		"no such table":    {`SELECT * FROM nothing_here`, "no such table: nothing_here"},
-		"missing column":   {`SELECT display_name FROM wanted`, "no asset_id column"},
+		"missing column":   {`SELECT display_name FROM wanted`, "no column says which asset is meant"},
 		"no rows":          {`SELECT asset_id, 'x' AS display_name FROM wanted WHERE false`, "yields no rows"},
 		"error on row 2k":  {`SELECT asset_id, CASE n WHEN 2000 THEN abs(-9223372036854775808) ELSE 'x' END AS display_name FROM wanted`, "integer overflow"},
 	} {

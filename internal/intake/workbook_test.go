@@ -143,8 +143,8 @@ func TestWorkbookErrors(t *testing.T) {
 	}{
 		"empty":   {workbook(t, nil), `f.xlsx: sheet "Sheet1" is empty: it needs a header row, such as asset_id,display_name, and rows below it`},
 		"no rows": {workbook(t, nil, []any{"asset_id", "display_name"}), "f.xlsx has a header but no rows below it: nothing to load"},
-		"columns": {workbook(t, nil, []any{"Ref", "display_name"}, []any{id1, "a"}), `f.xlsx: no asset_id column; the header is "Ref", "display_name": rename the column, or use --map 'asset_id=YOUR COLUMN'`},
-		"header":  {workbook(t, nil, []any{id1, "a"}), "f.xlsx: no asset_id column; the header has none of relabel's columns: the first row looks like data: put a header row above it"},
+		"columns": {workbook(t, nil, []any{"Ref", "display_name"}, []any{id1, "a"}), `f.xlsx: no column says which asset is meant (asset_id, or instead current_name, original_file_name or hosted_url); the header is "Ref", "display_name": rename the column, or use --map`},
+		"header":  {workbook(t, nil, []any{id1, "a"}), "f.xlsx: no column says which asset is meant (asset_id, or instead current_name, original_file_name or hosted_url); the header has none of relabel's columns: the first row looks like data: put a header row above it"},
 		"cut":     {workbook(t, nil, []any{"asset_id", "display_name"})[:1000], "f.xlsx: the workbook is damaged (zip: not a valid zip file)"},
 		"in gzip": {[]byte(zipped(t, string(workbook(t, nil)))), "f.xlsx: is an Excel workbook or another zip file in a .gz: unpack the .gz"},
 	} {

@@ -25,7 +25,7 @@ func newLoading(s scheduledb.Schedule, site db.Site, src usecase.Source, name st
 	l := &loading{LoadParams: usecase.LoadParams{
 		Site: site, Source: src, Name: name, Priority: priority,
 		SkipInvalid: s.SkipInvalid, Force: s.Mode == "all", Planned: true, Only: s.Locales,
-		LocaleNames: s.LocaleNames,
+		LocaleNames: s.LocaleNames, Ambiguous: s.Ambiguous,
 	}}
 	l.Notice = func(err error) {
 		if _, reads := errors.AsType[*usecase.ReadFirstError](err); !reads { // every run does, and counts its calls

@@ -50,6 +50,8 @@ func checkRule(s scheduledb.Schedule) error {
 	switch {
 	case s.ColumnMap != nil:
 		return usecase.WrongSetting("map", " goes with a file or a query: a rule has no columns")
+	case s.Sheet != nil, s.Ambiguous != "":
+		return usecase.WrongSetting("sheet", " and --ambiguous go with a file or a query: a rule has no names to look up")
 	case len(s.Locales) > 0:
 		return usecase.WrongSetting("locales", " goes with a file or a query: `relabel rename --locale` gives a rule its own")
 	case s.Mode != "changed":

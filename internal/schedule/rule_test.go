@@ -89,6 +89,7 @@ func TestRuleSettings(t *testing.T) {
 		"":                                      func(*scheduledb.Schedule) {},
 		"max-change is a number with a rule":    func(s *scheduledb.Schedule) { s.MaxChange = &share },
 		"map goes with a file or a query":       func(s *scheduledb.Schedule) { s.ColumnMap = &columns },
+		"sheet and --ambiguous go with a file":  func(s *scheduledb.Schedule) { s.Ambiguous = "all" },
 		"locales goes with a file or a query":   func(s *scheduledb.Schedule) { s.Locales = []string{"fr-FR"} },
 		"mode is changed with a rule, whose ro": func(s *scheduledb.Schedule) { s.Mode = "all" },
 	} {

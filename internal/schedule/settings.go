@@ -85,6 +85,9 @@ func checkRules(s scheduledb.Schedule) error {
 	if s.LocaleNames != "" && !slices.Contains(usecase.LocaleNames(), s.LocaleNames) {
 		return usecase.WrongSetting("names-in-locales", " is keep, drop or refuse, not %q", s.LocaleNames)
 	}
+	if err := usecase.CheckAmbiguous(s.Ambiguous); err != nil {
+		return err
+	}
 	if s.MaxChange != nil {
 		if _, err := ParseMaxChange(*s.MaxChange); err != nil {
 			return usecase.WrongSetting("max-change", ": %s", err)

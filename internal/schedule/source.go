@@ -45,7 +45,7 @@ type Sources struct {
 // open opens the source of a schedule. Call the returned function at the end.
 func (e Sources) open(ctx context.Context, s scheduledb.Schedule) (usecase.Source, func(), error) {
 	src := usecase.Source{
-		SQL: text.Deref(s.Query), SQLFile: text.Deref(s.QueryFile), Map: text.Deref(s.ColumnMap), Empty: text.Deref(s.EmptyMarker), Open: e.SourceDirs.Open,
+		SQL: text.Deref(s.Query), SQLFile: text.Deref(s.QueryFile), Map: text.Deref(s.ColumnMap), Sheet: text.Deref(s.Sheet), Empty: text.Deref(s.EmptyMarker), Open: e.SourceDirs.Open,
 	}
 	switch {
 	case s.CSV != nil && IsURL(*s.CSV):

@@ -41,8 +41,6 @@ func assetEdits(form url.Values) ([]assetEdit, error) {
 		switch {
 		case e.renamed() && strings.TrimSpace(e.Name) == "":
 			return nil, fmt.Errorf("%q needs a name: an asset can't be without one", e.WasName)
-		case e.described() && strings.TrimSpace(e.Alt) == "":
-			return nil, fmt.Errorf("the alt text of %q can't be emptied here: give another text, or leave it as it was", e.Name)
 		case e.renamed() || e.described():
 			edits = append(edits, e)
 		}
@@ -63,7 +61,10 @@ func (e assetEdit) row() plannedRow {
 	if e.renamed() {
 		out.Name = e.Name
 	}
-	if e.described() {
+	switch {
+	case e.described() && strings.TrimSpace(e.Alt) == "":
+		out.Alt = emptiedAlt
+	case e.described():
 		out.Alt = e.Alt
 	}
 	return out

@@ -18,6 +18,9 @@ import (
 // shownRefused is how many refused rows a message names.
 const shownRefused = 5
 
+// emptiedAlt is the alt text of a row that empties it: no text that a person types.
+const emptiedAlt = "[emptied on the page of assets]"
+
 // plannedRow is a row of a plan that was made on the page of assets. An empty name or alt
 // text is left as it is.
 type plannedRow struct{ ID, Name, Alt, Expected string }
@@ -38,7 +41,7 @@ func planCSV(rows []plannedRow) io.Reader {
 func (s *Server) planRows(ctx context.Context, by usecase.Actor, site db.Site, name string, rows []plannedRow) (done, error) {
 	var refused []string
 	res, err := s.use.Load(ctx, by, usecase.LoadParams{
-		Site: site, Source: usecase.Source{Input: planCSV(rows), InputName: "the page Assets"}, Name: name, Planned: true, MaxRows: s.cfg.MaxRows,
+		Site: site, Source: usecase.Source{Input: planCSV(rows), InputName: "the page Assets", Empty: emptiedAlt}, Name: name, Planned: true, MaxRows: s.cfg.MaxRows,
 		Problem: func(p intake.Problem) {
 			if len(refused) < shownRefused {
 				refused = append(refused, fmt.Sprintf("%q: %s", text.Cut(p.Value, 60), p.Message))

@@ -29,8 +29,8 @@ type scheduleForm struct {
 	Name string
 	Site string
 
-	Source, Map, Empty, LocaleNames, Cron, Zone, Mode, Locales, Overlap, CatchUp, MaxChange, Notify string
-	SkipInvalid, NoNotify                                                                           bool
+	Source, Map, Sheet, Ambiguous, Empty, LocaleNames, Cron, Zone, Mode, Locales, Overlap, CatchUp, MaxChange, Notify string
+	SkipInvalid, NoNotify                                                                                             bool
 
 	Sites   []db.Site
 	Folders []string // of the files that may be named
@@ -62,7 +62,7 @@ func formOf(s scheduledb.Schedule) scheduleForm {
 	return scheduleForm{
 		Old: &s, Name: s.Name, Site: s.Site, Map: text.Deref(s.ColumnMap), Cron: s.Cron, Zone: s.TimeZone, Mode: s.Mode,
 		Locales: strings.Join(s.Locales, ", "), Overlap: s.Overlap, CatchUp: shortDuration(s.CatchUp),
-		MaxChange: text.Deref(s.MaxChange), SkipInvalid: s.SkipInvalid, Empty: text.Deref(s.EmptyMarker), LocaleNames: s.LocaleNames,
+		MaxChange: text.Deref(s.MaxChange), SkipInvalid: s.SkipInvalid, Sheet: text.Deref(s.Sheet), Ambiguous: s.Ambiguous, Empty: text.Deref(s.EmptyMarker), LocaleNames: s.LocaleNames,
 	}
 }
 
@@ -81,7 +81,7 @@ func shortDuration(d time.Duration) string {
 func (f *scheduleForm) read(q url.Values) {
 	for name, field := range map[string]*string{
 		"source": &f.Source, "map": &f.Map, "cron": &f.Cron, "tz": &f.Zone, "mode": &f.Mode, "locales": &f.Locales, "overlap": &f.Overlap,
-		"catch-up": &f.CatchUp, "empty": &f.Empty, "names-in-locales": &f.LocaleNames, "max-change": &f.MaxChange, "notify": &f.Notify,
+		"catch-up": &f.CatchUp, "sheet": &f.Sheet, "ambiguous": &f.Ambiguous, "empty": &f.Empty, "names-in-locales": &f.LocaleNames, "max-change": &f.MaxChange, "notify": &f.Notify,
 	} {
 		*field = strings.TrimSpace(q.Get(name))
 	}
@@ -127,6 +127,7 @@ func (s *Server) scheduleOf(ctx context.Context, f *scheduleForm) (one scheduled
 	one = f.before()
 	one.Name, one.Cron, one.TimeZone, one.Mode, one.Overlap, one.SkipInvalid = f.Name, f.Cron, f.Zone, f.Mode, f.Overlap, f.SkipInvalid
 	one.ColumnMap, one.MaxChange, one.Locales = text.NilIfEmpty(f.Map), text.NilIfEmpty(f.MaxChange), text.List(f.Locales)
+	one.Sheet, one.Ambiguous = text.NilIfEmpty(f.Sheet), f.Ambiguous
 	one.EmptyMarker, one.LocaleNames = text.NilIfEmpty(f.Empty), f.LocaleNames
 	if one.CatchUp, err = schedule.ParseCatchUp(f.CatchUp); err != nil {
 		return one, err

@@ -32,6 +32,8 @@ type Schedule struct {
 	Command     *string // writes a CSV
 	Shell       bool    // a shell runs Command
 	ColumnMap   *string
+	Sheet       *string // of an Excel file; nil: the first visible one
+	Ambiguous   string  // all, skip, or empty: a row whose name several assets have is refused
 	EmptyMarker *string // the cell that empties an alt text; nil: intake.EmptyMarker
 	LocaleNames string  // keep, drop or refuse; empty: keep
 	SkipInvalid bool
@@ -57,7 +59,7 @@ func (s *Schedule) ClearSource() {
 const scheduleSQL = `
 	SELECT c.id, c.name, c.site_id, s.name AS site, c.cron, c.time_zone, c.csv, c.query, c.query_file, c.rule, c.source_env,
 		c.source_url, c.command, c.command_shell AS shell, c.column_map, c.skip_invalid, c.locales, c.mode, c.overlap, c.catch_up, c.max_change, c.notify_url,
-		c.next_run_at, c.paused_at, c.paused_note, c.state, c.created_at, c.empty_marker, c.names_in_locales AS locale_names
+		c.next_run_at, c.paused_at, c.paused_note, c.state, c.created_at, c.sheet, c.ambiguous, c.empty_marker, c.names_in_locales AS locale_names
 	FROM schedule c JOIN site s ON s.id = c.site_id `
 
 // Errors of schedules.
@@ -95,7 +97,7 @@ func scheduleArgs(s Schedule) pgx.NamedArgs {
 		"query_file": s.QueryFile, "rule": s.Rule, "source_env": s.SourceEnv, "source_url": s.SourceURL, "command": s.Command, "shell": s.Shell, "column_map": s.ColumnMap,
 		"skip_invalid": s.SkipInvalid, "locales": append([]string{}, s.Locales...), "mode": s.Mode, "overlap": s.Overlap,
 		"catch_up": s.CatchUp, "max_change": s.MaxChange, "notify_url": s.NotifyURL, "next_run_at": s.NextRunAt,
-		"empty_marker": s.EmptyMarker, "names_in_locales": cmp.Or(s.LocaleNames, "keep"),
+		"sheet": s.Sheet, "ambiguous": s.Ambiguous, "empty_marker": s.EmptyMarker, "names_in_locales": cmp.Or(s.LocaleNames, "keep"),
 	}
 }
 
@@ -104,9 +106,9 @@ func scheduleArgs(s Schedule) pgx.NamedArgs {
 func Add(ctx context.Context, d *db.DB, s Schedule) error {
 	_, err := d.Pool().Exec(ctx, `
 		INSERT INTO schedule (name, site_id, cron, time_zone, csv, query, query_file, rule, source_env, source_url, command, command_shell, column_map,
-			empty_marker, names_in_locales, skip_invalid, locales, mode, overlap, catch_up, max_change, notify_url, next_run_at)
+			sheet, ambiguous, empty_marker, names_in_locales, skip_invalid, locales, mode, overlap, catch_up, max_change, notify_url, next_run_at)
 		VALUES (@name, @site_id, @cron, @time_zone, @csv, @query, @query_file, @rule, @source_env, @source_url, @command, @shell, @column_map,
-			@empty_marker, @names_in_locales, @skip_invalid, @locales, @mode, @overlap, @catch_up, @max_change, @notify_url, @next_run_at)`, scheduleArgs(s))
+			@sheet, @ambiguous, @empty_marker, @names_in_locales, @skip_invalid, @locales, @mode, @overlap, @catch_up, @max_change, @notify_url, @next_run_at)`, scheduleArgs(s))
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "23505" { // unique_violation
 		return fmt.Errorf("%w: %s", ErrExists, s.Name)
 	}
@@ -132,7 +134,7 @@ func Edit(ctx context.Context, d *db.DB, s Schedule) error {
 		UPDATE schedule SET cron = @cron, time_zone = @time_zone, csv = @csv, query = @query, query_file = @query_file, rule = @rule,
 			source_env = @source_env, source_url = @source_url, command = @command, command_shell = @shell, column_map = @column_map, skip_invalid = @skip_invalid,
 			locales = @locales, mode = @mode, overlap = @overlap, catch_up = @catch_up, max_change = @max_change,
-			notify_url = @notify_url, empty_marker = @empty_marker, names_in_locales = @names_in_locales, next_run_at = CASE
+			notify_url = @notify_url, sheet = @sheet, ambiguous = @ambiguous, empty_marker = @empty_marker, names_in_locales = @names_in_locales, next_run_at = CASE
 				WHEN paused_at IS NOT NULL THEN NULL
 				WHEN (cron, time_zone) = (@cron, @time_zone) THEN next_run_at
 				ELSE @next_run_at::timestamptz
