@@ -33,7 +33,10 @@ func TestReadingWaits(t *testing.T) {
 	b.file("byname.csv", "current_name,display_name\nasset-000001.jpg,x.jpg\n")
 	for _, args := range [][]string{
 		{"enqueue", "byname.csv"},
-		{"plan", "n.csv"}, {"pull", "-o", "all.csv"}, {"run", "n.csv", "--plan"}, {"enqueue", "n.csv", "--snapshot"},
+		{"plan", "n.csv"},
+		{"pull", "-o", "all.csv"},
+		{"run", "n.csv", "--plan"},
+		{"enqueue", "n.csv", "--snapshot"},
 	} {
 		p := b.start("", args...)
 		p.says("reading the site: ")
