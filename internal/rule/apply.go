@@ -6,8 +6,10 @@ import (
 	"hash/fnv"
 	"iter"
 	"maps"
+	"regexp"
 	"slices"
 	"sort"
+	"strings"
 
 	"golang.org/x/text/collate"
 	"golang.org/x/text/language"
@@ -119,10 +121,26 @@ func (p *program) order(assets []Asset) {
 	byKey := keyed{assets: assets, keys: make([][]byte, len(assets))}
 	c, buffer := collate.New(language.Und, collate.Numeric), &collate.Buffer{}
 	for i := range assets {
-		byKey.keys[i] = bytes.Clone(c.KeyFromString(buffer, assets[i].Name))
+		byKey.keys[i] = bytes.Clone(c.KeyFromString(buffer, zeros(assets[i].Name)))
 		buffer.Reset()
 	}
 	sort.Sort(byKey)
+}
+
+var digits = regexp.MustCompile(`[0-9]+`)
+
+// zeros makes IMG_0000 sort before IMG_0001: collate takes a number of zeros only for larger
+// than any other. ¤ is the last sign before the digits.
+func zeros(name string) string {
+	if !strings.Contains(name, "0") {
+		return name
+	}
+	return digits.ReplaceAllStringFunc(name, func(n string) string {
+		if strings.Trim(n, "0") == "" {
+			return "¤"
+		}
+		return n
+	})
 }
 
 // keyed sorts assets by keys beside them, without a copy of the assets.

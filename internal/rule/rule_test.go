@@ -280,3 +280,14 @@ func TestParse(t *testing.T) {
 	_, err = Parse([]byte(`{"template": "{m}"}`))
 	require.ErrorContains(t, err, "no field {m}")
 }
+
+// Numbers of zeros only come first.
+func TestZerosComeFirst(t *testing.T) {
+	t.Parallel()
+	names := []string{"a.jpg", "IMG_0000.jpg", "IMG_0001.jpg", "IMG_0010.jpg", "IMG_100.jpg", "v1.0.jpg", "v1.1.jpg"}
+	sorted := assetsOf("IMG_100.jpg", "v1.1.jpg", "IMG_0001.jpg", "v1.0.jpg", "IMG_0010.jpg", "a.jpg", "IMG_0000.jpg")
+	(&program{}).order(sorted)
+	for i, want := range names {
+		require.Equal(t, want, sorted[i].Name)
+	}
+}
