@@ -58,6 +58,7 @@ type LocaleNamesError struct {
 	Line    int64 // of the first
 	Dropped bool  // the names were taken off the rows
 	Blank   int64 // rows that were left with nothing to set, and are not loaded
+	Rule    bool  // a rule made the rows
 }
 
 // notice returns nil if there is nothing to say.
@@ -65,13 +66,16 @@ func (n *localeNames) notice(p LoadParams) error {
 	if n.rows == 0 || p.LocaleNames == RefuseLocaleNames {
 		return nil
 	}
-	return &LocaleNamesError{Rows: n.rows, Line: n.line, Dropped: p.LocaleNames == DropLocaleNames, Blank: n.blank}
+	return &LocaleNamesError{
+		Rows: n.rows, Line: n.line, Dropped: p.LocaleNames == DropLocaleNames, Blank: n.blank, Rule: p.Source.Rule != nil,
+	}
 }
 
-// IsKeptNames reports the notice that names of secondary locales are loaded.
+// IsKeptNames reports the notice that names of secondary locales are loaded, although the
+// source has settings against that. A rule has none: its --locale asks for such names.
 func IsKeptNames(err error) bool {
 	names, ok := errors.AsType[*LocaleNamesError](err)
-	return ok && !names.Dropped
+	return ok && !names.Dropped && !names.Rule
 }
 
 func (e *LocaleNamesError) Error() string {
