@@ -13,6 +13,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/failpoint"
+	"relabel/internal/metrics"
 )
 
 const (
@@ -107,6 +108,7 @@ type feederConfig struct {
 	running *jobsAtWork // in the process
 	times   Times
 	log     *slog.Logger
+	metrics *metrics.Site
 }
 
 func newFeeder(cfg feederConfig) *feeder {
@@ -200,14 +202,18 @@ func (f *feeder) feed(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, feedTime)
 	defer cancel()
-	err := pgx.BeginFunc(ctx, f.db.Pool(), func(tx pgx.Tx) error {
+	began, fed := time.Now(), 0
+	err := pgx.BeginFunc(ctx, f.db.Pool(), func(tx pgx.Tx) (err error) {
 		p := feedParams(f.site, f.window)
 		p.ProcessID, p.Running, p.Lane, p.Stale = f.process, f.running.list(), f.lane, f.times.Stale
-		if _, err := feed(ctx, tx, f.client, p); err != nil {
+		if fed, err = feed(ctx, tx, f.client, p); err != nil {
 			return err
 		}
 		return f.share(ctx, tx, p)
 	})
+	if err == nil {
+		f.metrics.Feed(fed, time.Since(began))
+	}
 	failpoint.Hit("fed")
 	return err
 }

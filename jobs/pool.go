@@ -15,6 +15,7 @@ import (
 	"github.com/sourcegraph/conc"
 
 	"relabel/db"
+	"relabel/internal/metrics"
 	"relabel/internal/throttle"
 	"relabel/internal/webflow"
 )
@@ -29,6 +30,8 @@ type SiteConfig struct {
 	Site   db.Site
 	Client *webflow.Client
 	Lane   db.LaneSettings
+
+	Metrics *metrics.Site // nil: nothing is counted
 }
 
 // Config of a Pool.
@@ -89,6 +92,7 @@ type siteRun struct {
 	places      places
 	parker      *parker
 	absence     *absence
+	metrics     *metrics.Site
 }
 
 // NewPool wires a pool; Start runs it. It reads the database's clock once.
@@ -211,6 +215,21 @@ func (p *Pool) turn(ctx context.Context, turns []turn) ([]turned, error) {
 	return out, nil
 }
 
+// counted is turn, and counts its statements.
+func (p *Pool) counted(m *metrics.Site) func(context.Context, []turn) ([]turned, error) {
+	return func(ctx context.Context, turns []turn) ([]turned, error) {
+		began, claims := time.Now(), 0
+		for _, t := range turns {
+			if t.claim != 0 {
+				claims++
+			}
+		}
+		out, err := p.turn(ctx, turns)
+		m.Turn(claims, len(turns)-claims, time.Since(began))
+		return out, err
+	}
+}
+
 // inOrder returns the claims in the order of ids. An id that the database does not know
 // is final: there is nothing to do. So is the second of two equal ids.
 func inOrder(ids []int64, claims []db.Claim) []db.Claim {
@@ -243,10 +262,10 @@ func (p *Pool) newSiteRun(s SiteConfig) *siteRun {
 	return &siteRun{
 		site: s.Site, fingerprint: s.Lane.Fingerprint, client: s.Client, lane: lane, gate: gate,
 		places: places{taken: make(chan struct{}, p.cfg.Concurrency), stopping: gate.stopping},
-		turns:  newBatcher(p.turn),
+		turns:  newBatcher(p.counted(s.Metrics)), metrics: s.Metrics,
 		feeder: newFeeder(feederConfig{
 			db: p.cfg.DB, client: p.client, site: s.Site, lane: s.Lane.Fingerprint, window: p.cfg.Window,
-			process: p.process.ID, running: p.worker.running, times: p.cfg.Times, log: p.cfg.Logger,
+			process: p.process.ID, running: p.worker.running, times: p.cfg.Times, log: p.cfg.Logger, metrics: s.Metrics,
 		}),
 	}
 }

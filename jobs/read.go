@@ -16,12 +16,13 @@ type ReadVerdict struct {
 	Delay   time.Duration // before that
 	Failure bool          // counts as a failed try; a 429 does not
 	Block   time.Duration // stops the lane, in every process
+	Outcome db.Outcome
 }
 
 // JudgeRead decides what the answer to a read means, after some failed tries.
 func JudgeRead(err error, failures int) ReadVerdict {
 	o := decide(err, failures, rand.Float64())
-	return ReadVerdict{Retry: o.Status == db.RowPending && o.Park == "", Delay: o.Delay, Failure: o.Failure, Block: o.Block}
+	return ReadVerdict{Retry: o.Status == db.RowPending && o.Park == "", Delay: o.Delay, Failure: o.Failure, Block: o.Block, Outcome: o.Name}
 }
 
 // ObserveLimit records in the lane what an answer's headers said of the rate limit. Settle

@@ -12,6 +12,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/failpoint"
+	"relabel/internal/metrics"
 	"relabel/internal/throttle"
 	"relabel/internal/webflow"
 )
@@ -111,6 +112,7 @@ func (s *siteRun) unclaimed(c db.Claim) {
 func (w *renameWorker) grant(ctx context.Context, site *siteRun) (throttle.Grant, bool) {
 	waitCtx, cancel := context.WithTimeout(ctx, maxGrantWait)
 	defer cancel()
+	defer site.metrics.WaitForGrant()()
 	for {
 		if !site.gate.wait(waitCtx) {
 			return throttle.Grant{}, false
@@ -170,6 +172,7 @@ func (w *renameWorker) send(ctx context.Context, site *siteRun, g throttle.Grant
 		meta = e.Meta
 	}
 	o := decide(callErr, c.Failures, rand.Float64())
+	site.metrics.Call(metrics.KindRename, string(o.Name), meta.Status, meta.Duration)
 	if c.Probe {
 		o = o.probed()
 	}

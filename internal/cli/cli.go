@@ -21,6 +21,7 @@ import (
 	"strings"
 
 	"relabel/internal/config"
+	"relabel/internal/metrics"
 	"relabel/internal/terminal"
 	"relabel/internal/text"
 )
@@ -85,8 +86,9 @@ type app struct {
 	log    *slog.Logger
 	json, quiet,
 	verbose bool
-	site        string // --site
-	databaseURL string // --database-url
+	site        string            // --site
+	databaseURL string            // --database-url
+	metrics     *metrics.Registry // --metrics; nil: no metrics
 }
 
 // exitErr ends a command with an exit code. An empty text prints nothing: the command

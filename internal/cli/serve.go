@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -9,6 +10,7 @@ import (
 
 func (a *app) serveCommand() *cobra.Command {
 	var f serveFlags
+	var metrics metricsFlag
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the dashboard: see and control everything in a browser",
@@ -31,16 +33,17 @@ record.`,
 		Args:              noArgs("no arguments"),
 		ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := f.check(); err != nil {
+			if err := cmp.Or(f.check(), metrics.check()); err != nil {
 				return err
 			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
-				return a.serve(ctx, s, f)
+				return a.withMetrics(ctx, s, metrics, func() error { return a.serve(ctx, s, f) })
 			})
 		},
 	}
 	cmd.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8080", "`ADDRESS` and port to listen on; port 0 means any free port")
 	f.register(cmd)
+	metrics.register(cmd.Flags())
 	return cmd
 }
 

@@ -64,7 +64,7 @@ func (a *app) siteWith(site db.Site, url string, token webflow.Token, rate confi
 	if err != nil {
 		return jobs.SiteConfig{}, fmt.Errorf("site %s: %w", site.Name, err)
 	}
-	return jobs.SiteConfig{Site: site, Client: client, Lane: db.LaneSettings{
+	return jobs.SiteConfig{Site: site, Client: client, Metrics: a.metrics.Site(site.Name), Lane: db.LaneSettings{
 		Fingerprint: token.Fingerprint(), Limit: rate.Calls, Window: rate.Window, Fixed: rate.Fixed,
 	}}, nil
 }

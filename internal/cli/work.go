@@ -15,6 +15,7 @@ import (
 func (a *app) workCommand() *cobra.Command {
 	var f workFlags
 	var serve serveFlags
+	var metrics metricsFlag
 	var untilDone bool
 	cmd := &cobra.Command{
 		Use:   "work",
@@ -37,19 +38,19 @@ don't count), and 4: all that is left waits for a parked site (the API refused i
 		Args:              noArgs("no arguments"),
 		ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := f.check(); err != nil {
-				return err
-			}
-			if err := serve.checkForWork(); err != nil {
+			if err := cmp.Or(f.check(), serve.checkForWork(), metrics.check()); err != nil {
 				return err
 			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
-				return a.withDashboard(ctx, s, serve, func() error { return a.work(ctx, s, f, untilDone) })
+				return a.withMetrics(ctx, s, metrics, func() error {
+					return a.withDashboard(ctx, s, serve, func() error { return a.work(ctx, s, f, untilDone) })
+				})
 			})
 		},
 	}
 	f.register(cmd)
 	serve.registerForWork(cmd)
+	metrics.register(cmd.Flags())
 	cmd.Flags().BoolVar(&untilDone, "until-done", false, "end when nothing is left to send")
 	return cmd
 }

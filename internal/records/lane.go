@@ -19,21 +19,27 @@ type LaneState struct {
 	Blocked time.Duration // until a Retry-After ends; 0: not blocked
 }
 
+// laneSQL reads the present state of the lane l.
+const laneSQL = `
+	coalesce(l.call_limit, 0) AS "limit", coalesce(l.call_window, interval '0') AS "window",
+	coalesce(g.ours + f.n, 0) AS used, coalesce(f.n, 0) AS "foreign",
+	greatest(coalesce(l.blocked_until, clock_timestamp()) - clock_timestamp(), interval '0') AS blocked`
+
+// laneUse counts what uses the lane l.
+const laneUse = `CROSS JOIN LATERAL (
+	SELECT count(*)::int AS ours FROM lane_grant g
+	WHERE g.lane = l.fingerprint AND g.expires_at > (SELECT clock_timestamp()) -- once, so that the index serves it
+) g CROSS JOIN LATERAL (
+	SELECT CASE WHEN l.shared_until > clock_timestamp() AND l.api_until > clock_timestamp()
+		THEN greatest(l.api_used - g.ours, 0) ELSE 0 END AS n
+) f`
+
 // Lane reads the lane of the token that a site was last worked with; known is false
 // when it never was.
 func Lane(ctx context.Context, d *db.DB, site string) (state LaneState, known bool, err error) {
-	states, err := pg.Collect[LaneState](ctx, d.Pool(), "reading the lane", `
-		SELECT coalesce(l.call_limit, 0) AS "limit", l.call_window AS "window",
-			g.ours + f.n AS used, f.n AS "foreign",
-			greatest(coalesce(l.blocked_until, clock_timestamp()) - clock_timestamp(), interval '0') AS blocked
-		FROM site s JOIN lane l ON l.fingerprint = s.lane CROSS JOIN LATERAL (
-			SELECT count(*)::int AS ours FROM lane_grant g
-			WHERE g.lane = l.fingerprint AND g.expires_at > (SELECT clock_timestamp()) -- once, so that the index serves it
-		) g CROSS JOIN LATERAL (
-			SELECT CASE WHEN l.shared_until > clock_timestamp() AND l.api_until > clock_timestamp()
-				THEN greatest(l.api_used - g.ours, 0) ELSE 0 END AS n
-		) f
-		WHERE s.name = @site`, pgx.NamedArgs{"site": site})
+	states, err := pg.Collect[LaneState](ctx, d.Pool(), "reading the lane",
+		`SELECT `+laneSQL+` FROM site s JOIN lane l ON l.fingerprint = s.lane `+laneUse+` WHERE s.name = @site`,
+		pgx.NamedArgs{"site": site})
 	if err != nil || len(states) == 0 {
 		return LaneState{}, false, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/sourcegraph/conc"
 
 	"relabel/db"
+	"relabel/internal/metrics"
 	"relabel/internal/throttle"
 	"relabel/internal/webflow"
 	"relabel/jobs"
@@ -125,7 +126,9 @@ func (r *Reader) call(ctx context.Context, call func(context.Context) (webflow.M
 
 // once makes one call through the lane. call returns what is known of its answer.
 func (r *Reader) once(ctx context.Context, call func(context.Context) (webflow.Meta, error)) error {
+	waited := r.cfg.Site.Metrics.WaitForGrant()
 	grant, err := r.lane.Acquire(ctx)
+	waited()
 	if err != nil {
 		return fmt.Errorf("error waiting for the rate limit: %w", err)
 	}
@@ -136,7 +139,9 @@ func (r *Reader) once(ctx context.Context, call func(context.Context) (webflow.M
 	if e := (*webflow.Error)(nil); errors.As(callErr, &e) {
 		meta = e.Meta
 	}
-	if v := jobs.JudgeRead(callErr, 0); v.Block > 0 {
+	v := jobs.JudgeRead(callErr, 0)
+	r.cfg.Site.Metrics.Call(metrics.KindRead, string(v.Outcome), meta.Status, meta.Duration)
+	if v.Block > 0 {
 		r.lane.Block(v.Block)
 	}
 	if meta.Status != 0 {

@@ -1,0 +1,56 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/sourcegraph/conc"
+)
+
+const (
+	// headerTimeout and writeTimeout bound a slow client. A scrape takes milliseconds, or
+	// readTimeout while the database is silent.
+	headerTimeout = 5 * time.Second
+	writeTimeout  = 30 * time.Second
+
+	// maxScrapes is how many scrapes are answered at once: more than two Prometheus servers
+	// need.
+	maxScrapes = 8
+
+	stopTime = 2 * time.Second
+)
+
+// handler answers a scrape.
+func (r *Registry) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(r.registry, promhttp.HandlerOpts{
+		ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes,
+	}))
+	return mux
+}
+
+// Serve answers GET /metrics until ctx ends.
+func (r *Registry) Serve(ctx context.Context, l net.Listener) error {
+	server := &http.Server{Handler: r.handler(), ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout, WriteTimeout: writeTimeout}
+	ctx, cancel := context.WithCancel(ctx)
+	var run conc.WaitGroup
+	defer run.Wait()
+	defer cancel() // runs before Wait
+	run.Go(func() {
+		<-ctx.Done()
+		end, done := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+		defer done()
+		if server.Shutdown(end) != nil {
+			_ = server.Close()
+		}
+	})
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("error serving the metrics: %w", err)
+	}
+	return nil
+}
