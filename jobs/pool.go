@@ -215,7 +215,7 @@ func (p *Pool) turn(ctx context.Context, turns []turn) ([]turned, error) {
 	return out, nil
 }
 
-// counted is turn, and counts its statements.
+// counted is turn, and counts the statements that succeed: one that is repeated counts once.
 func (p *Pool) counted(m *metrics.Site) func(context.Context, []turn) ([]turned, error) {
 	return func(ctx context.Context, turns []turn) ([]turned, error) {
 		began, claims := time.Now(), 0
@@ -225,7 +225,9 @@ func (p *Pool) counted(m *metrics.Site) func(context.Context, []turn) ([]turned,
 			}
 		}
 		out, err := p.turn(ctx, turns)
-		m.Turn(claims, len(turns)-claims, time.Since(began))
+		if err == nil {
+			m.Turn(claims, len(turns)-claims, time.Since(began))
+		}
 		return out, err
 	}
 }

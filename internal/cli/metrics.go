@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"relabel/internal/metrics"
+	"relabel/internal/rehearsal"
 )
 
 // metricsFlag is --metrics: where a process answers GET /metrics. It is an address of its
@@ -50,7 +51,7 @@ func (a *app) withMetrics(ctx context.Context, s *session, f metricsFlag, fn fun
 	if err != nil {
 		return fmt.Errorf("the metrics can't be served on %s: %w; choose another address with --metrics", f.addr, err)
 	}
-	a.metrics = metrics.New(s.DB, Version()) // before sites are read, whose calls it counts
+	a.metrics = metrics.New(metrics.Config{DB: s.DB, Version: Version(), StandIn: rehearsal.IsStandIn}) // before sites are read, whose calls it counts
 	a.note("the metrics are at http://%s/metrics", listener.Addr())
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var run conc.WaitGroup

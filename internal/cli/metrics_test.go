@@ -32,16 +32,16 @@ func TestMetricsUsage(t *testing.T) {
 	}
 }
 
-var metricsAddress = regexp.MustCompile(`the metrics are at (http://127\.0\.0\.1:\d+/metrics)`)
+var metricsAddress = regexp.MustCompile(`the metrics are at http://(127\.0\.0\.1:\d+)/metrics`)
 
-// scrapes returns a function that reads the metrics of a process.
-func (p *process) scrapes() func() string {
+// scrapes returns where a process shows its metrics, and a function that reads them.
+func (p *process) scrapes() (address string, read func() string) {
 	p.b.t.Helper()
 	p.says("/metrics")
 	found := metricsAddress.FindStringSubmatch(p.stderr.String())
 	require.NotNil(p.b.t, found, &p.stderr)
-	return func() string {
-		res, err := http.Get(found[1])
+	return found[1], func() string {
+		res, err := http.Get("http://" + found[1] + "/metrics")
 		require.NoError(p.b.t, err)
 		defer res.Body.Close() //nolint:errcheck // was only read
 		text, err := io.ReadAll(res.Body)
@@ -64,7 +64,7 @@ func TestMetrics(t *testing.T) {
 	b.ok("batch", "pause", b.enqueue("asset_id,display_name\n"+standin.AssetID(10)+",paused.jpg\n"))
 
 	p := b.start("", "work", "--metrics", "0")
-	scrape := p.scrapes()
+	_, scrape := p.scrapes()
 	text := ""
 	require.Eventually(t, func() bool {
 		text = scrape()
@@ -95,6 +95,7 @@ func TestMetrics(t *testing.T) {
 	} {
 		require.Contains(t, text, "\n"+line+"\n", text)
 	}
+	require.Regexp(t, `relabel_calls_total\{kind="read",outcome="succeeded",site="default",status="200"\} [1-9]`, text, "the schedule's")
 	requireMetricsOf(t, text, expressions(t))
 	for _, secret := range []string{testToken, standin.AssetID(1), ".jpg"} {
 		require.NotContains(t, text, secret)
@@ -103,20 +104,24 @@ func TestMetrics(t *testing.T) {
 	p.wait().exits(exitOK)
 }
 
-// The dashboard's process shows the same figures, on another address than its pages.
+// The dashboard's process shows the figures too, but never on the address of its pages.
 func TestServeMetrics(t *testing.T) {
 	b := setup(t, standin.Config{})
-	b.enqueue(names(3))
+	b.ok("batch", "pause", b.enqueue(names(3)))
 	p := b.start("", "serve", "--listen", "127.0.0.1:0", "--metrics", ":0")
-	text := p.scrapes()()
-	require.Contains(t, text, `relabel_rows{site="default",status="pending"} 3`)
-	require.Contains(t, text, `relabel_site_workers{site="default"} 0`)
-	p.says("Ctrl-C stops")
-	found := regexp.MustCompile(`http://127\.0\.0\.1:\d+/`).FindString(p.stdout.String())
-	status, _ := newVisitor(t, strings.TrimSuffix(found, "/"), nil).do(http.MethodGet, "/metrics", nil)
-	require.NotEqual(t, http.StatusOK, status, "the dashboard's address shows no metrics")
-	b.run("serve", "--listen", "127.0.0.1:0", "--metrics", strings.TrimSuffix(strings.TrimPrefix(found, "http://"), "/")).
-		fails(exitError, "choose another address with --metrics")
+	address, text := p.scrapes()
+	require.Contains(t, text(), `relabel_rows{site="default",status="pending"} 3`)
+	require.Contains(t, text(), `relabel_site_workers{site="default"} 0`)
+	b.run("serve", "--listen", "127.0.0.1:0", "--metrics", address).fails(exitError, "choose another address with --metrics")
+
+	p = b.start("", "work", "--serve", "127.0.0.1:0", "--metrics", "0")
+	p.says("working on site default")
+	_, text = p.scrapes()
+	require.Contains(t, text(), `relabel_rows{site="default",status="pending"} 3`)
+	pages := linkPattern.FindStringSubmatch(p.stderr.String())
+	require.NotNil(t, pages, &p.stderr)
+	status, _ := newVisitor(t, pages[1], nil).do(http.MethodGet, "/metrics", nil)
+	require.Equal(t, http.StatusUnauthorized, status)
 }
 
 // expressions are the queries of the files in docs/ops.
@@ -182,7 +187,8 @@ func requireMetricsOf(t *testing.T, text string, queries []string) {
 	for name := range shown { // docs describe what there is
 		if strings.HasPrefix(name, "relabel_") {
 			name = regexp.MustCompile(`_(bucket|sum|count)$`).ReplaceAllString(name, "")
-			require.True(t, strings.Contains(operations(t), "`"+name), "docs/operations.md does not name %s", name)
+			named := strings.Contains(operations(t), "`"+name) // require.Contains would print all of it
+			require.True(t, named, "docs/operations.md does not name %s", name)
 		}
 	}
 }
@@ -194,14 +200,26 @@ func operations(t *testing.T) string {
 	return string(text)
 }
 
-// Alerts say what happened and what to do.
+// Alerts say what happened and what to do, with commands that exist.
 func TestAlertRules(t *testing.T) {
 	t.Parallel()
+	root := newApp(Params{}).rootCommand()
 	for _, r := range alertRules(t) {
 		require.Regexp(t, `^Relabel[A-Z]`, r.Alert)
 		require.Contains(t, []string{"critical", "warning"}, r.Labels["severity"], r.Alert)
 		require.NotEmpty(t, r.Annotations["summary"], r.Alert)
 		require.NotEmpty(t, r.Annotations["description"], r.Alert)
+		for _, m := range regexp.MustCompile(`relabel ((?:[a-z]+ ?)+)((?:--[a-z-]+ ?)*)`).FindAllStringSubmatch(r.Annotations["description"], -1) {
+			if m[1] == "makes one call every " {
+				continue // a sentence
+			}
+			cmd, rest, err := root.Find(strings.Fields(m[1]))
+			require.NoError(t, err, m[0])
+			require.Empty(t, rest, m[0])
+			for _, flag := range strings.Fields(m[2]) {
+				require.NotNil(t, cmd.Flag(strings.TrimPrefix(flag, "--")), m[0])
+			}
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,9 +44,9 @@ type figures struct {
 	schedulePaused, next, success, result, jobs                    *prometheus.Desc
 }
 
-func newFigures(d *db.DB) *figures {
+func newFigures(cfg Config) *figures {
 	f := &figures{
-		read: func(ctx context.Context) (snapshot, error) { return readSnapshot(ctx, d) },
+		read: func(ctx context.Context) (snapshot, error) { return readSnapshot(ctx, cfg) },
 		up:   desc("relabel_database_up", "1 if the figures could be read from the database, else 0."),
 		jobs: desc("relabel_river_jobs", "River's jobs by queue and state; jobs that have ended well are left out.", "queue", "state"),
 	}
@@ -78,14 +79,18 @@ func (f *figures) describeSchedules() {
 }
 
 // readSnapshot takes three statements of some milliseconds.
-func readSnapshot(ctx context.Context, d *db.DB) (s snapshot, err error) {
-	if s.sites, err = records.AllSiteFigures(ctx, d); err != nil {
+func readSnapshot(ctx context.Context, cfg Config) (s snapshot, err error) {
+	if s.sites, err = records.AllSiteFigures(ctx, cfg.DB); err != nil {
 		return s, err
 	}
-	if s.schedules, err = records.AllScheduleFigures(ctx, d); err != nil {
+	if s.schedules, err = records.AllScheduleFigures(ctx, cfg.DB); err != nil {
 		return s, err
 	}
-	s.queues, err = records.AllQueueFigures(ctx, d)
+	if cfg.StandIn != nil {
+		s.sites = slices.DeleteFunc(s.sites, func(f records.SiteFigures) bool { return cfg.StandIn(f.Site) })
+		s.schedules = slices.DeleteFunc(s.schedules, func(f records.ScheduleFigures) bool { return cfg.StandIn(f.Site) })
+	}
+	s.queues, err = records.AllQueueFigures(ctx, cfg.DB)
 	return s, err
 }
 

@@ -38,17 +38,27 @@ type Registry struct {
 	fed          *prometheus.CounterVec
 }
 
-// New makes the metrics of a process that uses the database d.
-func New(d *db.DB, version string) *Registry {
+// Config of a Registry.
+type Config struct {
+	DB      *db.DB
+	Version string
+
+	// StandIn reports sites that are left out: nobody needs an alert because a rehearsal was
+	// interrupted. nil: none.
+	StandIn func(site string) bool
+}
+
+// New makes the metrics of a process.
+func New(cfg Config) *Registry {
 	r := &Registry{registry: prometheus.NewRegistry()}
 	r.addCalls()
 	r.addStatements()
 	r.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		newFigures(d), newConnections(d),
+		newFigures(cfg), newConnections(cfg.DB),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "relabel_build_info", Help: "Always 1; the labels say which relabel this is.",
-			ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
+			ConstLabels: prometheus.Labels{"version": cfg.Version, "goversion": runtime.Version()},
 		}, func() float64 { return 1 }),
 	)
 	return r

@@ -39,7 +39,7 @@ func TestNoMetrics(t *testing.T) {
 
 func TestCounts(t *testing.T) {
 	t.Parallel()
-	r := New(dbtest.New(t), "1.2.3")
+	r := New(Config{DB: dbtest.New(t), Version: "1.2.3"})
 	s := r.Site("shop")
 	s.Call(KindRename, "retry", 0, time.Second)
 	s.Call(KindRead, "failed", 99_999, time.Second)
@@ -77,7 +77,7 @@ func TestFigures(t *testing.T) {
 		SELECT 'nightly', id, '@daily', 'UTC', '/a.csv', '1 h', now() FROM site WHERE name = 'other';
 		INSERT INTO schedule_run (schedule_id, due_at, status, finished_at)
 		SELECT id, now(), v.status, v.at FROM schedule, (VALUES ('done', timestamptz '2026-01-02 03:04:05Z'), ('failed', now())) v (status, at)`)
-	text := scrape(New(d, ""))
+	text := scrape(New(Config{DB: d}))
 	for _, line := range []string{
 		`relabel_site_parked{site="default"} 0`, `relabel_site_parked{site="other"} 1`,
 		`relabel_site_paused{site="other"} 1`, `relabel_breaker_open{site="other"} 1`,
@@ -95,6 +95,19 @@ func TestFigures(t *testing.T) {
 	}
 }
 
+// A rehearsal or a demo that was interrupted raises no alert.
+func TestStandIn(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	require.NoError(t, d.SaveSite(t.Context(), db.Site{Name: "rehearsal"}))
+	dbtest.Exec(t, d, `
+		INSERT INTO schedule (name, site_id, cron, time_zone, csv, catch_up)
+		SELECT 'nightly', id, '@daily', 'UTC', '/a.csv', '1 h' FROM site WHERE name = 'rehearsal'`)
+	text := scrape(New(Config{DB: d, StandIn: func(site string) bool { return site == "rehearsal" }}))
+	require.Contains(t, text, `site="default"`)
+	require.NotContains(t, text, `site="rehearsal"`)
+}
+
 // Plans are no rows to send; those of paused and cancelled batches are.
 func TestRowFigures(t *testing.T) {
 	t.Parallel()
@@ -106,7 +119,7 @@ func TestRowFigures(t *testing.T) {
 			($1, 'a', '', 'active', 1, 10, 2, 3, 1), ($1, 'b', '', 'paused', 2, 5, 1, 0, 0),
 			($1, 'c', '', 'cancelled', 3, 4, 0, 1, 0), ($1, 'd', '', 'done', 4, 1, 0, 1, 0),
 			($1, 'plan', '', 'planned', NULL, 100, 0, 0, 0)`, site.ID)
-	text := scrape(New(d, ""))
+	text := scrape(New(Config{DB: d}))
 	for _, line := range []string{
 		`relabel_rows{site="default",status="pending"} 11`, `relabel_rows{site="default",status="sending"} 3`,
 		`relabel_rows{site="default",status="succeeded"} 5`, `relabel_rows{site="default",status="failed"} 1`,
@@ -142,7 +155,7 @@ func TestReadEvery(t *testing.T) {
 func TestDatabaseDown(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)
-	r := New(d, "")
+	r := New(Config{DB: d})
 	r.Site("shop").Feed(1, time.Second)
 	d.Close()
 	text := scrape(r)
@@ -153,7 +166,7 @@ func TestDatabaseDown(t *testing.T) {
 
 func TestServe(t *testing.T) {
 	t.Parallel()
-	r := New(dbtest.New(t), "")
+	r := New(Config{DB: dbtest.New(t)})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(t.Context())

