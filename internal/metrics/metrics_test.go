@@ -129,6 +129,14 @@ func TestRowFigures(t *testing.T) {
 		require.Contains(t, text, line)
 	}
 	require.NotContains(t, text, "relabel_estimated_end_seconds", "no worker: no estimate")
+
+	dbtest.Exec(t, d, `
+		INSERT INTO lane (fingerprint, call_limit, call_window) VALUES ('l', 2, '1 min');
+		UPDATE site SET lane = 'l' WHERE name = 'default';
+		INSERT INTO process (id, command, version, host, pid, sites) SELECT 'p', '', '', '', 1, ARRAY [id] FROM site`)
+	text = scrape(New(Config{DB: d}))
+	require.Contains(t, text, `relabel_site_workers{site="default"} 1`)
+	require.Regexp(t, `relabel_estimated_end_seconds\{site="default"\} (60|59\.)`, text, "four calls, two a minute")
 }
 
 // A reading of the database serves all scrapes of the next seconds, also one that failed.
