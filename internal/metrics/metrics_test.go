@@ -189,6 +189,15 @@ func TestServe(t *testing.T) {
 		require.Equal(t, want, res.StatusCode, path)
 		require.Equal(t, want == http.StatusOK, strings.Contains(string(text), "relabel_build_info"))
 	}
+	for host, want := range map[string]int{"evil.example": http.StatusForbidden, "evil.example:80": http.StatusForbidden, "localhost:1": http.StatusOK, "[::1]": http.StatusOK} {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+l.Addr().String()+"/metrics", nil)
+		require.NoError(t, err)
+		req.Host = host
+		res, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, want, res.StatusCode, host)
+	}
 	stop()
 	require.NoError(t, <-ended)
 	require.ErrorContains(t, r.Serve(t.Context(), l), "error serving the metrics")

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -34,9 +36,29 @@ func (r *Registry) handler() http.Handler {
 	return mux
 }
 
+// ownHost lets only requests to an IP address or localhost through. A web page in a browser on
+// this machine could otherwise read the metrics by a name that it lets resolve to 127.0.0.1.
+func ownHost(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err != nil && !strings.EqualFold(host, "localhost") {
+			http.Error(w, "these metrics are for this machine only: use the host 127.0.0.1 or localhost, or start relabel with another address (--metrics)", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // Serve answers GET /metrics until ctx ends.
 func (r *Registry) Serve(ctx context.Context, l net.Listener) error {
-	server := &http.Server{Handler: r.handler(), ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout, WriteTimeout: writeTimeout}
+	handler := r.handler()
+	if addr, ok := l.Addr().(*net.TCPAddr); ok && addr.IP.IsLoopback() {
+		handler = ownHost(handler)
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout, WriteTimeout: writeTimeout}
 	ctx, cancel := context.WithCancel(ctx)
 	var run conc.WaitGroup
 	defer run.Wait()
