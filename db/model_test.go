@@ -32,6 +32,7 @@ type modelBatch struct {
 	compared   int  // as a plan, after so many changes
 	replacedBy *modelBatch
 	accepted   int // so many of its rows have superseded older ones
+	pruned     bool
 }
 
 type modelRow struct {
@@ -52,6 +53,7 @@ type modelRow struct {
 	readAt       int // when the value before was read, after so many changes; 0: never
 	ended        int // after so many changes; 0: it is open
 	attempts     map[int32]bool
+	pruned       bool // it is not in the database any more; the model still knows it, as nothing may depend on that
 }
 
 type leaseState int
@@ -423,7 +425,7 @@ func (m *model) retry(b *modelBatch, match func(*modelRow) bool) (pending, super
 		return 0, 0
 	}
 	for _, r := range b.rows {
-		if !slices.Contains(db.MayRetry(), r.status) || !match(r) {
+		if r.pruned || !slices.Contains(db.MayRetry(), r.status) || !match(r) {
 			continue
 		}
 		newer := newest(slices.DeleteFunc(m.others(r), func(o *modelRow) bool {

@@ -17,7 +17,12 @@ func (m *model) all() []*modelRow {
 		all = append(all, p.rows...)
 	}
 	slices.SortFunc(all, func(a, b *modelRow) int { return cmp.Compare(a.id, b.id) })
-	return all
+	return slices.DeleteFunc(all, func(r *modelRow) bool { return r.pruned })
+}
+
+// kept are the accepted batches that were not pruned.
+func (m *model) kept() []*modelBatch {
+	return slices.DeleteFunc(slices.Clone(m.batches), func(b *modelBatch) bool { return b.pruned })
 }
 
 // byID are the accepted batches as they were loaded, not as they were accepted.
@@ -109,8 +114,8 @@ func (m *machine) stepApply(t *rapid.T) {
 	}
 	params := db.ApplyParams{BatchID: p.id, Queue: noQueue}
 	var replaces *modelBatch
-	if len(m.batches) > 0 && rapid.IntRange(0, 2).Draw(t, "replaces") == 0 {
-		replaces = oneOf(t, m.batches)
+	if len(m.kept()) > 0 && rapid.IntRange(0, 2).Draw(t, "replaces") == 0 {
+		replaces = oneOf(t, m.kept())
 		params.Replaces = replaces.id
 	}
 	require.NoError(t, m.ApplyFirst(t.Context(), params))

@@ -7,12 +7,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"relabel/db"
 	"relabel/internal/records"
+	"relabel/internal/retention"
 )
 
 // TestRenamesProperty does random steps on the real SQL and on the model, and after each compares all there is, and
@@ -61,6 +63,7 @@ func TestRenamesProperty(t *testing.T) {
 			"hold site":       m.stepHold,
 			"feed":            m.stepFeed,
 			"lose jobs":       m.stepLoseJobs,
+			"prune":           m.stepPrune,
 		})
 	})
 }
@@ -212,7 +215,7 @@ func (m *machine) stepDue(t *rapid.T) {
 }
 
 func (m *machine) stepSetBatch(t *rapid.T) {
-	b := oneOf(t, m.batches)
+	b := oneOf(t, m.kept())
 	status := rapid.SampledFrom([]db.BatchStatus{"paused", "active", "active", "cancelled", "cancelled"}).Draw(t, "status")
 	require.Equal(t, m.model.setBatch(b, status), m.testBundle.setBatch(t, b.id, status))
 }
@@ -234,7 +237,7 @@ func (m *machine) stepCancel(t *rapid.T) {
 }
 
 func (m *machine) stepRetry(t *rapid.T) {
-	b := oneOf(t, m.batches)
+	b := oneOf(t, m.kept())
 	statuses := someOf(t, []db.RowStatus{"failed", "conflict", "cancelled", "cancelled", "superseded"}, 4)
 	got, err := records.RetryRows(t.Context(), m.DB, records.RowFilter{Batch: b.id, Statuses: statuses}, nil)
 	require.NoError(t, err)
@@ -246,8 +249,8 @@ func (m *machine) stepRetry(t *rapid.T) {
 // filter draws a choice of the site's rows, as SQL and as Go.
 func (m *machine) filter(t *rapid.T, statuses ...db.RowStatus) (records.RowFilter, func(*modelRow) bool) {
 	f := records.RowFilter{Site: m.site.Name}
-	if len(m.batches) > 0 && rapid.Bool().Draw(t, "one batch") {
-		f.Batch = oneOf(t, m.batches).id
+	if len(m.kept()) > 0 && rapid.Bool().Draw(t, "one batch") {
+		f.Batch = oneOf(t, m.kept()).id
 	}
 	if rapid.Bool().Draw(t, "some statuses") {
 		f.Statuses = someOf(t, statuses, 2)
@@ -291,7 +294,7 @@ func (m *machine) stepRetryJobs(t *rapid.T) {
 	count := m.countAs(t, records.RowFilter.ForRetry, f)
 	chosen := map[*modelRow]bool{} // before any is retried: that may supersede others
 	for _, r := range m.rows() {
-		chosen[r] = slices.Contains(db.MayRetry(), r.status) && match(r)
+		chosen[r] = !r.pruned && slices.Contains(db.MayRetry(), r.status) && match(r)
 	}
 	got, err := records.RetryRows(t.Context(), m.DB, f, nil)
 	require.NoError(t, err)
@@ -373,17 +376,74 @@ func (m *machine) stepLoseJobs(t *rapid.T) {
 	}
 }
 
+// stepPrune prunes all that has ended. The model does not: whatever follows must be as if
+// all rows were there.
+func (m *machine) stepPrune(t *rapid.T) {
+	now, err := m.Now(t.Context())
+	require.NoError(t, err)
+	p := retention.Params{DB: m.DB, SiteID: m.site.ID, Before: now.Add(time.Hour)}
+	if len(m.kept()) > 0 && rapid.Bool().Draw(t, "one batch") {
+		p.Batch = oneOf(t, m.kept()).id
+	}
+	p.DryRun = true
+	want, err := retention.Prune(t.Context(), p)
+	require.NoError(t, err)
+	p.DryRun = false
+	got, err := retention.Prune(t.Context(), p)
+	require.NoError(t, err)
+	require.Equal(t, want, got, "a dry run counts the same")
+	m.notePruned(t)
+}
+
+// notePruned marks what is not in the database any more. What superseded_by names stays.
+func (m *machine) notePruned(t *rapid.T) {
+	rows, batches := m.ids(t, "rename"), m.ids(t, "batch")
+	for _, r := range m.all() {
+		if r.pruned = !rows[r.id]; r.pruned {
+			require.False(t, r.open(), "rename %d was open", r.id)
+			delete(m.finals, r.id)
+		}
+	}
+	// A call that is reported once more, as seconds after the first report, is only told by
+	// its attempt.
+	calls := map[string]bool{}
+	for _, call := range list[string](t, m.testBundle, `SELECT rename_id || ' ' || fence FROM attempt`) {
+		calls[call] = true
+	}
+	m.claims = slices.DeleteFunc(m.claims, func(o outcome) bool {
+		return o.row.pruned || o.row.attempts[o.fence] && !calls[fmt.Sprint(o.row.id, " ", o.fence)]
+	})
+	for _, b := range append(m.kept(), m.plans...) {
+		b.pruned = !batches[b.id]
+	}
+	m.plans = slices.DeleteFunc(m.plans, func(p *modelBatch) bool { return p.pruned })
+	require.Empty(t, list[int64](t, m.testBundle, `
+		SELECT r.id FROM rename r WHERE r.site_id = $1 AND NOT EXISTS (SELECT FROM rename n WHERE n.id = r.superseded_by)
+			AND r.superseded_by IS NOT NULL`, m.site.ID))
+}
+
+func (m *machine) ids(t *rapid.T, table string) map[int64]bool {
+	all := map[int64]bool{}
+	for _, id := range list[int64](t, m.testBundle, `SELECT id FROM `+table+` WHERE site_id = $1`, m.site.ID) {
+		all[id] = true
+	}
+	return all
+}
+
 // check compares everything, and looks at the real rows for what must never be.
 func (m *machine) check(t *rapid.T) {
 	finals, leased := map[int64]string{}, map[string]int64{}
 	batches := map[int64]*modelBatch{}
 	want, counted := map[int64]*modelRow{}, map[int64]map[string]int64{}
 	var ids []int64
-	for _, b := range append(slices.Clone(m.batches), m.plans...) {
+	for _, b := range append(m.kept(), m.plans...) {
 		batches[b.id] = b
-		ids, counted[b.id] = append(ids, b.id), map[string]int64{"total": int64(len(b.rows))}
+		ids, counted[b.id] = append(ids, b.id), map[string]int64{}
 		for _, r := range b.rows {
-			want[r.id] = r
+			if !r.pruned {
+				want[r.id] = r
+				counted[b.id]["total"]++
+			}
 		}
 	}
 	for _, got := range m.renames(t, ids...) {
@@ -407,7 +467,7 @@ func (m *machine) check(t *rapid.T) {
 
 	statuses, err := records.Batches(t.Context(), m.DB, m.site.Name, 1000)
 	require.NoError(t, err)
-	require.Len(t, statuses, len(m.batches)+len(m.plans))
+	require.Len(t, statuses, len(batches))
 	for _, s := range statuses {
 		b := batches[s.Batch]
 		require.Equal(t, []any{b.id, b.status, b.finished, b.calls}, []any{s.Batch, s.Status, s.FinishedAt != nil, s.Calls})

@@ -25,6 +25,7 @@ type Site struct {
 	APIURL        *string `db:"api_url"`
 	RateLimit     *string
 	LocaleIn      *string
+	Keep          *string // how long workers keep what has ended, such as 400d; nil: for ever
 	ParkedAt      *time.Time
 	ParkedReason  *string
 	PausedAt      *time.Time
@@ -37,7 +38,7 @@ type Site struct {
 func (s Site) Queue() string { return "site-" + s.Name }
 
 const siteSQL = `
-	SELECT s.id, s.name, s.webflow_site_id, s.token_env, s.token_file, s.api_url, s.rate_limit, s.locale_in,
+	SELECT s.id, s.name, s.webflow_site_id, s.token_env, s.token_file, s.api_url, s.rate_limit, s.locale_in, s.keep,
 		s.parked_at, s.parked_reason, s.paused_at, b.opened_at IS NOT NULL AS breaker_open, b.last_error AS breaker_error,
 		refused_in(s.id) AS refused_in
 	FROM site s JOIN breaker b ON b.site_id = s.id `
@@ -96,12 +97,12 @@ func (db *DB) SaveSite(ctx context.Context, s Site) error {
 func saveSite(ctx context.Context, tx pgx.Tx, s Site) (lane *string, err error) {
 	rows, _ := tx.Query(ctx, `
 		WITH `+forgetReadings+`s AS (
-		INSERT INTO site (name, webflow_site_id, token_env, token_file, api_url, rate_limit, locale_in)
-		VALUES (@name, @webflow_site_id, @token_env, @token_file, @api_url, @rate_limit, @locale_in)
+		INSERT INTO site (name, webflow_site_id, token_env, token_file, api_url, rate_limit, locale_in, keep)
+		VALUES (@name, @webflow_site_id, @token_env, @token_file, @api_url, @rate_limit, @locale_in, @keep)
 		ON CONFLICT (name) DO UPDATE SET
 			webflow_site_id = excluded.webflow_site_id, token_env = excluded.token_env,
 			token_file = excluded.token_file, api_url = excluded.api_url,
-			rate_limit = excluded.rate_limit, locale_in = excluded.locale_in,
+			rate_limit = excluded.rate_limit, locale_in = excluded.locale_in, keep = excluded.keep,
 			primary_locale_id = CASE WHEN site.webflow_site_id IS NOT DISTINCT FROM excluded.webflow_site_id THEN site.primary_locale_id END
 		RETURNING id, lane
 		), accepting AS (
@@ -112,7 +113,7 @@ func saveSite(ctx context.Context, tx pgx.Tx, s Site) (lane *string, err error) 
 		SELECT lane FROM s`,
 		pgx.NamedArgs{
 			"name": s.Name, "webflow_site_id": s.WebflowSiteID, "token_env": s.TokenEnv,
-			"token_file": s.TokenFile, "api_url": s.APIURL, "rate_limit": s.RateLimit, "locale_in": s.LocaleIn,
+			"token_file": s.TokenFile, "api_url": s.APIURL, "rate_limit": s.RateLimit, "locale_in": s.LocaleIn, "keep": s.Keep,
 		})
 	return pgx.CollectExactlyOneRow(rows, pgx.RowTo[*string])
 }

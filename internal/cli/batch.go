@@ -14,7 +14,7 @@ import (
 func (a *app) batchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "batch",
-		Short: "Pause, resume, cancel or retry a batch",
+		Short: "Pause, resume, cancel, retry or delete a batch",
 		Args:  noCommand,
 		RunE:  showHelp,
 	}
@@ -28,6 +28,7 @@ func (a *app) batchCommand() *cobra.Command {
 		a.batchChange("cancel", "Cancel the rows of a batch that are not sent yet; rows already sent keep their results",
 			[]db.BatchStatus{db.BatchPlanned, db.BatchActive, db.BatchPaused}, a.cancelBatch),
 		a.batchRetryCommand(),
+		a.batchDeleteCommand(),
 	)
 	return cmd
 }

@@ -69,6 +69,7 @@ func jsonShapes() []jsonShape {
 		{"server", serverView{}, "db status", false},
 		{"server_stopped", runningJSON{}, "db stop", false},
 		{"server_url", urlJSON{}, "db url", false},
+		{"pruned", prunedJSON{}, "prune, batch delete", false},
 		{"doctor", findingsJSON{}, "doctor", false},
 		{"version", versionJSON{}, "version", false},
 		{"error", errorJSON{}, "any command that fails, on standard error", false},
@@ -242,7 +243,8 @@ func TestJSONOfEveryCommand(t *testing.T) {
 		"rows cancel --batch 1 --yes", "rows retry --batch 1 --yes", "batch cancel 1", "site pause", "site resume",
 		"schedule add nightly n.csv --cron @daily", "schedule edit nightly --cron @weekly", "schedule run nightly", "work --until-done",
 		"schedule pause nightly", "schedule resume nightly", "schedule list", "schedule show nightly", "schedule history nightly",
-		"schedule remove nightly", "rename --template x{n}-{stem} --save tidy", "rename --match nothing --template x", "rule list", "rule show tidy", "rule delete tidy", "serve --listen 127.0.0.1:0", "status 99", "nonsense", "migrate down --yes",
+		"schedule remove nightly", "rename --template x{n}-{stem} --save tidy", "rename --match nothing --template x", "rule list", "rule show tidy", "rule delete tidy", "serve --listen 127.0.0.1:0", "status 99", "nonsense",
+		"prune --older-than 1d --yes", "prune --older-than 1d --dry-run", "batch delete 1 --yes", "migrate down --yes",
 	} {
 		run(b, args)
 	}

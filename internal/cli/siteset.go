@@ -16,7 +16,7 @@ import (
 
 // siteSettings are the flags of `site set`. Only given ones change something.
 type siteSettings struct {
-	siteID, tokenEnv, tokenFile, apiURL, rate, localeIn string
+	siteID, tokenEnv, tokenFile, apiURL, rate, localeIn, keep string
 }
 
 func (a *app) siteSetCommand() *cobra.Command {
@@ -48,6 +48,7 @@ and RELABEL_TOKEN_DIRS in relabel help environment.`,
 	f.StringVar(&o.apiURL, "api-url", "", "`URL` of the API (default $WEBFLOW_API_URL, else "+webflow.DefaultBaseURL+")")
 	f.StringVar(&o.rate, "rate", "", "`LIMIT`: CALLS/WINDOW such as 120/1m, none, or learn (default $WEBFLOW_RATE_LIMIT, else learn)")
 	f.StringVar(&o.localeIn, "locale-in", "", "`WHERE` a call has the locale: both, body or query (default both)")
+	f.StringVar(&o.keep, "keep", "", "`AGE` such as 400d: relabel work deletes what ended longer ago, as relabel prune does (default: keep all)")
 	return cmd
 }
 
@@ -66,6 +67,7 @@ func (o siteSettings) of(site *db.Site) []siteSetting {
 		{"api-url", o.apiURL, &site.APIURL},
 		{"rate", o.rate, &site.RateLimit},
 		{"locale-in", o.localeIn, &site.LocaleIn},
+		{"keep", o.keep, &site.Keep},
 	}
 }
 

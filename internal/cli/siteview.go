@@ -20,6 +20,7 @@ type siteView struct {
 	APIURL        *string    `json:"api_url"`
 	RateLimit     *string    `json:"rate_limit"`
 	LocaleIn      *string    `json:"locale_in"`
+	Keep          *string    `json:"keep"` // null: everything
 	State         string     `json:"state"`
 	ParkedAt      *time.Time `json:"parked_at"`
 	ParkedReason  *string    `json:"parked_reason"`
@@ -42,7 +43,7 @@ type laneView struct {
 func (s *session) siteView(ctx context.Context, site db.Site) (siteView, error) {
 	v := siteView{
 		Site: site.Name, Name: site.Name, WebflowSiteID: site.WebflowSiteID, TokenEnv: site.TokenEnv, TokenFile: site.TokenFile,
-		APIURL: site.APIURL, RateLimit: site.RateLimit, LocaleIn: site.LocaleIn,
+		APIURL: site.APIURL, RateLimit: site.RateLimit, LocaleIn: site.LocaleIn, Keep: site.Keep,
 		State: siteState(site), ParkedAt: site.ParkedAt, ParkedReason: site.ParkedReason, RefusedIn: site.RefusedIn, PausedAt: site.PausedAt,
 		limit: "not known yet",
 	}

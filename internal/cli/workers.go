@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"relabel/internal/retention"
 	"relabel/internal/schedule"
 	"relabel/internal/text"
 	"relabel/jobs"
@@ -57,7 +58,8 @@ func (a *app) startWork(ctx context.Context, s *session, sites []jobs.SiteConfig
 		return nil, err
 	}
 	runner.Start(ctx)
-	return &workers{pool, runner}, nil
+	keeper := retention.StartKeeper(ctx, retention.KeeperConfig{DB: s.DB, Sites: idsOf(sites), Logger: a.log})
+	return &workers{pool, runner, keeper}, nil
 }
 
 func (a *app) startPoolWith(ctx context.Context, s *session, sites []jobs.SiteConfig, f workFlags, runner *schedule.Runner) (*jobs.Pool, error) {
@@ -90,13 +92,15 @@ func (a *app) collectLess(sites []jobs.SiteConfig, f workFlags) {
 	}
 }
 
-// workers are a pool and the runner of its schedules.
+// workers are a pool, the runner of its schedules, and what deletes what sites need not keep.
 type workers struct {
 	pool      *jobs.Pool
 	schedules *schedule.Runner
+	keeper    *retention.Keeper
 }
 
 func (a *app) stopWork(w *workers) error {
+	w.keeper.Stop()
 	w.schedules.Stop()
 	return a.stopPool(w.pool)
 }
@@ -110,4 +114,12 @@ func (a *app) stopPool(pool *jobs.Pool) error {
 		return fmt.Errorf("error stopping the workers: %w", err)
 	}
 	return nil
+}
+
+func idsOf(sites []jobs.SiteConfig) []int {
+	ids := make([]int, len(sites))
+	for i, s := range sites {
+		ids[i] = s.Site.ID
+	}
+	return ids
 }

@@ -17,6 +17,9 @@ var (
 
 	envPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
+	// As the table site has it.
+	keepPattern = regexp.MustCompile(`^[1-9][0-9]{0,3}d$`)
+
 	// tokenPattern is what a Webflow token looks like: 64 hex digits.
 	tokenPattern = regexp.MustCompile(`^[0-9A-Fa-f]{40,}$`)
 )
@@ -51,6 +54,7 @@ func CheckSite(env config.Config, before, site db.Site) error {
 		{before.APIURL, site.APIURL, checkAPIURL},
 		{before.RateLimit, site.RateLimit, checkRate},
 		{before.LocaleIn, site.LocaleIn, checkLocaleIn},
+		{before.Keep, site.Keep, checkKeep},
 	} {
 		now := text.Deref(one.now)
 		if now == "" || now == text.Deref(one.before) {
@@ -107,6 +111,13 @@ func checkRate(_ config.Config, rate string) error {
 func checkLocaleIn(_ config.Config, where string) error {
 	if where != "both" && where != "body" && where != "query" {
 		return WrongSetting("locale-in", " is both, body or query, not %q", where)
+	}
+	return nil
+}
+
+func checkKeep(_ config.Config, keep string) error {
+	if !keepPattern.MatchString(keep) {
+		return WrongSetting("keep", " is a number of days such as 400d, at most 9999d, not %q", keep)
 	}
 	return nil
 }

@@ -1,0 +1,231 @@
+package retention
+
+import (
+	"context"
+	"fmt"
+
+	"relabel/internal/pg"
+)
+
+// targetRow is a row of a target that a chunk has rows of.
+type targetRow struct {
+	Row
+
+	Batch  int64
+	Looked bool // it is of the chunk
+}
+
+// endedRow is what may go of rename o: its call can't land any more.
+const endedRow = `o.finished_at < @before::timestamptz AND coalesce(o.unknown_until < clock_timestamp(), true)`
+
+// targetsSQL reads all rows of the targets of a chunk: of each one look-up in
+// rename_target_idx.
+const targetsSQL = `
+WITH chunk AS MATERIALIZED (
+	SELECT id, asset_id, locale_id, site_id FROM rename
+	WHERE batch_id = @looked AND id > @after AND id <= @last ORDER BY id LIMIT @limit
+), target AS MATERIALIZED (
+	SELECT DISTINCT asset_id, locale_id, site_id FROM chunk
+)
+SELECT o.id, o.batch_id AS batch, o.asset_id || '/' || o.locale_id AS target, b.acceptance,
+	o.id IN (SELECT id FROM chunk) AS looked,
+	coalesce(` + endedRow + ` AND b.finished_at < @before::timestamptz AND @batch::bigint IN (0, b.id), false) AS old,
+	b.finished_at IS NULL AS open,
+	o.status = 'unchanged' AS unchanged,
+	o.fence > 0 AS sent,
+	o.fence > 0 AND o.status IN ('succeeded', 'superseded') AS put,
+	o.display_name IS NOT NULL AS named,
+	o.alt_text IS NOT NULL AS alt_text,
+	o.superseded_by
+FROM target t
+CROSS JOIN LATERAL (
+	SELECT * FROM rename o
+	WHERE o.asset_id = t.asset_id AND o.locale_id = t.locale_id AND o.site_id = t.site_id
+	OFFSET 0
+) o
+JOIN batch b ON b.id = o.batch_id`
+
+// oldBatch is a batch that ended before the chosen time. Its rows have ids in a range.
+type oldBatch struct {
+	ID    int64
+	First int64
+	Last  int64
+}
+
+const oldBatchesSQL = `
+SELECT id, first_id AS first, last_id AS last FROM batch
+WHERE site_id = @site::integer AND finished_at < @before::timestamptz AND total > 0 AND first_id IS NOT NULL AND @batch::bigint IN (0, id)
+	AND (pruned_at IS NULL OR pruned_at <= clock_timestamp() - @recheck::interval)
+ORDER BY id`
+
+// renames finds the rows of old batches that are not needed, batch by batch.
+func (r *run) renames(*run) (table, finder) {
+	var batches []oldBatch
+	var after int64
+	read := false
+	return table{name: "rename", keys: []column{id}}, func(ctx context.Context, limit int) (keys []string, more bool, err error) {
+		if !read {
+			if batches, err = r.oldBatches(ctx); err != nil {
+				return nil, false, err
+			}
+			read = true
+		}
+		if len(batches) == 0 {
+			return nil, false, nil
+		}
+		b := batches[0]
+		rows, err := r.targets(ctx, b, max(after, b.First-1), limit)
+		if err != nil {
+			return nil, false, err
+		}
+		last := int64(0)
+		for _, row := range rows {
+			if row.Looked {
+				last = max(last, row.ID)
+			}
+		}
+		if last > 0 {
+			after = last
+			return r.chosen(rows), true, nil
+		}
+		after, batches = 0, batches[1:]
+		return nil, true, r.examined(ctx, b.ID)
+	}
+}
+
+func (r *run) oldBatches(ctx context.Context) ([]oldBatch, error) {
+	args := r.args()
+	args["recheck"] = r.Recheck
+	return pg.Collect[oldBatch](ctx, r.DB.Pool(), "reading old batches", oldBatchesSQL, args)
+}
+
+func (r *run) targets(ctx context.Context, b oldBatch, after int64, limit int) ([]targetRow, error) {
+	args := r.args()
+	args["looked"], args["after"], args["last"], args["limit"] = b.ID, after, b.Last, limit
+	return pg.Collect[targetRow](ctx, r.DB.Pool(), "reading the rows of targets", targetsSQL, args)
+}
+
+// chosen returns the keys of the chunk's rows that go. Other rows of their targets are
+// looked at when their own batch is.
+func (r *run) chosen(rows []targetRow) (keys []string) {
+	byTarget, looked := map[string][]Row{}, map[int64]targetRow{}
+	for _, row := range rows {
+		byTarget[row.Target] = append(byTarget[row.Target], row.Row)
+		if row.Looked {
+			looked[row.ID] = row
+		}
+	}
+	for _, target := range byTarget {
+		for _, id := range needless(target) {
+			if row, ok := looked[id]; ok {
+				keys = append(keys, fmt.Sprintf(`{"id": %d}`, id))
+				r.goes[row.Batch]++
+			}
+		}
+	}
+	return keys
+}
+
+// examined records that the rows of a batch were looked at.
+func (r *run) examined(ctx context.Context, batch int64) error {
+	if r.DryRun {
+		return nil
+	}
+	if _, err := r.DB.Pool().Exec(ctx, `UPDATE batch SET pruned_at = clock_timestamp() WHERE id = $1`, batch); err != nil {
+		return fmt.Errorf("error recording that batch %d was examined: %w", batch, err)
+	}
+	return nil
+}
+
+// deleteRenames deletes rows, and takes them out of their batches' counters. A row that
+// a retry has opened since stays. Rows are locked by id, then batches by id.
+//
+//nolint:gosec // no credentials
+const deleteRenames = `
+WITH old AS (
+	SELECT r.id FROM jsonb_to_recordset(@keys::jsonb) AS k (id bigint) JOIN rename r ON r.id = k.id
+	CROSS JOIN LATERAL (SELECT r.finished_at, r.unknown_until) o
+	WHERE ` + endedRow + ` AND EXISTS (SELECT FROM batch b WHERE b.id = r.batch_id AND b.finished_at < @before::timestamptz)
+	ORDER BY r.id
+	FOR UPDATE OF r
+), gone AS (
+	DELETE FROM rename r USING old WHERE r.id = old.id RETURNING r.batch_id, r.status
+), n AS MATERIALIZED (
+	SELECT batch_id, count(*) AS total,
+		count(*) FILTER (WHERE status = 'succeeded') AS succeeded,
+		count(*) FILTER (WHERE status = 'failed') AS failed,
+		count(*) FILTER (WHERE status = 'superseded') AS superseded,
+		count(*) FILTER (WHERE status = 'unchanged') AS unchanged,
+		count(*) FILTER (WHERE status = 'conflict') AS conflict,
+		count(*) FILTER (WHERE status = 'cancelled') AS cancelled,
+		count(*) FILTER (WHERE status = 'invalid') AS invalid
+	FROM gone GROUP BY batch_id
+), locked AS MATERIALIZED (
+	SELECT id FROM batch WHERE id IN (SELECT batch_id FROM n) ORDER BY id FOR NO KEY UPDATE
+), tally AS (
+	UPDATE batch b SET total = b.total - n.total, succeeded = b.succeeded - n.succeeded, failed = b.failed - n.failed,
+		superseded = b.superseded - n.superseded, unchanged = b.unchanged - n.unchanged, conflict = b.conflict - n.conflict,
+		cancelled = b.cancelled - n.cancelled, invalid = b.invalid - n.invalid
+	FROM n JOIN locked ON locked.id = n.batch_id
+	WHERE b.id = n.batch_id
+)
+SELECT count(*) FROM gone`
+
+// batchRow is a batch and what refers to it.
+type batchRow struct {
+	ID         int64
+	Old        bool
+	Total      int64
+	Runs       bool // a run of a schedule that stays refers to it
+	ReplacedBy *int64
+	Undoes     *int64
+}
+
+const batchesSQL = `
+SELECT b.id, coalesce(b.finished_at < @before::timestamptz AND b.site_id = @site::integer AND @batch::bigint IN (0, b.id), false) AS old, b.total,
+	EXISTS (SELECT FROM schedule_run t WHERE t.batch_id = b.id AND (@batch::bigint <> 0 OR (` + finishedRun + `) IS NOT TRUE)) AS runs,
+	b.replaced_by, b.undoes
+FROM batch b ORDER BY b.id`
+
+// batches finds the batches that have no rows and that nothing refers to.
+func (r *run) batches(*run) (table, finder) {
+	t := table{"batch", []column{id}, `t.finished_at < @before::timestamptz AND t.total = 0
+		AND NOT EXISTS (SELECT FROM schedule_run s WHERE s.batch_id = t.id)`}
+	return t, func(ctx context.Context, _ int) (keys []string, more bool, err error) {
+		all, err := pg.Collect[batchRow](ctx, r.DB.Pool(), "reading batches", batchesSQL, r.args())
+		if err != nil {
+			return nil, false, err
+		}
+		for _, id := range r.unreferred(all) {
+			keys = append(keys, fmt.Sprintf(`{"id": %d}`, id))
+		}
+		return keys, false, nil
+	}
+}
+
+// unreferred returns the old batches without rows that no batch refers to that stays.
+func (r *run) unreferred(all []batchRow) (gone []int64) {
+	goes := map[int64]bool{}
+	for _, b := range all {
+		if r.DryRun {
+			b.Total -= r.goes[b.ID]
+		}
+		goes[b.ID] = b.Old && b.Total == 0 && !b.Runs
+	}
+	for again := true; again; {
+		again = false
+		for _, b := range all {
+			for _, of := range []*int64{b.ReplacedBy, b.Undoes} {
+				if !goes[b.ID] && of != nil && goes[*of] {
+					goes[*of], again = false, true
+				}
+			}
+		}
+	}
+	for _, b := range all {
+		if goes[b.ID] {
+			gone = append(gone, b.ID)
+		}
+	}
+	return gone
+}

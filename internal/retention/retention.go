@@ -1,0 +1,86 @@
+// Package retention owns how long relabel keeps what has ended, and deletes what is older.
+//
+// Prune deletes what Params choose, table by table: rows and their batches, attempts,
+// events, runs of schedules and their notices, readings of assets that left their site,
+// and the log of changes. With Params.DryRun it only counts; with Params.Archive it
+// writes what goes to compressed CSV files first. Keeper prunes the sites that have a
+// setting keep, inside `relabel work`.
+//
+// Of each target the newest rows stay, however old: a load needs them to find out that
+// the target has the value already, an undo to put back the value before, and a retry
+// to see that a newer row exists. The rule is the function needless (rule.go).
+//
+// Rules lists every table of relabel's with what becomes of it. A test fails when a
+// table has no rule.
+//
+// Everything goes in chunks: a chunk is found without locks, written to the archive if
+// there is one, and deleted in a short transaction that checks again what may have
+// changed since. The size of the chunks follows the time that these transactions take.
+package retention
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"relabel/db"
+)
+
+// Params choose what to delete.
+type Params struct {
+	DB     *db.DB
+	SiteID int
+	Shared bool      // also what belongs to no site: the log of changes, events of tokens
+	Before time.Time // what ended before, by the database's clock
+	Batch  int64     // only this batch, with its rows and attempts; 0: everything of the site
+	DryRun bool      // only count
+
+	// Recheck leaves out batches whose rows were examined less long ago; 0: none. An old
+	// batch's rows only change by getting newer ones, so workers don't read all of them
+	// every hour.
+	Recheck time.Duration
+
+	Archive *Archive // what goes is written to it before it is deleted; nil: nowhere
+}
+
+// Count is how many rows of one table went.
+type Count struct {
+	Table string `json:"table"`
+	Rows  int64  `json:"rows"`
+}
+
+// Prune deletes what the params choose, and returns how many rows of each table went.
+// After an error it has deleted what it returns; the same call continues with the rest.
+func Prune(ctx context.Context, p Params) ([]Count, error) {
+	return newRun(p).all(ctx)
+}
+
+func (r *run) all(ctx context.Context) ([]Count, error) {
+	steps := []step{attempts, r.renames, notices, runs, r.batches, events, states, audits}
+	if r.Batch != 0 {
+		steps = []step{attempts, r.renames, r.batches}
+	}
+	counts := make([]Count, 0, len(steps))
+	for _, s := range steps {
+		t, find := s(r)
+		n, err := r.prune(ctx, t, find)
+		counts = append(counts, Count{t.name, n})
+		if err != nil {
+			return counts, err
+		}
+	}
+	return counts, nil
+}
+
+// Add adds counts table by table.
+func Add(all, more []Count) []Count {
+	for _, m := range more {
+		at := slices.IndexFunc(all, func(c Count) bool { return c.Table == m.Table })
+		if at < 0 {
+			all = append(all, m)
+			continue
+		}
+		all[at].Rows += m.Rows
+	}
+	return all
+}

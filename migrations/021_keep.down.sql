@@ -1,0 +1,2 @@
+ALTER TABLE batch DROP COLUMN pruned_at;
+ALTER TABLE site DROP COLUMN pruned_at, DROP COLUMN keep;
