@@ -98,14 +98,7 @@ func (a *app) prune(ctx context.Context, s *session, f pruneFlags) error {
 	if err != nil {
 		return err
 	}
-	sites, subject := []db.Site{}, "all sites"
-	if f.allSites {
-		sites, err = s.Sites(ctx)
-	} else {
-		var site db.Site
-		site, err = s.SiteByName(ctx, a.site)
-		sites, subject = []db.Site{site}, "site "+a.site
-	}
+	sites, subject, err := a.prunedSites(ctx, s, f)
 	if err != nil {
 		return err
 	}
@@ -114,6 +107,16 @@ func (a *app) prune(ctx context.Context, s *session, f pruneFlags) error {
 		all[i] = retention.Params{DB: s.DB, SiteID: site.ID, Before: now.Add(-f.age), Shared: f.allSites && i == len(sites)-1}
 	}
 	return a.pruneAsked(ctx, s, records.AuditEntry{Action: "prune", Subject: subject, Detail: "older than " + f.olderThan}, all, f)
+}
+
+// prunedSites returns the sites to prune, and what the audit log calls them.
+func (a *app) prunedSites(ctx context.Context, s *session, f pruneFlags) (sites []db.Site, subject string, err error) {
+	if f.allSites {
+		sites, err = s.Sites(ctx)
+		return sites, "all sites", err
+	}
+	site, err := s.SiteByName(ctx, a.site)
+	return []db.Site{site}, "site " + a.site, err
 }
 
 func (a *app) deleteBatch(ctx context.Context, s *session, id int64, f pruneFlags) error {

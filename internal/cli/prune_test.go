@@ -18,12 +18,13 @@ func TestPrune(t *testing.T) {
 	first := b.enqueue(csv)
 	b.ok("work", "--until-done")
 	b.ok("batch", "delete", first, "--dry-run")
-	second := b.enqueue(csv, "--force")
+	second := b.enqueue(csv, "--force", "--snapshot")
 	b.run("batch", "delete", second, "--yes").fails(exitError, "batch 2 is active and can't be deleted: `relabel batch cancel 2` ends it")
 	b.ok("work", "--until-done")
 	for _, set := range []string{"rename SET finished_at", "batch SET finished_at", "attempt SET sent_at"} {
 		dbtest.Exec(t, b.db(), "UPDATE "+set+" = now() - interval '100 days'")
 	}
+	verified := b.ok("verify", second, "--json").json()
 	b.run("prune").fails(exitUsage, "--older-than takes an age such as 90d or 12h")
 	b.run("prune", "--older-than", "90d").fails(exitUsage, "--yes")
 	counted := b.ok("prune", "--older-than", "90d", "--dry-run", "--json").json()
@@ -35,6 +36,9 @@ func TestPrune(t *testing.T) {
 	b.run("status", first).fails(exitError, "no such batch: 1")
 	require.Equal(t, 4.0, b.status(second)["succeeded"])
 	require.Empty(t, b.ok("prune", "--older-than", "90d", "--dry-run", "--json").json()["archive"])
+
+	require.Equal(t, verified["asked"], b.ok("verify", second, "--json").json()["asked"])
+	require.Equal(t, 4.0, b.ok("undo", second, "--json").json()["rows"], "the values before are still there")
 
 	calls := len(b.api.Log())
 	third := b.enqueue(csv)
@@ -50,7 +54,7 @@ func TestPrune(t *testing.T) {
 			got = append(got, e.Action+" "+e.Subject+" "+e.Detail)
 		}
 	}
-	require.Equal(t, []string{"delete batch 3 ", "prune all sites older than 90d"}, got)
+	require.Equal(t, []string{"delete batch 4 ", "prune all sites older than 90d"}, got)
 }
 
 func TestKeep(t *testing.T) {

@@ -60,37 +60,50 @@ ORDER BY id`
 
 // renames finds the rows of old batches that are not needed, batch by batch.
 func (r *run) renames(*run) (table, finder) {
-	var batches []oldBatch
-	var after int64
-	read := false
-	return table{name: "rename", keys: []column{id}}, func(ctx context.Context, limit int) (keys []string, more bool, err error) {
-		if !read {
-			if batches, err = r.oldBatches(ctx); err != nil {
-				return nil, false, err
-			}
-			read = true
-		}
-		if len(batches) == 0 {
-			return nil, false, nil
-		}
-		b := batches[0]
-		rows, err := r.targets(ctx, b, max(after, b.First-1), limit)
-		if err != nil {
+	w := &walk{run: r}
+	return table{name: "rename", keys: byID()}, w.next
+}
+
+// walk goes through the rows of old batches.
+type walk struct {
+	*run
+
+	begun   bool
+	batches []oldBatch // that are left
+	after   int64      // the last row that was looked at of the first of them
+}
+
+// next is a finder. It moves on to the next batch when one has no more rows.
+func (w *walk) next(ctx context.Context, limit int) (keys []string, more bool, err error) {
+	if !w.begun {
+		if w.batches, err = w.oldBatches(ctx); err != nil {
 			return nil, false, err
 		}
-		last := int64(0)
-		for _, row := range rows {
-			if row.Looked {
-				last = max(last, row.ID)
-			}
-		}
-		if last > 0 {
-			after = last
-			return r.chosen(rows), true, nil
-		}
-		after, batches = 0, batches[1:]
-		return nil, true, r.examined(ctx, b.ID)
+		w.begun = true
 	}
+	if len(w.batches) == 0 {
+		return nil, false, nil
+	}
+	b := w.batches[0]
+	rows, err := w.targets(ctx, b, max(w.after, b.First-1), limit)
+	if err != nil {
+		return nil, false, err
+	}
+	if last := lastLooked(rows); last > 0 {
+		w.after = last
+		return w.chosen(rows), true, nil
+	}
+	w.after, w.batches = 0, w.batches[1:]
+	return nil, true, w.examined(ctx, b.ID)
+}
+
+func lastLooked(rows []targetRow) (last int64) {
+	for _, row := range rows {
+		if row.Looked {
+			last = max(last, row.ID)
+		}
+	}
+	return last
 }
 
 func (r *run) oldBatches(ctx context.Context) ([]oldBatch, error) {
@@ -118,7 +131,7 @@ func (r *run) chosen(rows []targetRow) (keys []string) {
 	for _, target := range byTarget {
 		for _, id := range needless(target) {
 			if row, ok := looked[id]; ok {
-				keys = append(keys, fmt.Sprintf(`{"id": %d}`, id))
+				keys = append(keys, idKey(id))
 				r.goes[row.Batch]++
 			}
 		}
@@ -139,8 +152,6 @@ func (r *run) examined(ctx context.Context, batch int64) error {
 
 // deleteRenames deletes rows, and takes them out of their batches' counters. A row that
 // a retry has opened since stays. Rows are locked by id, then batches by id.
-//
-//nolint:gosec // no credentials
 const deleteRenames = `
 WITH old AS (
 	SELECT r.id FROM jsonb_to_recordset(@keys::jsonb) AS k (id bigint) JOIN rename r ON r.id = k.id
@@ -170,62 +181,3 @@ WITH old AS (
 	WHERE b.id = n.batch_id
 )
 SELECT count(*) FROM gone`
-
-// batchRow is a batch and what refers to it.
-type batchRow struct {
-	ID         int64
-	Old        bool
-	Total      int64
-	Runs       bool // a run of a schedule that stays refers to it
-	ReplacedBy *int64
-	Undoes     *int64
-}
-
-const batchesSQL = `
-SELECT b.id, coalesce(b.finished_at < @before::timestamptz AND b.site_id = @site::integer AND @batch::bigint IN (0, b.id), false) AS old, b.total,
-	EXISTS (SELECT FROM schedule_run t WHERE t.batch_id = b.id AND (@batch::bigint <> 0 OR (` + finishedRun + `) IS NOT TRUE)) AS runs,
-	b.replaced_by, b.undoes
-FROM batch b ORDER BY b.id`
-
-// batches finds the batches that have no rows and that nothing refers to.
-func (r *run) batches(*run) (table, finder) {
-	t := table{"batch", []column{id}, `t.finished_at < @before::timestamptz AND t.total = 0
-		AND NOT EXISTS (SELECT FROM schedule_run s WHERE s.batch_id = t.id)`}
-	return t, func(ctx context.Context, _ int) (keys []string, more bool, err error) {
-		all, err := pg.Collect[batchRow](ctx, r.DB.Pool(), "reading batches", batchesSQL, r.args())
-		if err != nil {
-			return nil, false, err
-		}
-		for _, id := range r.unreferred(all) {
-			keys = append(keys, fmt.Sprintf(`{"id": %d}`, id))
-		}
-		return keys, false, nil
-	}
-}
-
-// unreferred returns the old batches without rows that no batch refers to that stays.
-func (r *run) unreferred(all []batchRow) (gone []int64) {
-	goes := map[int64]bool{}
-	for _, b := range all {
-		if r.DryRun {
-			b.Total -= r.goes[b.ID]
-		}
-		goes[b.ID] = b.Old && b.Total == 0 && !b.Runs
-	}
-	for again := true; again; {
-		again = false
-		for _, b := range all {
-			for _, of := range []*int64{b.ReplacedBy, b.Undoes} {
-				if !goes[b.ID] && of != nil && goes[*of] {
-					goes[*of], again = false, true
-				}
-			}
-		}
-	}
-	for _, b := range all {
-		if goes[b.ID] {
-			gone = append(gone, b.ID)
-		}
-	}
-	return gone
-}

@@ -129,6 +129,37 @@ func TestPruneOneBatch(t *testing.T) {
 	dbtest.RequireCountsAddUp(t, b)
 }
 
+// The name and the alt text of a target may come from different rows, and a row that
+// failed may be newer than the one that succeeded: undo and verify need both.
+func TestPruneKeepsEachValue(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	named := b.load(t, "a", "b")
+	alt := "A dog"
+	p := dbtest.Params(b.site.ID, func(yield func(*db.SourceRow, error) bool) {
+		yield(&db.SourceRow{Line: 2, AssetID: "a", AltText: &alt}, nil)
+	})
+	described := dbtest.Load(t, b.DB, p)
+	dbtest.Settle(t, b.DB, described.IDs[0], db.RowSucceeded)
+	failed := dbtest.Load(t, b.DB, dbtest.Params(b.site.ID, dbtest.Rows("b")))
+	dbtest.Settle(t, b.DB, failed.IDs[0], db.RowFailed)
+	b.age(t, "100 days")
+	require.Equal(t, map[string]int64{"attempt": 4}, prune(t, b.params()))
+	require.Len(t, dbtest.List[int64](t, b, `SELECT id FROM rename WHERE batch_id = $1`, named.Batch), 2)
+}
+
+// A call that might still land holds the next one up, so its row stays.
+func TestPruneKeepsUnknownCalls(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	first := b.load(t, "a")
+	b.load(t, "a")
+	dbtest.Exec(t, b, `UPDATE rename SET unknown_until = now() + interval '1 min' WHERE batch_id = $1`, first.Batch)
+	p := b.params()
+	p.Before, p.Batch = b.now.Add(time.Hour), first.Batch
+	require.Equal(t, map[string]int64{"attempt": 1}, prune(t, p))
+}
+
 // A batch that another one refers to stays as long as that one.
 func TestPruneKeepsWhatIsReferredTo(t *testing.T) {
 	t.Parallel()
@@ -155,8 +186,10 @@ func TestPruneOtherTables(t *testing.T) {
 		`INSERT INTO schedule (name, site_id, cron, time_zone, csv, catch_up) SELECT 'n', id, '@daily', 'UTC', '/n.csv', '1 h' FROM site`,
 		`INSERT INTO schedule_run (schedule_id, due_at, status, finished_at) SELECT id, now(), 'done', now() FROM schedule, generate_series(1, 3)`,
 		`INSERT INTO schedule_run (schedule_id, due_at, status) SELECT id, now(), 'waiting' FROM schedule`,
+		`INSERT INTO schedule (name, site_id, cron, time_zone, csv, catch_up) SELECT 'm', id, '@daily', 'UTC', '/n.csv', '1 h' FROM site`,
+		`INSERT INTO schedule_run (schedule_id, due_at, status, finished_at) SELECT id, now(), 'done', now() FROM schedule WHERE name = 'm'`,
 		`INSERT INTO schedule_notice (schedule_id, run_id, event, detail, next_try_at) SELECT id, 1, 'failed', '', CASE WHEN n = 1 THEN now() END
-			FROM schedule, generate_series(1, 2) n`,
+			FROM schedule, generate_series(1, 2) n WHERE name = 'm'`,
 		`INSERT INTO asset_state (site_id, asset_id, read_at) SELECT id, n, now() - CASE n WHEN 1 THEN '1 day' ELSE '0' END::interval
 			FROM site, generate_series(1, 2) n`,
 	} {
@@ -247,7 +280,7 @@ func readArchive(t *testing.T, path string) (rows [][]string, err error) {
 	require.NoError(t, err)
 	for r := csv.NewReader(z); ; {
 		row, err := r.Read()
-		if err == io.EOF { //nolint:errorlint // Read returns it as it is
+		if err == io.EOF {
 			return rows, nil
 		}
 		if err != nil {

@@ -33,41 +33,49 @@ const (
 		WHERE r.id = t.rename_id AND (r.site_id <> @site::integer OR r.finished_at IS NULL OR ` + openBatch + `))`
 )
 
-var (
-	id      = column{"id", "bigint"}
-	call    = []column{{"rename_id", "bigint"}, {"fence", "integer"}}
-	byTime  = append([]column{{"sent_at", "timestamptz"}}, call...) // by attempt_sent_idx
-	ofBatch = ` AND t.rename_id BETWEEN (SELECT first_id FROM batch WHERE id = @batch::bigint) AND (SELECT last_id FROM batch WHERE id = @batch::bigint)
-		AND EXISTS (SELECT FROM rename r WHERE r.id = t.rename_id AND r.batch_id = @batch::bigint)`
-)
+// ofBatch limits attempts t to a batch.
+const ofBatch = ` AND t.rename_id BETWEEN (SELECT first_id FROM batch WHERE id = @batch::bigint) AND (SELECT last_id FROM batch WHERE id = @batch::bigint)
+	AND EXISTS (SELECT FROM rename r WHERE r.id = t.rename_id AND r.batch_id = @batch::bigint)`
+
+// byID is the key of most tables.
+func byID() []column { return []column{{"id", "bigint"}} }
 
 func attempts(r *run) (table, finder) {
-	t := table{"attempt", byTime, endedCall}
+	key := []column{{"rename_id", "bigint"}, {"fence", "integer"}}
+	t := table{"attempt", append([]column{{"sent_at", "timestamptz"}}, key...), endedCall} // by attempt_sent_idx
 	if r.Batch != 0 {
-		t = table{"attempt", call, endedCall + ofBatch}
+		t = table{"attempt", key, endedCall + ofBatch}
 	}
 	return t, r.finder(t)
 }
 
-// simple makes the step of a table whose rows go by a condition alone.
-func simple(t table) step { return func(r *run) (table, finder) { return t, r.finder(t) } }
-
-var (
-	notices = simple(table{"schedule_notice", []column{id}, `t.created_at < @before::timestamptz AND t.next_try_at IS NULL
+func notices(r *run) (table, finder) {
+	return r.simple(table{"schedule_notice", byID(), `t.created_at < @before::timestamptz AND t.next_try_at IS NULL
 		AND t.schedule_id IN (SELECT id FROM schedule WHERE site_id = @site::integer)`})
+}
 
-	runs = simple(table{"schedule_run", []column{id}, finishedRun})
+func runs(r *run) (table, finder) { return r.simple(table{"schedule_run", byID(), finishedRun}) }
 
-	events = simple(table{"event", []column{id}, `t.at < @before::timestamptz AND (t.site_id = @site::integer OR @shared::boolean AND t.site_id IS NULL)
+func events(r *run) (table, finder) {
+	return r.simple(table{"event", byID(), `t.at < @before::timestamptz
+		AND (t.site_id = @site::integer OR @shared::boolean AND t.site_id IS NULL)
 		AND NOT EXISTS (SELECT FROM batch b WHERE b.id = t.batch_id AND ` + openBatch + `)`})
+}
 
-	// An asset has left its site if a complete reading began after its own.
-	states = simple(table{"asset_state", []column{{"site_id", "integer"}, {"locale_id", "text"}, {"asset_id", "text"}}, `t.site_id = @site::integer
-		AND t.read_at < @before::timestamptz AND t.read_at < (SELECT s.began_at FROM site_reading s WHERE s.site_id = t.site_id AND s.locale_id = t.locale_id)`})
+// states finds readings of assets that left their site: a complete reading began later.
+func states(r *run) (table, finder) {
+	key := []column{{"site_id", "integer"}, {"locale_id", "text"}, {"asset_id", "text"}}
+	return r.simple(table{"asset_state", key, `t.site_id = @site::integer AND t.read_at < @before::timestamptz
+		AND t.read_at < (SELECT s.began_at FROM site_reading s WHERE s.site_id = t.site_id AND s.locale_id = t.locale_id)`})
+}
 
-	audits = simple(table{"audit", []column{id}, `@shared::boolean AND t.at < @before::timestamptz
+func audits(r *run) (table, finder) {
+	return r.simple(table{"audit", byID(), `@shared::boolean AND t.at < @before::timestamptz
 		AND NOT EXISTS (SELECT FROM batch b WHERE 'batch ' || b.id = t.subject AND b.finished_at IS NULL)`})
-)
+}
+
+// simple is the step of a table whose rows go by a condition alone.
+func (r *run) simple(t table) (table, finder) { return t, r.finder(t) }
 
 // Rules says of each table of relabel's what becomes of its rows.
 func Rules() map[string]string {
@@ -96,6 +104,9 @@ func Rules() map[string]string {
 		"schema_version":  "one row; stays",
 	}
 }
+
+// idKey is the key of a row by its id.
+func idKey(id int64) string { return fmt.Sprintf(`{"id": %d}`, id) }
 
 // key returns the SQL that makes a JSON object of a row's key.
 func (t table) key() string {
