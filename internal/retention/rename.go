@@ -19,7 +19,8 @@ type targetRow struct {
 const endedRow = `o.finished_at < @before::timestamptz AND coalesce(o.unknown_until < clock_timestamp(), true)`
 
 // targetsSQL reads all rows of the targets of a chunk: of each one look-up in
-// rename_target_idx.
+// rename_target_idx. A row is only old if its batch is still to be examined: one that was
+// left there stays, and so does what its superseded_by names.
 const targetsSQL = `
 WITH chunk AS MATERIALIZED (
 	SELECT id, asset_id, locale_id, site_id FROM rename
@@ -29,7 +30,8 @@ WITH chunk AS MATERIALIZED (
 )
 SELECT o.id, o.batch_id AS batch, o.asset_id || '/' || o.locale_id AS target, b.acceptance,
 	o.id IN (SELECT id FROM chunk) AS looked,
-	coalesce(` + endedRow + ` AND b.finished_at < @before::timestamptz AND @batch::bigint IN (0, b.id), false) AS old,
+	coalesce(` + endedRow + ` AND b.finished_at < @before::timestamptz AND @batch::bigint IN (0, b.id)
+		AND (b.pruned_at IS NULL OR b.pruned_at < @examined), false) AS old,
 	b.finished_at IS NULL AS open,
 	o.status = 'unchanged' AS unchanged,
 	o.fence > 0 AS sent,
@@ -55,7 +57,7 @@ type oldBatch struct {
 const oldBatchesSQL = `
 SELECT id, first_id AS first, last_id AS last FROM batch
 WHERE site_id = @site::integer AND finished_at < @before::timestamptz AND total > 0 AND first_id IS NOT NULL AND @batch::bigint IN (0, id)
-	AND (pruned_at IS NULL OR pruned_at <= clock_timestamp() - @recheck::interval)
+	AND (pruned_at IS NULL OR pruned_at < @examined)
 ORDER BY id`
 
 // renames finds the rows of old batches that are not needed, batch by batch.
@@ -107,9 +109,7 @@ func lastLooked(rows []targetRow) (last int64) {
 }
 
 func (r *run) oldBatches(ctx context.Context) ([]oldBatch, error) {
-	args := r.args()
-	args["recheck"] = r.Recheck
-	return pg.Collect[oldBatch](ctx, r.DB.Pool(), "reading old batches", oldBatchesSQL, args)
+	return pg.Collect[oldBatch](ctx, r.DB.Pool(), "reading old batches", oldBatchesSQL, r.args())
 }
 
 func (r *run) targets(ctx context.Context, b oldBatch, after int64, limit int) ([]targetRow, error) {

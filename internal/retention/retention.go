@@ -55,12 +55,17 @@ func Prune(ctx context.Context, p Params) ([]Count, error) {
 	return newRun(p).all(ctx)
 }
 
-func (r *run) all(ctx context.Context) ([]Count, error) {
+func (r *run) all(ctx context.Context) (counts []Count, err error) {
+	if r.began, err = r.DB.Now(ctx); err != nil {
+		return nil, err
+	}
+	if r.began.Before(r.Before) {
+		r.Before = r.began // what ends meanwhile is left to the next run
+	}
 	steps := []step{attempts, r.renames, notices, runs, r.batches, events, states, audits}
 	if r.Batch != 0 {
 		steps = []step{attempts, r.renames, r.batches}
 	}
-	counts := make([]Count, 0, len(steps))
 	for _, s := range steps {
 		t, find := s(r)
 		n, err := r.prune(ctx, t, find)

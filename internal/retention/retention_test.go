@@ -343,3 +343,19 @@ func TestKeepDue(t *testing.T) {
 	keep("90d")
 	require.Zero(t, left())
 }
+
+// Workers leave batches alone that were examined lately, and what their rows name.
+func TestPruneLeavesExaminedBatches(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	first, second := b.load(t, "a"), b.load(t, "a")
+	b.load(t, "a")
+	b.age(t, "100 days")
+	dbtest.Exec(t, b, `UPDATE rename SET superseded_by = $1 WHERE id = $2`, second.IDs[0], first.IDs[0])
+	dbtest.Exec(t, b, `UPDATE batch SET pruned_at = now() - interval '1 day' WHERE id = $1`, first.Batch)
+	p := b.params()
+	p.Recheck = 7 * 24 * time.Hour
+	require.Equal(t, map[string]int64{"attempt": 3}, prune(t, p))
+	dbtest.Exec(t, b, `UPDATE batch SET pruned_at = now() - interval '8 days'`)
+	require.Equal(t, map[string]int64{"rename": 2, "batch": 2}, prune(t, p))
+}

@@ -24,6 +24,7 @@ const (
 // run is one call of Prune.
 type run struct {
 	Params
+	began   time.Time
 	limit   int             // rows of the next chunk
 	goes    map[int64]int64 // rows that go, by batch
 	longest time.Duration   // of the transactions
@@ -36,7 +37,9 @@ func newRun(p Params) *run { return &run{Params: p, limit: firstChunk, goes: map
 type finder func(ctx context.Context, limit int) (keys []string, more bool, err error)
 
 func (r *run) args() pgx.NamedArgs {
-	return pgx.NamedArgs{"before": r.Before, "site": r.SiteID, "shared": r.Shared, "batch": r.Batch}
+	return pgx.NamedArgs{
+		"before": r.Before, "site": r.SiteID, "shared": r.Shared, "batch": r.Batch, "examined": r.began.Add(-r.Recheck),
+	}
 }
 
 // prune deletes what find finds of one table.
