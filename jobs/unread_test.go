@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
+	"relabel/internal/dbtest"
 	"relabel/jobs"
 )
 
@@ -44,8 +45,7 @@ func (b *testBundle) stoppedFeed(t *testing.T, read int) {
 	client, err := jobs.NewInsertClient(b.DB, b.logs.logger())
 	require.NoError(t, err)
 	stopped, ended, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	cfg := b.Pool().Config().ConnConfig.Copy()
-	cfg.RuntimeParams["idle_in_transaction_session_timeout"] = "1000"
+	cfg := dbtest.Open(t, b.url+"&idle_in_transaction_session_timeout=1000").Pool().Config().ConnConfig.Copy()
 	cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
 		return &stoppedConn{Conn: conn, left: read, stop: sync.OnceFunc(func() { close(stopped) }), ended: ended}, err

@@ -66,11 +66,7 @@ func (a *app) examine(ctx context.Context) []finding {
 		return []finding{{"database", false, text.OneLine(err.Error())}}
 	}
 	defer s.Close()
-	where := "DATABASE_URL works, its schema is current"
-	if s.server != nil {
-		where = s.server.String() + ", schema current"
-	}
-	return []finding{{"database", true, where}, examineClock(ctx, s), a.examineToken(ctx, s)}
+	return []finding{{"database", true, s.describe()}, examineClock(ctx, s), a.examineToken(ctx, s)}
 }
 
 func examineClock(ctx context.Context, s *session) finding {

@@ -97,6 +97,17 @@ func (a *app) openPrivate(ctx context.Context) (*session, error) {
 	return &session{DB: d, url: server.URL(), server: server}, nil
 }
 
+// describe says how a working database was reached.
+func (s *session) describe() string {
+	switch {
+	case s.server != nil:
+		return s.server.String() + ", schema current"
+	case s.Pooled():
+		return "DATABASE_URL works through a pooler in session mode, its schema is current"
+	}
+	return "DATABASE_URL works without a pooler, its schema is current"
+}
+
 // Close closes the pool and leaves the private server. The last command to leave stops
 // the server.
 func (s *session) Close() {

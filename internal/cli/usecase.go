@@ -57,8 +57,10 @@ func (a *app) notice(err error) {
 // explain gives the exit code and the text of an error of a use case.
 func explain(err error) (code int, line string) {
 	notDone, mapping, read := (*usecase.NotDoneError)(nil), (*usecase.MapError)(nil), (*usecase.ReadError)(nil)
-	api, setting := (*webflow.Error)(nil), (*usecase.SettingError)(nil)
+	api, setting, pooler := (*webflow.Error)(nil), (*usecase.SettingError)(nil), (*pg.PoolerError)(nil)
 	switch {
+	case errors.As(err, &pooler):
+		return exitUsage, err.Error()
 	case errors.As(err, &setting):
 		return exitUsage, setting.For(argumentOf(setting.Setting))
 	case errors.As(err, &notDone) && errors.Is(err, context.Canceled):

@@ -3,7 +3,6 @@ package pg
 import (
 	"context"
 	"net"
-	"strconv"
 	"strings"
 	"time"
 
@@ -42,20 +41,6 @@ const (
 	// fetchTime bounds River's fetch of jobs, which takes milliseconds.
 	fetchTime = 10 * time.Second
 )
-
-// serverSettings let the server notice that this process has died. They are start-up
-// parameters and not SET statements, so they hold from the first byte on, and RESET ALL
-// restores them. On a Unix socket the TCP settings have no effect.
-func serverSettings() map[string]string {
-	return map[string]string{
-		"idle_in_transaction_session_timeout": milliseconds(Standstill),
-		"tcp_keepalives_idle":                 milliseconds(keepAliveIdle) + "ms",
-		"tcp_keepalives_interval":             milliseconds(keepAliveInterval) + "ms",
-		"tcp_keepalives_count":                strconv.Itoa(keepAliveCount),
-	}
-}
-
-func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
 // NoticeDead makes this process notice a dead connection to PostgreSQL that nobody
 // closed: the server's machine lost power, or a firewall dropped the connection.

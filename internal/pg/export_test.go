@@ -12,3 +12,9 @@ func (db *DB) MigrateTo(ctx context.Context, version int32) error {
 		return m.ours(ctx, func(o *migrate.Migrator) error { return o.MigrateTo(ctx, version) })
 	})
 }
+
+// Instead is the address to use in place of a pooler's.
+func Instead(host string, port uint16) string { return instead(host, port) }
+
+// Settings are those of a connection whose URL has none.
+func Settings() map[string]string { return takeSettings(map[string]string{}) }

@@ -1,6 +1,7 @@
 package pg
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/tern/v2/migrate"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
@@ -60,10 +62,7 @@ func (db *DB) MigrateDown(ctx context.Context) error {
 		if err := m.ours(ctx, func(o *migrate.Migrator) error { return o.MigrateTo(ctx, 0) }); err != nil {
 			return err
 		}
-		return m.patiently(ctx, func() error {
-			_, err := m.conn.Exec(ctx, "DROP SCHEMA "+Schema+" CASCADE")
-			return err
-		})
+		return m.dropSchema(ctx)
 	})
 }
 
@@ -121,7 +120,7 @@ type migrator struct {
 func (db *DB) withMigrator(ctx context.Context, fn func(*migrator) error) error {
 	m := &migrator{db: db, cfg: db.pool.Config().ConnConfig}
 	m.cfg.RuntimeParams["application_name"] = "relabel migrate"
-	m.cfg.RuntimeParams["lock_timeout"] = milliseconds(lockTime) // tern's RESET ALL brings it back
+	m.cfg.AfterConnect = m.settings(m.cfg.AfterConnect)
 	var err error
 	if m.conn, err = pgx.ConnectConfig(ctx, m.cfg); err != nil {
 		return fmt.Errorf("error getting a connection to migrate: %w", err)
@@ -130,11 +129,50 @@ func (db *DB) withMigrator(ctx context.Context, fn func(*migrator) error) error 
 	if err := m.takeTurn(ctx); err != nil {
 		return err
 	}
-	// On the way down too: the table of versions is made in it first.
-	if _, err := m.conn.Exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+Schema); err != nil {
-		return fmt.Errorf("error creating schema %s: %w", Schema, err)
+	if err := m.createSchema(ctx); err != nil {
+		return err
 	}
 	return fn(m)
+}
+
+// createSchema is needed on the way down too: the table of versions is made in the schema
+// first. CREATE SCHEMA IF NOT EXISTS would need the right to create one even if it is there.
+func (m *migrator) createSchema(ctx context.Context) error {
+	var exists bool
+	err := m.conn.QueryRow(ctx, "SELECT to_regnamespace($1) IS NOT NULL", Schema).Scan(&exists)
+	if err == nil && !exists {
+		_, err = m.conn.Exec(ctx, "CREATE SCHEMA "+Schema)
+	}
+	if err != nil {
+		return fmt.Errorf("error creating schema %s: %w", Schema, err)
+	}
+	return nil
+}
+
+// dropSchema leaves a schema that belongs to another role, and removes our last table.
+func (m *migrator) dropSchema(ctx context.Context) error {
+	var ours bool
+	if err := m.conn.QueryRow(ctx, "SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = $1", Schema).Scan(&ours); err != nil {
+		return fmt.Errorf("error reading the owner of schema %s: %w", Schema, err)
+	}
+	drop := "DROP SCHEMA " + Schema + " CASCADE"
+	if !ours {
+		drop = "DROP TABLE " + Schema + ".schema_version"
+	}
+	return m.patiently(ctx, func() error {
+		_, err := m.conn.Exec(ctx, drop)
+		return err
+	})
+}
+
+// settings adds to those of all connections what a migration needs.
+func (m *migrator) settings(all pgconn.AfterConnectFunc) pgconn.AfterConnectFunc {
+	return func(ctx context.Context, conn *pgconn.PgConn) error {
+		if err := all(ctx, conn); err != nil {
+			return err
+		}
+		return settings{"lock_timeout": milliseconds(lockTime)}.apply(ctx, conn)
+	}
 }
 
 func (m *migrator) ours(ctx context.Context, run func(*migrate.Migrator) error) error {
@@ -153,11 +191,28 @@ func (m *migrator) ours(ctx context.Context, run func(*migrate.Migrator) error) 
 		}
 		o.AppendMigration(name, up, down)
 	}
-	m.backend.Store(m.conn.PgConn().PID())
+	if err := m.watch(ctx, m.conn); err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	o.OnStart = func(int32, string, string, string) { // tern's RESET ALL took our settings away
+		if err := m.cfg.AfterConnect(ctx, m.conn.PgConn()); err != nil {
+			stop(err)
+		}
+	}
 	if err := m.patiently(ctx, func() error { return run(o) }); err != nil {
-		return fmt.Errorf("error migrating relabel's tables: %w", err)
+		return fmt.Errorf("error migrating relabel's tables: %w", cmp.Or(context.Cause(ctx), err))
 	}
 	return nil
+}
+
+// watch has warnOfWaits look at a connection. A pooler gives the client another number
+// than the server's process has.
+func (m *migrator) watch(ctx context.Context, conn *pgx.Conn) error {
+	b, err := askBackend(ctx, conn)
+	m.backend.Store(b.pid)
+	return err
 }
 
 func (m *migrator) river(ctx context.Context, dir rivermigrate.Direction) error {
@@ -188,10 +243,7 @@ func (m *migrator) river(ctx context.Context, dir rivermigrate.Direction) error 
 func (m *migrator) riverPool(ctx context.Context) (*pgxpool.Pool, error) {
 	cfg := m.db.pool.Config()
 	cfg.ConnConfig, cfg.MaxConns, cfg.MinConns, cfg.MinIdleConns = m.cfg.Copy(), 1, 0, 0
-	cfg.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
-		m.backend.Store(conn.PgConn().PID())
-		return nil
-	}
+	cfg.AfterConnect = m.watch
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("error getting a connection for River's migrations: %w", err)

@@ -56,17 +56,26 @@ func (m *migrator) patiently(ctx context.Context, step func() error) error {
 		<-ended
 	}()
 	for {
+		if err := m.reset(ctx); err != nil {
+			return err
+		}
 		err := step()
 		if pgErr, ok := errors.AsType[*pgconn.PgError](err); !ok || !slices.Contains(noLock(), pgErr.Code) {
 			return err
-		}
-		if _, err := m.conn.Exec(ctx, "RESET ALL"); err != nil { // an interrupted migration's own settings
-			return fmt.Errorf("error before migrating again: %w", err)
 		}
 		if err := pause(ctx, lockPause); err != nil {
 			return err
 		}
 	}
+}
+
+// reset undoes an interrupted migration's settings, and brings ours back, which tern's RESET
+// ALL takes away.
+func (m *migrator) reset(ctx context.Context) error {
+	if _, err := m.conn.Exec(ctx, "RESET ALL"); err != nil {
+		return fmt.Errorf("error resetting a connection: %w", err)
+	}
+	return m.cfg.AfterConnect(ctx, m.conn.PgConn())
 }
 
 // noLock are PostgreSQL's codes for a lock that was not free in time, and for a deadlock.

@@ -59,10 +59,11 @@ type DB struct {
 	pool       *pgxpool.Pool
 	log        *slog.Logger
 	commitWait time.Duration
+	pooled     bool
 }
 
-// Open connects, and fails at once when the database can't be reached. Its
-// error names host and port and never the password.
+// Open connects, and fails at once when the database can't be reached, or only through a
+// pooler in transaction mode. Its error names host and port and never the password.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
 	pc, err := parseURL(cfg.URL)
 	if err != nil {
@@ -76,11 +77,14 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("error making the connection pool: %w", err)
 	}
-	if err := pool.Ping(ctx); err != nil {
+	pooled, err := firstUse(ctx, pool)
+	if err != nil {
 		pool.Close()
 		return nil, unreachable(pc.ConnConfig, err)
 	}
-	return New(pool, cfg), nil
+	db := New(pool, cfg)
+	db.pooled = pooled
+	return db, nil
 }
 
 // New makes a DB of a pool that was opened otherwise. It takes over the pool.
@@ -98,6 +102,9 @@ func (db *DB) Log() *slog.Logger { return db.log }
 // Pool returns the connections, for River's driver.
 func (db *DB) Pool() *pgxpool.Pool { return db.pool }
 
+// Pooled reports whether the connections go through a pooler in session mode.
+func (db *DB) Pooled() bool { return db.pooled }
+
 // Close closes the pool, after waiting for the connections in use.
 func (db *DB) Close() { db.pool.Close() }
 
@@ -112,28 +119,10 @@ func parseURL(url string) (*pgxpool.Config, error) {
 	}
 	cc := pc.ConnConfig
 	cc.ConnectTimeout = ConnectTimeout
-	set := cc.RuntimeParams
-	set["search_path"] = Schema
-	set["timezone"] = "UTC"
-	// Every statement must see what the last holder of its lock has written; a
-	// database shared with an application may have another default.
-	set["default_transaction_isolation"] = "read committed"
-	if set["application_name"] == "" {
-		set["application_name"] = "relabel"
+	if cc.RuntimeParams["application_name"] == "" {
+		cc.RuntimeParams["application_name"] = "relabel"
 	}
-	// Every query has an index that serves it, in its order. Without these a plan
-	// made while a table was empty (a sequential scan) stays in use when it holds
-	// 5,000,000 rows, and statistics of yesterday's small batches have the feed
-	// read and sort all open rows (a bitmap scan) for the first 10,000; loading,
-	// which does read whole batches, switches sequential scans on.
-	set["enable_seqscan"] = "off"
-	set["enable_bitmapscan"] = "off"
-	set["jit"] = "off"
-	for name, v := range serverSettings() { // the URL may say otherwise
-		if set[name] == "" {
-			set[name] = v
-		}
-	}
+	cc.AfterConnect = takeSettings(cc.RuntimeParams).apply
 	NoticeDead(&cc.Config)
 	cc.Tracer = fetchDeadline{}
 	pc.PingTimeout = pingTime
@@ -144,10 +133,10 @@ func parseURL(url string) (*pgxpool.Config, error) {
 // unreachable names where and why, in one line: pgx lists every address it
 // tried on a line of its own.
 func unreachable(cc *pgx.ConnConfig, err error) error {
-	where := net.JoinHostPort(cc.Host, strconv.Itoa(int(cc.Port)))
-	if strings.HasPrefix(cc.Host, "/") {
-		where = "socket " + cc.Host
+	if pooler, ok := errors.AsType[*PoolerError](err); ok {
+		return pooler
 	}
+	where := address(cc)
 	if errors.Is(err, context.Canceled) {
 		return fmt.Errorf("error connecting to PostgreSQL at %s: %w", where, context.Canceled)
 	}
@@ -155,6 +144,13 @@ func unreachable(cc *pgx.ConnConfig, err error) error {
 		return fmt.Errorf("PostgreSQL at %s refused the connection: %s; check DATABASE_URL", where, pgErr.Message)
 	}
 	return fmt.Errorf("PostgreSQL at %s can't be reached: %s; is it running, and is DATABASE_URL right?", where, rootCause(err))
+}
+
+func address(cc *pgx.ConnConfig) string {
+	if strings.HasPrefix(cc.Host, "/") {
+		return "socket " + cc.Host
+	}
+	return net.JoinHostPort(cc.Host, strconv.Itoa(int(cc.Port)))
 }
 
 func rootCause(err error) string {
