@@ -34,3 +34,23 @@ func TestTransactionPooler(t *testing.T) {
 	require.Contains(t, b.run("doctor").exits(exitError).stdout, "PROBLEM  database  DATABASE_URL leads through a connection pooler")
 	require.Zero(t, b.api.Calls())
 }
+
+// A role with the rights of docs/operations.md can do all of it, and undo it.
+func TestOrdinaryRole(t *testing.T) {
+	const rows = 40
+	b := setup(t, standin.Config{Assets: rows})
+	b = b.with("DATABASE_URL", dbtest.OrdinaryRole(t, dbtest.EmptyURL(t)))
+	b.ok("migrate", "up")
+	b.ok("doctor")
+	b.ok("site", "set", "--site-id", standin.SiteID)
+	b.file("names.csv", names(rows))
+	b.ok("plan", "names.csv")
+	b.ok("apply", "1")
+	b.ok("work", "--until-done")
+	b.sentOnce(rows)
+	b.ok("verify", "1")
+	b.ok("undo", "1", "--apply")
+	b.ok("rows", "list")
+	b.ok("migrate", "down", "--yes")
+	b.ok("migrate", "up")
+}

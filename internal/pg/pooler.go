@@ -9,17 +9,23 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// PoolerError reports that DATABASE_URL leads through a pooler that gives each transaction
-// any of its connections. relabel's settings, locks and LISTEN belong to a session, so
-// they would sometimes work.
-type PoolerError struct {
-	Address string // where DATABASE_URL leads
-	Instead string // what to use
+// PoolerError reports that DATABASE_URL leads through a pooler that relabel can't use. The
+// text says what to do.
+type PoolerError struct{ text string }
+
+func (e *PoolerError) Error() string { return e.text }
+
+// sharedError is of a pooler that gives each transaction any of its connections. relabel's
+// settings, locks and LISTEN belong to a session, so they would only sometimes work.
+func sharedError(cc *pgx.ConnConfig) error {
+	return &PoolerError{fmt.Sprintf("DATABASE_URL leads through a connection pooler in transaction mode (%s), and relabel needs sessions of its own: use %s",
+		address(cc), instead(cc.Host, cc.Port))}
 }
 
-func (e *PoolerError) Error() string {
-	return fmt.Sprintf("DATABASE_URL leads through a connection pooler in transaction mode (%s), and relabel needs sessions of its own: use %s",
-		e.Address, e.Instead)
+// tooFewError is of a pooler that has one connection for us and no second one.
+func tooFewError(cc *pgx.ConnConfig, err error) error {
+	return &PoolerError{fmt.Sprintf("the connection pooler at %s gave relabel no second connection (%s), and a process needs up to %d: raise its pool size",
+		address(cc), rootCause(err), defaultMaxConns)}
 }
 
 // instead is the address of the same database without a pooler in transaction mode, as
@@ -81,7 +87,7 @@ func checkSession(ctx context.Context, conn *pgx.Conn, own backend) error {
 	defer cancel()
 	second, err := pgx.ConnectConfig(ctx, conn.Config())
 	if err != nil {
-		return err
+		return tooFewError(conn.Config(), err)
 	}
 	defer second.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it holds nothing
 	for range poolerTries {
@@ -94,8 +100,7 @@ func checkSession(ctx context.Context, conn *pgx.Conn, own backend) error {
 			return err
 		}
 		if other == own || again != own {
-			cc := conn.Config()
-			return &PoolerError{Address: address(cc), Instead: instead(cc.Host, cc.Port)}
+			return sharedError(conn.Config())
 		}
 	}
 	return nil

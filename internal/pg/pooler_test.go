@@ -66,6 +66,15 @@ func TestSessionPooler(t *testing.T) {
 	require.NoError(t, b.MigrateDown(t.Context()))
 }
 
+func TestPoolerWithOneConnection(t *testing.T) {
+	t.Parallel()
+	url := dbtest.PgBouncer(t, dbtest.EmptyURL(t), "session", "default_pool_size = 1", "query_wait_timeout = 1")
+	_, err := pg.Open(t.Context(), pg.Config{URL: url})
+	require.ErrorContains(t, err, "gave relabel no second connection (")
+	require.ErrorContains(t, err, "needs up to 12: raise its pool size")
+	require.NotContains(t, err.Error(), "any@")
+}
+
 func TestServerIsNoPooler(t *testing.T) {
 	t.Parallel()
 	require.False(t, setup(t).Pooled())
