@@ -166,6 +166,6 @@ func (a *app) configure() error {
 	if v, _ := a.LookupEnv("RELABEL_LOG"); v == "debug" {
 		level = slog.LevelDebug
 	}
-	a.log = newLogger(a.Err, level)
+	a.log = newLogger(a.Err, level, cfg.LogJSON)
 	return nil
 }

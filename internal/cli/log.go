@@ -11,14 +11,16 @@ import (
 	"relabel/internal/webflow"
 )
 
-// newLogger writes text lines to w. Tokens print as [redacted]: as attributes because
+// newLogger writes lines of text or JSON to w. Tokens print as [redacted]: as attributes because
 // webflow.Token is a LogValuer, and inside texts because secretHandler replaces them (a
 // proxy may echo a header).
-func newLogger(w io.Writer, level slog.Level) *slog.Logger {
-	return slog.New(&secretHandler{
-		Handler: slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}),
-		tokens:  &tokenList{},
-	})
+func newLogger(w io.Writer, level slog.Level, asJSON bool) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	var lines slog.Handler = slog.NewTextHandler(w, options)
+	if asJSON {
+		lines = slog.NewJSONHandler(w, options)
+	}
+	return slog.New(&secretHandler{Handler: lines, tokens: &tokenList{}})
 }
 
 // tokenList is shared by all handlers derived from one. It has each token once.

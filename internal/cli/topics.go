@@ -54,6 +54,7 @@ func environmentTopic() topic {
 			{"DATABASE_PASSWORD_FILE", "a file that holds the password of DATABASE_URL, which then has none", ""},
 			{"RELABEL_STATE_DIR", "the folder of the private PostgreSQL", "`relabel db status` prints it"},
 			{"RELABEL_LOG", "debug: log everything on standard error", ""},
+			{"RELABEL_LOG_FORMAT", "json: each log line is a JSON object", "text"},
 		},
 		note: "HTTPS_PROXY and NO_PROXY apply to calls to the API. If GOGC is not set, it is 400 in workers without a rate limit and with more than 16 calls in flight. An empty variable counts as unset.",
 	}

@@ -98,7 +98,7 @@ func TestLinesAreNotForged(t *testing.T) {
 	const hostile = "x\ntime=2026-01-01 level=ERROR msg=forged\r\x1b[2K\u2028\u202e"
 	var out bytes.Buffer
 	a := newApp(Params{Out: &out, Err: &out})
-	newLogger(a.Err, slog.LevelInfo).Info(hostile, "value", hostile, "error", usageError("%s", hostile), slog.Group("g", "list", []string{hostile}))
+	newLogger(a.Err, slog.LevelInfo, false).Info(hostile, "value", hostile, "error", usageError("%s", hostile), slog.Group("g", "list", []string{hostile}))
 	a.note("columns not used: %s", hostile)
 	require.Equal(t, 2, strings.Count(out.String(), "\n"))
 	_, line := endOf(usageError("%s", hostile))

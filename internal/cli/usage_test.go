@@ -81,6 +81,7 @@ func TestWrongEnvironment(t *testing.T) {
 		{"WEBFLOW_TOKEN", testToken + "\nx", exitUsage, []string{"WEBFLOW_TOKEN"}},
 		{"WEBFLOW_API_URL", "http://example.com/v2", exitUsage, []string{"WEBFLOW_API_URL", "http://example.com/v2"}},
 		{"RELABEL_LOG", "loud", exitUsage, []string{"RELABEL_LOG", "debug"}},
+		{"RELABEL_LOG_FORMAT", "xml", exitUsage, []string{"RELABEL_LOG_FORMAT", `"xml"`, "json"}},
 		{"WEBFLOW_RATE_LIMIT", "sixty", exitUsage, []string{"WEBFLOW_RATE_LIMIT", `"sixty"`, "60/1m"}},
 		{"RELABEL_CALL_TIMEOUT", "1ms", exitUsage, []string{"RELABEL_CALL_TIMEOUT", "30s"}},
 		{"DATABASE_URL", "postgres://user:sesame@127.0.0.1:1/db", exitError, []string{"127.0.0.1:1", "can't be reached"}},

@@ -10,6 +10,7 @@
 //	RELABEL_STATE_DIR     Config.StateDir; default: chosen by package embedpg
 //	RELABEL_SOURCE_URL    Config.SourceURL
 //	RELABEL_CALL_TIMEOUT  Config.CallTimeout; default 30s
+//	RELABEL_LOG_FORMAT    Config.LogJSON; default: text
 //	WEBFLOW_API_URL       Config.APIURL; default webflow.DefaultBaseURL
 //	WEBFLOW_RATE_LIMIT    Config.Rate and Config.RateGiven; default: learned from the API
 //	WEBFLOW_TOKEN, WEBFLOW_TOKEN_FILE
@@ -53,6 +54,7 @@ type Config struct {
 	Rate        Rate
 	RateGiven   bool // WEBFLOW_RATE_LIMIT is set
 	CallTimeout time.Duration
+	LogJSON     bool    // log lines are JSON objects, not text
 	TokenDirs   Folders // of the files that sites name for their tokens
 	SourceDirs  Folders // of the files that schedules read
 
@@ -85,6 +87,9 @@ func Read(lookup func(string) (string, bool)) (Config, error) {
 	}
 	if v := env.get("RELABEL_LOG"); v != "" && v != "debug" {
 		return cfg, fmt.Errorf("RELABEL_LOG is debug or not set, not %q", v)
+	}
+	if cfg.LogJSON, err = parseLogFormat(env.get("RELABEL_LOG_FORMAT")); err != nil {
+		return cfg, fmt.Errorf("RELABEL_LOG_FORMAT: %w", err)
 	}
 	if cfg.CallTimeout, err = parseTimeout(env.get("RELABEL_CALL_TIMEOUT")); err != nil {
 		return cfg, fmt.Errorf("RELABEL_CALL_TIMEOUT: %w", err)
@@ -119,6 +124,13 @@ func withPassword(database, file string) (string, error) {
 	}
 	u.User = url.UserPassword(u.User.Username(), strings.TrimRight(string(text), "\r\n"))
 	return u.String(), nil
+}
+
+func parseLogFormat(s string) (isJSON bool, err error) {
+	if s != "" && s != "text" && s != "json" {
+		return false, fmt.Errorf("%q is neither text nor json", s)
+	}
+	return s == "json", nil
 }
 
 func parseTimeout(s string) (time.Duration, error) {

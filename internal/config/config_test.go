@@ -56,6 +56,7 @@ func TestReadRefuses(t *testing.T) {
 	t.Parallel()
 	for name, values := range map[string][]string{
 		"WEBFLOW_RATE_LIMIT":   {"60", "60/", "/1m", "0/1m", "-1/1m", "60/1", "60/1ms", "60/25h", "60/-1m", "many/1m", "2000000/1m", "None", " none"},
+		"RELABEL_LOG_FORMAT":   {"JSON", "logfmt", " json"},
 		"RELABEL_CALL_TIMEOUT": {"30", "999ms", "5m1s", "-30s", "soon"},
 	} {
 		for _, value := range values {

@@ -3,6 +3,7 @@ package pg
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -22,6 +23,9 @@ import (
 // migrateLock is the advisory lock under which a process migrates: River's
 // tables, then ours. The number is the ASCII of "relabel".
 const migrateLock = 0x72656c6162656c
+
+// noRight is PostgreSQL's code for a missing right.
+const noRight = "42501"
 
 // MigrationStatus compares a database's versions with the newest that this program
 // knows. Versions count migrations from 1; 0 is none.
@@ -142,6 +146,10 @@ func (m *migrator) createSchema(ctx context.Context) error {
 	err := m.conn.QueryRow(ctx, "SELECT to_regnamespace($1) IS NOT NULL", Schema).Scan(&exists)
 	if err == nil && !exists {
 		_, err = m.conn.Exec(ctx, "CREATE SCHEMA "+Schema)
+	}
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == noRight {
+		return fmt.Errorf("the role %[1]s may not create the schema %[2]s; an administrator can: CREATE SCHEMA %[2]s AUTHORIZATION %[1]s",
+			pgx.Identifier{m.cfg.User}.Sanitize(), Schema)
 	}
 	if err != nil {
 		return fmt.Errorf("error creating schema %s: %w", Schema, err)

@@ -2,6 +2,7 @@ package pg_test
 
 import (
 	"iter"
+	"regexp"
 	"testing"
 	"time"
 
@@ -105,4 +106,15 @@ func TestMigrationsKeepTheirSettings(t *testing.T) {
 	b := setupProvider(t)
 	require.NoError(t, b.MigrateTo(t.Context(), beforeIndexes))
 	b.blocked(t, `LOCK relabel.batch`, func() error { return b.MigrateTo(t.Context(), beforeIndexes+1) })
+}
+
+// Without the schema, and without the right to make it, the message has the statement to run.
+func TestMigrateWithoutRight(t *testing.T) {
+	t.Parallel()
+	b := setupProvider(t)
+	b.admin.exec(t, `DROP SCHEMA relabel`)
+	err := b.Migrate(t.Context())
+	require.ErrorContains(t, err, `may not create the schema relabel; an administrator can: CREATE SCHEMA relabel AUTHORIZATION "relabel_test_`)
+	b.admin.exec(t, regexp.MustCompile(`CREATE SCHEMA .*`).FindString(err.Error()))
+	require.NoError(t, b.Migrate(t.Context()))
 }
