@@ -2,6 +2,7 @@ package dbtest
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net"
 	"net/url"
@@ -45,7 +46,7 @@ func PgBouncer(t testing.TB, databaseURL, mode string, more ...string) string {
 	file := filepath.Join(openFolder(t), "pgbouncer.ini")
 	text := fmt.Sprintf(bouncerConfig, cfg.Database, cfg.Host, cfg.Port, cfg.User, cfg.Password, port, mode, strings.Join(more, "\n"))
 	require.NoError(t, os.WriteFile(file, []byte(text), 0o644)) //nolint:gosec // another account reads it, for the time of a test
-	startBouncer(t, addr, osexec.Command(program, append(bouncerAccount(t, cfg), file)...))
+	startBouncer(t, addr, osexec.CommandContext(context.WithoutCancel(t.Context()), program, append(bouncerAccount(t, cfg), file)...))
 	u := url.URL{Scheme: "postgres", User: url.UserPassword(cfg.User, "any"), Host: addr, Path: "/" + cfg.Database, RawQuery: "sslmode=disable"}
 	return u.String()
 }
@@ -75,7 +76,7 @@ func bouncerAccount(t testing.TB, cfg *pgx.ConnConfig) []string {
 	if !strings.HasPrefix(cfg.Host, "/") {
 		return []string{"-u", "nobody"}
 	}
-	owner, err := osexec.Command("stat", "--format", "%U", cfg.Host).Output()
+	owner, err := osexec.CommandContext(t.Context(), "stat", "--format", "%U", cfg.Host).Output()
 	require.NoError(t, err)
 	return []string{"-u", strings.TrimSpace(string(owner))}
 }
@@ -95,7 +96,7 @@ func startBouncer(t testing.TB, addr string, cmd *osexec.Cmd) {
 		<-ended
 	})
 	for {
-		conn, err := net.Dial("tcp", addr)
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
 		if err == nil {
 			require.NoError(t, conn.Close())
 			return
