@@ -69,7 +69,7 @@ func (b *testBundle) crowd(t *testing.T, seed uint64) {
 		})
 	}
 	for n := range uint64(5) {
-		run(n, 60, (*hand).work)
+		run(n, 1, (*hand).workOn)
 	}
 	run(10, 25, (*hand).load)
 	run(11, 25, (*hand).load)
@@ -97,6 +97,18 @@ func (h *hand) load() error {
 		load = h.LoadFirst
 	}
 	_, err := load(h.ctx, p)
+	return err
+}
+
+// workOn works for a while, and then hands in the outcomes of its last calls: their leases would keep its targets from
+// everyone in the rounds that follow.
+func (h *hand) workOn() error {
+	for range 60 {
+		if err := h.work(); err != nil {
+			return err
+		}
+	}
+	_, err := h.Finish(h.ctx, db.FinishParams{ProcessID: process, Finishes: h.answers})
 	return err
 }
 
