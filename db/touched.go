@@ -44,7 +44,8 @@ func lockTouched(ctx context.Context, tx pgx.Tx, c chunk) (touched, error) {
 		return t, err
 	}
 	own, _ := t.changes()
-	sent, err := lockRows(ctx, tx, append(own, t.older...), append([]int64{c.Batch}, t.batches...))
+	all := slices.Concat(own, t.newer, t.older) // what supersedes may change too, once it is read again
+	sent, err := lockRows(ctx, tx, all, append([]int64{c.Batch}, t.batches...))
 	if err != nil {
 		return t, err
 	}
