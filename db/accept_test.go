@@ -3,6 +3,7 @@ package db_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -115,6 +116,40 @@ func TestAcceptSeesWhatItWaitedFor(t *testing.T) {
 	require.NoError(t, tx.Commit(t.Context()))
 	<-done
 	require.Equal(t, "unchanged", b.statuses(t, again.batch))
+}
+
+// A row that changes only once it is read again was locked with the others, by id: whoever has it can lock a later one.
+func TestAcceptLocksInOrder(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.AcceptInChunksOf(1)
+	old := b.load(t, "o", "a", "z")
+	b.settle(t, old.ids[2], "succeeded")
+	young := b.loadFirst(t, "x", "a", "z") // the names go by the line
+	b.AcceptInChunksOf(10)
+	ending := begin(t, b.Pool())
+	_, err := ending.Exec(t.Context(), `UPDATE rename SET status = 'succeeded', fence = 1, finished_at = now() WHERE id = $1`, old.ids[1])
+	require.NoError(t, err)
+	turn := begin(t, b.Pool())
+	_, err = turn.Exec(t.Context(), `SELECT FROM rename WHERE id = $1 FOR UPDATE`, young.ids[1])
+	require.NoError(t, err)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b.acceptAll(t)
+	}()
+	b.requireBlocked(t, 1) // behind the one that is ending
+	require.NoError(t, ending.Commit(t.Context()))
+	require.Eventually(t, func() bool {
+		return value[bool](t, b, `
+			SELECT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datname = current_database() AND $1::int = ANY (pg_blocking_pids(a.pid)))`,
+			turn.Conn().PgConn().PID())
+	}, patience, 10*time.Millisecond, "accepting waits for the row of the turn")
+	_, err = turn.Exec(t.Context(), `SELECT FROM rename WHERE id = $1 FOR UPDATE NOWAIT`, young.ids[2])
+	require.NoError(t, err)
+	require.NoError(t, turn.Commit(t.Context()))
+	<-done
+	require.Equal(t, "pending unchanged unchanged", b.statuses(t, young.batch))
 }
 
 // What a cancelled batch had not accepted yet supersedes nothing any more.
