@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -51,6 +52,33 @@ func (db *DB) Folders(ctx context.Context, siteID int) ([]Folder, error) {
 	return pg.Collect[Folder](ctx, db.Pool(), "reading the site's folders", `
 		SELECT folder_id, display_name, parent_id, path FROM asset_folder WHERE site_id = @site
 		ORDER BY path COLLATE "C", folder_id`, pgx.NamedArgs{"site": siteID})
+}
+
+// FolderTree has the folders that are directly below each one, by ids.
+type FolderTree map[string][]string
+
+// NewFolderTree arranges the folders of a site.
+func NewFolderTree(folders []Folder) FolderTree {
+	t := FolderTree{}
+	for _, f := range folders {
+		t[f.ParentID] = append(t[f.ParentID], f.ID)
+	}
+	return t
+}
+
+// Below returns some folders and all below them, as the API's filter takes them. The root
+// is meant alone: an asset there is in no folder.
+func (t FolderTree) Below(ids ...string) map[string]bool {
+	all := map[string]bool{}
+	for todo := slices.Clone(ids); len(todo) > 0; todo = todo[1:] {
+		if id := todo[0]; !all[id] {
+			all[id] = true
+			if id != "" {
+				todo = append(todo, t[id]...)
+			}
+		}
+	}
+	return all
 }
 
 // FoldersMissing reports whether assets of a site are in folders and the folders were not

@@ -69,12 +69,21 @@ func (a *app) plan(ctx context.Context, s *session, src sourceFlags, detailed bo
 	return nil
 }
 
+// printLoaded is printPlan for a plan of a source, whose command has --names-in-locales.
+func (a *app) printLoaded(ctx context.Context, s *session, p usecase.Summary) error {
+	err := a.printPlan(ctx, s, p)
+	if err == nil && p.Localized > 0 {
+		fmt.Fprintln(a.Out, "  check: names in a secondary locale are left out with --names-in-locales drop, and found by their lines with refuse")
+	}
+	return err
+}
+
 // showPlan prints a plan and what to do next; with --json the plan as one object.
 func (a *app) showPlan(ctx context.Context, s *session, p madePlan) error {
 	if a.json {
 		return a.result.print(p)
 	}
-	if err := a.printPlan(ctx, s, p.Summary); err != nil {
+	if err := a.printLoaded(ctx, s, p.Summary); err != nil {
 		return err
 	}
 	fmt.Fprintln(a.Out, "  next: "+nextOfPlan(p.Summary))
@@ -228,9 +237,5 @@ func planWarnings(p usecase.Summary) (out []string) {
 		out = append(out, fmt.Sprintf("%s would be left alone; `relabel apply %d --take-over` sends them too",
 			text.Plural(p.Conflict, "row in conflict", "rows in conflict"), p.Batch))
 	}
-	out = append(out, p.Warnings()...)
-	if p.Localized > 0 {
-		out = append(out, "names in a secondary locale are left out with --names-in-locales drop, and found by their lines with refuse")
-	}
-	return out
+	return append(out, p.Warnings()...)
 }

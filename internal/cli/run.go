@@ -131,7 +131,7 @@ func (a *app) loadToRun(ctx context.Context, s *session, site db.Site, p runPara
 		return 0, err
 	}
 	if !a.json {
-		if err := a.printPlan(ctx, s, made.Summary); err != nil {
+		if err := a.printLoaded(ctx, s, made.Summary); err != nil {
 			return 0, err
 		}
 	}

@@ -2,6 +2,8 @@ package records
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -10,35 +12,10 @@ import (
 	"relabel/internal/pg"
 )
 
-// maxFolders bounds the folders of a site that are listed: a form can't offer more.
-const maxFolders = 2000
-
-// AssetFolder is a folder of a site, as last read.
-type AssetFolder struct{ FolderID, Path string }
-
-// AssetFolders lists the folders of a site by path.
-func AssetFolders(ctx context.Context, d *db.DB, siteID int) ([]AssetFolder, error) {
-	return pg.Collect[AssetFolder](ctx, d.Pool(), "listing folders",
-		`SELECT folder_id, path FROM asset_folder WHERE site_id = @site ORDER BY path, folder_id LIMIT @limit`,
-		pgx.NamedArgs{"site": siteID, "limit": maxFolders})
-}
-
 // foldersBelow returns a folder's id and those of all folders below it.
 func foldersBelow(ctx context.Context, d *db.DB, siteID int, folder string) ([]string, error) {
-	if folder == "" { // the root: an asset there is in no folder
-		return []string{""}, nil
-	}
-	list, err := pg.Collect[struct{ FolderID string }](ctx, d.Pool(), "reading folders", `
-		WITH RECURSIVE below AS (
-			SELECT @folder::text COLLATE "C" AS folder_id
-			UNION
-			SELECT f.folder_id FROM below b JOIN asset_folder f ON f.site_id = @site AND f.parent_id = b.folder_id
-		) SELECT folder_id FROM below`, pgx.NamedArgs{"site": siteID, "folder": folder})
-	ids := make([]string, len(list))
-	for i, f := range list {
-		ids[i] = f.FolderID
-	}
-	return ids, err
+	list, err := d.Folders(ctx, siteID)
+	return slices.Collect(maps.Keys(db.NewFolderTree(list).Below(folder))), err
 }
 
 // AssetType is a content type, with how many assets have it.

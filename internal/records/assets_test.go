@@ -122,7 +122,7 @@ func TestAssetShows(t *testing.T) {
 	types, err := records.AssetTypes(t.Context(), b.DB, b.site.ID)
 	require.NoError(t, err)
 	require.Equal(t, []records.AssetType{{"image/jpeg", 2}, {"application/pdf", 1}, {"image/png", 1}, {"image/svg+xml", 1}}, types)
-	folders, err := records.AssetFolders(t.Context(), b.DB, b.site.ID)
+	folders, err := b.Folders(t.Context(), b.site.ID)
 	require.NoError(t, err)
 	require.Len(t, folders, 3)
 	some, err := records.AssetsByID(t.Context(), b.DB, b.site.ID, []string{"a3", "a7", "x"})

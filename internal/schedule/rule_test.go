@@ -78,7 +78,7 @@ func TestRuleTrouble(t *testing.T) {
 	require.Contains(t, *run.Error, "rule tidy: error reading the rule")
 	b.saveRule(`{"folder": ["Team"], "template": "x{n}"}`)
 	run = b.run(at2(2), scheduledb.RunFailed)
-	require.Contains(t, *run.Error, `folder: the site has no folder "Team": it has no folders`)
+	require.Contains(t, *run.Error, `folder: the site has no folder "Team"`)
 	require.ErrorIs(t, b.DeleteRule(t.Context(), b.site.ID, "tidy"), db.ErrRuleUsed)
 }
 

@@ -5,7 +5,11 @@ import (
 	"fmt"
 	"strings"
 
+	"golang.org/x/text/unicode/norm"
+
+	"relabel/db"
 	"relabel/internal/intake"
+	"relabel/internal/rule"
 )
 
 // rootFolder is how people name the root, which has no id.
@@ -13,9 +17,10 @@ const rootFolder = "/"
 
 // folderTree are the folders of a site. An empty id is the root.
 type folderTree struct {
-	paths    map[string]string   // by id
-	ids      map[string][]string // by path: two folders may have the same
-	children map[string][]string // by the parent's id
+	db.FolderTree
+
+	paths map[string]string   // by id
+	ids   map[string][]string // by path: two folders may have the same
 }
 
 func (s *Service) folderTree(ctx context.Context, siteID int) (*folderTree, error) {
@@ -23,11 +28,11 @@ func (s *Service) folderTree(ctx context.Context, siteID int) (*folderTree, erro
 	if err != nil {
 		return nil, err
 	}
-	t := &folderTree{paths: map[string]string{}, ids: map[string][]string{}, children: map[string][]string{}}
+	t := &folderTree{FolderTree: db.NewFolderTree(list), paths: map[string]string{}, ids: map[string][]string{}}
 	for _, f := range list {
 		t.paths[f.ID] = f.Path
-		t.ids[f.Path] = append(t.ids[f.Path], f.ID)
-		t.children[f.ParentID] = append(t.children[f.ParentID], f.ID)
+		path := norm.NFC.String(f.Path)
+		t.ids[path] = append(t.ids[path], f.ID)
 	}
 	return t, nil
 }
@@ -50,7 +55,7 @@ func (t *folderTree) find(name string) ([]string, error) {
 	if _, ok := t.paths[name]; ok {
 		return []string{name}, nil
 	}
-	path := strings.Trim(name, "/")
+	path := norm.NFC.String(strings.Trim(name, "/"))
 	if ids := t.ids[path]; len(ids) > 0 {
 		return ids, nil
 	}
@@ -61,18 +66,18 @@ func (t *folderTree) find(name string) ([]string, error) {
 	return nil, &NoFolderError{Folder: name, Nearest: similar.names()}
 }
 
-// below adds all folders below some: those that the API's filter takes too.
-func (t *folderTree) below(ids []string) map[string]bool {
-	all := map[string]bool{}
-	for todo := ids; len(todo) > 0; todo = todo[1:] {
-		if id := todo[0]; !all[id] {
-			all[id] = true
-			if id != "" { // the root is meant alone
-				todo = append(todo, t.children[id]...)
-			}
+// rulePaths replaces the folders of a rule, which may be ids, by their paths.
+func (t *folderTree) rulePaths(r rule.Rule) (rule.Rule, error) {
+	paths := make([]string, len(r.Folders))
+	for i, name := range r.Folders {
+		ids, err := t.find(name)
+		if err != nil {
+			return r, WrongSetting("folder", ": %s", err)
 		}
+		paths[i] = t.path(ids[0])
 	}
-	return all
+	r.Folders = paths
+	return r, nil
 }
 
 // NoFolderError is returned when a site has no folder of a path or id.

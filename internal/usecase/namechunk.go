@@ -54,7 +54,7 @@ func (r *resolver) assetName(name, folder string) assetName {
 		n.problem = err
 		return n
 	}
-	n.exact, n.folders = map[string]bool{}, r.folders.below(ids)
+	n.exact, n.folders = map[string]bool{}, r.folders.Below(ids...)
 	for _, id := range ids {
 		n.exact[id] = true
 	}
@@ -155,7 +155,7 @@ func (c *nameChunk) judge(ctx context.Context) (out []intake.Row, err error) {
 		case n.problem != nil:
 			row.RefuseName("folder", n.problem.Error())
 		case len(n.found) == 0:
-			row.RefuseName(c.by, c.unknown(row.Folder, similar[at]))
+			row.RefuseName(c.by, c.unknown(&row, similar[at]))
 		case len(n.found) > 1 && !c.takesAll(n):
 			c.refuseSame(&row, n)
 		default:

@@ -2,6 +2,7 @@ package usecase
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,12 +21,16 @@ func (c *nameChunk) what() string {
 	return "name"
 }
 
-func (c *nameChunk) unknown(folder string, similar []string) string {
-	where := ""
-	if folder != "" {
-		where = fmt.Sprintf(" in the folder %q", intake.Clean(folder))
+// unknown says that no asset has a name, or none in the folder that the row gives.
+func (c *nameChunk) unknown(row *intake.Row, similar []string) string {
+	if row.Folder == "" {
+		return fmt.Sprintf("the site has no asset of this %s%s", c.what(), suggestion(similar))
 	}
-	return fmt.Sprintf("the site has no asset of this %s%s%s", c.what(), where, suggestion(similar))
+	what := fmt.Sprintf("the site has no asset of this %s in the folder %q", c.what(), intake.Clean(row.Folder))
+	if slices.Contains(similar, strings.TrimSpace(row.Name)) {
+		return what + ", but one in another folder"
+	}
+	return what + suggestion(similar)
 }
 
 // same lists the assets of one name.

@@ -81,7 +81,7 @@ func (l *pull) choose(ctx context.Context, folder string) (id string, err error)
 	if len(ids) > 1 {
 		return "", &SameFolderError{Folder: folder, IDs: ids}
 	}
-	l.only = l.folders.below(ids)
+	l.only = l.folders.Below(ids...)
 	return ids[0], nil
 }
 

@@ -47,11 +47,11 @@ func (s *Service) ApplyRule(ctx context.Context, p RuleParams) (*Ruled, error) {
 	if out.Reading, err = s.FreshReading(ctx, p.Site, []string{out.LocaleID}, age, p.Reading); err != nil {
 		return nil, err
 	}
-	folders, err := s.DB.Folders(ctx, p.Site.ID)
+	folders, err := s.folderTree(ctx, p.Site.ID)
 	if err != nil {
 		return nil, err
 	}
-	r, err := withPaths(p.Rule, folders)
+	r, err := folders.rulePaths(p.Rule)
 	if err == nil {
 		out.Result, err = r.ApplyTo(s.ruleAssets(ctx, p.Site.ID, out, folders))
 	}
@@ -88,23 +88,19 @@ func (s *Service) ruleLocale(ctx context.Context, site db.Site, locale string) (
 }
 
 // ruleAssets reads the assets of a reading from the database, each time it is used.
-func (s *Service) ruleAssets(ctx context.Context, siteID int, r *Ruled, folders []db.Folder) iter.Seq2[rule.Asset, error] {
-	paths := map[string]string{}
-	for _, f := range folders {
-		paths[f.ID] = f.Path
-	}
+func (s *Service) ruleAssets(ctx context.Context, siteID int, r *Ruled, folders *folderTree) iter.Seq2[rule.Asset, error] {
 	return func(yield func(rule.Asset, error) bool) {
 		for state, err := range s.DB.States(ctx, siteID, r.LocaleID, r.Reading.Since) {
-			if !yield(ruleAsset(state, paths), err) || err != nil {
+			if !yield(ruleAsset(state, folders), err) || err != nil {
 				return
 			}
 		}
 	}
 }
 
-func ruleAsset(s db.AssetState, paths map[string]string) rule.Asset {
+func ruleAsset(s db.AssetState, folders *folderTree) rule.Asset {
 	a := rule.Asset{
-		ID: s.AssetID, Name: s.DisplayName, Alt: s.AltText, Original: s.OriginalFileName, Folder: paths[s.Folder],
+		ID: s.AssetID, Name: s.DisplayName, Alt: s.AltText, Original: s.OriginalFileName, Folder: folders.path(s.Folder),
 		Type: s.ContentType, Size: s.Size,
 	}
 	if s.CreatedOn != nil {

@@ -18,6 +18,9 @@ const (
 	// typesEvery is how often the content types of a site are read, which takes 0.1 s for
 	// 50,000 assets.
 	typesEvery = time.Minute
+
+	// maxFolders bounds the folders of a site that are listed: a form can't offer more.
+	maxFolders = 2000
 )
 
 // assetsFigures are the live part of the page: when the site was read, and the reading
@@ -49,7 +52,7 @@ func (s *Server) assetLine(a records.Asset, pictures bool) assetLine {
 type assetsData struct {
 	Form     assetForm
 	Sites    []db.Site
-	Folders  []records.AssetFolder
+	Folders  []db.Folder
 	Types    []records.AssetType
 	Problem  string
 	Assets   []assetLine
@@ -102,9 +105,10 @@ func (s *Server) assetsData(r *http.Request, site db.Site, form assetForm) (d as
 	if d.Sites, err = s.realSites(ctx); err != nil {
 		return d, err
 	}
-	if d.Folders, err = records.AssetFolders(ctx, s.cfg.DB, site.ID); err != nil {
+	if d.Folders, err = s.cfg.DB.Folders(ctx, site.ID); err != nil {
 		return d, err
 	}
+	d.Folders = d.Folders[:min(len(d.Folders), maxFolders)]
 	if d.Types, err = s.types.get(int64(site.ID), "", s.cfg.Now(), func() ([]records.AssetType, error) {
 		return records.AssetTypes(ctx, s.cfg.DB, site.ID)
 	}); err != nil {
