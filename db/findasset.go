@@ -33,7 +33,7 @@ func (b NamedBy) expression() string {
 	return "s.display_name"
 }
 
-// RootFolder stands for the root in AssetName.Folders.
+// RootFolder is the root in AssetName.Folders, where an empty id would be lost.
 const RootFolder = "/"
 
 // AssetName is a name to look for.

@@ -78,7 +78,7 @@ func openError(path string, err error) error {
 // at its end. Close the File when done; the caller still owns the reader.
 func NewFile(r io.Reader, params CSVParams) (File, error) { return newFile(r, nil, 0, params) }
 
-// newFile tells a workbook from a CSV by its first bytes. at reads the same file as r at any place, or is nil.
+// newFile recognises a workbook by its first bytes; all else is a CSV. at reads the same file as r at any place, or is nil.
 func newFile(r io.Reader, at io.ReaderAt, size int64, params CSVParams) (File, error) {
 	if params.Name == "" {
 		params.Name = "standard input"

@@ -29,7 +29,7 @@ const (
 	forAltText             // the same for the alt text
 )
 
-// uses tells what a row is needed for unless a newer one can be used instead.
+// uses lists what a row is needed for, unless a newer row serves instead.
 func (r Row) uses() (uses int) {
 	if r.Acceptance == nil {
 		return 0

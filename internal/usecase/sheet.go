@@ -16,7 +16,7 @@ func (n *SheetNotice) Error() string {
 	return fmt.Sprintf("%s has %d sheets, and only the first visible one is read: %q", n.Source, n.Of, intake.Clean(n.Sheet))
 }
 
-// noticeSheet tells a person that there are other sheets.
+// noticeSheet sends a notice if the workbook has other sheets.
 func (p LoadParams) noticeSheet(info intake.Info) {
 	if info.Sheets > 1 && p.Source.Sheet == "" {
 		p.Notice(&SheetNotice{Source: p.Source.Name(), Sheet: info.Sheet, Of: info.Sheets})

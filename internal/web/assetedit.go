@@ -72,12 +72,8 @@ func (e assetEdit) row() plannedRow {
 
 // planEdits makes a plan of what was edited on the page of assets.
 func (s *Server) planEdits(w http.ResponseWriter, r *http.Request) {
-	if !s.parseForm(w, r) {
-		return
-	}
-	site, err := s.realSite(r.Context(), r.PostForm.Get("site"))
-	if err != nil {
-		s.failed(w, r, err)
+	site, ok := s.postedSite(w, r)
+	if !ok {
 		return
 	}
 	s.act(w, r, "plan edited assets", localPath(r.PostForm.Get("back")), func(ctx context.Context, by usecase.Actor) (done, error) {

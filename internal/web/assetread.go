@@ -17,14 +17,22 @@ var errSiteRead = errors.New("the site is already being read: wait until that en
 // siteKey is the key of a site's reading among those of batches, whose ids are positive.
 func siteKey(siteID int) int64 { return -int64(siteID) }
 
-// readSite reads all assets of a site again, in the background.
-func (s *Server) readSite(w http.ResponseWriter, r *http.Request) {
+// postedSite reads a form that names a site. If that fails, the answer says why.
+func (s *Server) postedSite(w http.ResponseWriter, r *http.Request) (db.Site, bool) {
 	if !s.parseForm(w, r) {
-		return
+		return db.Site{}, false
 	}
 	site, err := s.realSite(r.Context(), r.PostForm.Get("site"))
 	if err != nil {
 		s.failed(w, r, err)
+	}
+	return site, err == nil
+}
+
+// readSite reads all assets of a site again, in the background.
+func (s *Server) readSite(w http.ResponseWriter, r *http.Request) {
+	site, ok := s.postedSite(w, r)
+	if !ok {
 		return
 	}
 	e := records.AuditEntry{Action: "read", Subject: "site " + site.Name}

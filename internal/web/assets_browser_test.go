@@ -85,13 +85,19 @@ func TestBrowserAssets(t *testing.T) {
 	require.Equal(t, "asset-000001.jpg", b.api.Name(standin.AssetID(0), ""), "nothing was sent")
 }
 
-// A rule shows what it would change while a person types, for the selected assets of all pages.
-func TestBrowserAssetRule(t *testing.T) {
+// assetsTab is a tab of a dashboard whose site holds the example's assets.
+func assetsTab(t *testing.T) *tab {
+	t.Helper()
 	b := setup(t, settings{noToken: true})
 	site, err := b.SiteByName(t.Context(), db.DefaultSite)
 	require.NoError(t, err)
 	b.exampleAssets(t, site.ID)
-	p := newTab(t, b)
+	return newTab(t, b)
+}
+
+// A rule shows what it would change while a person types, for the selected assets of all pages.
+func TestBrowserAssetRule(t *testing.T) {
+	p := assetsTab(t)
 	p.open("/assets?sort=changed")
 	p.do(chromedp.Click(chromedp.CSS(`#rule summary`)), chromedp.Evaluate[void](`document.querySelector("[name=template]").focus(); undefined`))
 	p.fill("item-{n:03}{ext}")
@@ -117,15 +123,11 @@ func TestBrowserAssetRule(t *testing.T) {
 
 // Search, filters and pages need no script, and without pictures nothing is asked of other hosts.
 func TestBrowserAssetsWithoutScripts(t *testing.T) {
-	b := setup(t, settings{noToken: true})
-	site, err := b.SiteByName(t.Context(), db.DefaultSite)
-	require.NoError(t, err)
-	b.exampleAssets(t, site.ID)
-	p := newTab(t, b)
+	p := assetsTab(t)
 	p.open("/assets")
 	p.press(`form[action="/pictures"] button`)
 	before := len(p.images.all())
-	_, err = chromedp.Call(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	_, err := chromedp.Call(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 	require.NoError(t, err)
 	p.open("/assets")
 	p.press(`a[rel=next]`)

@@ -13,7 +13,7 @@ const (
 	oleMagic = "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 )
 
-// IsWorkbook reports by the first bytes of a file whether it may be a workbook. Open tells it from other files of the kind.
+// IsWorkbook reports by the first bytes of a file whether it may be a workbook. Open refuses other kinds of files that begin alike.
 func IsWorkbook(head []byte) bool {
 	return bytes.HasPrefix(head, []byte(zipMagic)) || bytes.HasPrefix(head, []byte(oleMagic))
 }
