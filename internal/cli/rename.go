@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -148,7 +149,10 @@ func (a *app) printRenamed(ctx context.Context, s *session, r usecase.Renamed) e
 const shownCollisions = 10
 
 func printRuleChecks(w io.Writer, r *usecase.Ruled) {
-	for _, warning := range r.Warnings() {
+	for i, warning := range usecase.RuleWarnings(r.Result) {
+		if i == 0 && len(r.Collisions) > 0 {
+			warning += "; " + collisionAdvice(r.Rule)
+		}
 		fmt.Fprintln(w, "  check: "+warning)
 	}
 	for _, c := range r.Collisions[:min(len(r.Collisions), shownCollisions)] {
@@ -157,6 +161,13 @@ func printRuleChecks(w io.Writer, r *usecase.Ruled) {
 	if more := int64(len(r.Collisions) - shownCollisions); more > 0 {
 		fmt.Fprintf(w, "    and %s\n", text.Plural(more, "more name", "more names"))
 	}
+}
+
+func collisionAdvice(r rule.Rule) string {
+	if strings.Contains(r.Template, "{n") && !r.SkipTaken {
+		return "--skip-taken leaves out numbers that are taken"
+	}
+	return "{n} or {id} in the template makes names differ"
 }
 
 func collisionText(c rule.Collision) string {

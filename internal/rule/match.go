@@ -80,7 +80,8 @@ func compileTypes(types []string) ([]*regexp.Regexp, error) {
 func (m *matcher) matches(a *Asset) bool {
 	name := norm.NFC.String(a.Name)
 	switch {
-	case len(m.names) > 0 && !matchesAny(m.names, name),
+	case a.Other,
+		len(m.names) > 0 && !matchesAny(m.names, name),
 		matchesAny(m.exclude, name),
 		m.regex != nil && !m.regex.MatchString(name),
 		len(m.types) > 0 && !matchesAny(m.types, a.Type),

@@ -79,6 +79,7 @@ type Asset struct {
 	Type     string // the content type
 	Size     int64  // bytes
 	Created  time.Time
+	Other    bool // the rule is not for it, whatever it matches: only its name counts, for collisions
 }
 
 // Parse reads a rule that was stored as JSON. It refuses fields that this version does

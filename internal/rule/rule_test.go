@@ -291,3 +291,17 @@ func TestZerosComeFirst(t *testing.T) {
 		require.Equal(t, want, sorted[i].Name)
 	}
 }
+
+// Assets that the rule is not for stay, and a new name that one of them has is a collision.
+func TestOtherAssets(t *testing.T) {
+	t.Parallel()
+	assets := assetsOf("a.jpg", "b.jpg", "c.jpg")
+	assets[1].Other, assets[2].Other = true, true
+	r := Rule{Change: Change{Replacements: find("a", "b")}}
+	require.Equal(t, []string{"a.jpg → b.jpg"}, outcome(t, r, assets))
+	res, err := r.Apply(assets)
+	require.NoError(t, err)
+	require.Equal(t, []int64{3, 1}, []int64{res.Assets, res.Matched})
+	require.Len(t, res.Collisions, 1)
+	require.True(t, res.Collisions[0].Exists)
+}

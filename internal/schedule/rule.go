@@ -27,7 +27,7 @@ func ruleNotes(src usecase.Source) (notes []string) {
 	if src.Rule == nil {
 		return nil
 	}
-	for _, w := range src.Rule.Warnings() {
+	for _, w := range usecase.RuleWarnings(src.Rule.Result) {
 		notes = append(notes, CleanLine(w))
 	}
 	return notes
@@ -40,7 +40,7 @@ func (n *run) endUnchanged(ctx context.Context, err error) error {
 		return err
 	}
 	n.Reads += e.Rule.Reading.Calls
-	note := strings.Join(append([]string{e.Error()}, e.Rule.Warnings()...), "; ")
+	note := strings.Join(append([]string{e.Error()}, usecase.RuleWarnings(e.Rule.Result)...), "; ")
 	return scheduledb.RunUnchanged(ctx, n.cfg.DB, n.RunWork, e.Rule.Matched, CleanLine(note))
 }
 

@@ -2,8 +2,8 @@ package usecase
 
 import (
 	"fmt"
-	"strings"
 
+	"relabel/internal/rule"
 	"relabel/internal/text"
 )
 
@@ -36,12 +36,13 @@ type UnchangedError struct{ Rule *Ruled }
 
 func (e *UnchangedError) Error() string { return e.Rule.Nothing() }
 
-// Warnings are what a person should look at before the renames are sent.
-func (r *Ruled) Warnings() (out []string) {
+// RuleWarnings are what a person should look at before the renames of a rule are sent. The
+// first is of collisions, if there are any.
+func RuleWarnings(r rule.Result) (out []string) {
 	if n := int64(len(r.Collisions)); n > 0 {
 		first := r.Collisions[0]
-		out = append(out, fmt.Sprintf("%s would belong to several assets, such as %q to %s; %s", text.Plural(n, "new name", "new names"),
-			text.Cut(first.Name, shownName), text.Number(first.Assets), r.collisionAdvice()))
+		out = append(out, fmt.Sprintf("%s would belong to several assets, such as %q to %s", text.Plural(n, "new name", "new names"),
+			text.Cut(first.Name, shownName), text.Number(first.Assets)))
 	}
 	if n := int64(len(r.LeftOut)); n > 0 {
 		out = append(out, fmt.Sprintf("%s left out, such as %q: %s", text.Plural(n, "asset is", "assets are"),
@@ -52,10 +53,3 @@ func (r *Ruled) Warnings() (out []string) {
 
 // shownName cuts a name so that a warning fits a line.
 const shownName = 40
-
-func (r *Ruled) collisionAdvice() string {
-	if strings.Contains(r.Rule.Template, "{n") && !r.Rule.SkipTaken {
-		return "--skip-taken leaves out numbers that are taken"
-	}
-	return "{n} or {id} in the template makes names differ"
-}

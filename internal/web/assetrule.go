@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"net/url"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"relabel/internal/records"
 	"relabel/internal/rule"
 	"relabel/internal/text"
+	"relabel/internal/usecase"
 )
 
 // rulePath plans the renames of a rule that was typed on the page of assets.
@@ -48,12 +48,8 @@ func (f ruleForm) name() string {
 	return text.Cut("rule "+strings.Join(parts, ", "), 100)
 }
 
-// chosenType is the type of the assets that the rule is for. No field of a template shows
-// types. So the rule sees all assets of the site, and finds the names that exist already.
-const chosenType = "chosen/asset"
-
 func (f ruleForm) rule() rule.Rule {
-	r := rule.Rule{Match: rule.Match{Types: []string{chosenType}}, Change: rule.Change{
+	r := rule.Rule{Change: rule.Change{
 		Template: f.Template, AltTemplate: f.AltTemplate, ChangeExtension: f.ChangeExtension,
 	}}
 	if f.Find != "" {
@@ -83,7 +79,7 @@ func (s *Server) preview(ctx context.Context, filter records.AssetFilter, f rule
 		return out, nil
 	}
 	out.Shown = out.Result.Renames[:min(len(out.Result.Renames), onPage)]
-	out.Looks = ruleLooks(out.Result)
+	out.Looks = usecase.RuleWarnings(out.Result)
 	return out, err
 }
 
@@ -95,19 +91,6 @@ func ruleProblem(e *rule.Error) string {
 		return e.Error()
 	}
 	return label + strings.TrimPrefix(e.Error(), e.Setting)
-}
-
-// ruleLooks are what a person should look at before planning the renames.
-func ruleLooks(r rule.Result) (out []string) {
-	if n := int64(len(r.Collisions)); n > 0 {
-		c := r.Collisions[0]
-		out = append(out, fmt.Sprintf("%s would belong to several assets, such as %q to %s: {n} makes names differ",
-			text.Plural(n, "new name", "new names"), text.Cut(c.Name, 60), text.Number(c.Assets)))
-	}
-	if n := int64(len(r.LeftOut)); n > 0 {
-		out = append(out, fmt.Sprintf("%s left out, such as %q: %s", text.Plural(n, "asset is", "assets are"), text.Cut(r.LeftOut[0].Name, 60), r.LeftOut[0].Reason))
-	}
-	return out
 }
 
 // applyRule works a rule out for the chosen assets, among all assets of the site.
@@ -128,15 +111,15 @@ func (s *Server) applyRule(ctx context.Context, filter records.AssetFilter, f ru
 	return f.rule().ApplyTo(s.ruleAssets(ctx, filter.SiteID, func(id string) bool { return all || chosen[id] }))
 }
 
+// ruleAssets are all assets of the site: the rule has to know the names of the others too.
 func (s *Server) ruleAssets(ctx context.Context, siteID int, chosen func(id string) bool) iter.Seq2[rule.Asset, error] {
 	return func(yield func(rule.Asset, error) bool) {
 		for a, err := range records.EachAsset(ctx, s.cfg.DB, records.AssetFilter{SiteID: siteID}) {
-			one := rule.Asset{ID: a.AssetID, Name: a.DisplayName, Alt: a.AltText, Original: a.OriginalFileName, Folder: a.Folder, Size: a.Size}
+			one := rule.Asset{
+				ID: a.AssetID, Name: a.DisplayName, Alt: a.AltText, Original: a.OriginalFileName, Folder: a.Folder, Size: a.Size, Other: !chosen(a.AssetID),
+			}
 			if a.CreatedOn != nil {
 				one.Created = *a.CreatedOn
-			}
-			if chosen(a.AssetID) {
-				one.Type = chosenType
 			}
 			if !yield(one, err) || err != nil {
 				return
