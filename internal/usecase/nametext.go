@@ -28,7 +28,7 @@ func (c *nameChunk) unknown(row *intake.Row, similar []string) string {
 	}
 	what := fmt.Sprintf("the site has no asset of this %s in the folder %q", c.what(), intake.Clean(row.Folder))
 	if slices.Contains(similar, strings.TrimSpace(row.Name)) {
-		return what + ", but one in another folder"
+		return what + ", but one elsewhere"
 	}
 	return what + suggestion(similar)
 }

@@ -107,7 +107,7 @@ func TestResolve(t *testing.T) {
 			rows: "current_name,display_name,folder\nIMG_2.jpg,x,\nIMG_1.jpg,y,Team\nIMG_1.jpg,z,Taem\nzzz,z,\n",
 			problems: []string{
 				`2 current_name "IMG_2.jpg": the site has no asset of this name; a similar name is "IMG_1.jpg"`,
-				`3 current_name "IMG_1.jpg": the site has no asset of this name in the folder "Team", but one in another folder`,
+				`3 current_name "IMG_1.jpg": the site has no asset of this name in the folder "Team", but one elsewhere`,
 				`4 folder "Taem": the site has no folder "Taem"; a similar name is "Team"`,
 				`5 current_name "zzz": the site has no asset of this name`,
 			},
