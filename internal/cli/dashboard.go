@@ -22,12 +22,12 @@ type dashboard struct {
 	listener net.Listener
 	cert     *tls.Certificate
 	url      string
-	password bool
+	links    bool
 }
 
 // newDashboard opens the port and reads all files, so that any problem shows at once.
 func (a *app) newDashboard(ctx context.Context, d *db.DB, f serveFlags) (*dashboard, error) {
-	out := &dashboard{password: f.password != ""}
+	out := &dashboard{links: f.password == "" && !f.noLinks()}
 	if f.tlsCert != "" {
 		cert, err := tls.LoadX509KeyPair(f.tlsCert, f.tlsKey)
 		if err != nil {
@@ -47,10 +47,11 @@ func (a *app) newDashboard(ctx context.Context, d *db.DB, f serveFlags) (*dashbo
 	out.server, err = web.New(web.Config{
 		DB: d, Client: client, Version: Version(), Logger: a.log,
 		Password: f.password, ReadOnlyPassword: f.lookPW, ReadPasswords: f.readPasswords,
+		Users: f.people.users, NoLinks: f.noLinks(), Proxy: f.people.proxy,
 		LinkUsed: func(r web.Role, from string) {
 			fmt.Fprintf(a.Err, "a browser at %s has logged in to %s; the next link: %s\n", from, r, out.link(r))
 		},
-		Hosts: f.hosts, Secure: out.cert != nil || f.behindProxy, BehindProxy: f.behindProxy, Proxies: f.proxyNetworks, Port: port,
+		Hosts: f.hosts, Secure: out.cert != nil || f.behindProxy, BehindProxy: f.behindProxy, Proxies: f.xForwardedFor(), Port: port,
 		MaxUpload: int64(f.maxUpload) << 20, MaxRows: f.maxRows, Site: a.realSite, StandIn: rehearsal.IsStandIn, CallTimeout: a.cfg.CallTimeout,
 		Settings: a.cfg, Schedules: a.sources(),
 	})
@@ -84,7 +85,7 @@ func (d *dashboard) link(r web.Role) string { return d.url + d.server.Link(r) }
 
 // text is the address, and the links that log in.
 func (d *dashboard) text() string {
-	if d.password {
+	if !d.links {
 		return "the dashboard is at " + d.url + "\n"
 	}
 	return strings.Join([]string{
@@ -97,12 +98,12 @@ func (d *dashboard) text() string {
 // whereJSON is the same for --json.
 type whereJSON struct {
 	URL        string  `json:"url"`
-	ChangeLink *string `json:"change_link"` // null: there is a password
+	ChangeLink *string `json:"change_link"` // null: people log in otherwise
 	LookLink   *string `json:"look_link"`
 }
 
 func (d *dashboard) where() whereJSON {
-	if d.password {
+	if !d.links {
 		return whereJSON{URL: d.url}
 	}
 	change, look := d.link(web.RoleChange), d.link(web.RoleLook)

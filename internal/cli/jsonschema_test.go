@@ -65,6 +65,7 @@ func jsonShapes() []jsonShape {
 		{"sites", sitesJSON{}, "site list", false},
 		{"site_check", siteCheckJSON{}, "site check", false},
 		{"dashboard", whereJSON{}, "serve", false},
+		{"user", userJSON{}, "user hash", false},
 		{"migration", pg.MigrationStatus{}, "migrate up, migrate down, migrate status", false},
 		{"server", serverView{}, "db status", false},
 		{"server_stopped", runningJSON{}, "db stop", false},
@@ -224,7 +225,7 @@ func TestJSONOfEveryCommand(t *testing.T) {
 		require.NoError(t, err)
 		name := strings.TrimPrefix(cmd.CommandPath(), "relabel ")
 		ran[name] = true
-		p := b.start("", append(strings.Fields(args), "--json")...)
+		p := b.start("correct horse\n", append(strings.Fields(args), "--json")...)
 		if slices.Contains([]string{"serve", "db url"}, name) {
 			p.says("Ctrl-C")
 			p.signal(syscall.SIGINT)
@@ -243,7 +244,7 @@ func TestJSONOfEveryCommand(t *testing.T) {
 		"rows cancel --batch 1 --yes", "rows retry --batch 1 --yes", "batch cancel 1", "site pause", "site resume",
 		"schedule add nightly n.csv --cron @daily", "schedule edit nightly --cron @weekly", "schedule run nightly", "work --until-done",
 		"schedule pause nightly", "schedule resume nightly", "schedule list", "schedule show nightly", "schedule history nightly",
-		"schedule remove nightly", "rename --template x{n}-{stem} --save tidy", "rename --match nothing --template x", "rule list", "rule show tidy", "rule delete tidy", "serve --listen 127.0.0.1:0", "status 99", "nonsense",
+		"schedule remove nightly", "rename --template x{n}-{stem} --save tidy", "rename --match nothing --template x", "rule list", "rule show tidy", "rule delete tidy", "serve --listen 127.0.0.1:0", "user hash anna", "status 99", "nonsense",
 		"prune --older-than 1d --yes", "prune --older-than 1d --dry-run", "batch delete 1 --yes", "migrate down --yes",
 	} {
 		run(b, args)

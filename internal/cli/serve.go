@@ -19,11 +19,14 @@ nothing itself, so a worker (relabel work) must run somewhere. work --serve ADDR
 process.
 
 It prints two links: one with full access, and one that is read-only. Each
-link logs in one browser, until relabel ends. With --password-file there is a password instead.
+link logs in one browser, until relabel ends. With --password-file there is a password instead. With
+--users, people also log in with names and passwords of their own, and the log names them; on an
+address that other machines reach, there are no links then.
 
-To serve other machines (--listen 0.0.0.0:8443) it requires a password and TLS: its own (--tls-cert,
+To serve other machines (--listen 0.0.0.0:8443) it requires passwords and TLS: its own (--tls-cert,
 --tls-key) or that of a proxy in front (--behind-proxy; the proxy must set X-Forwarded-For).
---allow-host lists its host names; IP addresses and localhost are always allowed.
+--allow-host lists its host names; IP addresses and localhost are always allowed. A proxy that logs
+people in names them by --trust-header.
 
 Looking needs no token. A plan is compared with the site if there is a token, else with relabel's own
 record.`,

@@ -8,15 +8,11 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"relabel/internal/people"
 )
 
-const (
-	defaultMaxUpload = 200 // MB: about 3,000,000 rows
-
-	// minPassword is the least length in characters. Because failed logins are slowed
-	// down, guessing one takes years.
-	minPassword = 8
-)
+const defaultMaxUpload = 200 // MB: about 3,000,000 rows
 
 // serveFlags are the flags of commands that run the dashboard.
 type serveFlags struct {
@@ -31,12 +27,14 @@ type serveFlags struct {
 	maxUpload        int // MB
 	maxRows          int64
 	password, lookPW string
+	people           peopleFlags
 }
 
 func (f *serveFlags) register(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	fs.StringVar(&f.passwordFile, "password-file", "", "`FILE` with the password of the dashboard; it replaces the login links. A changed file ends the sessions of the old password")
 	fs.StringVar(&f.readOnlyFile, "read-only-password-file", "", "`FILE` with a second password, for read-only access")
+	f.people.register(fs)
 	fs.StringVar(&f.tlsCert, "tls-cert", "", "`FILE` with the certificate for https")
 	fs.StringVar(&f.tlsKey, "tls-key", "", "`FILE` with the key of the certificate")
 	fs.BoolVar(&f.behindProxy, "behind-proxy", false, "your own proxy serves it: the proxy speaks https and sets X-Forwarded-For")
@@ -57,7 +55,7 @@ func (f *serveFlags) checkForWork() error {
 	if f.listen != "" {
 		return f.check()
 	}
-	if f.passwordFile+f.readOnlyFile+f.tlsCert+f.tlsKey != "" || f.behindProxy || len(f.hosts)+len(f.proxies) > 0 {
+	if f.passwordFile+f.readOnlyFile+f.tlsCert+f.tlsKey != "" || f.behindProxy || len(f.hosts)+len(f.proxies) > 0 || f.people.given() {
 		return usageError("these options are for the dashboard: --serve starts it")
 	}
 	return nil
@@ -80,23 +78,42 @@ func (f *serveFlags) check() error {
 	case f.maxRows < 0:
 		return usageError("--max-rows is 1 or more, or 0 for no limit, not %d", f.maxRows)
 	}
-	if !isLoopback(host) && (f.passwordFile == "" || f.tlsCert == "" && !f.behindProxy) {
-		return usageError("other machines can reach %s: that requires --password-file, and --tls-cert with --tls-key or --behind-proxy", f.listen)
+	if !isLoopback(host) && (f.passwordFile == "" && !f.people.logIn() || f.tlsCert == "" && !f.behindProxy) {
+		return usageError("other machines can reach %s: that requires --password-file or --users, and --tls-cert with --tls-key or --behind-proxy", f.listen)
 	}
-	if f.proxyNetworks, err = parseNetworks(f.proxies); err == nil {
-		f.password, f.lookPW, err = f.readPasswords()
+	if f.proxyNetworks, err = parseNetworks("--proxy-address", f.proxies); err != nil {
+		return err
 	}
-	return err
+	if f.password, f.lookPW, err = f.readPasswords(); err != nil {
+		return err
+	}
+	return f.people.check(f)
 }
 
-func parseNetworks(texts []string) (list []netip.Prefix, err error) {
+// xForwardedFor is where X-Forwarded-For counts from: the proxy that logs people in is the
+// one that sets it.
+func (f *serveFlags) xForwardedFor() []netip.Prefix {
+	if len(f.proxyNetworks) == 0 && f.people.proxy != nil {
+		return f.people.proxy.From
+	}
+	return f.proxyNetworks
+}
+
+// noLinks reports whether login links would be a way around people's names: other
+// machines reach the dashboard, and people have another way in.
+func (f *serveFlags) noLinks() bool {
+	host, _, _ := net.SplitHostPort(f.listen)
+	return f.people.proxy != nil || f.people.users != nil && (f.behindProxy || !isLoopback(host))
+}
+
+func parseNetworks(flag string, texts []string) (list []netip.Prefix, err error) {
 	for _, text := range texts {
 		p, err := netip.ParsePrefix(text)
 		if addr, addrErr := netip.ParseAddr(text); addrErr == nil {
 			p, err = addr.Prefix(addr.BitLen())
 		}
 		if err != nil {
-			return nil, usageError("--proxy-address: %q is not an address or a network, such as 10.0.0.7 or 10.0.0.0/8", text)
+			return nil, usageError("%s: %q is not an address or a network, such as 10.0.0.7 or 10.0.0.0/8", flag, text)
 		}
 		list = append(list, p)
 	}
@@ -129,8 +146,8 @@ func readPassword(path string) (string, error) {
 		return "", fmt.Errorf("the password can't be read: %w", err)
 	}
 	password := strings.TrimRight(string(text), "\r\n")
-	if len([]rune(password)) < minPassword {
-		return "", fmt.Errorf("the password in %s is shorter than %d characters: choose a longer one", path, minPassword)
+	if len([]rune(password)) < people.MinPassword {
+		return "", fmt.Errorf("the password in %s is shorter than %d characters: choose a longer one", path, people.MinPassword)
 	}
 	return password, nil
 }

@@ -17,7 +17,7 @@ type AuditEntry struct {
 	ID      int64     `json:"id"`
 	At      time.Time `json:"at"`
 	Who     string    `json:"who"`    // an address, or an account and host
-	Person  string    `json:"person"` // the name typed at a login; may be empty
+	Person  string    `json:"person"` // the name of a login; may be empty
 	Via     string    `json:"via"`
 	Action  string    `json:"action"`
 	Subject string    `json:"subject"`

@@ -11,17 +11,18 @@ import (
 	"sync"
 	"time"
 
+	"relabel/internal/people"
 	"relabel/internal/records"
 	"relabel/internal/usecase"
 )
 
 // Role is what a person may do.
-type Role string
+type Role = people.Role
 
 // The roles. RoleChange includes RoleLook.
 const (
-	RoleLook   Role = "look"
-	RoleChange Role = "change"
+	RoleLook   = people.Look
+	RoleChange = people.Change
 )
 
 func same(a, b string) bool {
@@ -78,7 +79,13 @@ func current(r *http.Request) *session {
 func (s *Server) forRole(mux *http.ServeMux, role Role) func(string, func(http.ResponseWriter, *http.Request)) {
 	return func(pattern string, handle func(http.ResponseWriter, *http.Request)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			who := s.sessionOf(r)
+			s.refreshUsers()
+			who, ok := s.sessionOf(r), true
+			if s.cfg.Proxy != nil {
+				if who, ok = s.proxySession(w, r); !ok {
+					return
+				}
+			}
 			switch {
 			case who == nil:
 				s.askToLogin(w, r)
@@ -106,7 +113,7 @@ func (s *Server) refuseRole(w http.ResponseWriter, r *http.Request, who *session
 }
 
 // notAllowed answers a read-only session that tries to change something.
-const notAllowed = "Your login is read-only: to change things, log in with the link or password that allows it."
+const notAllowed = "Your login is read-only. To change things, log in with a link, a password or a name that allows it."
 
 // askToLogin sends a person to the login page, and back afterwards.
 func (s *Server) askToLogin(w http.ResponseWriter, r *http.Request) {

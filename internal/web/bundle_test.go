@@ -261,3 +261,10 @@ func (l *logs) String() string {
 	defer l.mu.Unlock()
 	return l.buf.String()
 }
+
+// withRole is a session that nobody has begun.
+func withRole(r Role) *session {
+	s := &session{}
+	s.roleNow.Store(r)
+	return s
+}

@@ -50,6 +50,8 @@ func (s *Server) refusal(r *http.Request) (text string, status int) {
 	switch {
 	case !s.knownHost(r.Host):
 		return "this host name is not allowed; relabel serve --allow-host NAME allows it", http.StatusMisdirectedRequest
+	case s.outside(r) != "":
+		return s.outside(r), http.StatusForbidden
 	case !storable(r.URL.Path) || !storableForm(r.URL.Query()):
 		return notStorable, http.StatusBadRequest
 	case r.URL.Path == uploadPath:
@@ -114,10 +116,7 @@ func hostName(host string) string {
 
 // client returns the address that a request came from.
 func (s *Server) client(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
+	host := peer(r)
 	if !s.cfg.BehindProxy || !s.isProxy(host) {
 		return host
 	}
@@ -134,15 +133,12 @@ func (s *Server) client(r *http.Request) string {
 // isProxy reports whether an address is our proxy's. Without a list, it is any on this
 // machine or in a private network.
 func (s *Server) isProxy(host string) bool {
+	if len(s.cfg.Proxies) > 0 {
+		return within(s.cfg.Proxies, host)
+	}
 	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		return false
-	}
 	addr = addr.Unmap().WithZone("")
-	if len(s.cfg.Proxies) == 0 {
-		return addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast()
-	}
-	return slices.ContainsFunc(s.cfg.Proxies, func(p netip.Prefix) bool { return p.Contains(addr) })
+	return err == nil && (addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast())
 }
 
 // isJSON reports whether the body is JSON, which no form of another web page can

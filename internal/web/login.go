@@ -20,7 +20,9 @@ const roleLink Role = "link"
 
 // loginForm is what the login page shows.
 type loginForm struct {
-	Password bool   // the dashboard has a password
+	Password bool   // the dashboard has a password for all
+	Names    bool   // people have passwords of their own
+	Links    bool   // links log in
 	Next     string // the page to show after the login
 	Problem  string
 	Done     bool
@@ -31,20 +33,28 @@ type loginForm struct {
 // another site (a chat, a mail) follows a redirect without the new cookie.
 const enteredPath = "/login/done"
 
+func (s *Server) loginForm(next string) loginForm {
+	shared := s.cfg.Password != ""
+	return loginForm{Password: shared, Names: s.cfg.Users != nil, Links: !shared && !s.cfg.NoLinks, Next: localPath(next)}
+}
+
 func (s *Server) enteredPage(w http.ResponseWriter, r *http.Request) {
 	s.renderLogin(w, r, http.StatusOK, loginForm{Done: true})
 }
 
 // loginPage accepts a link's key, or shows the form.
 func (s *Server) loginPage(w http.ResponseWriter, r *http.Request) {
-	key := r.URL.Query().Get("key")
-	form := loginForm{Password: s.cfg.Password != "", Next: localPath(r.URL.Query().Get("next"))}
+	if s.cfg.Proxy != nil {
+		s.proxyLogin(w, r)
+		return
+	}
+	key, form := r.URL.Query().Get("key"), s.loginForm(r.URL.Query().Get("next"))
 	if key == "" || r.Method != http.MethodGet { // HEAD must not use up the link
 		s.renderLogin(w, r, http.StatusOK, form)
 		return
 	}
-	if form.Password {
-		form.Problem = "This dashboard has a password, so login links do not work."
+	if !form.Links {
+		form.Problem = "This dashboard has passwords, so login links do not work."
 		s.renderLogin(w, r, http.StatusForbidden, form)
 		return
 	}
@@ -60,22 +70,32 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request) {
 	if s.cfg.LinkUsed != nil {
 		s.cfg.LinkUsed(role, s.client(r))
 	}
-	if !s.enter(w, r, "", role) {
+	if !s.enter(w, r, login{from: s.client(r), role: role}) {
 		return
 	}
 	http.Redirect(w, r, enteredPath, http.StatusSeeOther)
 }
 
-// login accepts the form with a password.
+// login accepts the form with a password: first a person's own, then one for all.
 func (s *Server) login(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil { // not counted as a guess
-		s.fail(w, r, http.StatusBadRequest, "The form could not be read.")
+	if s.cfg.Proxy != nil {
+		s.proxyLogin(w, r)
 		return
 	}
-	form := loginForm{Password: s.cfg.Password != "", Next: localPath(r.PostFormValue("next"))}
+	if !s.parseForm(w, r) { // not counted as a guess
+		return
+	}
+	s.refreshUsers()
+	form := s.loginForm(r.PostFormValue("next"))
 	given, by := r.PostFormValue("password"), guesser{address: s.client(r), device: s.deviceOf(r)}
+	person, ok, personWait := s.tryPerson(r, by, strings.TrimSpace(r.PostFormValue("name")), given)
+	if ok {
+		s.enterPerson(w, r, person, form.Next)
+		return
+	}
 	may, wait := s.limiter.begin(by, s.passwords.roles()...)
 	role, ok := s.passwords.check(given, may)
+	wait = max(wait, personWait)
 	switch {
 	case ok:
 		s.limiter.succeed(by, may, role)
@@ -85,18 +105,27 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		form.Problem = fmt.Sprintf("Too many attempts: try again in %s.", text.Span(max(wait, time.Second)))
 		s.renderLogin(w, r, http.StatusTooManyRequests, form)
 	default:
-		s.refuse(w, r, form, true, "The password is wrong.")
+		s.refuse(w, r, form, true, form.wrong())
 	}
+}
+
+// wrong says what is wrong, without saying which names there are.
+func (f loginForm) wrong() string {
+	if f.Names {
+		return "The name or the password is wrong."
+	}
+	return "The password is wrong."
 }
 
 // enterWith starts a session with a right password. The password may have changed
 // since it was compared: the session would then outlive it.
 func (s *Server) enterWith(w http.ResponseWriter, r *http.Request, given string, role Role, next string) {
-	if !s.enter(w, r, r.PostFormValue("name"), role) {
+	name := strings.TrimSpace(text.Cut(intake.Clean(r.PostFormValue("name")), 40))
+	if !s.enter(w, r, login{name: s.typedName(name), from: s.client(r), role: role}) {
 		return
 	}
 	if _, ok := s.passwords.check(given, []Role{role}); !ok {
-		s.sessions.end(func(one *session) bool { return one.role == role })
+		s.sessions.end(func(one *session) bool { return one.sharedPassword(role) })
 		http.Redirect(w, r, "/login", http.StatusSeeOther)
 		return
 	}
@@ -107,12 +136,11 @@ func (s *Server) enterWith(w http.ResponseWriter, r *http.Request, given string,
 var errTooManySessions = errors.New("too many people are logged in: try again when one has logged out")
 
 // enter starts a session, or answers why it does not.
-func (s *Server) enter(w http.ResponseWriter, r *http.Request, name string, role Role) bool {
-	name = strings.TrimSpace(text.Cut(intake.Clean(name), 40))
+func (s *Server) enter(w http.ResponseWriter, r *http.Request, who login) bool {
 	entry := s.loginEntry(r)
-	entry.Person, entry.Detail = name, "role "+string(role)
+	entry.Person, entry.Detail = who.name, loginDetail(who)
 	err := records.Audit(r.Context(), s.cfg.DB, entry, func(context.Context) (int64, error) {
-		secret, ok := s.sessions.begin(name, s.client(r), role)
+		secret, ok := s.sessions.begin(who)
 		if !ok {
 			return -1, errTooManySessions
 		}
@@ -128,6 +156,15 @@ func (s *Server) enter(w http.ResponseWriter, r *http.Request, name string, role
 	return err == nil
 }
 
+// loginDetail is what the audit log says of a login.
+func loginDetail(who login) string {
+	detail := "role " + string(who.role)
+	if who.proof != noProof {
+		detail += ", name checked: " + string(who.proof)
+	}
+	return detail
+}
+
 // loginEntry is the audit entry of a login.
 func (s *Server) loginEntry(r *http.Request) records.AuditEntry {
 	return records.AuditEntry{Who: s.client(r), Via: usecase.ViaDashboard, Action: "log in", Subject: "dashboard"}
@@ -137,7 +174,9 @@ func (s *Server) loginEntry(r *http.Request) records.AuditEntry {
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, form loginForm, record bool, why string) {
 	s.cfg.Logger.Warn("a login to the dashboard failed", "from", s.client(r))
 	if record {
-		s.record(r, s.loginEntry(r), errors.New("refused: "+why))
+		entry := s.loginEntry(r)
+		entry.Detail = s.triedAs(r)
+		s.record(r, entry, errors.New("refused: "+why))
 	}
 	form.Problem = why
 	s.renderLogin(w, r, http.StatusForbidden, form)
@@ -160,6 +199,10 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
 	who := current(r)
 	s.sessions.end(func(one *session) bool { return one == who })
 	s.record(r, records.AuditEntry{Who: who.from, Person: who.name, Via: usecase.ViaDashboard, Action: "log out", Subject: "dashboard"}, nil)
+	if who.proof == namedByProxy {
+		s.proxyLogout(w, r)
+		return
+	}
 	s.setCookie(w, s.cookieName(), "", -time.Second)
 	http.Redirect(w, r, "/login", http.StatusSeeOther)
 }

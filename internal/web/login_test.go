@@ -158,7 +158,7 @@ func TestSessionsEnd(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	l := newSessions(func() time.Time { return now })
 	begin := func(name string, r Role) string {
-		secret, ok := l.begin(name, "192.0.2.1", r)
+		secret, ok := l.begin(login{name: name, from: "192.0.2.1", role: r})
 		require.True(t, ok)
 		return secret
 	}
@@ -189,25 +189,25 @@ func TestLoginsMakeRoom(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_800_000_000, 0)
 	l := newSessions(func() time.Time { return now })
-	owner, _ := l.begin("owner", "192.0.2.1", RoleChange)
+	owner, _ := l.begin(login{name: "owner", from: "192.0.2.1", role: RoleChange})
 	for range maxSessions + 1 {
 		now = now.Add(1)
-		_, ok := l.begin("reader", "192.0.2.2", RoleLook)
+		_, ok := l.begin(login{name: "reader", from: "192.0.2.2", role: RoleLook})
 		require.True(t, ok)
 	}
 	require.NotNil(t, l.find(owner))
 	for range maxSessions - 1 {
-		_, ok := l.begin("editor", "192.0.2.3", RoleChange)
+		_, ok := l.begin(login{name: "editor", from: "192.0.2.3", role: RoleChange})
 		require.True(t, ok)
 	}
-	_, ok := l.begin("reader", "192.0.2.2", RoleLook)
+	_, ok := l.begin(login{name: "reader", from: "192.0.2.2", role: RoleLook})
 	require.False(t, ok, "there is no read-only session that could end")
 	require.NotNil(t, l.find(owner))
-	_, ok = l.begin("editor", "192.0.2.3", RoleChange)
+	_, ok = l.begin(login{name: "editor", from: "192.0.2.3", role: RoleChange})
 	require.True(t, ok)
 	require.Len(t, l.byKey, maxSessions)
 	now = now.Add(sessionIdle + 1)
-	_, ok = l.begin("reader", "192.0.2.2", RoleLook)
+	_, ok = l.begin(login{name: "reader", from: "192.0.2.2", role: RoleLook})
 	require.True(t, ok)
 	require.Len(t, l.byKey, 1, "sessions that are over make room first")
 }

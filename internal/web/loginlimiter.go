@@ -1,6 +1,7 @@
 package web
 
 import (
+	"hash/maphash"
 	"net/netip"
 	"sync"
 	"time"
@@ -19,7 +20,8 @@ const (
 // loginLimiter slows down password guessing, by guesser and in total. It counts for
 // each role on its own: who knows one password may still guess at the other.
 type loginLimiter struct {
-	now func() time.Time
+	now  func() time.Time
+	seed maphash.Seed // see nameGroup
 
 	mu     sync.Mutex
 	byRole map[Role]*roleGuesses
@@ -52,7 +54,7 @@ func (g guesser) key(r Role) (key string, known bool) {
 }
 
 func newLoginLimiter(now func() time.Time) *loginLimiter {
-	return &loginLimiter{now: now, byRole: map[Role]*roleGuesses{}}
+	return &loginLimiter{now: now, seed: maphash.MakeSeed(), byRole: map[Role]*roleGuesses{}}
 }
 
 // begin returns the roles whose password the guess may be compared with, and the

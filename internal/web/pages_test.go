@@ -285,7 +285,7 @@ func TestLongRequestsTakeTurns(t *testing.T) {
 	c.upload(rows(2, "a.jpg"))
 	var last func()
 	for range longAllowance().all {
-		last, _ = b.server.long.take(&session{role: RoleChange})
+		last, _ = b.server.long.take(withRole(RoleChange))
 	}
 	require.Equal(t, http.StatusServiceUnavailable, c.get("/batch/1/results.csv").StatusCode)
 	require.Equal(t, http.StatusServiceUnavailable, c.upload(rows(2, "a.jpg")).StatusCode)
@@ -299,8 +299,8 @@ func TestQuota(t *testing.T) {
 	t.Parallel()
 	q := newQuota(allowance{all: 4, look: 2, each: 2, eachLook: 1})
 	take := func(who *session) (func(), bool) { return q.take(who) }
-	look := []*session{{role: RoleLook}, {role: RoleLook}, {role: RoleLook}}
-	change := []*session{{role: RoleChange}, {role: RoleChange}}
+	look := []*session{withRole(RoleLook), withRole(RoleLook), withRole(RoleLook)}
+	change := []*session{withRole(RoleChange), withRole(RoleChange)}
 	release, ok := take(look[0])
 	require.True(t, ok)
 	_, ok = take(look[0])

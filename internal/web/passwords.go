@@ -26,6 +26,7 @@ const (
 type passwords struct {
 	mu     sync.Mutex
 	byRole map[Role]credential
+	people map[Role]personKey // of those with a password of their own
 }
 
 // credential is a role's password and the key that signs its devices. The key is
@@ -88,7 +89,17 @@ type device struct {
 // remember returns a signed value, by which find recognises a device.
 func (p *passwords) remember(r Role, now time.Time) string {
 	text := fmt.Sprintf("%s.%s.%d", r, newSecret(), now.Add(deviceLife).Unix())
-	return text + "." + sign(p.of(r).key, text)
+	return text + "." + sign(p.deviceKey(r), text)
+}
+
+// deviceKey signs the devices of a role or a person; empty: there is no such.
+func (p *passwords) deviceKey(r Role) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if one, ok := p.people[r]; ok {
+		return one.key
+	}
+	return p.byRole[r].key
 }
 
 // find returns the device of a value, or the zero one.
@@ -99,7 +110,7 @@ func (p *passwords) find(value string, now time.Time) device {
 		return device{}
 	}
 	d := device{role: Role(parts[0]), id: parts[1]}
-	key := p.of(d.role).key
+	key := p.deviceKey(d.role)
 	end, err := strconv.ParseInt(parts[2], 10, 64)
 	if key == "" || !same(parts[3], sign(key, value[:at])) || err != nil || now.Unix() > end {
 		return device{}
@@ -146,7 +157,7 @@ func (s *Server) readPasswords() error {
 		return err
 	}
 	for _, role := range s.passwords.set(change, look) {
-		n := s.sessions.end(func(one *session) bool { return one.role == role })
+		n := s.sessions.end(func(one *session) bool { return one.sharedPassword(role) })
 		s.cfg.Logger.Warn("a password of the dashboard has changed", "role", role, "sessions_ended", n)
 	}
 	return nil

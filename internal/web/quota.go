@@ -27,8 +27,8 @@ func newQuota(limit allowance) *quota { return &quota{limit: limit, bySession: m
 func (q *quota) take(who *session) (release func(), ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	each := q.limit.each
-	if who.role == RoleLook {
+	each, look := q.limit.each, who.role() == RoleLook
+	if look {
 		each = q.limit.eachLook
 		if q.look >= q.limit.look {
 			return nil, false
@@ -37,17 +37,17 @@ func (q *quota) take(who *session) (release func(), ok bool) {
 	if q.all >= q.limit.all || q.bySession[who] >= each {
 		return nil, false
 	}
-	q.add(who, 1)
+	q.add(who, look, 1)
 	return func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		q.add(who, -1)
+		q.add(who, look, -1)
 	}, true
 }
 
-func (q *quota) add(who *session, n int) {
+func (q *quota) add(who *session, look bool, n int) {
 	q.all += n
-	if who.role == RoleLook {
+	if look {
 		q.look += n
 	}
 	if q.bySession[who] += n; q.bySession[who] == 0 {

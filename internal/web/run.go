@@ -34,6 +34,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, cert *tls.Certificat
 	run.Go(func() { s.hub.run(running) })
 	run.Go(func() { s.background.run(running) })
 	run.Go(func() { s.watchPasswords(running) })
+	run.Go(func() { s.watchUsers(running) })
 	if err := s.river.start(running); err != nil {
 		return err
 	}

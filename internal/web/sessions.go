@@ -6,7 +6,10 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"relabel/internal/people"
 )
 
 const (
@@ -26,10 +29,9 @@ func newSecret() string {
 
 // session is a person who has logged in.
 type session struct {
-	id      int64  // names it on the page of sessions
-	name    string // as typed at the login; may be empty
-	from    string // address
-	role    Role
+	id int64 // names it on the page of sessions
+	login
+	roleNow atomic.Value // a Role
 	created time.Time
 	seen    time.Time // guarded by sessions.mu
 
@@ -39,6 +41,29 @@ type session struct {
 	mu      sync.Mutex
 	flash   []flash
 	refused time.Time // when a refusal was last recorded
+}
+
+// login is who has logged in, and how.
+type login struct {
+	name  string // may be empty
+	from  string // address
+	role  Role   // at the login: a session's may change, see session.role
+	proof proof
+	user  people.Person // whose password it was, if proof is ownPassword
+}
+
+// proof is why relabel believes a name.
+type proof string
+
+const (
+	noProof      proof = "" // somebody typed the name, and nobody checked it
+	ownPassword  proof = "own password"
+	namedByProxy proof = "proxy" // our proxy named the person
+)
+
+func (s *session) role() Role {
+	r, _ := s.roleNow.Load().(Role)
+	return r
 }
 
 // countsRefusal reports whether a refusal is to be recorded: one a minute is.
@@ -53,7 +78,7 @@ func (s *session) countsRefusal(now time.Time) bool {
 }
 
 // may reports whether the session's role is enough.
-func (s *session) may(r Role) bool { return s.role == RoleChange || s.role == r }
+func (s *session) may(r Role) bool { return s.role() == RoleChange || s.role() == r }
 
 // who names the person on a page.
 func (s *session) who() string {
@@ -83,19 +108,26 @@ func newSessions(now func() time.Time) *sessions {
 
 // begin starts a session and returns the cookie's value. It returns false if there
 // are too many sessions and none may be dropped for a new one with this role.
-func (l *sessions) begin(name, from string, r Role) (secret string, ok bool) {
-	secret, now := newSecret(), l.now()
+func (l *sessions) begin(who login) (secret string, ok bool) {
+	secret = newSecret()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return secret, l.add(secret, who) != nil
+}
+
+// add starts a session with a secret, or returns nil. The caller holds l.mu.
+func (l *sessions) add(secret string, who login) *session {
+	now := l.now()
 	l.drop(func(s *session) bool { return s.over(now) })
-	if len(l.byKey) >= maxSessions && !l.makeRoom(r) {
-		return "", false
+	if len(l.byKey) >= maxSessions && !l.makeRoom(who.role) {
+		return nil
 	}
 	l.lastID++
-	s := &session{id: l.lastID, name: name, from: from, role: r, created: now, seen: now}
+	s := &session{id: l.lastID, login: who, created: now, seen: now}
+	s.roleNow.Store(who.role)
 	s.ctx, s.end = context.WithCancel(context.Background())
 	l.byKey[sha256.Sum256([]byte(secret))] = s
-	return secret, true
+	return s
 }
 
 // makeRoom drops the read-only session that was unused for longest. Only for a
@@ -103,10 +135,10 @@ func (l *sessions) begin(name, from string, r Role) (secret string, ok bool) {
 func (l *sessions) makeRoom(r Role) bool {
 	var oldest *session
 	for _, s := range l.byKey {
-		if r == RoleLook && s.role == RoleChange {
+		if r == RoleLook && s.role() == RoleChange {
 			continue
 		}
-		if oldest == nil || s.role == RoleLook && oldest.role == RoleChange || s.role == oldest.role && s.seen.Before(oldest.seen) {
+		if oldest == nil || s.role() == RoleLook && oldest.role() == RoleChange || s.role() == oldest.role() && s.seen.Before(oldest.seen) {
 			oldest = s
 		}
 	}

@@ -20,13 +20,15 @@ type sessionsData struct {
 	Now  time.Time
 	List []sessionRow
 	pager
-	Password bool // people log in with passwords
+	Password bool // there is a password for all
+	Names    bool // there is a file of people
 }
 
 type sessionRow struct {
 	ID             int64
 	From, Name     string
 	ReadOnly, Here bool
+	Checked        bool // relabel knows the name, by a password or from the proxy
 	Created, Seen  time.Time
 }
 
@@ -38,7 +40,7 @@ func (l *sessions) list(here *session) (rows []sessionRow) {
 	l.drop(func(s *session) bool { return s.over(now) })
 	for _, s := range l.byKey {
 		rows = append(rows, sessionRow{
-			ID: s.id, From: s.from, Name: s.name, ReadOnly: s.role == RoleLook, Here: s == here, Created: s.created, Seen: s.seen,
+			ID: s.id, From: s.from, Name: s.name, ReadOnly: s.role() == RoleLook, Checked: s.proof != noProof, Here: s == here, Created: s.created, Seen: s.seen,
 		})
 	}
 	slices.SortFunc(rows, func(a, b sessionRow) int { return cmp.Compare(b.ID, a.ID) })
@@ -46,7 +48,7 @@ func (l *sessions) list(here *session) (rows []sessionRow) {
 }
 
 func (s *Server) sessionsPage(w http.ResponseWriter, r *http.Request) {
-	d := sessionsData{Now: s.cfg.Now(), Password: s.cfg.Password != ""}
+	d := sessionsData{Now: s.cfg.Now(), Password: s.cfg.Password != "", Names: s.cfg.Users != nil}
 	d.List, d.pager = pageOf(s.sessions.list(current(r)), pageNumber(r.URL.Query()))
 	s.render(w, r, http.StatusOK, "sessions", page{Title: "Sessions", Nav: "sessions", Data: d})
 }

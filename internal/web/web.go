@@ -26,15 +26,16 @@ package web
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"relabel/db"
 	"relabel/internal/config"
+	"relabel/internal/people"
 	"relabel/internal/records"
 	"relabel/internal/schedule"
 	"relabel/internal/usecase"
@@ -54,6 +55,11 @@ type Config struct {
 	ReadOnlyPassword string
 	ReadPasswords    func() (change, look string, err error) // reads them again; nil: they stay
 	LinkUsed         func(r Role, from string)               // called when a link was used and replaced; may be nil
+
+	// Users may log in with a name and a password of their own, beside links or passwords.
+	Users   *people.File // nil: there are none
+	NoLinks bool         // links don't log in
+	Proxy   *Proxy       // logs people in; nil: relabel does
 
 	Hosts       []string       // accepted host names, besides IP addresses and localhost
 	Secure      bool           // browsers use https, to us or to a proxy in front of us
@@ -76,15 +82,19 @@ type Config struct {
 
 // Server is the dashboard. Serve runs it; tests use it as an http.Handler.
 type Server struct {
-	cfg        Config
-	use        *usecase.Service
-	pages      pages
-	static     static
-	hub        *hub
-	sessions   *sessions
-	limiter    *loginLimiter
-	passwords  *passwords
-	links      *links
+	cfg       Config
+	use       *usecase.Service
+	pages     pages
+	static    static
+	hub       *hub
+	sessions  *sessions
+	limiter   *loginLimiter
+	passwords *passwords
+	links     *links
+
+	usersMu      sync.Mutex // while the file of people is read and applied
+	usersProblem string     // that was logged last
+
 	background *background
 	namesWait  time.Duration
 	figures    *cache[slowFigures]
@@ -102,14 +112,17 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if cfg.ReadOnlyPassword != "" && cfg.Password == "" {
-		return nil, errors.New("a read-only password needs a password that may change things, too")
+	if err := cfg.checkLogins(); err != nil {
+		return nil, err
 	}
 	s := &Server{
 		cfg: cfg, use: &usecase.Service{DB: cfg.DB, Client: cfg.Client, Site: cfg.Site, CallTimeout: cfg.CallTimeout, Logger: cfg.Logger},
 		hub: newHub(cfg.Logger), sessions: newSessions(cfg.Now),
 		limiter: newLoginLimiter(cfg.Now), passwords: newPasswords(cfg.Password, cfg.ReadOnlyPassword), links: newLinks(), background: newBackground(), namesWait: namesWait,
 		figures: newCache[slowFigures](slowEvery), plans: newCache[usecase.Summary](planEvery), troubles: newCache[trouble](troubleEvery), types: newCache[[]records.AssetType](typesEvery), long: newQuota(longAllowance()), streams: newQuota(streamAllowance()),
+	}
+	if cfg.Users != nil {
+		s.applyUsers()
 	}
 	var err error
 	if s.static, err = readStatic(); err != nil {
