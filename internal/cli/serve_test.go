@@ -11,11 +11,14 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -25,6 +28,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"relabel/internal/people"
 	"relabel/internal/standin"
 )
 
@@ -34,30 +38,52 @@ func TestServeRefuses(t *testing.T) {
 	b.file("secret", "correct horse\n")
 	b.file("other", "battery staple\n")
 	b.file("short", "1234567\n")
+	b.file("nobody", "anna:look:\n")
+	b.file("wrong", "# people\nanna:look:"+people.Hash("correct horse")+"\nben:boss:\n")
+	b.file("open", "anna:look:\n")
+	require.NoError(t, os.Chmod(filepath.Join(b.dir, "open"), 0o666)) //nolint:gosec // as the test wants it
 	for args, part := range map[string]string{
-		"serve --listen 0.0.0.0:0":                                                "other machines can reach ",
-		"serve --listen :0":                                                       "other machines can reach ",
-		"serve --listen [::]:0 --password-file secret":                            "other machines can reach ",
-		"serve --listen example.com:0 --tls-cert c --tls-key k":                   "other machines can reach ",
-		"serve --listen 192.0.2.1:0 --behind-proxy":                               "other machines can reach ",
-		"serve --listen 127.0.0.1":                                                "is not an address",
-		"serve --tls-cert c":                                                      "go together",
-		"serve --read-only-password-file other":                                   "needs --password-file",
-		"serve --password-file secret --read-only-password-file secret":           "the same",
-		"serve --proxy-address 10.0.0.1":                                          "needs --behind-proxy",
-		"serve --behind-proxy --proxy-address 10.0.0":                             "is not an address or a network",
-		"work --proxy-address 10.0.0.1":                                           "--serve starts it",
-		"serve --max-upload 0":                                                    "1 MB or more",
-		"serve x":                                                                 "no arguments",
-		"work --password-file secret":                                             "--serve starts it",
-		"work --serve 0.0.0.0:0":                                                  "other machines can reach ",
-		"work --serve 127.0.0.1:0 --allow-host a --read-only-password-file other": "needs --password-file",
-		"serve --listen 0.0.0.0:0 --password-file secret --behind-proxy --allow-host= x y": "no arguments",
+		"serve --listen 0.0.0.0:0":                                                                                  "other machines can reach ",
+		"serve --listen :0":                                                                                         "other machines can reach ",
+		"serve --listen [::]:0 --password-file secret":                                                              "other machines can reach ",
+		"serve --listen example.com:0 --tls-cert c --tls-key k":                                                     "other machines can reach ",
+		"serve --listen 192.0.2.1:0 --behind-proxy":                                                                 "other machines can reach ",
+		"serve --listen 127.0.0.1":                                                                                  "is not an address",
+		"serve --tls-cert c":                                                                                        "go together",
+		"serve --read-only-password-file other":                                                                     "needs --password-file",
+		"serve --password-file secret --read-only-password-file secret":                                             "the same",
+		"serve --proxy-address 10.0.0.1":                                                                            "needs --behind-proxy",
+		"serve --behind-proxy --proxy-address 10.0.0":                                                               "is not an address or a network",
+		"work --proxy-address 10.0.0.1":                                                                             "--serve starts it",
+		"serve --max-upload 0":                                                                                      "1 MB or more",
+		"serve --trust-from 10.0.0.1":                                                                               "need --trust-header",
+		"serve --trust-role look":                                                                                   "need --trust-header",
+		"serve --trust-header X-User --trust-from 10.0.0.1 --trust-role look":                                       "--trust-header needs --behind-proxy",
+		"serve --trust-header X-User --behind-proxy --trust-role look":                                              "--trust-from with the address of the proxy",
+		"serve --trust-header X-User --behind-proxy --trust-from 10.0.0.1":                                          "--users FILE, or --trust-role",
+		"serve --trust-header Cookie --behind-proxy --trust-from 10.0.0.1 --trust-role look":                        "has another meaning",
+		"serve --trust-header X-User --behind-proxy --trust-from 10.0.0.1 --trust-role boss":                        `the role "boss"`,
+		"serve --trust-header X-User --behind-proxy --trust-from proxy --trust-role look":                           `--trust-from: "proxy" is not an address`,
+		"serve --trust-header X-User --behind-proxy --trust-from 0.0.0.0/0 --trust-role look":                       "is every address",
+		"serve --trust-header X-User --behind-proxy --trust-from ::/0 --trust-role look":                            "is every address",
+		"serve --trust-header X-User --behind-proxy --trust-from 10.0.0.1 --trust-role look --password-file secret": "exclude each other",
+		"serve --listen 0.0.0.0:0 --users people":                                                                   "other machines can reach ",
+		"serve --users nobody":                                                                                      "nobody in nobody has a password",
+		"work --users people":                                                                                       "--serve starts it",
+		"work --trust-role look":                                                                                    "--serve starts it",
+		"serve x":                                                                                                   "no arguments",
+		"work --password-file secret":                                                                               "--serve starts it",
+		"work --serve 0.0.0.0:0":                                                                                    "other machines can reach ",
+		"work --serve 127.0.0.1:0 --allow-host a --read-only-password-file other":                                   "needs --password-file",
+		"serve --listen 0.0.0.0:0 --password-file secret --behind-proxy --allow-host= x y":                          "no arguments",
 	} {
 		b.run(strings.Fields(args)...).fails(exitUsage, part)
 	}
 	b.run("serve", "--password-file", "short").fails(exitError, "shorter than 8 characters")
 	b.run("serve", "--password-file", "missing").fails(exitError, "can't be read")
+	b.run("serve", "--users", "missing").fails(exitError, "the users' file can't be used", "missing")
+	b.run("serve", "--users", "wrong").fails(exitError, `the users' file wrong, line 3: the role "boss" is not one of look and change`)
+	b.run("serve", "--users", "open").fails(exitError, "other accounts can write to open", "run `chmod go-w open`")
 	b.run("serve", "--tls-cert", "secret", "--tls-key", "secret").fails(exitError, "certificate can't be used")
 }
 
@@ -66,6 +92,7 @@ type visitor struct {
 	t      *testing.T
 	base   string
 	client *http.Client
+	header http.Header // of each request
 }
 
 func newVisitor(t *testing.T, base string, roots *x509.CertPool) *visitor {
@@ -84,6 +111,7 @@ func (v *visitor) do(method, path string, form url.Values) (int, string) {
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, method, v.base+path, strings.NewReader(form.Encode()))
 	require.NoError(v.t, err)
+	maps.Copy(r.Header, v.header)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	res, err := v.client.Do(r)
 	require.NoError(v.t, err)
@@ -107,6 +135,7 @@ func (v *visitor) figures(topic string) string {
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, v.base+"/live/"+topic, nil)
 	require.NoError(v.t, err)
+	maps.Copy(r.Header, v.header)
 	res, err := v.client.Do(r)
 	require.NoError(v.t, err)
 	defer res.Body.Close() //nolint:errcheck // was only read

@@ -62,7 +62,8 @@ func (p Person) HasPassword() bool { return p.hash != "" }
 func (p Person) Same(other Person) bool { return p.Name == other.Name && p.hash == other.hash }
 
 // CheckName returns an error unless a name can be in the file. A comma is refused because
-// some proxies join several headers with one.
+// some proxies join several headers with one, and a brace because Caddy sends the name of
+// its variable, {http.…}, for a header that is not there.
 func CheckName(name string) error {
 	switch {
 	case name == "":
@@ -73,8 +74,8 @@ func CheckName(name string) error {
 		return fmt.Errorf("the name is longer than %d characters", maxName)
 	case strings.TrimSpace(name) != name:
 		return errors.New("the name begins or ends with a space")
-	case strings.ContainsAny(name, ":,") || strings.HasPrefix(name, "#"):
-		return errors.New("the name has a colon or a comma, or begins with #")
+	case strings.ContainsAny(name, ":,{}") || strings.HasPrefix(name, "#"):
+		return errors.New("the name has a colon, a comma or a brace, or begins with #")
 	case strings.ContainsFunc(name, hidden):
 		return errors.New("the name has a control character or an invisible one")
 	}

@@ -117,7 +117,7 @@ func TestProblemsNameTheLine(t *testing.T) {
 		"#\nanna:change:" + good + ":x":       "line 2: a line has the form",
 		"anna:admin:" + good:                  `line 1: the role "admin"`,
 		":look:" + good:                       "line 1: the name is empty",
-		"a,b:look:" + good:                    "line 1: the name has a colon or a comma",
+		"a,b:look:" + good:                    "line 1: the name has a colon, a comma or a brace",
 		" anna:look:" + good:                  "line 1: the name begins or ends with a space",
 		"an\u202ena:look:" + good:             "line 1: the name has a control character or an invisible one",
 		"an\u00a0na:look:" + good:             "line 1: the name has a control character",

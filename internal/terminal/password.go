@@ -9,36 +9,40 @@ import (
 	"golang.org/x/term"
 )
 
-// ReadPassword asks on out and reads a line from the terminal in, which does not show it.
-// When ctx ends, it returns and the terminal shows again what is typed.
+// ReadPassword asks on out and reads a line from the terminal in, which does not show what
+// is typed, not even what comes right after the question. Ctrl-C and the end of ctx give
+// context.Canceled.
 func ReadPassword(ctx context.Context, in io.Reader, out io.Writer, question string) (string, error) {
 	f, ok := file(in)
 	if !ok {
 		return "", errors.New("a password can only be typed on a terminal")
 	}
-	before, err := term.GetState(int(f.Fd()))
+	before, err := term.MakeRaw(int(f.Fd()))
 	if err != nil {
 		return "", fmt.Errorf("error asking for a password: %w", err)
 	}
+	defer term.Restore(int(f.Fd()), before) //nolint:errcheck // nothing can be done about it
 	type answer struct {
-		line []byte
+		line string
 		err  error
 	}
 	got := make(chan answer, 1) // nothing can end a blocked read of a terminal
-	fmt.Fprint(out, question)
 	go func() {
-		line, err := term.ReadPassword(int(f.Fd()))
+		line, err := term.NewTerminal(readWriter{f, out}, "").ReadPassword(question)
 		got <- answer{line, err}
 	}()
-	defer fmt.Fprintln(out)
 	select {
 	case a := <-got:
-		if a.err != nil {
-			return "", fmt.Errorf("error reading the password: %w", a.err)
+		if errors.Is(a.err, io.EOF) { // Ctrl-C or Ctrl-D
+			a.err = context.Canceled
 		}
-		return string(a.line), nil
+		return a.line, a.err
 	case <-ctx.Done():
-		_ = term.Restore(int(f.Fd()), before)
-		return "", fmt.Errorf("error reading the password: %w", ctx.Err())
+		return "", context.Canceled
 	}
+}
+
+type readWriter struct {
+	io.Reader
+	io.Writer
 }
