@@ -104,6 +104,7 @@ func (p *tab) listen(console iter.Seq2[chromedp.ConsoleMessage, error]) {
 		wanted := strings.Contains(m.Text, "ERR_INCOMPLETE_CHUNKED_ENCODING") || // a stream that ended with its page
 			strings.Contains(m.Text, "status of 415") || // see riverButtons
 			strings.Contains(m.Text, "status of 404") && strings.HasSuffix(m.URL, noPage) ||
+			strings.Contains(m.Text, "status of 403") && strings.HasSuffix(m.URL, "/login") || // a wrong password
 			strings.Contains(m.URL, "/river/assets/") // it tries whether it may evaluate text, and does without
 		if m.Type != chromedp.ConsoleError && !m.IsException() || wanted {
 			continue
