@@ -69,7 +69,7 @@ func (a *app) demo(ctx context.Context) error {
 
 // demoWork runs the sample CSV, and then, unless it was interrupted, the schedule.
 func (a *app) demoWork(ctx context.Context, s *session, server *standin.Server, site jobs.SiteConfig) (report.Batch, error) {
-	work := workFlags{jobs.DefaultConcurrency, jobs.DefaultLimits()}
+	work := workFlags{concurrency: jobs.DefaultConcurrency, limits: jobs.DefaultLimits()}
 	v, err := a.loadAndWork(ctx, s, site, runParams{
 		src:  sourceFlags{path: demo.File, priority: usecase.DefaultPriority, force: true},
 		work: work,

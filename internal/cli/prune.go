@@ -150,7 +150,7 @@ func (a *app) pruneAsked(ctx context.Context, s *session, e records.AuditEntry, 
 		if err != nil || f.dryRun {
 			return a.printPruned(out, err)
 		}
-		if ok, err := a.confirm(ctx, "This goes: "+countsText(out.Tables)+". Delete it?"); err != nil || !ok {
+		if ok, err := a.confirm(ctx, "This goes: "+retention.Text(out.Tables)+". Delete it?"); err != nil || !ok {
 			return err
 		}
 	}
@@ -160,7 +160,7 @@ func (a *app) pruneAsked(ctx context.Context, s *session, e records.AuditEntry, 
 			out.Tables, out.Archive, err = archived(ctx, all, f.archive)
 			return err
 		})
-		return total(out.Tables), err
+		return retention.Total(out.Tables), err
 	})
 	return a.printPruned(out, err)
 }
@@ -192,29 +192,8 @@ func pruneAll(ctx context.Context, all []retention.Params, dryRun bool, archive 
 	return counts, nil
 }
 
-func total(counts []retention.Count) (n int64) {
-	for _, c := range counts {
-		n += c.Rows
-	}
-	return n
-}
-
-// countsText lists what there is of each table: 3 of rename, 1 of batch.
-func countsText(counts []retention.Count) string {
-	var parts []string
-	for _, c := range counts {
-		if c.Rows > 0 {
-			parts = append(parts, text.Number(c.Rows)+" of "+c.Table)
-		}
-	}
-	if len(parts) == 0 {
-		return "nothing"
-	}
-	return strings.Join(parts, ", ")
-}
-
 func (a *app) printPruned(out prunedJSON, err error) error {
-	out.Rows = total(out.Tables)
+	out.Rows = retention.Total(out.Tables)
 	if err != nil {
 		return a.partly(err, out.Rows)
 	}

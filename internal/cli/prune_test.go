@@ -2,7 +2,10 @@ package cli
 
 import (
 	"path/filepath"
+	"slices"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -67,8 +70,18 @@ func TestKeep(t *testing.T) {
 		dbtest.Exec(t, b.db(), "UPDATE "+set+" = now() - interval '100 days'")
 	}
 	dbtest.Exec(t, b.db(), "UPDATE site SET pruned_at = NULL")
-	p := b.start("", "work", "--verbose")
+	b.file("plain", "")
+	b.run("work", "--archive", "plain/old").fails(exitError, "creating the archive's folder")
+	p := b.start("", "work", "--verbose", "--archive", "old")
 	p.says("deleted what the site need not keep")
+	require.Eventually(t, func() bool {
+		return slices.Equal([]string{"worker older than 90d: 2 of attempt"}, dbtest.List[string](t, b.db(), `SELECT via || ' ' || detail FROM audit WHERE action = 'prune'`))
+	}, patience, 50*time.Millisecond)
+	p.signal(syscall.SIGINT)
+	p.wait().exits(exitOK)
+	files, err := filepath.Glob(filepath.Join(b.dir, "old", "*-attempt.csv.gz"))
+	require.NoError(t, err)
+	require.Len(t, files, 1)
 	require.Empty(t, dbtest.List[int64](t, b.db(), "SELECT rename_id FROM attempt"))
 	require.Len(t, dbtest.List[int64](t, b.db(), "SELECT id FROM rename"), 2)
 	require.Nil(t, b.ok("site", "set", "--keep", "", "--json").json()["keep"])

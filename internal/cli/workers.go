@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -21,6 +22,7 @@ const maxConcurrency = 1000
 type workFlags struct {
 	concurrency int
 	limits      jobs.Limits
+	archive     string // of what --keep deletes; empty: none
 }
 
 func (f *workFlags) register(cmd *cobra.Command) {
@@ -50,6 +52,11 @@ func (a *app) startPool(ctx context.Context, s *session, sites []jobs.SiteConfig
 
 // startWork starts workers that also run the sites' schedules.
 func (a *app) startWork(ctx context.Context, s *session, sites []jobs.SiteConfig, f workFlags) (*workers, error) {
+	if f.archive != "" { // a wrong folder shows now, not in the night
+		if _, err := retention.NewArchive(f.archive, time.Now()); err != nil {
+			return nil, err
+		}
+	}
 	runner := schedule.New(schedule.Config{
 		DB: s.DB, Sites: sites, CallTimeout: a.cfg.CallTimeout, Sources: a.sources(), Logger: a.log,
 	})
@@ -58,7 +65,9 @@ func (a *app) startWork(ctx context.Context, s *session, sites []jobs.SiteConfig
 		return nil, err
 	}
 	runner.Start(ctx)
-	keeper := retention.StartKeeper(ctx, retention.KeeperConfig{DB: s.DB, Sites: idsOf(sites), Logger: a.log})
+	keeper := retention.StartKeeper(ctx, retention.KeeperConfig{
+		DB: s.DB, Sites: idsOf(sites), Who: actor().Name, Archive: f.archive, Logger: a.log,
+	})
 	return &workers{pool, runner, keeper}, nil
 }
 

@@ -1,6 +1,7 @@
 package retention
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -26,9 +27,11 @@ const (
 
 // KeeperConfig of a Keeper.
 type KeeperConfig struct {
-	DB     *db.DB
-	Sites  []int
-	Logger *slog.Logger
+	DB      *db.DB
+	Sites   []int
+	Who     string // the account and host, for the audit log
+	Archive string // the folder of an Archive of what goes; empty: none
+	Logger  *slog.Logger
 }
 
 // Keeper prunes the sites that it is given, as far as they have a setting keep: each once
@@ -72,6 +75,7 @@ func (k *Keeper) loop(ctx context.Context) {
 type keptSite struct {
 	ID     int
 	Name   string
+	Keep   string
 	Before time.Time
 	Shared bool
 }
@@ -91,7 +95,7 @@ UPDATE site s SET pruned_at = clock_timestamp()
 FROM own o, longest l, turn
 WHERE turn.ours AND s.id = o.id AND s.id = ANY (@sites)
 	AND (s.pruned_at IS NULL OR s.pruned_at < clock_timestamp() - @every::interval)
-RETURNING s.id, s.name, clock_timestamp() - make_interval(days => o.days) AS before, l.every AND o.days = l.days AS shared`
+RETURNING s.id, s.name, s.keep, clock_timestamp() - make_interval(days => o.days) AS before, l.every AND o.days = l.days AS shared`
 
 // KeepDue prunes the sites that are due.
 func KeepDue(ctx context.Context, cfg KeeperConfig) error {
@@ -100,14 +104,29 @@ func KeepDue(ctx context.Context, cfg KeeperConfig) error {
 	if err != nil {
 		return err
 	}
+	if len(due) == 0 {
+		return nil
+	}
+	var archive *Archive
+	if cfg.Archive != "" {
+		if archive, err = NewArchive(cfg.Archive, time.Now()); err != nil {
+			return err
+		}
+	}
+	err = pruneDue(ctx, cfg, due, archive)
+	_, closeErr := archive.Close()
+	return cmp.Or(err, closeErr)
+}
+
+func pruneDue(ctx context.Context, cfg KeeperConfig, due []keptSite, archive *Archive) error {
 	for _, s := range due {
-		counts, err := Prune(ctx, Params{DB: cfg.DB, SiteID: s.ID, Shared: s.Shared, Before: s.Before, Recheck: recheckAfter})
+		counts, err := Prune(ctx, Params{DB: cfg.DB, SiteID: s.ID, Shared: s.Shared, Before: s.Before, Recheck: recheckAfter, Archive: archive})
 		for _, c := range counts {
 			if c.Rows > 0 {
 				cfg.Logger.Info("deleted what the site need not keep", "site", s.Name, "table", c.Table, "rows", c.Rows, "before", s.Before)
 			}
 		}
-		if err != nil {
+		if err = cmp.Or(err, record(context.WithoutCancel(ctx), cfg, s, counts)); err != nil {
 			return fmt.Errorf("error pruning site %s: %w", s.Name, err)
 		}
 	}

@@ -4,7 +4,7 @@
 // events, runs of schedules and their notices, readings of assets that left their site,
 // and the log of changes. With Params.DryRun it only counts; with Params.Archive it
 // writes what goes to compressed CSV files first. Keeper prunes the sites that have a
-// setting keep, inside `relabel work`.
+// setting keep, inside `relabel work`, and writes what went to the audit log.
 //
 // Of each target the newest rows stay, however old: a load needs them to find out that
 // the target has the value already, an undo to put back the value before, and a retry
@@ -21,9 +21,12 @@ package retention
 import (
 	"context"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"relabel/db"
+	"relabel/internal/text"
 )
 
 // Params choose what to delete.
@@ -75,6 +78,39 @@ func (r *run) all(ctx context.Context) (counts []Count, err error) {
 		}
 	}
 	return counts, nil
+}
+
+// Total is how many rows went of all tables.
+func Total(counts []Count) (n int64) {
+	for _, c := range counts {
+		n += c.Rows
+	}
+	return n
+}
+
+// Text lists how many rows went of each table: 3 of rename, 1 of batch.
+func Text(counts []Count) string {
+	var parts []string
+	for _, c := range counts {
+		if c.Rows > 0 {
+			parts = append(parts, text.Number(c.Rows)+" of "+c.Table)
+		}
+	}
+	if len(parts) == 0 {
+		return "nothing"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// parseText reads what Text has written.
+func parseText(list string) (counts []Count) {
+	for part := range strings.SplitSeq(list, ", ") {
+		number, table, _ := strings.Cut(part, " of ")
+		if n, err := strconv.ParseInt(strings.ReplaceAll(number, ",", ""), 10, 64); err == nil {
+			counts = append(counts, Count{table, n})
+		}
+	}
+	return counts
 }
 
 // Add adds counts table by table.

@@ -359,3 +359,41 @@ func TestPruneLeavesExaminedBatches(t *testing.T) {
 	dbtest.Exec(t, b, `UPDATE batch SET pruned_at = now() - interval '8 days'`)
 	require.Equal(t, map[string]int64{"rename": 2, "batch": 2}, prune(t, p))
 }
+
+// What a site need not keep goes to the archive first, and the audit log says it: one entry a
+// day and setting.
+func TestKeepIsRecorded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	dir := filepath.Join(t.TempDir(), "old")
+	cfg := retention.KeeperConfig{DB: b.DB, Sites: []int{b.site.ID}, Who: "me@here", Archive: dir, Logger: slog.New(slog.DiscardHandler)}
+	keep := func(age string) []string {
+		t.Helper()
+		b.site.Keep = &age
+		require.NoError(t, b.SaveSite(t.Context(), b.site))
+		dbtest.Exec(t, b, `UPDATE site SET pruned_at = NULL`)
+		require.NoError(t, retention.KeepDue(t.Context(), cfg))
+		return dbtest.List[string](t, b, `SELECT concat_ws('|', who, via, action, subject, detail, rows, result) FROM audit ORDER BY id`)
+	}
+	require.Empty(t, keep("90d"), "nothing went")
+	load := func(targets ...string) {
+		t.Helper()
+		b.load(t, targets...)
+		b.age(t, "100 days")
+		dbtest.Exec(t, b, `UPDATE audit SET at = clock_timestamp()`)
+		dbtest.Exec(t, b, `UPDATE batch SET pruned_at = NULL`)
+	}
+	load("a", "b")
+	load("a")
+	require.Equal(t, []string{"me@here|worker|prune|site default|older than 90d: 3 of attempt, 1 of rename|4|done"}, keep("90d"))
+	load("a")
+	require.Equal(t, []string{"me@here|worker|prune|site default|older than 90d: 4 of attempt, 2 of rename, 1 of batch|7|done"}, keep("90d"), "the same day")
+	load("a")
+	require.Len(t, keep("80d"), 2, "another setting")
+	load("a")
+	dbtest.Exec(t, b, `UPDATE audit SET at = at - interval '25 hours'`)
+	require.Len(t, keep("80d"), 3, "another day")
+	files, err := filepath.Glob(filepath.Join(dir, "relabel-*-attempt.csv.gz"))
+	require.NoError(t, err)
+	require.Len(t, files, 4)
+}

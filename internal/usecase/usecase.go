@@ -39,7 +39,7 @@ const (
 // has its own record, so the audit log holds only what people do.
 type Actor struct {
 	Name   string // an address, or an account and host
-	Person string // the name typed at a login; may be empty
+	Person string // the name of a login; may be empty
 	Via    string
 }
 

@@ -211,18 +211,21 @@ func TestSiteForm(t *testing.T) {
 		"Webflow&#39;s site ID is 24 lower-case hex": {"name": {"shop"}, "site-id": {"12"}},
 		"Rate limit: ":                               {"name": {"shop"}, "rate": {"fast"}},
 		"Locale is both, body or query":              {"name": {"shop"}, "locale-in": {"header"}},
+		"Keep is a number of days such as 400d":      {"name": {"shop"}, "keep": {"12h"}},
 	} {
 		a := c.post("/sites", f)
 		require.Equal(t, http.StatusUnprocessableEntity, a.StatusCode, want)
 		require.Contains(t, a.text, want)
 	}
 	a := c.post("/sites", url.Values{
-		"name": {"shop"}, "rate": {"120/1m"}, "token-env": {"SECRET"}, "token-file": {"/etc/passwd"}, "api-url": {"https://evil.example"},
+		"name": {"shop"}, "rate": {"120/1m"}, "keep": {"400d"}, "token-env": {"SECRET"}, "token-file": {"/etc/passwd"}, "api-url": {"https://evil.example"},
 	})
 	require.Equal(t, "/sites", a.Header.Get("Location"))
 	site, err := b.SiteByName(t.Context(), "shop")
 	require.NoError(t, err)
 	require.Equal(t, "120/1m", *site.RateLimit)
+	require.Equal(t, "400d", *site.Keep)
+	require.Contains(t, c.get("/site/shop/edit").text, `name="keep" value="400d"`)
 	require.Nil(t, site.TokenEnv)
 	require.Nil(t, site.TokenFile)
 	require.Nil(t, site.APIURL)
@@ -236,6 +239,7 @@ func TestSiteForm(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, standin.SiteID, *site.WebflowSiteID)
 	require.Nil(t, site.RateLimit)
+	require.Nil(t, site.Keep)
 	require.Equal(t, env, *site.TokenEnv, "a form can't change where the token is")
 	require.Contains(t, c.get("/sites").text, standin.SiteID)
 	entries, err := records.AuditEntries(t.Context(), b.DB, "site shop", 0, 9)

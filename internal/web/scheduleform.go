@@ -250,7 +250,7 @@ func wrongOf(err error) wrong {
 func settingLabel(setting string) string {
 	return map[string]string{
 		"name": "Name", "site": "Site", "source": "Source", "map": "Columns", "cron": "When", "mode": "Sends", "overlap": "Earlier run", "catch-up": "Latest start",
-		"max-change": "Hold back above", "notify": "Notices", "names-in-locales": "Names in secondary locales", "site-id": "Webflow's site ID", "rate": "Rate limit", "locale-in": "Locale",
+		"max-change": "Hold back above", "notify": "Notices", "names-in-locales": "Names in secondary locales", "site-id": "Webflow's site ID", "rate": "Rate limit", "locale-in": "Locale", "keep": "Keep",
 	}[setting]
 }
 

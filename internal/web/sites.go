@@ -19,6 +19,7 @@ type siteForm struct {
 	Old                    *db.Site // nil: a new one
 	Name                   string
 	SiteID, Rate, LocaleIn string
+	Keep                   string
 	Token, API             string // shown only
 	wrong
 }
@@ -94,7 +95,7 @@ func (s *Server) siteForm(r *http.Request) (siteForm, error) {
 	}
 	site, err := s.realSite(r.Context(), name)
 	return siteForm{
-		Old: &site, Name: site.Name, SiteID: text.Deref(site.WebflowSiteID), Rate: text.Deref(site.RateLimit), LocaleIn: text.Deref(site.LocaleIn),
+		Old: &site, Name: site.Name, SiteID: text.Deref(site.WebflowSiteID), Rate: text.Deref(site.RateLimit), LocaleIn: text.Deref(site.LocaleIn), Keep: text.Deref(site.Keep),
 		Token: tokenOf(site), API: text.Deref(site.APIURL),
 	}, err
 }
@@ -126,7 +127,7 @@ func (s *Server) saveSite(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	get := func(name string) string { return strings.TrimSpace(r.PostForm.Get(name)) }
-	f.SiteID, f.Rate, f.LocaleIn = get("site-id"), get("rate"), get("locale-in")
+	f.SiteID, f.Rate, f.LocaleIn, f.Keep = get("site-id"), get("rate"), get("locale-in"), get("keep")
 	if f.Old == nil {
 		f.Name = get("name")
 	}
@@ -150,5 +151,6 @@ func (s *Server) storeSite(r *http.Request, f siteForm) error {
 	site := before
 	site.Name = f.Name
 	site.WebflowSiteID, site.RateLimit, site.LocaleIn = text.NilIfEmpty(f.SiteID), text.NilIfEmpty(f.Rate), text.NilIfEmpty(f.LocaleIn)
+	site.Keep = text.NilIfEmpty(f.Keep)
 	return s.use.SetSite(r.Context(), actor(r), s.cfg.Settings, before, site)
 }
