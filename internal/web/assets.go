@@ -60,6 +60,7 @@ type assetsData struct {
 	Looked   int64
 	Pictures bool
 	Rule     ruleForm
+	Rules    []db.SavedRule
 	Preview  *rulePreview // of the rule; nil: none was typed
 	Here     string       // the address of this page
 	pager
@@ -118,13 +119,21 @@ func (s *Server) assetsData(r *http.Request, site db.Site, form assetForm) (d as
 	if err == nil {
 		err = s.findAssets(ctx, &d, filter, r.URL.Query().Get("after"))
 	}
-	if d.Rule = ruleFormOf(r.URL.Query()); err == nil && d.Rule.Set() && current(r).may(RoleChange) {
-		d.Preview, err = s.preview(ctx, filter, d.Rule)
+	if d.Rule = ruleFormOf(r.URL.Query()); err == nil && current(r).may(RoleChange) {
+		err = s.readRules(ctx, &d, filter)
 	}
 	if bad, ok := errors.AsType[records.FilterError](err); ok {
 		d.Problem, err = bad.Error(), nil
 	}
 	return d, err
+}
+
+// readRules reads the saved rules, and what the rule in the form would do.
+func (s *Server) readRules(ctx context.Context, d *assetsData, filter records.AssetFilter) (err error) {
+	if d.Rules, err = s.cfg.DB.Rules(ctx, filter.SiteID); err == nil && d.Rule.Set() {
+		d.Preview, err = s.preview(ctx, filter, d.Rule)
+	}
+	return err
 }
 
 // findAssets reads one page of a list.

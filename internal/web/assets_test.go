@@ -275,3 +275,39 @@ func TestAssetRule(t *testing.T) {
 	require.Contains(t, page, "rule team-{n:02}{ext}, Photo {n}")
 	require.Contains(t, page, "<ins>Photo 2</ins>")
 }
+
+// A saved rule can be chosen instead of a typed one. It does not leave its own assets.
+func TestAssetSavedRule(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{})
+	c := b.login(t, RoleChange)
+	b.read(t, c)
+	require.NotContains(t, c.get("/assets").text, "Saved rule")
+	site, err := b.SiteByName(t.Context(), db.DefaultSite)
+	require.NoError(t, err)
+	for name, definition := range map[string]string{
+		"tidy":   `{"match": ["*0003*"], "type": ["image/*"], "template": "tidy-{n}{ext}"}`,
+		"french": `{"locale": "fr-FR", "template": "x-{n}"}`,
+		"newer":  `{"colour": "red"}`,
+	} {
+		require.NoError(t, b.SaveRule(t.Context(), site.ID, db.SavedRule{Name: name, Definition: definition}, false))
+	}
+	require.Contains(t, c.get("/assets?saved=tidy").text, "<option selected>tidy</option>")
+	preview := func(saved string, fields ...string) string {
+		form := url.Values{"site": {db.DefaultSite}, "saved": {saved}, "template": {"typed-{n}"}}
+		for _, id := range fields {
+			form.Add("select", id)
+		}
+		return c.post("/assets/rule/preview", form).text
+	}
+	require.Contains(t, preview("tidy"), "11 <span class=\"of\">of 11 assets would change")
+	require.Contains(t, preview("tidy"), "<ins>tidy-1.jpg</ins>")
+	require.Contains(t, preview("tidy", standin.AssetID(2), standin.AssetID(9)), "1 <span class=\"of\">of 1 asset would change", "asset 10 does not match")
+	require.Contains(t, preview("french"), "this rule is for a secondary locale")
+	require.Contains(t, preview("gone"), "no such rule: gone")
+	require.Contains(t, preview("newer"), `<p class="flash bad">rule newer: `)
+	require.Contains(t, preview(""), "<ins>typed-1.jpg</ins>")
+	a := c.post("/assets/rule", url.Values{"site": {db.DefaultSite}, "saved": {"tidy"}})
+	require.Equal(t, "/batch/1", a.Header.Get("Location"))
+	require.Contains(t, c.see("/batch/1", "11 <span class=\"of\">of 11 rows would change"), "rule tidy")
+}
