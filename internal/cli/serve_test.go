@@ -41,7 +41,7 @@ func TestServeRefuses(t *testing.T) {
 	b.file("nobody", "anna:look:\n")
 	b.file("wrong", "# people\nanna:look:"+people.Hash("correct horse")+"\nben:boss:\n")
 	b.file("open", "anna:look:\n")
-	require.NoError(t, os.Chmod(filepath.Join(b.dir, "open"), 0o666)) //nolint:gosec // as the test wants it
+	require.NoError(t, os.Chmod(filepath.Join(b.dir, "open"), 0o666))
 	for args, part := range map[string]string{
 		"serve --listen 0.0.0.0:0":                                                                                  "other machines can reach ",
 		"serve --listen :0":                                                                                         "other machines can reach ",

@@ -67,7 +67,7 @@ func TestServeUsers(t *testing.T) {
 	b.file("users", anna)
 	status, _ = vb.do(http.MethodGet, "/", nil)
 	require.Equal(t, http.StatusUnauthorized, status, "who was removed is logged out")
-	require.NoError(t, os.Chmod(filepath.Join(b.dir, "users"), 0o666)) //nolint:gosec // as the test wants it
+	require.NoError(t, os.Chmod(filepath.Join(b.dir, "users"), 0o666))
 	p.says("other accounts can write to users")
 	require.Equal(t, 1, strings.Count(p.stderr.String(), "other accounts can write"))
 	va.page("/")

@@ -80,13 +80,9 @@ func (s *Server) forRole(mux *http.ServeMux, role Role) func(string, func(http.R
 	return func(pattern string, handle func(http.ResponseWriter, *http.Request)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			s.refreshUsers()
-			who, ok := s.sessionOf(r), true
-			if s.cfg.Proxy != nil {
-				if who, ok = s.proxySession(w, r); !ok {
-					return
-				}
-			}
+			who, answered := s.visitor(w, r)
 			switch {
+			case answered:
 			case who == nil:
 				s.askToLogin(w, r)
 			case !who.may(role):
@@ -98,6 +94,16 @@ func (s *Server) forRole(mux *http.ServeMux, role Role) func(string, func(http.R
 			}
 		})
 	}
+}
+
+// visitor returns the session of a request, or nil. A proxy that logs people in may have
+// given it none that can be used: then the request is answered.
+func (s *Server) visitor(w http.ResponseWriter, r *http.Request) (who *session, answered bool) {
+	if s.cfg.Proxy == nil {
+		return s.sessionOf(r), false
+	}
+	who, ok := s.proxySession(w, r)
+	return who, !ok
 }
 
 // refuseRole answers a session whose role is not enough. The audit log gets at most one

@@ -141,7 +141,7 @@ func (l *sessions) ofProxy(who login) (one *session, begun bool) {
 // proxyLogin answers the login page: the proxy has its own.
 func (s *Server) proxyLogin(w http.ResponseWriter, r *http.Request) {
 	if _, ok := s.proxySession(w, r); ok {
-		http.Redirect(w, r, localPath(r.URL.Query().Get("next")), http.StatusSeeOther)
+		http.Redirect(w, r, localPath(r.URL.Query().Get("next")), http.StatusSeeOther) //nolint:gosec // a path of ours
 	}
 }
 
