@@ -154,24 +154,24 @@ func (f *File) Check(ctx context.Context, name, password string) (Person, bool) 
 	case <-ctx.Done():
 		return Person{}, false
 	}
-	p, known := f.Find(name)
-	known = known && p.HasPassword()
-	if !known {
-		p = f.standIn(name)
-	}
+	p, known := f.compared(name)
 	h, err := parseHash(p.hash)
 	right := err == nil && h.matches(password)
 	return p, right && known
 }
 
-// standIn returns somebody whose hash is computed for a name that nobody has. The same
-// name always gets the same person: hashes in the file may take different times.
-func (f *File) standIn(name string) Person {
+// compared returns the person whose hash is computed for a name. If nobody has the name
+// and a password, it is somebody else, and always the same one: hashes in the file may
+// take different times.
+func (f *File) compared(name string) (p Person, known bool) {
+	if p, known = f.Find(name); known && p.HasPassword() {
+		return p, true
+	}
 	list := slices.DeleteFunc(f.People(), func(p Person) bool { return !p.HasPassword() })
 	if len(list) == 0 {
-		return f.dummy
+		return f.dummy, false
 	}
-	return list[maphash.String(f.seed, name)%uint64(len(list))]
+	return list[maphash.String(f.seed, name)%uint64(len(list))], false
 }
 
 // CheckPassword returns an error if a new password is too weak, or too long for a form.

@@ -183,16 +183,26 @@ func TestUnknownNames(t *testing.T) {
 	seen := map[string]bool{}
 	for i := range 100 {
 		name := time.Duration(i).String()
-		p := f.standIn(name)
-		require.Equal(t, p, f.standIn(name))
+		p, known := f.compared(name)
+		require.False(t, known)
+		again, _ := f.compared(name)
+		require.Equal(t, p, again)
 		require.NotEqual(t, "carla", p.Name)
 		seen[p.Name] = true
 	}
 	require.Len(t, seen, 2)
+	p, known := f.compared("carla")
+	require.False(t, known, "she has no password")
+	require.NotEmpty(t, p.hash)
+	p, known = f.compared("ben")
+	require.True(t, known)
+	require.Equal(t, "ben", p.Name)
 	write(t, path, "carla:look:\n")
 	_, err = f.Refresh(true)
 	require.NoError(t, err)
-	require.NotEmpty(t, f.standIn("x").hash)
+	p, known = f.compared("carla")
+	require.False(t, known)
+	require.NotEmpty(t, p.hash)
 	require.False(t, f.AnyPassword())
 }
 
