@@ -74,7 +74,10 @@ func (a *app) migrate(ctx context.Context, change migration) error {
 		return a.result.print(st)
 	}
 	fmt.Fprintf(a.Out, "relabel's tables: version %d of %d; River's: %d of %d\n", st.Version, st.Latest, st.River, st.RiverLatest)
-	if change == nil && !st.Current() && !st.Ahead() {
+	switch {
+	case st.Ahead():
+		a.note("%s", st.Newer())
+	case change == nil && !st.Current():
 		a.note("next: relabel migrate up")
 	}
 	return nil

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"relabel/db"
@@ -22,6 +21,7 @@ type session struct {
 	*db.DB
 	url    string
 	server *embedpg.Server
+	schema pg.MigrationStatus // at the start
 }
 
 // open connects to DATABASE_URL, or starts or joins the private server and migrates
@@ -46,21 +46,17 @@ func (a *app) opening() string {
 	return "connecting to the database, which has " + text.Span(pg.ConnectTimeout) + " to answer"
 }
 
-// openMigrated starts or joins the private server, whose schema is always current.
+// openMigrated starts or joins the private server, and migrates it.
 func (a *app) openMigrated(ctx context.Context) (*session, error) {
 	s, err := a.openPrivate(ctx)
 	if err != nil {
 		return nil, err
 	}
 	st, err := s.MigrationStatus(ctx)
-	if err == nil && !st.Current() {
+	if err == nil && !st.Current() && !st.Ahead() {
 		err = s.Migrate(ctx)
 	}
-	if err != nil {
-		s.Close()
-		return nil, err
-	}
-	return s, nil
+	return a.checked(ctx, s, err)
 }
 
 func (a *app) openNamed(ctx context.Context) (*session, error) {
@@ -68,19 +64,23 @@ func (a *app) openNamed(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	st, err := d.MigrationStatus(ctx)
-	switch {
-	case err != nil:
-	case st.Ahead():
-		err = fmt.Errorf("the database is at version %d, newer than this relabel's %d: use a newer relabel", st.Version, st.Latest)
-	case !st.Current():
-		err = fmt.Errorf("the database is at version %d of %d: run `relabel migrate up` first", st.Version, st.Latest)
+	return a.checked(ctx, &session{DB: d, url: a.cfg.DatabaseURL}, nil)
+}
+
+// checked closes a session whose schema this program may not use, or that already has an
+// error.
+func (a *app) checked(ctx context.Context, s *session, err error) (*session, error) {
+	if err == nil {
+		s.schema, err = s.MigrationStatus(ctx)
+	}
+	if err == nil {
+		err = a.usable(s.schema)
 	}
 	if err != nil {
-		d.Close()
+		s.Close()
 		return nil, err
 	}
-	return &session{DB: d, url: a.cfg.DatabaseURL}, nil
+	return s, nil
 }
 
 // openPrivate does not migrate.
@@ -99,13 +99,17 @@ func (a *app) openPrivate(ctx context.Context) (*session, error) {
 
 // describe says how a working database was reached.
 func (s *session) describe() string {
+	schema := "its schema is current"
+	if s.schema.Ahead() {
+		schema = "its schema is newer than this relabel, which may use it"
+	}
 	switch {
 	case s.server != nil:
-		return s.server.String() + ", schema current"
+		return s.server.String() + ", " + schema
 	case s.Pooled():
-		return "DATABASE_URL works through a pooler in session mode, its schema is current"
+		return "DATABASE_URL works through a pooler in session mode, " + schema
 	}
-	return "DATABASE_URL works without a pooler, its schema is current"
+	return "DATABASE_URL works without a pooler, " + schema
 }
 
 // Close closes the pool and leaves the private server. The last command to leave stops
@@ -139,5 +143,5 @@ func (a *app) withSession(ctx context.Context, fn func(context.Context, *session
 		return err
 	}
 	defer s.Close()
-	return fn(ctx, s)
+	return a.whileUsable(ctx, s, fn)
 }

@@ -2,6 +2,7 @@ package pg
 
 import (
 	"context"
+	"io/fs"
 
 	"github.com/jackc/tern/v2/migrate"
 )
@@ -18,3 +19,6 @@ func Instead(host string, port uint16) string { return instead(host, port) }
 
 // Settings are those of a connection whose URL has none.
 func Settings() map[string]string { return takeSettings(map[string]string{}) }
+
+// CompatibleFrom reads the migrations of a folder.
+func CompatibleFrom(fsys fs.FS) (int, error) { return compatibleFrom(fsys) }

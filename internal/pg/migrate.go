@@ -27,39 +27,32 @@ const migrateLock = 0x72656c6162656c
 // noRight is PostgreSQL's code for a missing right.
 const noRight = "42501"
 
-// MigrationStatus compares a database's versions with the newest that this program
-// knows. Versions count migrations from 1; 0 is none.
-type MigrationStatus struct {
-	Version     int `json:"version"`
-	Latest      int `json:"latest"`
-	River       int `json:"river_version"`
-	RiverLatest int `json:"river_latest"`
-}
-
-// Current reports whether nothing is left to migrate.
-func (s MigrationStatus) Current() bool {
-	return s.Version == s.Latest && s.River == s.RiverLatest
-}
-
-// Ahead reports whether a newer relabel has migrated this database.
-func (s MigrationStatus) Ahead() bool {
-	return s.Version > s.Latest || s.River > s.RiverLatest
-}
-
 // Migrate brings the schema up to date. Several processes may call it at once:
-// one works, the others wait for it.
+// one works, the others wait for it. It leaves a newer schema as it is, and fails if this
+// program may not use that.
 func (db *DB) Migrate(ctx context.Context) error {
 	return db.withMigrator(ctx, func(m *migrator) error {
+		if st, err := db.MigrationStatus(ctx); err != nil || st.Ahead() {
+			return cmp.Or(err, st.Check())
+		}
 		if err := m.river(ctx, rivermigrate.DirectionUp); err != nil {
 			return err
 		}
-		return m.ours(ctx, func(o *migrate.Migrator) error { return o.Migrate(ctx) }) // 019 changes River's table
+		return m.ours(ctx, func(o *migrate.Migrator) error { // 019 changes River's table
+			if err := m.recordCompatible(ctx); err != nil {
+				return err
+			}
+			return o.Migrate(ctx)
+		})
 	})
 }
 
 // MigrateDown removes everything of relabel's from the database, data included.
 func (db *DB) MigrateDown(ctx context.Context) error {
 	return db.withMigrator(ctx, func(m *migrator) error {
+		if st, err := db.MigrationStatus(ctx); err != nil || st.Ahead() {
+			return cmp.Or(err, fmt.Errorf("%s: remove it with the newer relabel", st.Newer()))
+		}
 		if err := m.river(ctx, rivermigrate.DirectionDown); err != nil {
 			return err
 		}
@@ -68,47 +61,6 @@ func (db *DB) MigrateDown(ctx context.Context) error {
 		}
 		return m.dropSchema(ctx)
 	})
-}
-
-// MigrationStatus reads without changing anything.
-func (db *DB) MigrationStatus(ctx context.Context) (MigrationStatus, error) {
-	var st MigrationStatus
-	names, err := upFiles()
-	if err != nil {
-		return st, err
-	}
-	st.Latest = len(names)
-	rm, err := riverMigrator(db.pool)
-	if err != nil {
-		return st, err
-	}
-	versions := rm.AllVersions()
-	st.RiverLatest = versions[len(versions)-1].Version
-	return st, db.readVersions(ctx, &st)
-}
-
-func (db *DB) readVersions(ctx context.Context, st *MigrationStatus) error {
-	for table, query := range map[string]string{
-		"schema_version": "SELECT version FROM " + Schema + ".schema_version",
-		// River's table has a line only from its fifth version on; a migration may have been killed before.
-		"river_migration": "SELECT coalesce(max(version), 0) FROM " + Schema + ".river_migration m WHERE coalesce(to_jsonb(m)->>'line', 'main') = 'main'",
-	} {
-		var exists bool
-		if err := db.pool.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", Schema+"."+table).Scan(&exists); err != nil {
-			return fmt.Errorf("error reading migration status: %w", err)
-		}
-		if !exists {
-			continue
-		}
-		target := &st.Version
-		if table == "river_migration" {
-			target = &st.River
-		}
-		if err := db.pool.QueryRow(ctx, query).Scan(target); err != nil {
-			return fmt.Errorf("error reading %s: %w", table, err)
-		}
-	}
-	return nil
 }
 
 type migrator struct {

@@ -149,10 +149,17 @@ func TestMigrationStatus(t *testing.T) {
 		"current": {
 			prepare: func(t *testing.T, b *testBundle) { require.NoError(t, b.Migrate(t.Context())) }, current: true, migrates: true,
 		},
-		"ahead": {
+		"newer, with all that we need": {
 			prepare: func(t *testing.T, b *testBundle) {
 				require.NoError(t, b.Migrate(t.Context()))
-				b.exec(t, `UPDATE schema_version SET version = version + 1`)
+				b.exec(t, `UPDATE schema_version SET version = version + 1, compatible_from = version`)
+			},
+			ahead: true, migrates: true,
+		},
+		"newer, without what we need": {
+			prepare: func(t *testing.T, b *testBundle) {
+				require.NoError(t, b.Migrate(t.Context()))
+				b.exec(t, `UPDATE schema_version SET version = version + 1, compatible_from = version + 1`)
 			},
 			ahead: true,
 		},
@@ -175,11 +182,19 @@ func TestMigrationStatus(t *testing.T) {
 			require.Equal(t, below(s.RiverLatest, tt.river), s.River)
 			err := b.Migrate(t.Context())
 			if !tt.migrates {
-				require.Error(t, err, "a newer relabel's tables are not ours to change")
+				require.ErrorContains(t, err, "install a newer relabel")
+				require.Equal(t, s, b.migrationStatus(t))
 				return
 			}
 			require.NoError(t, err)
+			if tt.ahead {
+				require.Equal(t, s, b.migrationStatus(t), "a newer relabel's tables are not ours to change")
+				require.ErrorContains(t, b.MigrateDown(t.Context()), "remove it with the newer relabel")
+				require.Equal(t, s, b.migrationStatus(t), "nothing is gone")
+				return
+			}
 			require.True(t, b.migrationStatus(t).Current())
+			require.NoError(t, b.migrationStatus(t).Check())
 		})
 	}
 }
