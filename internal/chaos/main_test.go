@@ -102,6 +102,10 @@ func startServer() (*pgServer, error) {
 // newDatabase makes a migrated database. It is never dropped, because dropping would
 // wait for all backends of the server, which are busy with other tests.
 func (s *pgServer) newDatabase(ctx context.Context) (string, error) {
+	return s.copyDatabase(ctx, "postgres")
+}
+
+func (s *pgServer) copyDatabase(ctx context.Context, template string) (string, error) {
 	name := fmt.Sprintf("chaos_%d", s.databases.Add(1))
 	u, err := url.Parse(s.url)
 	if err != nil {
@@ -113,7 +117,7 @@ func (s *pgServer) newDatabase(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("error connecting to the server: %w", err)
 	}
 	defer conn.Close(ctx) //nolint:errcheck // nothing is lost with it
-	if _, err := conn.Exec(ctx, "CREATE DATABASE "+name+" TEMPLATE postgres"); err != nil {
+	if _, err := conn.Exec(ctx, "CREATE DATABASE "+name+" TEMPLATE "+template); err != nil {
 		return "", fmt.Errorf("error making a database: %w", err)
 	}
 	u.Path = "/" + name

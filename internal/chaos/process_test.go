@@ -32,6 +32,12 @@ func (s *stage) spawn(name string, env []string, args ...string) *process {
 	s.Helper()
 	bin, err := binary()
 	require.NoError(s, err)
+	return s.spawnFrom(bin, name, env, args...)
+}
+
+// spawnFrom is spawn with another build of relabel.
+func (s *stage) spawnFrom(bin, name string, env []string, args ...string) *process {
+	s.Helper()
 	p := &process{name: name, cmd: exec.Command(bin, args...), ended: make(chan struct{})}
 	p.cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "DATABASE_URL=" + s.dbURL, "WEBFLOW_TOKEN=" + token, "WEBFLOW_API_URL=" + s.apiURL,

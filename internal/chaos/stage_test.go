@@ -87,6 +87,14 @@ func stageOn(t *testing.T, databaseURL string, limit int, window time.Duration) 
 	return s
 }
 
+// on returns the stage with another database.
+func (s *stage) on(databaseURL string) *stage {
+	return &stage{
+		T: s.T, db: dbtest.Open(s.T, databaseURL), dbURL: databaseURL,
+		api: s.api, apiURL: s.apiURL, limit: s.limit, window: s.window,
+	}
+}
+
 // explain logs the outcomes of all calls if the test failed.
 func (s *stage) explain() {
 	if !s.Failed() {
@@ -166,9 +174,9 @@ func (s *stage) csvInLocale(rows []rename, byID bool) string {
 }
 
 // enqueue loads rows with a command, and returns the batch's number.
-func (s *stage) enqueue(rows []rename) int64 {
+func (s *stage) enqueue(rows []rename, flags ...string) int64 {
 	s.Helper()
-	p := s.spawn("enqueue", nil, "enqueue", s.csv(rows))
+	p := s.spawn("enqueue", nil, append([]string{"enqueue", s.csv(rows)}, flags...)...)
 	require.NoError(s, p.wait(), p.output())
 	id, err := strconv.ParseInt(strings.TrimSpace(p.out.String()), 10, 64)
 	require.NoError(s, err, p.output())
