@@ -125,7 +125,9 @@ func TestRestoreSchedule(t *testing.T) {
 func (s *stage) dumper() (dump func()) {
 	s.Helper()
 	program := s.clientProgram("pg_dump")
-	return func() { s.runClient(program, s.dbURL, "--schema", "relabel", "--format", "custom", "--file", s.dumpFile()) }
+	return func() {
+		s.runClient(program, s.dbURL, "--schema", "relabel", "--format", "custom", "--file", s.dumpFile())
+	}
 }
 
 // restored restores the backup into a new database, and returns the stage on it.
