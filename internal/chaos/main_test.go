@@ -21,6 +21,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"relabel/db"
+	"relabel/internal/dbtest"
 	"relabel/internal/embedpg"
 	"relabel/internal/pg"
 )
@@ -47,6 +48,7 @@ func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) (code int) {
 	flag.Parse()
+	dbtest.ChoosePrograms()
 	must(flag.Set("test.parallel", atOnce))
 	dir, err := os.MkdirTemp("", "relabel-chaos-")
 	must(err)

@@ -38,7 +38,7 @@ func TestReferenceIsCurrent(t *testing.T) {
 // of test builds and of the tests are no user's business.
 func TestEnvironmentIsDocumented(t *testing.T) {
 	t.Parallel()
-	known := map[string]bool{"RELABEL_FAILPOINT": true, "RELABEL_TIMES": true, "RELABEL_TEST_DATABASE_URL": true, "RELABEL_REQUIRE_PGBOUNCER": true, "RELABEL_REQUIRE_PROMTOOL": true}
+	known := map[string]bool{"RELABEL_FAILPOINT": true, "RELABEL_TIMES": true, "RELABEL_TEST_DATABASE_URL": true, "RELABEL_TEST_POSTGRES": true, "RELABEL_REQUIRE_PGBOUNCER": true, "RELABEL_REQUIRE_PROMTOOL": true}
 	for _, e := range environmentTopic().entries {
 		known[e.name] = true
 	}

@@ -4,8 +4,9 @@
 // database without tables. The test needs no cleanup.
 //
 // All test processes share one server: a private PostgreSQL (package embedpg), or the
-// one in RELABEL_TEST_DATABASE_URL. If there is no server, the test fails; it is never
-// skipped.
+// one in RELABEL_TEST_DATABASE_URL. RELABEL_TEST_POSTGRES names the folder of the server
+// programs, to test with another version. If there is no server, the test fails; it is
+// never skipped.
 //
 // Creating a database takes 0.2 s, so databases are used again (pool.go). A test gets a
 // free one, cleaned (clean.go), or else a copy of a migrated template (template.go).
@@ -14,6 +15,7 @@ package dbtest
 import (
 	"context"
 	"fmt"
+	"hash/crc32"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -177,6 +179,7 @@ func findOrStart() (string, error) {
 	if named := os.Getenv("RELABEL_TEST_DATABASE_URL"); named != "" {
 		return named, nil
 	}
+	ChoosePrograms()
 	s, err := embedpg.Open(context.Background(), embedpg.Config{
 		StateDir: stateDir(),
 		Settings: settings(),
@@ -202,7 +205,20 @@ func settings() map[string]string {
 }
 
 // stateDir is the same for all test processes of a user. It is not the folder of the
-// user's own private server.
+// user's own private server. Each set of server programs has one, because a private server
+// keeps to the version that made its folder.
 func stateDir() string {
-	return filepath.Join(os.TempDir(), fmt.Sprintf("relabel-test-%d", os.Getuid()))
+	name := fmt.Sprintf("relabel-test-%d", os.Getuid())
+	if programs := os.Getenv("RELABEL_TEST_POSTGRES"); programs != "" {
+		name += fmt.Sprintf("-%08x", crc32.ChecksumIEEE([]byte(programs)))
+	}
+	return filepath.Join(os.TempDir(), name)
+}
+
+// ChoosePrograms makes private servers of this test process run the programs that
+// RELABEL_TEST_POSTGRES names: embedpg takes the first in PATH.
+func ChoosePrograms() {
+	if programs := os.Getenv("RELABEL_TEST_POSTGRES"); programs != "" {
+		_ = os.Setenv("PATH", programs+string(os.PathListSeparator)+os.Getenv("PATH"))
+	}
 }

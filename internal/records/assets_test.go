@@ -172,6 +172,11 @@ func TestAssetPlans(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.fillAssets(t)
+	var ids []string
+	for i := range 20 {
+		ids = append(ids, fmt.Sprintf("%024x", i+1))
+	}
+	batch := b.load(t, ids...).Batch
 	conn, err := b.Pool().Acquire(t.Context())
 	require.NoError(t, err)
 	defer conn.Release()
@@ -183,6 +188,7 @@ func TestAssetPlans(t *testing.T) {
 			_, err := conn.Exec(t.Context(), `SET plan_cache_mode = `+mode)
 			require.NoError(t, err)
 			b.requireAssetPlans(t, conn.Conn(), statistics+", "+mode)
+			b.requireLookUps(t, conn.Conn(), batch, statistics+", "+mode)
 		}
 	}
 }
@@ -222,11 +228,25 @@ func (b *testBundle) requireAssetPlans(t *testing.T, conn *pgx.Conn, how string)
 	}
 	plan := dbtest.Explain(t, conn, records.ByIDSQL, pgx.NamedArgs{"site": b.site.ID, "ids": []string{fmt.Sprintf("%024x", 5), fmt.Sprintf("%024x", 500)}})
 	require.Less(t, plan.Hit+plan.Read, 30, "by id (%s)", how)
+}
+
+// Look-ups of single assets use the primary key, whatever indexes the page has.
+func (b *testBundle) requireLookUps(t *testing.T, conn *pgx.Conn, batch int64, how string) {
+	t.Helper()
+	since := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	plan := dbtest.Explain(t, conn, `
+		SELECT r.id FROM rename r WHERE r.batch_id = @batch AND r.locale_id = @locale AND NOT EXISTS (SELECT FROM asset_state s
+			WHERE s.site_id = r.site_id AND s.locale_id = r.locale_id AND s.asset_id = r.asset_id AND s.read_at >= @since)`,
+		pgx.NamedArgs{"batch": batch, "locale": "", "since": since})
+	require.Less(t, plan.Hit+plan.Read, 200, "of a batch's targets (%s)", how)
+	if b.serverMajor(t) >= 18 {
+		return // it joins what is not a table by reading the whole site; no statement of ours does that
+	}
 	plan = dbtest.Explain(t, conn, `
 		SELECT count(*) FROM generate_series(1, 20) i WHERE NOT EXISTS (SELECT FROM asset_state s
 			WHERE s.site_id = @site AND s.locale_id = @locale AND s.asset_id = lpad(to_hex(i), 24, '0') AND s.read_at >= @since)`,
-		pgx.NamedArgs{"site": b.site.ID, "locale": "", "since": time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)})
-	require.Less(t, plan.Hit+plan.Read, 200, "look-ups of single assets, which have the primary key (%s)", how)
+		pgx.NamedArgs{"site": b.site.ID, "locale": "", "since": since})
+	require.Less(t, plan.Hit+plan.Read, 200, "of numbers (%s)", how)
 }
 
 // BenchmarkAssets times pages of 50,000 assets.

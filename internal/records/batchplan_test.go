@@ -62,9 +62,16 @@ func (b *testBundle) requirePages(t *testing.T, otherSite string) {
 	defer conn.Release()
 	moving := pg.ReadStatements(os.DirFS("../../db"))
 	since := pgx.NamedArgs{"site": b.site.ID, "sites": []int{b.site.ID}, "since": time.Now().Add(-20 * time.Minute)}
-	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
+	for _, mode := range []string{"auto", "force_custom_plan", "force_generic_plan"} {
 		_, err := conn.Exec(t.Context(), `SET plan_cache_mode = `+mode)
 		require.NoError(t, err)
+		most := few
+		if b.serverMajor(t) >= 18 && mode == "force_custom_plan" {
+			// Since PostgreSQL 18 this setting is for the statements in SQL functions too: they
+			// are planned again for each of the 20 batches. Planning looks at the ends of
+			// indexes, 50 pages each time. Nobody works with this setting.
+			most = 2 * few
+		}
 		for name, q := range map[string]struct {
 			sql  string
 			args pgx.NamedArgs
@@ -79,7 +86,7 @@ func (b *testBundle) requirePages(t *testing.T, otherSite string) {
 			"open of cancelled": {moving["open_of_cancelled"], pgx.NamedArgs{"site_id": b.site.ID, "limit": 100}},
 		} {
 			plan := dbtest.Explain(t, conn.Conn(), q.sql, q.args)
-			require.Less(t, plan.Hit+plan.Read, few, "pages of %s (%s)", name, mode)
+			require.Less(t, plan.Hit+plan.Read, most, "pages of %s (%s)", name, mode)
 			plan.Walk(func(n dbtest.PlanNode) {
 				require.Less(t, n.Removed*n.Loops, 100., "rows that %s (%s) reads for nothing", name, mode)
 			})

@@ -79,3 +79,9 @@ func (b *testBundle) statuses(t testing.TB, batch int64) string {
 }
 
 func ptr[T any](v T) *T { return &v }
+
+// serverMajor is the major version of the tests' PostgreSQL.
+func (b *testBundle) serverMajor(t testing.TB) int {
+	t.Helper()
+	return dbtest.Value[int](t, b, `SELECT current_setting('server_version_num')::int / 10000`)
+}
