@@ -1,4 +1,4 @@
-// Package metrics owns what relabel shows to Prometheus.
+// Package metrics owns what relabel shows to Prometheus, and to health checks.
 //
 //   - [Registry] holds the metrics of one process. New makes it, and Serve answers
 //     GET /metrics on a listener until its context ends.
@@ -8,6 +8,8 @@
 //     metrics needs no second path.
 //   - figures (figures.go) are read from the database: rows by status, limits, schedules,
 //     River's jobs. They are the same in every process.
+//   - [Healthz] and [Readyz] answer the probes of Kubernetes and of load balancers, beside
+//     the metrics and on the dashboard's address.
 //
 // Labels are names of sites and schedules, and words from fixed lists. No metric has a
 // label for an asset, a row or a batch, because Prometheus keeps a series for each value.
@@ -27,6 +29,7 @@ import (
 // Registry holds the metrics of one process.
 type Registry struct {
 	registry *prometheus.Registry
+	db       *db.DB
 
 	calls        *prometheus.CounterVec
 	callSeconds  *prometheus.HistogramVec
@@ -50,7 +53,7 @@ type Config struct {
 
 // New makes the metrics of a process.
 func New(cfg Config) *Registry {
-	r := &Registry{registry: prometheus.NewRegistry()}
+	r := &Registry{registry: prometheus.NewRegistry(), db: cfg.DB}
 	r.addCalls()
 	r.addStatements()
 	r.registry.MustRegister(

@@ -27,12 +27,14 @@ const (
 	stopTime = 2 * time.Second
 )
 
-// handler answers a scrape.
+// handler answers a scrape, and probes beside it: a worker has no other address.
 func (r *Registry) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(r.registry, promhttp.HandlerOpts{
 		ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes,
 	}))
+	mux.Handle("GET /healthz", Healthz(r.db))
+	mux.Handle("GET /readyz", Readyz(r.db))
 	return mux
 }
 
@@ -52,7 +54,7 @@ func ownHost(next http.Handler) http.Handler {
 	})
 }
 
-// Serve answers GET /metrics until ctx ends.
+// Serve answers GET /metrics, /healthz and /readyz until ctx ends.
 func (r *Registry) Serve(ctx context.Context, l net.Listener) error {
 	handler := r.handler()
 	if addr, ok := l.Addr().(*net.TCPAddr); ok && addr.IP.IsLoopback() {

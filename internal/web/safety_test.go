@@ -41,6 +41,7 @@ func TestNobodyGetsInWithoutLogin(t *testing.T) {
 		c.do(c.request(http.MethodPost, "/river/api/jobs/delete", strings.NewReader(`{"ids":[1]}`), "Content-Type", "application/json")).StatusCode)
 	require.Equal(t, http.StatusOK, c.get("/login").StatusCode)
 	require.Equal(t, http.StatusOK, c.get("/healthz").StatusCode)
+	require.Equal(t, http.StatusOK, c.get("/readyz").StatusCode)
 }
 
 func TestLinkLogsInOnce(t *testing.T) {

@@ -25,8 +25,6 @@
 package web
 
 import (
-	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -35,6 +33,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/config"
+	"relabel/internal/metrics"
 	"relabel/internal/people"
 	"relabel/internal/records"
 	"relabel/internal/schedule"
@@ -152,7 +151,8 @@ func (s *Server) routes() http.Handler {
 	open("GET /login", s.loginPage)
 	open("GET "+enteredPath, s.enteredPage)
 	open("POST /login", s.login)
-	open("GET /healthz", s.health)
+	open("GET /healthz", metrics.Healthz(s.cfg.DB))
+	open("GET /readyz", metrics.Readyz(s.cfg.DB))
 
 	look("GET /{$}", s.overviewPage)
 	look("GET /batches", s.batchesPage)
@@ -202,14 +202,4 @@ func (s *Server) changeRoutes(change func(string, func(http.ResponseWriter, *htt
 	change("POST /schedules", s.saveSchedule)
 	change("GET /schedule/{name}/edit", s.scheduleFormPage)
 	change("POST /schedule/{name}/edit", s.saveSchedule)
-}
-
-func (s *Server) health(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second) // health checks must answer fast
-	defer cancel()
-	if _, err := s.cfg.DB.Now(ctx); err != nil {
-		http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
-		return
-	}
-	fmt.Fprintln(w, "ok")
 }
