@@ -17,7 +17,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"runtime/debug"
 	"strings"
 
 	"relabel/internal/config"
@@ -35,38 +34,6 @@ const (
 	exitParked  = 4 // stopped with the site parked
 	exitChanges = 5 // plan --detailed-exitcode: something would change
 )
-
-// version is set by the linker for releases (-X relabel/internal/cli.version=1.2.3).
-var version = ""
-
-// Version is the version of this build.
-func Version() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return strings.TrimPrefix(info.Main.Version, "v")
-	} else if ok {
-		return devVersion(info.Settings)
-	}
-	return "dev"
-}
-
-// devVersion names the commit of a build from a checkout.
-func devVersion(settings []debug.BuildSetting) string {
-	set := map[string]string{}
-	for _, s := range settings {
-		set[s.Key] = s.Value
-	}
-	v := "dev"
-	if commit := set["vcs.revision"]; commit != "" {
-		v += "+" + commit[:min(len(commit), 12)]
-	}
-	if set["vcs.modified"] == "true" {
-		v += ".modified"
-	}
-	return v
-}
 
 // Params are what the process gives to the command line.
 type Params struct {

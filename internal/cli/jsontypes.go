@@ -157,6 +157,8 @@ type findingsJSON struct {
 
 type versionJSON struct {
 	Version string `json:"version"`
+	Commit  string `json:"commit,omitempty"` // missing in a program built without Git
+	Date    string `json:"date,omitempty"`   // of the commit
 }
 
 type runningJSON struct {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -172,12 +171,4 @@ func TestOverwrite(t *testing.T) {
 		b.ok(append(args, file)...)
 		b.ok(append(args, file)...)
 	}
-}
-
-func TestDevVersion(t *testing.T) {
-	t.Parallel()
-	require.Equal(t, "dev", devVersion(nil))
-	require.Equal(t, "dev+0123456789ab.modified", devVersion([]debug.BuildSetting{
-		{Key: "vcs.revision", Value: "0123456789abcdef"}, {Key: "vcs.modified", Value: "true"},
-	}))
 }
