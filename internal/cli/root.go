@@ -18,6 +18,10 @@ const (
 	groupSetUp  = "setup"
 )
 
+// Commands returns the commands without running one: manual pages and completions are made
+// from them.
+func Commands() *cobra.Command { return newApp(Params{}).rootCommand() }
+
 func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "relabel",
