@@ -2,9 +2,9 @@
 #
 #     docker build --build-arg VERSION=1.2.3 -t relabel .
 #
-# The builder is pinned by its digest: docker-compose.yml says how to renew it.
+# The builder is pinned by its digest: docs/ops/compose.yaml says how to renew it.
 #
-# The image holds no PostgreSQL: DATABASE_URL names the database (docker-compose.yml brings one).
+# The image holds no PostgreSQL: DATABASE_URL names the database (docs/ops/compose.yaml brings one).
 
 # The builder runs on the machine's own platform and cross-compiles: emulating it would take minutes.
 FROM --platform=$BUILDPLATFORM golang:1.26.8-alpine@sha256:8ac98ca534ac3f51e1f420a1dd2c15e74c75cfa0f23f3ad27eb5d7236c349a0c AS build
