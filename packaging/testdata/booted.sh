@@ -31,7 +31,7 @@ systemctl reset-failed relabel-work
 # With it, it works with a private PostgreSQL, which commands share.
 printf a-secret-token >/etc/relabel/token
 chmod 600 /etc/relabel/token
-sed -i 's/^WORK_ARGS=.*/WORK_ARGS=--metrics 9464/' /etc/relabel/environment
+sed -i 's/^WORK_ARGS=.*/WORK_ARGS="--metrics 9464"/' /etc/relabel/environment
 systemctl start relabel-work
 wait_for ready 9464
 cd /var/lib/relabel/sources
@@ -44,11 +44,16 @@ refuse grep -q a-secret-token "/proc/$pid/environ"
 # The dashboard, with a DATABASE_URL.
 as_relabel db url >/root/url & # until it is killed
 wait_for grep -q ^postgres: /root/url
-echo "DATABASE_URL=$(cat /root/url)" >>/etc/relabel/environment
+echo "DATABASE_URL=\"$(cat /root/url)\"" >>/etc/relabel/environment
 printf a-long-password >/etc/relabel/password
 chmod 600 /etc/relabel/password
 systemctl start relabel-serve
 wait_for ready 8080
+(
+	set -a
+	. /etc/relabel/environment
+	relabel migrate status
+)
 
 # They stop by themselves, and the private PostgreSQL with the worker, which uses it last.
 systemctl stop relabel-serve
@@ -59,5 +64,16 @@ for unit in relabel-serve relabel-work; do
 	[[ $(systemctl show --property Result --value "$unit") == success ]]
 	[[ $(systemctl show --property ExecMainStatus --value "$unit") == 0 ]]
 done
+refuse pgrep -u relabel
+
+# A new package leaves running services alone; a removal stops them for good.
+sed -i '/^DATABASE_URL/d' /etc/relabel/environment
+systemctl enable --now relabel-work
+wait_for ready 9464
+pid=$(systemctl show --property MainPID --value relabel-work)
+dpkg --install /root/relabel.deb
+[[ $(systemctl show --property MainPID --value relabel-work) == "$pid" ]]
+dpkg --remove relabel
+refuse systemctl is-enabled relabel-work
 refuse pgrep -u relabel
 echo 'all is well'

@@ -12,6 +12,7 @@ mount -t tmpfs tmpfs "$2"
 mkdir "$2/upper" "$2/work" "$copy"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$2/upper,workdir=$2/work" "$copy"
 rm -rf "$copy/var/lib/relabel" "$copy/etc/relabel" # of this machine
+rm -f "$copy"/etc/dpkg/dpkg.cfg.d/{docker,excludes} # small images leave out manual pages
 cp "$deb" "$copy/root/relabel.deb"
 cp "$here/booted.sh" "$copy/root/"
 
@@ -46,7 +47,6 @@ grep -qx 'all is well' "$copy/root/booted.log"
 
 echo "== purge"
 chroot "$copy" /bin/bash -ex <<'END'
-dpkg --remove relabel
 [[ -e /etc/relabel/token && -d /var/lib/relabel/sources ]] # of the user
 dpkg --purge relabel
 if getent passwd relabel || getent group relabel; then exit 1; fi
