@@ -14,6 +14,7 @@ import (
 	"relabel/db"
 	"relabel/internal/embedpg"
 	"relabel/internal/records"
+	"relabel/internal/report"
 	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/text"
 )
@@ -75,7 +76,7 @@ func (a *app) completeSite() cobra.CompletionFunc {
 	return a.completeFrom(func(ctx context.Context, d *db.DB, _ *cobra.Command) (out []string, err error) {
 		list, err := d.Sites(ctx)
 		for _, s := range list {
-			out = append(out, s.Name+"\t"+text.Line(siteState(s)))
+			out = append(out, s.Name+"\t"+text.Line(report.SiteState(s)))
 		}
 		return out, err
 	})

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"relabel/internal/intake"
+	"relabel/internal/report"
 )
 
 // jsonResult is the single object that a command prints with --json. The problems of
@@ -20,7 +21,7 @@ type jsonResult struct {
 }
 
 func (j *jsonResult) problem(p intake.Problem) error {
-	text, err := json.Marshal(newProblemJSON(p))
+	text, err := json.Marshal(report.NewProblemView(p))
 	if err != nil {
 		return fmt.Errorf("error writing JSON: %w", err)
 	}

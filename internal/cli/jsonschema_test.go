@@ -22,6 +22,7 @@ import (
 	"relabel/internal/pg"
 	"relabel/internal/records"
 	"relabel/internal/report"
+	"relabel/internal/schedule"
 	"relabel/internal/standin"
 	"relabel/internal/usecase"
 )
@@ -37,7 +38,7 @@ type jsonShape struct {
 func jsonShapes() []jsonShape {
 	return []jsonShape{
 		{"batch", report.Batch{}, "run, enqueue, demo, apply, status, batch pause, batch resume, batch cancel", true},
-		{"batches", batchesJSON{}, "status", false},
+		{"batches", report.BatchList{}, "status", false},
 		{"plan", madePlan{}, "plan", true},
 		{"rename", renamedJSON{}, "rename", true},
 		{"rules", rulesJSON{}, "rule list", false},
@@ -49,20 +50,20 @@ func jsonShapes() []jsonShape {
 		{"result", records.Result{}, "results", false},
 		{"verify", usecase.Verified{}, "verify", false},
 		{"pull", pulled{}, "pull", false},
-		{"rows", rowsJSON{}, "rows list", false},
+		{"rows", report.RowList{}, "rows list", false},
 		{"causes", causesJSON{}, "rows errors", false},
 		{"story", storyJSON{}, "rows show, why", false},
 		{"retried_rows", db.Retried{}, "rows retry", false},
 		{"cancelled_rows", db.Cancelled{}, "rows cancel", false},
-		{"retried_batch", retriedJSON{}, "batch retry", false},
-		{"schedule", scheduleView{}, "schedule add, schedule edit, schedule pause, schedule resume", false},
+		{"retried_batch", report.RetriedBatch{}, "batch retry", false},
+		{"schedule", schedule.View{}, "schedule add, schedule edit, schedule pause, schedule resume", false},
 		{"schedule_show", scheduleShowJSON{}, "schedule show", false},
-		{"schedules", schedulesJSON{}, "schedule list", false},
-		{"run", runView{}, "schedule run", false},
-		{"history", historyJSON{}, "schedule history", false},
+		{"schedules", schedule.Views{}, "schedule list", false},
+		{"run", schedule.RunView{}, "schedule run", false},
+		{"history", schedule.History{}, "schedule history", false},
 		{"removed", removedJSON{}, "schedule remove, rule delete", false},
-		{"site", siteView{}, "site set, site pause, site resume", false},
-		{"sites", sitesJSON{}, "site list", false},
+		{"site", report.SiteView{}, "site set, site pause, site resume", false},
+		{"sites", report.SiteList{}, "site list", false},
 		{"site_check", siteCheckJSON{}, "site check", false},
 		{"dashboard", whereJSON{}, "serve", false},
 		{"user", userJSON{}, "user hash", false},
@@ -71,6 +72,9 @@ func jsonShapes() []jsonShape {
 		{"server_stopped", runningJSON{}, "db stop", false},
 		{"server_url", urlJSON{}, "db url", false},
 		{"pruned", prunedJSON{}, "prune, batch delete", false},
+		{"new_token", newTokenJSON{}, "token create", false},
+		{"token", db.Token{}, "token revoke", false},
+		{"tokens", tokensJSON{}, "token list", false},
 		{"doctor", findingsJSON{}, "doctor", false},
 		{"version", versionJSON{}, "version", false},
 		{"error", errorJSON{}, "any command that fails, on standard error", false},
@@ -94,7 +98,7 @@ func (s jsonShape) schema(t *testing.T) *jsonschema.Schema {
 	out, err := jsonschema.ForType(reflect.TypeOf(s.value), opts)
 	require.NoError(t, err, s.name)
 	if s.loads {
-		problems, err := jsonschema.For[[]problemJSON](opts)
+		problems, err := jsonschema.For[[]report.ProblemView](opts)
 		require.NoError(t, err)
 		if out.Properties == nil {
 			out.Properties = map[string]*jsonschema.Schema{}
@@ -244,7 +248,7 @@ func TestJSONOfEveryCommand(t *testing.T) {
 		"rows cancel --batch 1 --yes", "rows retry --batch 1 --yes", "batch cancel 1", "site pause", "site resume",
 		"schedule add nightly n.csv --cron @daily", "schedule edit nightly --cron @weekly", "schedule run nightly", "work --until-done",
 		"schedule pause nightly", "schedule resume nightly", "schedule list", "schedule show nightly", "schedule history nightly",
-		"schedule remove nightly", "rename --template x{n}-{stem} --save tidy", "rename --match nothing --template x", "rule list", "rule show tidy", "rule delete tidy", "serve --listen 127.0.0.1:0", "user hash anna", "status 99", "nonsense",
+		"schedule remove nightly", "rename --template x{n}-{stem} --save tidy", "rename --match nothing --template x", "rule list", "rule show tidy", "rule delete tidy", "token create n8n --role write", "token list", "token revoke n8n", "serve --listen 127.0.0.1:0", "user hash anna", "status 99", "nonsense",
 		"prune --older-than 1d --yes", "prune --older-than 1d --dry-run", "batch delete 1 --yes", "migrate down --yes",
 	} {
 		run(b, args)

@@ -55,7 +55,7 @@ func (a *app) batchRetry(ctx context.Context, s *session, f records.RowFilter, o
 		return err
 	}
 	if a.json {
-		return a.result.print(retriedJSON{f.Batch, got})
+		return a.result.print(report.RetriedBatch{Batch: f.Batch, Retried: got})
 	}
 	a.printRetried(got)
 	return nil

@@ -11,6 +11,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/records"
+	"relabel/internal/report"
 	"relabel/internal/terminal"
 	"relabel/internal/text"
 )
@@ -86,7 +87,7 @@ func (a *app) rowsList(ctx context.Context, s *session, f records.RowFilter, l l
 	case err != nil:
 		return filterUsage(err)
 	case a.json:
-		return a.result.print(newRowsJSON(page))
+		return a.result.print(report.NewRowList(page))
 	case l.csv:
 		err = a.rowsCSV(page.Rows)
 	case len(page.Rows) > 0:

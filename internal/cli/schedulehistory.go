@@ -19,25 +19,21 @@ func (a *app) scheduleHistoryCommand() *cobra.Command {
 		if limit < 1 {
 			return usageError("--limit is 1 or more, not %d", limit)
 		}
-		runs, err := scheduledb.Runs(ctx, s.DB, sched.ID, limit)
-		if err != nil {
+		history, err := schedule.ReadHistory(ctx, s.DB, sched, limit)
+		switch {
+		case err != nil:
 			return err
+		case a.json:
+			return a.result.print(history)
 		}
-		if !a.json {
-			a.printRuns(runs)
-			return nil
-		}
-		notices, err := scheduledb.Notices(ctx, s.DB, sched.ID, limit)
-		if err != nil {
-			return err
-		}
-		return a.result.print(historyJSON{sched.Name, sched.State, runViews(runs), notices})
+		a.printRuns(history.Runs)
+		return nil
 	})
 	cmd.Flags().IntVar(&limit, "limit", 50, "at most `N` runs")
 	return cmd
 }
 
-func (a *app) printRuns(runs []scheduledb.Run) {
+func (a *app) printRuns(runs []schedule.RunView) {
 	if len(runs) == 0 {
 		return
 	}
@@ -59,7 +55,7 @@ func (a *app) printRuns(runs []scheduledb.Run) {
 			took = text.Span(r.Duration())
 		}
 		t.Rows = append(t.Rows, []string{
-			fmt.Sprint(r.Run), text.Clock(r.DueAt, r.Now), batch, schedule.RunText(r), text.Number(r.Calls()), took, text.Line(why(r)),
+			fmt.Sprint(r.Run), text.Clock(r.DueAt, r.Now), batch, schedule.RunText(r.ScheduledRun), text.Number(r.Calls()), took, text.Line(why(r.ScheduledRun)),
 		})
 	}
 	t.Print(a.Out, terminal.Width(a.stdout.Writer))

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"relabel/internal/schedule/scheduledb"
+	"relabel/internal/schedule"
 	"relabel/internal/terminal"
 )
 
@@ -18,19 +18,14 @@ func (a *app) scheduleListCommand() *cobra.Command {
 }
 
 func (a *app) scheduleList(ctx context.Context, s *session) error {
-	list, err := scheduledb.List(ctx, s.DB, "")
+	list, err := schedule.ReadViews(ctx, s.DB, "")
 	if err != nil {
 		return err
 	}
-	views := make([]scheduleView, len(list))
-	for i, sched := range list {
-		if views[i], err = s.scheduleView(ctx, sched); err != nil {
-			return err
-		}
-	}
 	if a.json {
-		return a.result.print(schedulesJSON{views})
+		return a.result.print(list)
 	}
+	views := list.Schedules
 	if len(views) == 0 {
 		a.note("no schedules; `relabel schedule add NAME SOURCE --cron @daily` makes one")
 		return nil
@@ -44,7 +39,7 @@ func (a *app) scheduleList(ctx context.Context, s *session) error {
 		{Name: "LAST RUN", Text: true},
 	}}
 	for _, v := range views {
-		t.Rows = append(t.Rows, []string{v.Name, v.stateText(), v.Site, v.Cron + " (" + v.TimeZone + ")", v.nextText(), lastText(v)})
+		t.Rows = append(t.Rows, []string{v.Name, scheduleStateText(v), v.Site, v.Cron + " (" + v.TimeZone + ")", nextText(v), lastText(v)})
 	}
 	t.Print(a.Out, terminal.Width(a.stdout.Writer))
 	return nil

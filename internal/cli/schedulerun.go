@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/internal/report"
+	"relabel/internal/schedule"
 	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/text"
 )
@@ -30,7 +31,7 @@ func (a *app) scheduleRun(ctx context.Context, s *session, sched scheduledb.Sche
 		return fmt.Errorf("run %d is skipped: %s; `relabel schedule history %s` shows it", run.Run, text.Deref(run.Note), sched.Name)
 	}
 	if a.json {
-		return a.result.print(newRunView(run))
+		return a.result.print(schedule.NewRunView(run))
 	}
 	state := "is queued"
 	if run.Status == scheduledb.RunWaiting {

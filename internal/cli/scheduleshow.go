@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/internal/intake"
+	"relabel/internal/schedule"
 	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/text"
 	"relabel/internal/usecase"
@@ -18,16 +19,17 @@ import (
 
 func (a *app) scheduleShowCommand() *cobra.Command {
 	return a.onSchedule("show", "Show a schedule's settings, next times and last runs", func(ctx context.Context, s *session, sched scheduledb.Schedule) error {
-		v, err := s.scheduleView(ctx, sched)
+		v, err := schedule.ReadView(ctx, s.DB, sched)
 		if err != nil {
 			return err
 		}
-		runs, err := scheduledb.Runs(ctx, s.DB, sched.ID, 5)
+		list, err := scheduledb.Runs(ctx, s.DB, sched.ID, 5)
 		if err != nil {
 			return err
 		}
+		runs := schedule.RunViews(list)
 		if a.json {
-			return a.result.print(scheduleShowJSON{v, runViews(runs)})
+			return a.result.print(scheduleShowJSON{v, runs})
 		}
 		printScheduleView(a.Out, v)
 		if len(runs) > 0 {
@@ -38,7 +40,7 @@ func (a *app) scheduleShowCommand() *cobra.Command {
 	})
 }
 
-func printScheduleView(w io.Writer, v scheduleView) {
+func printScheduleView(w io.Writer, v schedule.View) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	line := func(name, value string) {
 		if value != "" {
@@ -46,7 +48,7 @@ func printScheduleView(w io.Writer, v scheduleView) {
 		}
 	}
 	line("schedule", v.Name+" for site "+v.Site)
-	line("state", v.stateText())
+	line("state", scheduleStateText(v))
 	line("when", v.Cron+" in "+v.TimeZone)
 	source := v.Source
 	if v.SourceFrom != nil {
@@ -69,7 +71,7 @@ func printScheduleView(w io.Writer, v scheduleView) {
 	line("catch up", "within "+text.Span(time.Duration(v.CatchUp*float64(time.Second))))
 	line("notifies", text.Deref(v.Notify))
 	if v.PausedAt != nil {
-		line("paused", text.Clock(*v.PausedAt, v.now))
+		line("paused", text.Clock(*v.PausedAt, v.Now))
 	}
 	_ = t.Flush() // the output keeps its error
 	printNext(w, v)

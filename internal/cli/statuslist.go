@@ -24,7 +24,7 @@ func (a *app) statusList(ctx context.Context, s *session, site string) error {
 		return err
 	}
 	if a.json {
-		return a.result.print(batchesJSON{views})
+		return a.result.print(report.BatchList{Batches: views})
 	}
 	if len(views) == 0 {
 		fmt.Fprintln(a.Out, "no batches yet: relabel run FILE.csv makes the first")
