@@ -16,6 +16,7 @@ import (
 type Source struct {
 	Path    string    // of a CSV or a workbook
 	Input   io.Reader // one that somebody else opened; InputName says what it is
+	JSON    bool      // Input is a list of objects, see intake.JSON
 	Sheet   string    // of a workbook; empty: the first visible one
 	SQL     string    // a SELECT
 	SQLFile string    // the path of one
@@ -76,6 +77,8 @@ func (p LoadParams) open(ctx context.Context) (rowSource, error) {
 	}
 	params := intake.CSVParams{Name: p.Source.Name(), Map: mapping, Sheet: p.Source.Sheet, Open: p.Source.Open}
 	switch {
+	case p.Source.Input != nil && p.Source.JSON:
+		return intake.NewJSON(p.Source.Input, params)
 	case p.Source.Input != nil:
 		return intake.NewFile(p.Source.Input, params)
 	case p.Source.Path != "":

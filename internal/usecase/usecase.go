@@ -33,13 +33,14 @@ import (
 const (
 	ViaCommandLine = "command line"
 	ViaDashboard   = "dashboard"
+	ViaAPI         = "API"
 )
 
 // Actor is who does something. The zero Actor is relabel itself: a schedule's run
 // has its own record, so the audit log holds only what people do.
 type Actor struct {
 	Name   string // an address, or an account and host
-	Person string // the name of a login; may be empty
+	Person string // the name of a login, or of the API's token; may be empty
 	Via    string
 }
 

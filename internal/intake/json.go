@@ -1,0 +1,198 @@
+package intake
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"slices"
+)
+
+const (
+	// jsonChunk is how many rows are validated at once.
+	jsonChunk = 1000
+
+	// maxJSONRow bounds the memory of one row. Its texts may have 24 KiB together, and
+	// each character may be written as \uXXXX.
+	maxJSONRow = 1 << 20
+)
+
+// JSON reads an array of objects, one for each row. Its columns are the fields of the
+// first object. A text is taken as it is: null leaves a field alone, and "" empties an alt
+// text. It is not safe for concurrent use.
+type JSON struct {
+	table
+	name    string
+	limit   *rowLimit
+	decoder *json.Decoder
+	first   jsonRow
+	row     int64
+}
+
+type jsonRow map[string]json.RawMessage
+
+// rowLimit fails when the decoder reads more for one row than it may have.
+type rowLimit struct {
+	r    io.Reader
+	left int
+}
+
+// Read implements io.Reader.
+func (l *rowLimit) Read(b []byte) (int, error) {
+	if l.left <= 0 {
+		return 0, fmt.Errorf("is longer than %d KiB", maxJSONRow>>10)
+	}
+	n, err := l.r.Read(b[:min(len(b), l.left)])
+	l.left -= n
+	return n, err
+}
+
+// NewJSON reads the beginning of an array, and its first row. The caller still owns the
+// reader.
+func NewJSON(r io.Reader, params CSVParams) (*JSON, error) {
+	limit := &rowLimit{r: r, left: maxJSONRow}
+	j := &JSON{name: params.Name, limit: limit, decoder: json.NewDecoder(limit)}
+	if err := j.open(params.Map); err != nil {
+		return nil, named(j.name, err)
+	}
+	return j, nil
+}
+
+var errNoArray = errors.New(`is not a list of rows: send [{"asset_id": "...", "display_name": "..."}, ...]`)
+
+func (j *JSON) open(mapping map[string]string) error {
+	mapped, err := mappedColumns(mapping)
+	if err != nil {
+		return err
+	}
+	start, err := j.decoder.Token()
+	switch {
+	case errors.Is(err, io.EOF):
+		return errNoArray
+	case err != nil:
+		return jsonError(0, err)
+	case start != json.Delim('['):
+		return errNoArray
+	}
+	if j.first, err = j.next(); err != nil {
+		return err
+	}
+	if j.first == nil {
+		return errors.New("is an empty list: nothing to load")
+	}
+	if j.header, err = resolveHeader(slices.Sorted(maps.Keys(j.first)), mapped); err != nil {
+		return fmt.Errorf("the fields of row 1: %w", err)
+	}
+	j.header.restore, j.header.exported, j.header.pulled = [numColumns]bool{}, false, false // texts are exact
+	return nil
+}
+
+// next returns nil after the last row, and an error if the list is not complete.
+func (j *JSON) next() (jsonRow, error) {
+	j.limit.left = maxJSONRow
+	if !j.decoder.More() {
+		_, err := j.decoder.Token()
+		if err == nil {
+			_, err = j.decoder.Token()
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil, nil //nolint:nilnil // the end is no error
+		case err == nil:
+			err = errors.New("something follows the list")
+		}
+		return nil, jsonError(j.row, err)
+	}
+	j.row++
+	row := jsonRow{}
+	if err := j.decoder.Decode(&row); err != nil {
+		return nil, jsonError(j.row, err)
+	}
+	if row == nil {
+		return nil, jsonError(j.row, errors.New("is null, not an object"))
+	}
+	return row, nil
+}
+
+func jsonError(row int64, err error) error {
+	kind := (*json.UnmarshalTypeError)(nil)
+	switch {
+	case errors.As(err, &kind):
+		return fmt.Errorf("row %d is no object: %w", row, errNoArray)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("the JSON ends in the middle of the list, after row %d: send it again: %w", max(row-1, 0), io.ErrUnexpectedEOF)
+	}
+	return fmt.Errorf("the JSON is wrong at row %d: %w", max(row, 1), err)
+}
+
+// Chunks yields the validated rows in their order. It can be used once.
+func (j *JSON) Chunks(context.Context) iter.Seq2[[]Row, error] {
+	return func(yield func([]Row, error) bool) {
+		rows := []jsonRow{j.first}
+		number := int64(1)
+		for rows[0] != nil {
+			row, err := j.next()
+			if err != nil {
+				yield(nil, named(j.name, err))
+				return
+			}
+			if row != nil && len(rows) < jsonChunk {
+				rows = append(rows, row)
+				continue
+			}
+			if !yield(j.validate(number, rows), nil) {
+				return
+			}
+			number += int64(len(rows))
+			rows = []jsonRow{row}
+		}
+	}
+}
+
+func (j *JSON) validate(number int64, list []jsonRow) []Row {
+	v := j.validator(len(list))
+	rows := make([]Row, len(list))
+	for i, fields := range list {
+		rows[i].Line = number + int64(i)
+		c := j.pick(&rows[i], fields)
+		v.fill(&rows[i], &c)
+	}
+	return rows
+}
+
+// pick takes the cells out of a row, and refuses what a CSV could not say.
+func (j *JSON) pick(row *Row, fields jsonRow) (c cells) {
+	for col, at := range j.header.index {
+		if at < 0 {
+			continue
+		}
+		raw, ok := fields[j.header.names[at]]
+		if !ok || bytes.Equal(raw, []byte("null")) {
+			continue
+		}
+		if err := json.Unmarshal(raw, &c[col]); err != nil {
+			row.refuse(column(col), string(raw[:min(len(raw), maxName)]), "this is no text: put it in quotes, or give null")
+		} else if c[col] == "" && column(col) == colAltText {
+			c[cellEmptyAlt] = `""`
+		}
+	}
+	for name := range fields {
+		if col := columnNamed(name); col != colNone && !slices.Contains(j.header.names, name) {
+			row.refuse(col, "", "row 1 has no field "+quote(name)+": give each row the same fields, with null for those to leave alone")
+		}
+	}
+	return c
+}
+
+// Info describes the fields.
+func (j *JSON) Info() Info { return j.header.info() }
+
+// UseEmpty does nothing: "" empties an alt text.
+func (j *JSON) UseEmpty(string) {}
+
+// Close has nothing to close.
+func (j *JSON) Close() error { return nil }
