@@ -68,7 +68,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		{groupMain, "Rename:", []*cobra.Command{a.demoCommand(), a.runCommand(), a.planCommand(), a.renameCommand(), a.applyCommand(), a.undoCommand(), a.enqueueCommand(), a.workCommand()}},
 		{groupReport, "See what happens:", []*cobra.Command{a.statusCommand(), a.resultsCommand(), a.verifyCommand(), a.pullCommand(), a.rowsCommand(), a.whyCommand(), a.serveCommand()}},
 		{groupSteer, "Control:", []*cobra.Command{a.batchCommand(), a.scheduleCommand(), a.ruleCommand(), a.siteCommand(), a.pruneCommand()}},
-		{groupSetUp, "Set up and check:", []*cobra.Command{a.userCommand(), a.migrateCommand(), a.dbCommand(), a.doctorCommand(), a.versionCommand()}},
+		{groupSetUp, "Set up and check:", []*cobra.Command{a.userCommand(), a.tokenCommand(), a.migrateCommand(), a.dbCommand(), a.doctorCommand(), a.versionCommand()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
 		for _, c := range g.commands {

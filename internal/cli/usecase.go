@@ -137,6 +137,10 @@ func lookup(err error) string {
 		return "; `relabel rule list` shows those that exist"
 	case errors.Is(err, db.ErrRuleExists):
 		return "; --overwrite replaces it"
+	case errors.Is(err, db.ErrNoToken):
+		return "; `relabel token list` shows those that exist"
+	case errors.Is(err, db.ErrTokenExists):
+		return "; `relabel token revoke` ends it"
 	case errors.Is(err, scheduledb.ErrNoSchedule):
 		return "; `relabel schedule list` shows those that exist"
 	case errors.Is(err, scheduledb.ErrExists):

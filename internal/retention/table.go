@@ -92,6 +92,8 @@ func Rules() map[string]string {
 		"lane_grant":      "deleted when it no longer counts",
 		"process":         "deleted when the process has ended",
 		"site_refusal":    "deleted when the token is accepted again",
+		"api_key":         "deleted with its batch",
+		"api_token":       "stays, for the log of changes",
 		"site":            "stays",
 		"site_locale":     "stays with its site",
 		"breaker":         "stays with its site",
