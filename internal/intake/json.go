@@ -35,7 +35,8 @@ type JSON struct {
 
 type jsonRow map[string]json.RawMessage
 
-// rowLimit fails when the decoder reads more for one row than it may have.
+// rowLimit fails when the decoder reads more for one row than it may have, beside what it
+// has read ahead.
 type rowLimit struct {
 	r    io.Reader
 	left int
@@ -95,17 +96,7 @@ func (j *JSON) open(mapping map[string]string) error {
 func (j *JSON) next() (jsonRow, error) {
 	j.limit.left = maxJSONRow
 	if !j.decoder.More() {
-		_, err := j.decoder.Token()
-		if err == nil {
-			_, err = j.decoder.Token()
-		}
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil, nil //nolint:nilnil // the end is no error
-		case err == nil:
-			err = errors.New("something follows the list")
-		}
-		return nil, jsonError(j.row, err)
+		return nil, j.end()
 	}
 	j.row++
 	row := jsonRow{}
@@ -116,6 +107,21 @@ func (j *JSON) next() (jsonRow, error) {
 		return nil, jsonError(j.row, errors.New("is null, not an object"))
 	}
 	return row, nil
+}
+
+// end reads what ends the list, and requires that nothing follows.
+func (j *JSON) end() error {
+	if _, err := j.decoder.Token(); err != nil {
+		return jsonError(j.row+1, err)
+	}
+	switch _, err := j.decoder.Token(); {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err == nil:
+		return jsonError(j.row, errors.New("something follows the list"))
+	default:
+		return jsonError(j.row, err)
+	}
 }
 
 func jsonError(row int64, err error) error {

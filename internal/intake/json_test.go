@@ -91,7 +91,7 @@ func TestJSONRefused(t *testing.T) {
 		`[` + good + `] []`:             "something follows",
 		`[{"display_name": "a"}]`:       "no column says which asset",
 		`[{"asset_id": "` + id1 + `"}]`: "nothing to set",
-		`[` + good + `, {"a": "` + strings.Repeat("x", maxJSONRow) + `"}]`: "is longer than 1024 KiB",
+		`[` + good + `, {"a": "` + strings.Repeat("x", 2*maxJSONRow) + `"}]`: "is longer than 1024 KiB",
 	} {
 		_, err := readJSON(text)
 		require.ErrorContains(t, err, why, "%.100s", text)
