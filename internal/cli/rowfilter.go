@@ -10,7 +10,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/records"
-	"relabel/internal/webflow"
+	"relabel/internal/report"
 )
 
 // rowFlags are the flags that choose rows.
@@ -22,15 +22,12 @@ type rowFlags struct {
 	since, until string
 }
 
-// primaryLocale names the primary locale, which has no id.
-const primaryLocale = "primary"
-
 func (j *rowFlags) add(a *app, cmd *cobra.Command, statuses []string) {
 	f := cmd.Flags()
 	f.Int64Var(&j.f.Batch, "batch", 0, "rows of this `BATCH`")
 	f.StringSliceVar(&j.statuses, "status", nil, "rows of these `STATUSES`: "+strings.Join(statuses, ", "))
 	f.StringVar(&j.f.State, "state", "", "rows with a River job in this `STATE`: "+strings.Join(records.JobStates(), ", "))
-	f.StringVar(&j.locale, "locale", "", "rows of this `LOCALE`: a tag such as fr-FR, an id, or "+primaryLocale)
+	f.StringVar(&j.locale, "locale", "", "rows of this `LOCALE`: a tag such as fr-FR, an id, or "+report.PrimaryLocale)
 	f.StringVar(&j.f.AssetID, "asset", "", "rows of this asset's `ID`")
 	f.StringVar(&j.f.Name, "name", "", "rows whose wanted or stored name contains this `TEXT`")
 	f.StringVar(&j.f.Error, "error", "", "rows whose error contains this `TEXT`")
@@ -92,10 +89,10 @@ func filterUsage(err error) error {
 	return err
 }
 
-// assetID reads an asset's id. Spaces around it and capital letters are allowed.
+// assetID reads an asset's id.
 func assetID(s string) (string, error) {
-	id := strings.ToLower(strings.TrimSpace(s))
-	if len(id) != 24 || strings.Trim(id, "0123456789abcdef") != "" {
+	id, ok := report.AssetFilter(s)
+	if !ok {
 		return "", usageError("%q is not an asset id: an id has 24 hexadecimal digits", s)
 	}
 	return id, nil
@@ -103,14 +100,9 @@ func assetID(s string) (string, error) {
 
 // localeOf reads a locale: its id, its tag, or primary.
 func localeOf(s string) (id *string, tag string, err error) {
-	text := strings.ToLower(strings.TrimSpace(s))
-	switch {
-	case text == primaryLocale:
-		text = ""
-	case text == "":
-		return nil, "", usageError("--locale takes a tag such as fr-FR, a locale's id, or %s", primaryLocale)
-	case !webflow.IsObjectID(text):
-		return nil, text, nil
+	id, tag, ok := report.LocaleFilter(s)
+	if !ok {
+		return nil, "", usageError("--locale takes a tag such as fr-FR, a locale's id, or %s", report.PrimaryLocale)
 	}
-	return &text, "", nil
+	return id, tag, nil
 }

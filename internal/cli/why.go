@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relabel/internal/records"
+	"relabel/internal/report"
 )
 
 func (a *app) whyCommand() *cobra.Command {
@@ -42,6 +43,6 @@ now. It covers all sites unless --site is given.`,
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error { return filterUsage(a.story(ctx, s, p)) })
 		},
 	}
-	cmd.Flags().StringVar(&locale, "locale", "", "only this `LOCALE`: a tag such as fr-FR, an id, or "+primaryLocale)
+	cmd.Flags().StringVar(&locale, "locale", "", "only this `LOCALE`: a tag such as fr-FR, an id, or "+report.PrimaryLocale)
 	return cmd
 }

@@ -30,6 +30,15 @@ func (e *ReadError) Error() string { return e.Err.Error() }
 // Unwrap implements errors.Is and errors.As.
 func (e *ReadError) Unwrap() error { return e.Err }
 
+// SourceError is returned when a source as a whole can't be read, such as one without a
+// header.
+type SourceError struct{ Err error }
+
+func (e *SourceError) Error() string { return e.Err.Error() }
+
+// Unwrap implements errors.Is and errors.As.
+func (e *SourceError) Unwrap() error { return e.Err }
+
 // RefusedError is returned when rows of a source are invalid, so that nothing was
 // loaded. LoadParams.SkipInvalid loads the others.
 type RefusedError struct {

@@ -101,7 +101,7 @@ func (p LoadParams) auditName(by Actor) string {
 func (s *Service) load(ctx context.Context, p LoadParams) (Loaded, error) {
 	rows, err := p.open(ctx)
 	if err != nil {
-		return Loaded{}, err
+		return Loaded{}, &SourceError{Err: err}
 	}
 	defer rows.Close() //nolint:errcheck // only read from
 	rows.UseEmpty(p.Source.Empty)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"relabel/db"
+	"relabel/internal/pace"
 	"relabel/internal/pg"
 	"relabel/internal/records"
 	"relabel/internal/report"
@@ -173,7 +174,7 @@ func (s *Server) results(w http.ResponseWriter, r *http.Request) {
 	defer release()
 	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 	w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="batch-%d.csv"`, id))
-	out := &slowWriter{w: w, control: http.NewResponseController(w)}
+	out := pace.NewWriter(w)
 	if _, err := report.WriteResults(out, "csv", records.Results(r.Context(), s.cfg.DB, id, statuses)); err != nil {
 		if r.Context().Err() == nil {
 			s.cfg.Logger.Warn("a download of results was cut short", "batch", id, "error", err)

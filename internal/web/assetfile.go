@@ -7,6 +7,7 @@ import (
 	"net/url"
 
 	"relabel/db"
+	"relabel/internal/pace"
 	"relabel/internal/records"
 	"relabel/internal/report"
 )
@@ -39,7 +40,7 @@ func (s *Server) assetsCSV(w http.ResponseWriter, r *http.Request) {
 	defer release()
 	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 	w.Header().Set("Content-Disposition", `attachment; filename="assets.csv"`)
-	out := &slowWriter{w: w, control: http.NewResponseController(w)}
+	out := pace.NewWriter(w)
 	if _, err := report.WriteStates(out, report.FormatCSV, s.chosen(r.Context(), filter, r.PostForm["select"])); err != nil {
 		s.cfg.Logger.Warn("a download of assets was cut short", "site", site.Name, "error", err)
 		panic(http.ErrAbortHandler) // so that the browser reports an incomplete download

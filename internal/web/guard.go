@@ -29,16 +29,16 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	crossOrigin := http.NewCrossOriginProtection()
 	crossOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.cfg.Logger.Warn("refused a request that another web page made", "from", s.client(r), "path", r.URL.Path)
-		http.Error(w, "refused: this request came from another web page", http.StatusForbidden)
+		refuse(w, r, "refused: this request came from another web page", http.StatusForbidden)
 	}))
 	next = crossOrigin.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.setHeaders(w.Header(), r)
 		if text, status := s.refusal(r); status != 0 {
-			http.Error(w, text, status)
+			refuse(w, r, text, status)
 			return
 		}
-		if r.URL.Path != uploadPath { // upload sets its own limit
+		if r.URL.Path != uploadPath && !isAPI(r) { // they set their own limits
 			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		}
 		next.ServeHTTP(w, r)
@@ -54,7 +54,7 @@ func (s *Server) refusal(r *http.Request) (text string, status int) {
 		return s.outside(r), http.StatusForbidden
 	case !storable(r.URL.Path) || !storableForm(r.URL.Query()):
 		return notStorable, http.StatusBadRequest
-	case r.URL.Path == uploadPath:
+	case r.URL.Path == uploadPath, isAPI(r):
 		return "", 0
 	case r.ContentLength < 0: // Transfer-Encoding, which no browser uses for a form
 		return "a request must give its length (Content-Length)", http.StatusLengthRequired

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"relabel/db"
+	"relabel/internal/api"
 	"relabel/internal/records"
 	"relabel/internal/siteread"
 	"relabel/internal/text"
@@ -75,14 +76,12 @@ func (s *Server) compareLoaded(plan usecase.Loaded) bool {
 	})
 }
 
-var errReading = errors.New("the site is already being read for this plan: wait until that ends")
-
 // begin records the start of work that runs in the background.
 func (s *Server) begin(ctx context.Context, by usecase.Actor, action string, id int64, start func() (bool, error)) error {
 	return s.use.Record(ctx, by, records.AuditEntry{Action: action, Subject: records.BatchSubject(id)}, func(context.Context) (int64, error) {
 		ok, err := start()
 		if err == nil && !ok {
-			err = errReading
+			err = api.ErrReading
 		}
 		return -1, err
 	})
@@ -111,18 +110,26 @@ func (s *Server) compareRecord(id int64) bool {
 // applyPlan queues a plan. An old plan is first compared with the site again, in the
 // background.
 func (s *Server) applyPlan(ctx context.Context, by usecase.Actor, r *http.Request, b records.BatchProgress) (done, error) {
-	p := usecase.ApplyParams{BatchID: b.Batch, TakeOver: r.PostFormValue("take_over") != ""}
+	later, err := s.apply(ctx, by, usecase.ApplyParams{BatchID: b.Batch, TakeOver: r.PostFormValue("take_over") != ""})
+	if later {
+		return done{text: "Reading the site again; then the plan is applied."}, err
+	}
+	return done{text: "Applied: its rows are queued for the workers."}, err
+}
+
+// apply queues a plan, or begins to read its site, after which the plan is applied.
+func (s *Server) apply(ctx context.Context, by usecase.Actor, p usecase.ApplyParams) (later bool, err error) {
 	fresh, err := s.use.Fresh(ctx, p.BatchID, p.TakeOver)
 	if fresh {
 		p.AsShown = true
-		return done{text: "Applied: its rows are queued for the workers."}, s.use.Apply(ctx, by, p)
+		return false, s.use.Apply(ctx, by, p)
 	}
-	return done{text: "Reading the site again; then the plan is applied."}, s.begin(ctx, by, "apply", b.Batch, func() (bool, error) {
+	return true, s.begin(ctx, by, "apply", p.BatchID, func() (bool, error) {
 		if err != nil {
 			return false, err
 		}
 		p.Later = true
-		return s.read(b.Batch, func(ctx context.Context, reading siteread.Params) error {
+		return s.read(p.BatchID, func(ctx context.Context, reading siteread.Params) error {
 			p.Reading = reading
 			return s.use.Apply(ctx, by, p)
 		}), nil

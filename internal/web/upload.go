@@ -13,6 +13,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/intake"
+	"relabel/internal/pace"
 	"relabel/internal/text"
 	"relabel/internal/usecase"
 )
@@ -92,7 +93,7 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request) {
 	defer release()
 	control := http.NewResponseController(w)
 	_ = control.SetWriteDeadline(time.Time{}) // the answer comes after the load, however long that takes
-	r.Body = http.MaxBytesReader(w, &slowReader{ReadCloser: r.Body, control: control}, s.cfg.MaxUpload)
+	r.Body = http.MaxBytesReader(w, pace.NewReader(w, r), s.cfg.MaxUpload)
 	f, file, err := readForm(r)
 	if err != nil {
 		f.Problem = uploadProblem(err)
@@ -119,7 +120,7 @@ func uploadProblem(err error) string {
 			text.Number(e.Limit>>20))
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Sprintf("The upload stalled, or was slower than %s bytes a second: try again, or load the file with `relabel plan FILE`.", text.Number(slowestRate))
+		return fmt.Sprintf("The upload stalled, or was slower than %s bytes a second: try again, or load the file with `relabel plan FILE`.", text.Number(pace.SlowestRate))
 	}
 	return problem(err)
 }

@@ -32,6 +32,7 @@ import (
 	"time"
 
 	"relabel/db"
+	"relabel/internal/api"
 	"relabel/internal/config"
 	"relabel/internal/metrics"
 	"relabel/internal/people"
@@ -174,6 +175,7 @@ func (s *Server) routes() http.Handler {
 
 	s.changeRoutes(change)
 
+	mux.Handle(api.Prefix+"/", s.newAPI()) // it has tokens of its own
 	look("GET /river/", s.river.ServeHTTP)
 	change("/river/", s.changeRiver)
 	return mux
