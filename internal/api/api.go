@@ -106,6 +106,8 @@ func New(cfg Config) *Server {
 	s.registerRows()
 	s.registerSites()
 	s.registerSchedules()
+	exact(s.api.OpenAPI())
+	exactParameters(s.api.OpenAPI())
 	s.mux.HandleFunc("GET "+DocumentPath, s.document)
 	return s
 }

@@ -83,6 +83,7 @@ func (s *Server) registerLoad(op huma.Operation, do func(context.Context, *loadI
 	register(s, op, func(ctx context.Context, in *loadInput) (*loadOutput, error) { return s.load(ctx, in, do) })
 	text := &huma.Schema{Type: huma.TypeString}
 	rows := s.api.OpenAPI().Components.Schemas.Schema(typeOfRows(), true, "")
+	rows.Nullable = false
 	post := s.api.OpenAPI().Paths[op.Path].Post // after Register, so that huma does not read the body
 	post.RequestBody = &huma.RequestBody{Required: true, Description: "The rows: docs/formats.md describes their columns.", Content: map[string]*huma.MediaType{
 		"text/csv": {Schema: text, Example: "asset_id,display_name\n63f1a2b3c4d5e6f708192a3b,hero.jpg\n"}, "application/json": {Schema: rows},

@@ -19,6 +19,7 @@ import (
 func newConfig() huma.Config {
 	c := huma.DefaultConfig("relabel", "1")
 	c.Info.Description = "Load batches of new names for Webflow assets, send them, and watch them. docs/api.md has recipes."
+	c.Components.Schemas = huma.NewMapRegistry(schemaPrefix, schemaName)
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath, c.CreateHooks = "", "", "", nil
 	c.Transformers = []huma.Transformer{ownProblems}
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
@@ -31,7 +32,7 @@ func newConfig() huma.Config {
 // errorsOf are the statuses of errors that every operation may have, and those of loads.
 func errorsOf() []int {
 	return []int{
-		http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity,
+		http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity,
 		http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable,
 	}
 }
@@ -70,9 +71,7 @@ func (s *Server) problemResponse(status int) *huma.Response {
 
 // Document is the OpenAPI document.
 func (s *Server) Document() ([]byte, error) {
-	doc := s.api.OpenAPI()
-	delete(doc.Components.Schemas.Map(), "ErrorModel") // huma's own, which no answer has
-	return json.MarshalIndent(doc, "", "  ")
+	return json.MarshalIndent(s.api.OpenAPI(), "", "  ")
 }
 
 func (s *Server) document(w http.ResponseWriter, _ *http.Request) {

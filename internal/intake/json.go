@@ -130,7 +130,7 @@ func jsonError(row int64, err error) error {
 	case errors.As(err, &kind):
 		return fmt.Errorf("row %d is no object: %w", row, errNoArray)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("the JSON ends in the middle of the list, after row %d: send it again: %w", max(row-1, 0), io.ErrUnexpectedEOF)
+		return fmt.Errorf("the JSON ends in the middle of the list, after row %d: send it again", max(row-1, 0))
 	}
 	return fmt.Errorf("the JSON is wrong at row %d: %w", max(row, 1), err)
 }
