@@ -165,7 +165,7 @@ func (a *app) tokenList(ctx context.Context, s *session) error {
 		if one.LastUsedAt != nil {
 			used = text.Clock(*one.LastUsedAt, now)
 		}
-		t.Rows = append(t.Rows, []string{one.Name, one.State, string(one.Role), cmp.Or(text.Deref(one.Site), "all"), text.Clock(one.ExpiresAt, now), used})
+		t.Rows = append(t.Rows, []string{one.Name, one.State, string(one.Role), cmp.Or(text.Deref(one.Site), "all"), one.ExpiresAt.Local().Format("2006-01-02 15:04"), used})
 	}
 	t.Print(a.Out, terminal.Width(a.stdout.Writer))
 	return nil
