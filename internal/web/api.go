@@ -68,9 +68,10 @@ func (q *tokenQuota) take(token int, role db.TokenRole) (release func(), ok bool
 	q.mu.Lock()
 	who := q.byToken[token]
 	if who == nil {
-		who = &session{role: RoleLook}
+		who = &session{}
+		who.roleNow.Store(RoleLook)
 		if role == db.TokenWrite {
-			who.role = RoleChange
+			who.roleNow.Store(RoleChange)
 		}
 		q.byToken[token] = who
 	}
