@@ -138,6 +138,11 @@ func answer(c db.Claim, status db.RowStatus) db.Finish { return dbtest.Answer(c,
 // finish gives the statuses that the renames got.
 func (b *testBundle) finish(t tb, fs ...db.Finish) map[int64]db.RowStatus {
 	t.Helper()
+	return b.finishAs(t, process, fs...)
+}
+
+func (b *testBundle) finishAs(t tb, process string, fs ...db.Finish) map[int64]db.RowStatus {
+	t.Helper()
 	got, err := b.Finish(t.Context(), db.FinishParams{ProcessID: process, Finishes: fs, Quarantine: quarantine})
 	require.NoError(t, err)
 	return got

@@ -65,7 +65,7 @@ func TestFinish(t *testing.T) {
 		"taken over, failed":      {taken, "failed", "", "sending", 0, 0},
 		"taken over and done": {func(t *testing.T, b *testBundle, l loaded) {
 			taken(t, b, l)
-			b.finish(t, answer(db.Claim{RenameID: l.ids[0], Fence: 2}, "failed"))
+			b.finishAs(t, "p2", answer(db.Claim{RenameID: l.ids[0], Fence: 2}, "failed"))
 		}, "succeeded", "", "failed", 1, 1},
 		"lease is out, cancelled": {func(t *testing.T, b *testBundle, l loaded) {
 			expired(t, b, l)
@@ -169,7 +169,7 @@ func TestFinishManyAtOnce(t *testing.T) {
 	one, two := b.load(t, "a", "b"), b.load(t, "c", "d")
 	claims := b.claimAs(t, process, append(one.ids, two.ids...)...)
 	b.expireLease(t, one.ids[1])
-	successor := b.claimAs(t, "p2", one.ids[1])[one.ids[1]]
+	successor := b.mustClaim(t, one.ids[1])
 
 	got := b.finish(t,
 		answer(claims[one.ids[0]], "succeeded"),

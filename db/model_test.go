@@ -323,6 +323,7 @@ func (m *model) waiting(r *modelRow) *modelRow {
 // outcome is the end of a call as a process reports it.
 type outcome struct {
 	row     *modelRow
+	process string
 	fence   int32
 	status  db.RowStatus
 	failure bool

@@ -9,7 +9,7 @@ f AS MATERIALIZED (
 		applied_name text, last_updated timestamptz, grant_id bigint, answered_ago float8)
 ),
 locked AS (
-	SELECT r.id, r.batch_id, r.site_id, r.superseded_by, r.cancelled_at, r.fence, r.status
+	SELECT r.id, r.batch_id, r.site_id, r.superseded_by, r.cancelled_at, r.process_id, r.fence, r.status
 	FROM rename r
 	WHERE r.id = ANY (@rename_ids)
 	ORDER BY r.id
@@ -32,7 +32,7 @@ sick AS MATERIALIZED (
 	FOR NO KEY UPDATE
 ),
 -- The fence keeps out a process whose lease ran out and was taken over: it changes
--- nothing. A row that was superseded or cancelled during its call is not tried again.
+-- nothing. A fail-over that loses commits may give two processes the same fence. A row that was superseded or cancelled during its call is not tried again.
 -- While the breaker is open a transient failure is excused: it uses up no attempt.
 decided AS (
 	SELECT f.*, l.batch_id, coalesce(f.failure, false) AND NOT excused.yes AS counted, CASE
@@ -46,7 +46,7 @@ decided AS (
 	LEFT JOIN sick s ON s.site_id = l.site_id
 	CROSS JOIN LATERAL (SELECT coalesce(f.health = 'ill' AND s.opened_at IS NOT NULL, false) AS yes) excused
 	CROSS JOIN LATERAL (SELECT b.status = 'cancelled' OR l.cancelled_at IS NOT NULL AS yes) dropped
-	WHERE l.fence = f.fence AND l.status = 'sending'
+	WHERE l.fence = f.fence AND l.process_id = @process_id AND l.status = 'sending'
 ),
 -- A failed row always has an error: rename_trouble_idx finds it by that.
 done AS (
@@ -69,13 +69,14 @@ done AS (
 	WHERE r.id = d.rename_id
 	RETURNING r.id, r.batch_id, r.status
 ),
--- A call that was made is recorded also when its lease was lost.
+-- A call that was made is recorded also when its lease was lost, but not if a fail-over lost the row.
 attempts AS (
 	INSERT INTO attempt (rename_id, fence, process_id, sent_at, duration, outcome, http_status, code, message, delay)
-	SELECT rename_id, fence, @process_id, clock_timestamp() - sent_ago * interval '1 second',
-		duration * interval '1 second', outcome, http_status, code, message, nullif(delay, 0) * interval '1 second'
+	SELECT f.rename_id, f.fence, @process_id, clock_timestamp() - f.sent_ago * interval '1 second',
+		f.duration * interval '1 second', f.outcome, f.http_status, f.code, f.message, nullif(f.delay, 0) * interval '1 second'
 	FROM f
-	WHERE called
+	JOIN locked l ON l.id = f.rename_id
+	WHERE f.called
 	ON CONFLICT DO NOTHING
 	RETURNING rename_id, http_status
 ),

@@ -8,7 +8,8 @@ f AS MATERIALIZED (
 		@last_updates::timestamptz[], @sent_agos::float8[], @durations::float8[])
 		AS f (rename_id, fence, http_status, applied_name, last_updated, sent_ago, duration)
 ),
--- The fence keeps out a process whose lease ran out and was taken over.
+-- The fence keeps out a process whose lease ran out and was taken over. A fail-over that
+-- loses commits may give two processes the same fence.
 done AS (
 	UPDATE rename r
 	SET status = CASE WHEN r.superseded_by IS NULL THEN 'succeeded' ELSE 'superseded' END,
@@ -21,15 +22,16 @@ done AS (
 		last_updated = coalesce(f.last_updated, r.last_updated),
 		error = NULL
 	FROM f
-	WHERE r.id = f.rename_id AND r.fence = f.fence AND r.status = 'sending'
+	WHERE r.id = f.rename_id AND r.fence = f.fence AND r.process_id = @process_id AND r.status = 'sending'
 	RETURNING r.id, r.batch_id, r.status
 ),
--- A call that was made is recorded also when its lease was lost.
+-- A call that was made is recorded also when its lease was lost, but not if a fail-over lost the row.
 attempts AS (
 	INSERT INTO attempt (rename_id, fence, process_id, sent_at, duration, outcome, http_status)
 	SELECT rename_id, fence, @process_id, clock_timestamp() - sent_ago * interval '1 second',
 		duration * interval '1 second', 'succeeded', http_status
 	FROM f
+	WHERE EXISTS (SELECT FROM rename r WHERE r.id = f.rename_id)
 	ON CONFLICT DO NOTHING
 	RETURNING rename_id
 ),
