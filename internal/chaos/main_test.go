@@ -35,6 +35,8 @@ var (
 
 	workDir string // of this test process; the account that runs PostgreSQL can enter it
 
+	nodes atomic.Int64 // servers of their own made so far
+
 	binary = sync.OnceValues(build)
 	server = sync.OnceValues(startServer)
 )

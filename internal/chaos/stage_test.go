@@ -176,7 +176,12 @@ func (s *stage) csvInLocale(rows []rename, byID bool) string {
 // enqueue loads rows with a command, and returns the batch's number.
 func (s *stage) enqueue(rows []rename, flags ...string) int64 {
 	s.Helper()
-	p := s.spawn("enqueue", nil, append([]string{"enqueue", s.csv(rows)}, flags...)...)
+	return s.enqueueFile(s.csv(rows), flags...)
+}
+
+func (s *stage) enqueueFile(path string, flags ...string) int64 {
+	s.Helper()
+	p := s.spawn("enqueue", nil, append([]string{"enqueue", path}, flags...)...)
 	require.NoError(s, p.wait(), p.output())
 	id, err := strconv.ParseInt(strings.TrimSpace(p.out.String()), 10, 64)
 	require.NoError(s, err, p.output())

@@ -66,7 +66,8 @@ func (a *app) examine(ctx context.Context) []finding {
 		return []finding{{"database", false, text.OneLine(err.Error())}}
 	}
 	defer s.Close()
-	return []finding{{"database", true, s.describe()}, examineClock(ctx, s), a.examineToken(ctx, s)}
+	found := append([]finding{{"database", true, s.describe()}}, examineHosts(s.Hosts(ctx))...)
+	return append(found, examineClock(ctx, s), a.examineToken(ctx, s))
 }
 
 func examineClock(ctx context.Context, s *session) finding {

@@ -82,6 +82,13 @@ func TestDatabasePasswordFile(t *testing.T) {
 	require.Equal(t, `p@ss:w/ rd%\'+?#`, parsed.Password)
 	require.Equal(t, "relabel db 5432 names", fmt.Sprint(parsed.User, " ", parsed.Host, " ", parsed.Port, " ", parsed.Database))
 
+	got, err = read("postgres://relabel@one:5432,two:5433/names?target_session_attrs=read-write", file)
+	require.NoError(t, err)
+	parsed, err = pgconn.ParseConfig(got)
+	require.NoError(t, err)
+	last := parsed.Fallbacks[len(parsed.Fallbacks)-1]
+	require.Equal(t, `one 5432 two 5433 p@ss:w/ rd%\'+?#`, fmt.Sprint(parsed.Host, " ", parsed.Port, " ", last.Host, " ", last.Port, " ", parsed.Password))
+
 	for database, want := range map[string]string{
 		"postgres://relabel:secret@db/names": "holds a password too",
 		"host=db password=secret":            "must look like",

@@ -25,11 +25,15 @@ func Transient(err error) bool {
 		pgconn.SafeToRetry(err) || pgconn.Timeout(err) || lostConnection(err)
 }
 
+// readOnly is PostgreSQL's code for a write on a standby. After a fail-over a name may lead
+// to the old primary for a while.
+const readOnly = "25006"
+
 // transientCode knows PostgreSQL's classes 08 (connection), 40 (rollback:
-// deadlock, serialization), 53 (resources) and 57P (shutdown, crash), and the code for
-// a transaction that was idle for too long.
+// deadlock, serialization), 53 (resources) and 57P (shutdown, crash), and the codes for
+// a transaction that was idle for too long and for a server without writes.
 func transientCode(code string) bool {
-	for _, class := range []string{"08", "40", "53", "57P", stoodStill} {
+	for _, class := range []string{"08", "40", "53", "57P", stoodStill, readOnly} {
 		if strings.HasPrefix(code, class) {
 			return true
 		}

@@ -63,6 +63,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	}{
 		"nobody listens":      {"postgres://me:" + password + "@" + closed + "/x?sslmode=disable", []string{closed, "connection refused"}},
 		"wrong password":      {"postgres://me:" + password + "@" + wrong + "/x?sslmode=disable", []string{wrong, "password authentication failed"}},
+		"two hosts":           {"postgres://me:" + password + "@" + closed + "," + full + "/x?sslmode=disable", []string{closed + " or " + full, "too many clients"}},
 		"full":                {"postgres://me:" + password + "@" + full + "/x?sslmode=disable", []string{full, "too many clients"}},
 		"no socket":           {"postgres://me:" + password + "@/x?host=" + url.QueryEscape(missing), []string{"socket " + missing, "no such file"}},
 		"no such host":        {"postgres://me:" + password + "@host.invalid:5432/x", []string{"host.invalid:5432"}},
@@ -138,6 +139,7 @@ func TestTransient(t *testing.T) {
 		"connection failure":         {code("08006"), true},
 		"too many connections":       {code("53300"), true},
 		"disk full":                  {code("53100"), true},
+		"a standby":                  {code("25006"), true},
 		"admin shutdown":             {code("57P01"), true},
 		"crash shutdown":             {code("57P02"), true},
 		"starting up":                {code("57P03"), true},

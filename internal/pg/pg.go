@@ -1,7 +1,8 @@
 // Package pg owns the connection to PostgreSQL, and what every package with SQL needs to
 // use it: transactions, queries, statements in files, and migrations.
 //
-// Open returns a DB, a pool of connections with relabel's settings. InTx runs a
+// Open returns a DB, a pool of connections with relabel's settings. It refuses a primary
+// from before a fail-over, and Hosts reports what each host of the URL is. InTx runs a
 // transaction whose fate is known even when the connection breaks at COMMIT.
 // RetryDeadlock repeats one, and Transient reports which errors may go away.
 //
@@ -27,6 +28,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/sourcegraph/conc"
 )
 
 // Schema holds everything of ours, River's tables included, so that relabel
@@ -60,19 +62,23 @@ type DB struct {
 	log        *slog.Logger
 	commitWait time.Duration
 	pooled     bool
+
+	background conc.WaitGroup
+	stop       context.CancelFunc // of the background
 }
 
 // Open connects, and fails at once when the database can't be reached, or only through a
-// pooler in transaction mode. Its error names host and port and never the password.
+// pooler in transaction mode. Its error names host and port and never the password. Of several
+// hosts it uses the newest primary, and goes on looking for a newer one until Close.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
 	pc, err := parseURL(cfg.URL)
 	if err != nil {
 		return nil, err
 	}
-	pc.MaxConns = cfg.MaxConns
-	if pc.MaxConns == 0 {
-		pc.MaxConns = defaultMaxConns
-	}
+	pc.MaxConns = cmp.Or(cfg.MaxConns, defaultMaxConns)
+	history, hosts := &newest{}, several(pc.ConnConfig)
+	history.guard(pc, len(hosts))
+	history.learn(ctx, hosts)
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
 		return nil, fmt.Errorf("error making the connection pool: %w", err)
@@ -84,6 +90,11 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	db := New(pool, cfg)
 	db.pooled = pooled
+	if len(hosts) > 0 {
+		run, stop := context.WithCancel(context.WithoutCancel(ctx))
+		db.stop = stop
+		db.background.Go(func() { history.keepLearning(run, hosts) })
+	}
 	return db, nil
 }
 
@@ -93,6 +104,7 @@ func New(pool *pgxpool.Pool, cfg Config) *DB {
 		pool:       pool,
 		log:        cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)),
 		commitWait: cmp.Or(cfg.CommitWait, commitWait),
+		stop:       func() {},
 	}
 }
 
@@ -106,7 +118,11 @@ func (db *DB) Pool() *pgxpool.Pool { return db.pool }
 func (db *DB) Pooled() bool { return db.pooled }
 
 // Close closes the pool, after waiting for the connections in use.
-func (db *DB) Close() { db.pool.Close() }
+func (db *DB) Close() {
+	db.stop()
+	db.background.Wait()
+	db.pool.Close()
+}
 
 // ErrURL means that the database's URL is malformed.
 var ErrURL = errors.New("DATABASE_URL can't be read: it should look like postgres://USER:PASSWORD@HOST:PORT/DATABASE")
@@ -119,6 +135,9 @@ func parseURL(url string) (*pgxpool.Config, error) {
 	}
 	cc := pc.ConnConfig
 	cc.ConnectTimeout = ConnectTimeout
+	if len(several(cc)) > 0 {
+		cc.ConnectTimeout = hostTimeout
+	}
 	if cc.RuntimeParams["application_name"] == "" {
 		cc.RuntimeParams["application_name"] = "relabel"
 	}
@@ -133,10 +152,13 @@ func parseURL(url string) (*pgxpool.Config, error) {
 // unreachable names where and why, in one line: pgx lists every address it
 // tried on a line of its own.
 func unreachable(cc *pgx.ConnConfig, err error) error {
+	if stale, ok := errors.AsType[*StaleError](err); ok {
+		return fmt.Errorf("PostgreSQL at %s can't be used: %w", addresses(cc), stale)
+	}
 	if pooler, ok := errors.AsType[*PoolerError](err); ok {
 		return pooler
 	}
-	where := address(cc)
+	where := addresses(cc)
 	if errors.Is(err, context.Canceled) {
 		return fmt.Errorf("error connecting to PostgreSQL at %s: %w", where, context.Canceled)
 	}
@@ -146,14 +168,33 @@ func unreachable(cc *pgx.ConnConfig, err error) error {
 	return fmt.Errorf("PostgreSQL at %s can't be reached: %s; is it running, and is DATABASE_URL right?", where, rootCause(err))
 }
 
-func address(cc *pgx.ConnConfig) string {
-	if strings.HasPrefix(cc.Host, "/") {
-		return "socket " + cc.Host
+// addresses names all hosts of a URL.
+func addresses(cc *pgx.ConnConfig) string {
+	names := []string{address(cc)}
+	for i, h := range several(cc) {
+		if i > 0 {
+			names = append(names, addressOf(h.Host, h.Port))
+		}
 	}
-	return net.JoinHostPort(cc.Host, strconv.Itoa(int(cc.Port)))
+	return strings.Join(names, " or ")
+}
+
+func address(cc *pgx.ConnConfig) string { return addressOf(cc.Host, cc.Port) }
+
+func addressOf(host string, port uint16) string {
+	if strings.HasPrefix(host, "/") {
+		return "socket " + host
+	}
+	return net.JoinHostPort(host, strconv.Itoa(int(port)))
 }
 
 func rootCause(err error) string {
+	if stale, ok := errors.AsType[*StaleError](err); ok {
+		return stale.Error()
+	}
+	if errors.Is(err, pgconn.ErrReadOnlyConnection) {
+		return "it is a standby, which accepts no writes"
+	}
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op.Err.Error()
 	}

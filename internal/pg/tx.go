@@ -35,15 +35,21 @@ func (db *DB) InTx(ctx context.Context, fn func(pgx.Tx) error) error {
 	if err := fn(tx); err != nil {
 		return err
 	}
-	var id string
-	if err := tx.QueryRow(ctx, `SELECT pg_current_xact_id()::text`).Scan(&id); err != nil {
+	c := committing{at: kept(tx.Conn().PgConn()).lineage}
+	if err := tx.QueryRow(ctx, `SELECT pg_current_xact_id()::text`).Scan(&c.id); err != nil {
 		return fmt.Errorf("error before the commit: %w", err)
 	}
 	err = tx.Commit(ctx)
 	if err == nil || answered(err) {
 		return err
 	}
-	return db.askCommit(context.WithoutCancel(ctx), id, err)
+	return db.askCommit(context.WithoutCancel(ctx), c, err)
+}
+
+// committing is a transaction whose COMMIT got no answer, and where it was sent.
+type committing struct {
+	id string
+	at lineage
 }
 
 // answered reports whether the server itself returned this error of COMMIT.
@@ -54,16 +60,18 @@ func answered(err error) bool {
 
 // askCommit finds out what became of a transaction. It may still be in progress:
 // the server has perhaps not noticed that its client is gone.
-func (db *DB) askCommit(ctx context.Context, id string, broken error) error {
+func (db *DB) askCommit(ctx context.Context, c committing, broken error) error {
 	ctx, cancel := context.WithTimeout(ctx, db.commitWait)
 	defer cancel()
 	for {
-		var status *string
-		err := db.pool.QueryRow(ctx, `SELECT pg_xact_status($1::text::xid8)`, id).Scan(&status)
+		status, at, err := db.xactStatus(ctx, c.id)
 		switch {
-		case err == nil && status != nil && *status == "committed":
+		case err == nil && status == "committed" && at == c.at:
 			return nil
-		case err == nil && status != nil && *status == "aborted":
+		case err == nil && status == "committed":
+			// After a fail-over that lost transactions another one may have this id.
+			return fmt.Errorf("%w, because it has failed over: %w", ErrCommitUnknown, broken)
+		case err == nil && status == "aborted":
 			return fmt.Errorf("error committing: %w", broken)
 		}
 		select {
@@ -72,6 +80,17 @@ func (db *DB) askCommit(ctx context.Context, id string, broken error) error {
 		case <-time.After(commitAskEvery):
 		}
 	}
+}
+
+// xactStatus also returns which server answered. The status is empty if it does not know.
+func (db *DB) xactStatus(ctx context.Context, id string) (status string, at lineage, err error) {
+	conn, err := db.pool.Acquire(ctx)
+	if err != nil {
+		return "", at, err
+	}
+	defer conn.Release()
+	err = conn.QueryRow(ctx, `SELECT coalesce(pg_xact_status($1::text::xid8), '')`, id).Scan(&status)
+	return status, kept(conn.Conn().PgConn()).lineage, err
 }
 
 // deadlockTries bounds the deadlocks that one transaction is likely to meet.
