@@ -28,8 +28,7 @@ type node struct {
 	dir      string // its socket is here, its data in dir/data
 	addr     string // host:port
 	settings map[string]string
-	command  []string // before the server's own, such as ip netns exec NAME
-	env      []string
+	command  []string // before the server's own, such as nsenter
 
 	server *exec.Cmd
 	said   buffer
@@ -77,8 +76,8 @@ func (n *node) program(name string, args ...string) *exec.Cmd {
 	list := slices.Concat(n.command, []string{filepath.Join(st.BinDir, name)}, args)
 	cmd := exec.Command(list[0], list[1:]...)
 	cmd.Dir = n.dir
-	cmd.Env = append([]string{"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C", "TZ=UTC", "HOME=" + n.dir}, n.env...)
-	if n.command == nil && os.Geteuid() == 0 {
+	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C", "TZ=UTC", "HOME=" + n.dir}
+	if n.command == nil && os.Geteuid() == 0 { // nsenter changes to the account by itself
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(n.account()), Gid: gidOf(n.t, n.dir)}}
 	}
 	return cmd

@@ -33,6 +33,8 @@ var (
 	idleFlag = flag.Duration("chaos.idle", 20*time.Second, "how long TestIdle measures")
 	longFlag = flag.Duration("chaos.long", 0, "how long the random run causes faults; 0: 20 s")
 
+	hostsFlag = flag.Duration("chaos.hosts", 0, "how long hosts are cut off at random; 0: not at all")
+
 	workDir string // of this test process; the account that runs PostgreSQL can enter it
 
 	nodes atomic.Int64 // servers of their own made so far

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,7 +39,8 @@ func (s *stage) spawn(name string, env []string, args ...string) *process {
 // spawnFrom is spawn with another build of relabel.
 func (s *stage) spawnFrom(bin, name string, env []string, args ...string) *process {
 	s.Helper()
-	p := &process{name: name, cmd: exec.Command(bin, args...), ended: make(chan struct{})}
+	command := slices.Concat(s.within, []string{bin}, args)
+	p := &process{name: name, cmd: exec.Command(command[0], command[1:]...), ended: make(chan struct{})}
 	p.cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "DATABASE_URL=" + s.dbURL, "WEBFLOW_TOKEN=" + token, "WEBFLOW_API_URL=" + s.apiURL,
 		"WEBFLOW_RATE_LIMIT=" + s.rate(), "RELABEL_CALL_TIMEOUT=" + callTimeout.String(), "RELABEL_TIMES=lease-margin=" + leaseMargin.String() + "," + times,

@@ -54,6 +54,7 @@ type stage struct {
 	api    *standin.Server
 	limit  int // calls per window; 0: no limit
 	window time.Duration
+	within []string // a command that runs the processes on another host
 	files  atomic.Int64
 }
 
