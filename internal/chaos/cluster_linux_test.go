@@ -41,7 +41,7 @@ func newNode(t *testing.T, name string) *node {
 	number := nodes.Add(1)
 	dir := filepath.Join(workDir, fmt.Sprintf("%s-%d", name, number))
 	n := &node{t: t, name: name, dir: dir, addr: ownAddress(number), settings: map[string]string{}}
-	require.NoError(t, os.Mkdir(dir, 0o755)) //nolint:gosec // the server's account enters it
+	require.NoError(t, os.Mkdir(dir, 0o755)) // the server's account enters it
 	require.NoError(t, os.Chown(dir, n.account(), -1))
 	t.Cleanup(n.kill)
 	return n
@@ -104,7 +104,7 @@ func (n *node) initialise() {
 	n.t.Helper()
 	n.run("initdb", "-D", n.data(), "--username=relabel", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")
 	hba := "local all all trust\nhost all all all trust\nhost replication all all trust\nlocal replication all trust\n"
-	require.NoError(n.t, os.WriteFile(filepath.Join(n.data(), "pg_hba.conf"), []byte(hba), 0o644)) //nolint:gosec // as initdb does
+	require.NoError(n.t, os.WriteFile(filepath.Join(n.data(), "pg_hba.conf"), []byte(hba), 0o644))
 }
 
 // follow makes a standby of another node.

@@ -136,9 +136,9 @@ func plainFrames(device string) error {
 			name [unix.IFNAMSIZ]byte
 			data unsafe.Pointer
 			_    [16]byte
-		}{data: unsafe.Pointer(&value)}
+		}{data: unsafe.Pointer(&value)} //nolint:gosec // the kernel reads it during the call
 		copy(request.name[:], device)
-		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&request)))
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&request))) //nolint:gosec // as above
 		if errno != 0 {
 			return fmt.Errorf("error setting up %s: %w", device, errno)
 		}
