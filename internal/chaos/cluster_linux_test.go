@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"relabel/internal/dbtest"
 	"relabel/internal/embedpg"
 )
 
@@ -34,6 +36,12 @@ type node struct {
 	said   buffer
 	ended  chan struct{}
 }
+
+//nolint:gochecknoglobals // what all nodes share
+var (
+	blankOnce sync.Once
+	blankData string
+)
 
 // newNode is a node without data, on an address of its own.
 func newNode(t *testing.T, name string) *node {
@@ -66,14 +74,28 @@ func (n *node) account() int {
 	return int(info.Sys().(*syscall.Stat_t).Uid)
 }
 
-// program prepares one of PostgreSQL's programs.
-func (n *node) program(name string, args ...string) *exec.Cmd {
+func (n *node) binDir() string {
 	n.t.Helper()
 	s, err := server()
 	require.NoError(n.t, err)
 	st, err := embedpg.Inspect(n.t.Context(), s.cfg)
 	require.NoError(n.t, err)
-	list := slices.Concat(n.command, []string{filepath.Join(st.BinDir, name)}, args)
+	return st.BinDir
+}
+
+// skipOrFail ends a test that this machine can't run. RELABEL_REQUIRE_HOSTS says that it must.
+func skipOrFail(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("RELABEL_REQUIRE_HOSTS") != "" {
+		t.Fatal(why + ", and RELABEL_REQUIRE_HOSTS wants them")
+	}
+	t.Skip(why)
+}
+
+// program prepares one of PostgreSQL's programs.
+func (n *node) program(name string, args ...string) *exec.Cmd {
+	n.t.Helper()
+	list := slices.Concat(n.command, []string{filepath.Join(n.binDir(), name)}, args)
 	cmd := exec.Command(list[0], list[1:]...)
 	cmd.Dir = n.dir
 	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C", "TZ=UTC", "HOME=" + n.dir}
@@ -98,18 +120,36 @@ func (n *node) run(name string, args ...string) {
 
 func (n *node) data() string { return filepath.Join(n.dir, "data") }
 
-// initialise makes an empty cluster, which takes the role relabel without a password: a test
-// of passwords is elsewhere.
+// initialise makes a migrated database, a copy of one that all nodes share.
 func (n *node) initialise() {
 	n.t.Helper()
+	blankOnce.Do(func() {
+		blank := newNode(n.t, "blank")
+		blank.initdb()
+		blank.start()
+		require.NoError(n.t, dbtest.Open(n.t, blank.socketURL()).Migrate(n.t.Context()))
+		blank.run("pg_ctl", "-D", blank.data(), "-m", "fast", "-w", "stop")
+		blankData = blank.data()
+	})
+	require.NotEmpty(n.t, blankData, "the database that is copied could not be made")
+	out, err := exec.Command("cp", "-a", blankData, n.data()).CombinedOutput()
+	require.NoError(n.t, err, "%s", out)
+}
+
+// initdb makes a cluster whose role needs no password: passwords are tested elsewhere.
+func (n *node) initdb() {
+	n.t.Helper()
 	n.run("initdb", "-D", n.data(), "--username=relabel", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")
-	hba := "local all all trust\nhost all all all trust\nhost replication all all trust\nlocal replication all trust\n"
+	hba := "local all all trust\nhost all all all trust\nlocal replication all trust\nhost replication all all trust\n"
 	require.NoError(n.t, os.WriteFile(filepath.Join(n.data(), "pg_hba.conf"), []byte(hba), 0o644))
 }
 
 // follow makes a standby of another node.
 func (n *node) follow(primary *node) {
 	n.t.Helper()
+	if _, err := os.Stat(filepath.Join(n.binDir(), "pg_basebackup")); err != nil {
+		skipOrFail(n.t, "this PostgreSQL has no pg_basebackup: standbys are not tested")
+	}
 	n.run("pg_basebackup", "-D", n.data(), "-d", primary.socketURL()+"&application_name="+n.name, "-R", "--checkpoint=fast", "--no-sync")
 }
 

@@ -34,8 +34,6 @@ func newCluster(t *testing.T, inSync bool) *cluster {
 	primary, standby := newNode(t, "primary"), newNode(t, "standby")
 	primary.initialise()
 	primary.start()
-	d := dbtest.Open(t, primary.socketURL())
-	require.NoError(t, d.Migrate(t.Context()))
 	standby.follow(primary)
 	standby.start()
 	c := &cluster{stage: stageOn(t, primary.socketURL(), 15, time.Second), primary: primary, standby: standby}
@@ -249,4 +247,5 @@ func TestSplitBrain(t *testing.T) {
 	c.waitFinished(time.Now())
 	c.checkAll()
 	require.Equal(t, before, c.primary.traces())
+	require.Equal(t, "0", c.primary.ask(`SELECT count(*) FROM pg_stat_activity WHERE application_name = 'relabel' AND client_addr IS NOT NULL`), "it still waits for notifications")
 }

@@ -69,9 +69,7 @@ func newHosts(t *testing.T, clock time.Duration) *hosts {
 		// Only the server gets the library: as root, nsenter would lock its semaphore.
 		"env", "LD_PRELOAD="+fakeTime(t), fmt.Sprintf("FAKETIME=%+.0fs", clock.Seconds()), "FAKETIME_DONT_FAKE_MONOTONIC=1")
 	n.start()
-	d := dbtest.Open(t, n.socketURL())
-	require.NoError(t, d.Migrate(t.Context()))
-	h.stage = &stage{T: t, db: d, dbURL: n.socketURL(), limit: 15, window: time.Second}
+	h.stage = &stage{T: t, db: dbtest.Open(t, n.socketURL()), dbURL: n.socketURL(), limit: 15, window: time.Second}
 	t.Cleanup(h.explain)
 	h.startAPI()
 	h.env = append(h.env, "DATABASE_URL=postgres://relabel@"+n.addr+"/postgres?sslmode=disable")

@@ -18,9 +18,9 @@ const maxSkew = 2 * time.Second
 func (a *app) doctorCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "doctor", Short: "Check what relabel needs: database, schema, clock, token",
-		Long: `Checks what relabel needs and prints a line for each: the database and its schema, this machine's
-clock, and the token of --site. It does not try the token (relabel site check does). Exits with 1
-if something is wrong.`,
+		Long: `Checks what relabel needs and prints a line for each: the database and its schema, each host of a
+DATABASE_URL with several, this machine's clock, and the token of --site. It does not try the token
+(relabel site check does). Exits with 1 if something is wrong.`,
 		Args: noArgs("no arguments"), ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context()) },
 	}

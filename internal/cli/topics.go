@@ -50,7 +50,7 @@ func environmentTopic() topic {
 			{"RELABEL_NOTIFY_SECRET", "the key that signs notices; unset: they are not signed", ""},
 			{"RELABEL_NOTIFY_ALLOW_PRIVATE", "1: notices may go to private networks, and over http", "refused"},
 			{"RELABEL_SOURCE_ALLOW_PRIVATE", "1: a schedule may read its source from private networks, and over http", "refused"},
-			{"DATABASE_URL", "the PostgreSQL to use: postgres://USER:PASSWORD@HOST:PORT/DATABASE", "a private one"},
+			{"DATABASE_URL", "the PostgreSQL to use: postgres://USER:PASSWORD@HOST:PORT/DATABASE, or several as HOST1,HOST2", "a private one"},
 			{"DATABASE_PASSWORD_FILE", "a file that holds the password of DATABASE_URL, which then has none", ""},
 			{"RELABEL_STATE_DIR", "the folder of the private PostgreSQL", "`relabel db status` prints it"},
 			{"RELABEL_LOG", "debug: log everything on standard error", ""},

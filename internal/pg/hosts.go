@@ -52,11 +52,7 @@ func several(cc *pgx.ConnConfig) []*pgconn.Config {
 
 // Hosts asks each host of DATABASE_URL what it is. It returns none if there is only one.
 func (db *DB) Hosts(ctx context.Context) []Host {
-	return askHosts(ctx, several(db.pool.Config().ConnConfig))
-}
-
-func askHosts(ctx context.Context, hosts []*pgconn.Config) []Host {
-	return iter.Map(hosts, func(c **pgconn.Config) Host { return askHost(ctx, *c) })
+	return db.history.learn(ctx, several(db.pool.Config().ConnConfig))
 }
 
 func askHost(ctx context.Context, c *pgconn.Config) Host {
@@ -76,10 +72,12 @@ func askHost(ctx context.Context, c *pgconn.Config) Host {
 
 // learn asks all hosts for their timelines, so that a process which has just started does
 // not take an old primary either.
-func (n *newest) learn(ctx context.Context, hosts []*pgconn.Config) {
-	for _, h := range askHosts(ctx, hosts) {
+func (n *newest) learn(ctx context.Context, hosts []*pgconn.Config) []Host {
+	found := iter.Map(hosts, func(c **pgconn.Config) Host { return askHost(ctx, *c) })
+	for _, h := range found {
 		_ = n.see(h.lineage) // an old one is refused when it is used
 	}
+	return found
 }
 
 func (n *newest) keepLearning(ctx context.Context, hosts []*pgconn.Config) {

@@ -65,8 +65,9 @@ func (e *StaleError) Error() string {
 
 // newest is the newest history that this process has seen. It only moves forward.
 type newest struct {
-	mu   sync.Mutex
-	seen lineage
+	mu    sync.Mutex
+	seen  lineage
+	moved chan struct{} // closed when seen changes; nil: nobody waits
 }
 
 // see moves forward, or returns a StaleError. Another cluster, such as a restored dump, is a
@@ -74,14 +75,33 @@ type newest struct {
 func (n *newest) see(l lineage) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if l.system == "" {
-		return nil
+	if err := n.stale(l); err != nil || l.system == "" || l == n.seen {
+		return err
 	}
+	n.seen = l
+	if n.moved != nil {
+		close(n.moved)
+		n.moved = nil
+	}
+	return nil
+}
+
+// stale returns a StaleError for a history that is older. The caller holds the lock.
+func (n *newest) stale(l lineage) error {
 	if l.system == n.seen.system && l.timeline < n.seen.timeline {
 		return &StaleError{Timeline: l.timeline, Newest: n.seen.timeline}
 	}
-	n.seen = l
 	return nil
+}
+
+// check is see that does not move, with a channel that is closed when the answer may change.
+func (n *newest) check(l lineage) (moved <-chan struct{}, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.moved == nil {
+		n.moved = make(chan struct{})
+	}
+	return n.moved, n.stale(l)
 }
 
 // originKey is where a connection keeps its origin.
@@ -114,7 +134,7 @@ func (n *newest) admit(wanted pgconn.ValidateConnectFunc) pgconn.ValidateConnect
 // guard makes a pool use no server with an older history than this process has seen.
 func (n *newest) guard(pc *pgxpool.Config, hosts int) {
 	pc.ConnConfig.ValidateConnect = n.admit(wanted(&pc.ConnConfig.Config, hosts))
-	pc.PrepareConn = n.stillGood
+	pc.AfterConnect, pc.PrepareConn = n.watch, n.recheck
 }
 
 // wanted is the condition of target_session_attrs. Of several hosts the one that accepts writes
@@ -133,11 +153,29 @@ func wanted(cfg *pgconn.Config, hosts int) pgconn.ValidateConnectFunc {
 // for a primary again: a standby may have been promoted, or a name may lead elsewhere.
 const readOnlyTime = 5 * time.Second
 
-// stillGood destroys connections that lead to an old primary, or to a standby for too long.
-func (n *newest) stillGood(_ context.Context, conn *pgx.Conn) (bool, error) {
+// recheck destroys a connection that has led to a standby for too long, before it is used again.
+func (n *newest) recheck(_ context.Context, conn *pgx.Conn) (good bool, _ error) {
 	o := kept(conn.PgConn())
-	if o.readOnly {
-		return time.Since(o.made) < readOnlyTime, nil
-	}
-	return n.see(o.lineage) == nil, nil
+	return !o.readOnly || time.Since(o.made) < readOnlyTime, nil
+}
+
+// watch breaks a connection to an old primary as soon as a newer one is seen, whatever it does:
+// one that waits for notifications would wait for ever.
+func (n *newest) watch(_ context.Context, conn *pgx.Conn) error {
+	c, at := conn.PgConn(), kept(conn.PgConn()).lineage
+	go func() {
+		for {
+			moved, err := n.check(at)
+			if err != nil {
+				_ = c.Conn().Close()
+				return
+			}
+			select {
+			case <-moved:
+			case <-c.CleanupDone():
+				return
+			}
+		}
+	}()
+	return nil
 }

@@ -62,6 +62,7 @@ type DB struct {
 	log        *slog.Logger
 	commitWait time.Duration
 	pooled     bool
+	history    *newest // of the servers
 
 	background conc.WaitGroup
 	stop       context.CancelFunc // of the background
@@ -89,7 +90,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		return nil, unreachable(pc.ConnConfig, err)
 	}
 	db := New(pool, cfg)
-	db.pooled = pooled
+	db.pooled, db.history = pooled, history
 	if len(hosts) > 0 {
 		run, stop := context.WithCancel(context.WithoutCancel(ctx))
 		db.stop = stop
@@ -104,6 +105,7 @@ func New(pool *pgxpool.Pool, cfg Config) *DB {
 		pool:       pool,
 		log:        cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)),
 		commitWait: cmp.Or(cfg.CommitWait, commitWait),
+		history:    &newest{},
 		stop:       func() {},
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/dbtest"
+	"relabel/internal/pg"
 )
 
 // hostile is shorter than any of this test's statements.
@@ -117,4 +118,17 @@ func TestMigrateWithoutRight(t *testing.T) {
 	require.ErrorContains(t, err, `may not create the schema relabel; an administrator can: CREATE SCHEMA relabel AUTHORIZATION "relabel_test_`)
 	b.admin.exec(t, regexp.MustCompile(`CREATE SCHEMA .*`).FindString(err.Error()))
 	require.NoError(t, b.Migrate(t.Context()))
+}
+
+// A server that does not tell its timeline is used all the same.
+func TestOpenWithoutTimelines(t *testing.T) {
+	t.Parallel()
+	b := setupProvider(t)
+	b.admin.exec(t, `REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC`)
+	defer b.admin.exec(t, `GRANT EXECUTE ON FUNCTION pg_control_system() TO PUBLIC`) // tests share databases
+	d, err := pg.Open(t.Context(), pg.Config{URL: b.url})
+	require.NoError(t, err)
+	defer d.Close()
+	_, err = d.Now(t.Context())
+	require.NoError(t, err)
 }
