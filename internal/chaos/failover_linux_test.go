@@ -97,6 +97,26 @@ func TestFailOver(t *testing.T) {
 	c.checkSentAgain(killed, promoted)
 }
 
+// The primary's machine loses its power: connections stay open, and new ones are not answered.
+func TestFailOverFromSilence(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, true)
+	p := newProxy(t, c.primary.addr)
+	c.dbURL = withHost(t, c.dbURL, p.addr+","+c.standby.addr)
+	c.waitRegistered(c.worker("worker"))
+	c.enqueue(renames(100, "value"))
+	c.waitCalls(20)
+	p.silence(true)
+	c.primary.kill()
+	c.standby.promote()
+	promoted := time.Now()
+	c.db = dbtest.Open(t, c.standby.socketURL())
+	c.eventually(failsOver, "calls go on", func() bool { return c.callsBetween(promoted, time.Now()) > 0 })
+	t.Logf("calls go on %.1f s after the promotion", time.Since(promoted).Seconds())
+	c.waitFinished(time.Now())
+	c.checkAll()
+}
+
 // traces are what relabel writes wherever it works: calls, batches and heartbeats.
 func (n *node) traces() string {
 	n.t.Helper()
