@@ -257,6 +257,7 @@ func TestLoadIsNotQuadratic(t *testing.T) {
 			start := time.Now()
 			young, err := b.Load(ctx, b.params(numbered(tt.young+tt.young/2, tt.young)))
 			require.NoError(t, err)
+			require.NoError(t, ctx.Err(), "the batch is loaded, but not all of its rows are accepted")
 			t.Logf("%d rows in %s", tt.young+tt.young/2, time.Since(start))
 			require.EqualValues(t, tt.young/2, b.status(t, young).Superseded)
 			if tt.change == "" {
