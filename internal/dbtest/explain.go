@@ -69,7 +69,7 @@ func Explain(t testing.TB, conn *pgx.Conn, sql string, args pgx.NamedArgs) PlanN
 	require.NoError(t, err)
 	defer tx.Rollback(context.WithoutCancel(t.Context())) //nolint:errcheck // it ends the transaction, however that goes
 	var text []byte
-	require.NoError(t, tx.QueryRow(t.Context(), `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) `+call, all...).Scan(&text))
+	require.NoError(t, tx.QueryRow(t.Context(), `EXPLAIN (ANALYZE, TIMING OFF, BUFFERS, FORMAT JSON) `+call, all...).Scan(&text))
 	var plans []struct{ Plan PlanNode }
 	require.NoError(t, json.Unmarshal(text, &plans))
 	return plans[0].Plan
