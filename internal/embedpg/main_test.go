@@ -116,7 +116,12 @@ func withPath(dir string) func(*exec.Cmd) {
 // openDir is a temporary folder that the server's account can reach, which t.TempDir isn't for root.
 func openDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "embedpg-")
+	return openDirIn(t, "")
+}
+
+func openDirIn(t testing.TB, parent string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(parent, "embedpg-")
 	require.NoError(t, err)
 	require.NoError(t, os.Chmod(dir, 0o755))
 	dir, err = filepath.EvalSymlinks(dir)
@@ -128,9 +133,20 @@ func openDir(t testing.TB) string {
 // stateDir is a state folder of its own for a test, whose server is stopped at the end, come what may.
 func stateDir(t testing.TB) string {
 	t.Helper()
-	dir := filepath.Join(openDir(t), "state")
+	dir := filepath.Join(openDirIn(t, memory()), "state")
 	stopAtEnd(t, dir)
 	return dir
+}
+
+// memory is a folder in memory, if TMPDIR names no other and there is room: a data folder has a thousand files, and a disk
+// takes as long to make them as initdb for all the rest.
+func memory() string {
+	const path, room = "/dev/shm", 1 << 30
+	var s syscall.Statfs_t
+	if os.Getenv("TMPDIR") != "" || syscall.Statfs(path, &s) != nil || uint64(s.Bavail)*uint64(s.Bsize) < room {
+		return ""
+	}
+	return path
 }
 
 func stopAtEnd(t testing.TB, dir string) {
