@@ -93,7 +93,7 @@ var statementLine = regexp.MustCompile(`(?m)LOG:  (?:execute [^:]*|statement): (
 // statements returns the statements that were logged so far.
 func (s *stage) statements() (list []string) {
 	s.Helper()
-	files, err := filepath.Glob(filepath.Join(workDir, "pg", "log", "*.log"))
+	files, err := filepath.Glob(filepath.Join(dataDir, "pg", "log", "*.log"))
 	require.NoError(s, err)
 	require.Len(s, files, 1)
 	text, err := os.ReadFile(files[0])

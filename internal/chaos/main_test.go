@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -35,7 +36,9 @@ var (
 
 	hostsFlag = flag.Duration("chaos.hosts", 0, "how long hosts are cut off at random; 0: not at all")
 
-	workDir string // of this test process; the account that runs PostgreSQL can enter it
+	// Folders of this test process. The account that runs PostgreSQL can enter them.
+	workDir string
+	dataDir string // of the servers, in memory if possible
 
 	nodes atomic.Int64 // servers of their own made so far
 
@@ -54,13 +57,28 @@ func run(m *testing.M) (code int) {
 	flag.Parse()
 	dbtest.ChoosePrograms()
 	must(flag.Set("test.parallel", atOnce))
-	dir, err := os.MkdirTemp("", "relabel-chaos-")
-	must(err)
-	must(os.Chmod(dir, 0o755))
-	workDir = dir
-	defer func() { must(os.RemoveAll(dir)) }()
+	workDir, dataDir = makeDir(""), makeDir(memory())
+	defer func() { must(errors.Join(os.RemoveAll(workDir), os.RemoveAll(dataDir))) }()
 	defer stopServer()
 	return m.Run()
+}
+
+func makeDir(parent string) string {
+	dir, err := os.MkdirTemp(parent, "relabel-chaos-")
+	must(err)
+	must(os.Chmod(dir, 0o755))
+	return dir
+}
+
+// memory is a folder in memory, if TMPDIR names no other and there is room for the tests'
+// hundred databases and the WAL. Each database has 400 files, which take a disk long.
+func memory() string {
+	const path, room = "/dev/shm", 4 << 30
+	var s syscall.Statfs_t
+	if os.Getenv("TMPDIR") != "" || syscall.Statfs(path, &s) != nil || uint64(s.Bavail)*uint64(s.Bsize) < room {
+		return ""
+	}
+	return path
 }
 
 func must(err error) {
@@ -98,7 +116,7 @@ type pgServer struct {
 
 // startServer starts the server of all tests that do not restart theirs.
 func startServer() (*pgServer, error) {
-	s, err := newServer(filepath.Join(workDir, "pg"))
+	s, err := newServer(filepath.Join(dataDir, "pg"))
 	if err != nil {
 		return nil, err
 	}

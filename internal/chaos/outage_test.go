@@ -38,7 +38,7 @@ func newStageWithServer(t *testing.T, limit int, window time.Duration) (*stage, 
 	if testing.Short() {
 		t.Skip("the tests with real processes take more than a minute")
 	}
-	pg, err := newServer(filepath.Join(workDir, "pg-"+t.Name()))
+	pg, err := newServer(filepath.Join(dataDir, "pg-"+t.Name()))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, pg.close()) })
 	require.NoError(t, pg.migrate("postgres"))
