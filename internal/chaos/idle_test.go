@@ -45,13 +45,18 @@ func (s *stage) addSites(n int) (tokens string) {
 	s.Helper()
 	tokens = s.TempDir()
 	for i := range n {
-		name := fmt.Sprintf("site-%04d", i)
+		name := siteName(i)
 		file := filepath.Join(tokens, name)
-		require.NoError(s, os.WriteFile(file, []byte(token+"-"+name), 0o600))
+		require.NoError(s, os.WriteFile(file, []byte(siteToken(i)), 0o600))
 		require.NoError(s, s.db.SaveSite(s.Context(), db.Site{Name: name, TokenFile: &file}))
 	}
 	return tokens
 }
+
+// siteName and siteToken are those of the sites that addSites adds.
+func siteName(i int) string { return fmt.Sprintf("site-%04d", i) }
+
+func siteToken(i int) string { return token + "-" + siteName(i) }
 
 // waitIdle waits until the statements of a start are over.
 func (s *stage) waitIdle() {

@@ -29,10 +29,11 @@ import (
 
 //nolint:gochecknoglobals // flags, and what all tests share
 var (
-	seedFlag = flag.Uint64("chaos.seed", 0, "seed of the random run; 0: a new one each time")
-	raceFlag = flag.Bool("chaos.race", false, "build the processes with the race detector too")
-	idleFlag = flag.Duration("chaos.idle", 20*time.Second, "how long TestIdle measures")
-	longFlag = flag.Duration("chaos.long", 0, "how long the random run causes faults; 0: 20 s")
+	seedFlag  = flag.Uint64("chaos.seed", 0, "seed of the random run; 0: a new one each time")
+	raceFlag  = flag.Bool("chaos.race", false, "build the processes with the race detector too")
+	idleFlag  = flag.Duration("chaos.idle", 20*time.Second, "how long TestIdle measures")
+	fleetFlag = flag.String("chaos.fleet", "100x30x2@10/5s", "how large TestFleet is: SITESxROWSxPROCESSES@LIMIT/WINDOW")
+	longFlag  = flag.Duration("chaos.long", 0, "how long the random run causes faults; 0: 20 s")
 
 	hostsFlag = flag.Duration("chaos.hosts", 0, "how long hosts are cut off at random; 0: not at all")
 
