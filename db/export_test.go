@@ -16,6 +16,7 @@ func StatementText(name string) string { return statement(name) }
 // Statements that are short enough to be Go text.
 const (
 	LockRenamesSQL    = lockRenames
+	SettleSQL         = settleSQL
 	SitesToFeedSQL    = sitesToFeedSQL
 	QueuesWithJobsSQL = queuesWithJobsSQL
 )

@@ -38,8 +38,8 @@ type Finish struct {
 	Message     string     `json:"message,omitempty"`
 	AppliedName *string    `json:"applied_name,omitempty"`
 	LastUpdated *time.Time `json:"last_updated,omitempty"`
-	GrantID     int64      `json:"grant_id,omitempty"`
-	AnsweredAgo float64    `json:"answered_ago"`
+	GrantID     int64      `json:"-"` // see settleSQL
+	AnsweredAgo float64    `json:"-"`
 }
 
 // FinishParams are the outcomes for one statement, and the rules to apply.
@@ -72,6 +72,28 @@ func queueFinish(batch *pgx.Batch, p FinishParams, statuses map[int64]RowStatus)
 		"finishes": p.Finishes, "rename_ids": p.ids(), "process_id": p.ProcessID,
 		"breaker_limit": p.BreakerLimit, "quarantine": p.Quarantine, "probe_every": ProbeEvery,
 	}).Query(collectStatuses(statuses))
+}
+
+// settleSQL ends grants: Webflow counts a call for one window from its answer at the
+// latest. The ids are given twice, for the plan: a log of a day may hold a million grants,
+// and a join alone is planned as a read of them all.
+const settleSQL = `
+UPDATE lane_grant g SET expires_at = clock_timestamp() - f.answered_ago * interval '1 second' + g.call_window
+FROM unnest(@grant_ids::bigint[], @answered_agos::float8[]) AS f (id, answered_ago)
+WHERE g.id = f.id AND g.id = ANY (@grant_ids)`
+
+// queueSettle ends the grants of the calls. It comes last in a turn, in the order of locks.
+func queueSettle(batch *pgx.Batch, p FinishParams) {
+	var ids []int64
+	var agos []float64
+	for _, f := range p.Finishes {
+		if f.GrantID != 0 {
+			ids, agos = append(ids, f.GrantID), append(agos, f.AnsweredAgo)
+		}
+	}
+	if len(ids) > 0 {
+		batch.Queue(settleSQL, pgx.NamedArgs{"grant_ids": ids, "answered_agos": agos})
+	}
 }
 
 func collectStatuses(statuses map[int64]RowStatus) func(pgx.Rows) error {

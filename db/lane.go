@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -159,7 +160,10 @@ type Grants struct {
 // lockLane serialises all decisions about a lane. It is a statement of its own, sent in
 // one round trip and one transaction with the next one: only a statement that begins
 // after the lock is held sees what the last holder wrote.
-const lockLane = `SELECT FROM lane WHERE fingerprint = @lane FOR NO KEY UPDATE`
+const (
+	lockLane  = `SELECT FROM lane WHERE fingerprint = @lane FOR NO KEY UPDATE`
+	lockLanes = `SELECT FROM lane WHERE fingerprint = ANY (@lanes) ORDER BY fingerprint FOR NO KEY UPDATE`
+)
 
 const (
 	// grantsKept is how long an expired grant stays: it counts again when the
@@ -175,29 +179,57 @@ const (
 
 // Grant gives up to Want grants of a lane, in one round trip.
 func (db *DB) Grant(ctx context.Context, p GrantParams) (Grants, error) {
-	args := pgx.NamedArgs{
-		"lane": p.Lane, "process_id": p.ProcessID, "want": p.Want, "hold": p.Hold, "kept": grantsKept,
+	all, err := db.GrantAll(ctx, []GrantParams{p})
+	if err != nil {
+		return Grants{}, err
 	}
-	var out []Grants
-	err := db.underLane(ctx, args, statement("grant"), func(rows pgx.Rows) (err error) {
-		out, err = pgx.CollectRows(rows, pgx.RowToStructByName[Grants])
+	got, ok := all[p.Lane]
+	if !ok {
+		return Grants{}, LaneGoneError(p.Lane)
+	}
+	return got, nil
+}
+
+// LaneGoneError means that there is no such lane.
+type LaneGoneError string
+
+func (e LaneGoneError) Error() string {
+	return fmt.Sprintf("error asking the lane for grants: lane %s is gone", string(e))
+}
+
+// GrantAll is Grant for several lanes of one process, which hold for the same time. It
+// leaves out lanes that don't exist, and of two requests for a lane heeds the last.
+func (db *DB) GrantAll(ctx context.Context, ps []GrantParams) (map[string]Grants, error) {
+	want := map[string]int{}
+	for _, p := range ps {
+		want[p.Lane] = p.Want
+	}
+	lanes, wants := pg.Columns(want)
+	out := make(map[string]Grants, len(lanes))
+	err := db.underLanes(ctx, pgx.NamedArgs{
+		"lanes": lanes, "wants": wants, "process_id": ps[0].ProcessID, "hold": ps[0].Hold, "kept": grantsKept,
+	}, func(rows pgx.Rows) error {
+		var lane string
+		var g Grants
+		_, err := pgx.ForEachRow(rows, []any{&lane, &g.IDs, &g.Limit, &g.Blocked, &g.Wait}, func() error {
+			out[lane], g = g, Grants{}
+			return nil
+		})
 		return err
 	})
 	if err != nil {
-		return Grants{}, fmt.Errorf("error asking the lane for grants: %w", err)
+		return nil, fmt.Errorf("error asking the lane for grants: %w", err)
 	}
-	if len(out) == 0 {
-		return Grants{}, fmt.Errorf("error asking the lane for grants: lane %s is gone", p.Lane)
-	}
-	return out[0], nil
+	return out, nil
 }
 
-// underLane sends the lock and the statement together: one round trip, one
-// implicit transaction.
-func (db *DB) underLane(ctx context.Context, args pgx.NamedArgs, sql string, read func(pgx.Rows) error) error {
+// underLanes sends the locks and the statement together: one round trip, one implicit
+// transaction.
+func (db *DB) underLanes(ctx context.Context, args pgx.NamedArgs, read func(pgx.Rows) error) error {
 	batch := &pgx.Batch{}
-	batch.Queue(lockLane, args)
-	batch.Queue(sql, args).Query(read)
+	batch.Queue(genericPlans)
+	batch.Queue(lockLanes, args)
+	batch.Queue(statement("grant"), args).Query(read)
 	return db.Pool().SendBatch(ctx, batch).Close()
 }
 
@@ -231,7 +263,16 @@ type Observation struct {
 // Observe learns the API's limit from what answers said (observe.sql). A lane without a
 // limit learns nothing.
 func (db *DB) Observe(ctx context.Context, lane string, seen []Observation) error {
-	args := pgx.NamedArgs{"lane": lane, "observations": seen, "shared": sharedFor}
+	return db.ObserveAll(ctx, map[string][]Observation{lane: seen})
+}
+
+// ObserveAll is Observe for several lanes.
+func (db *DB) ObserveAll(ctx context.Context, seen map[string][]Observation) error {
+	lanes, all := []string{}, []Observation{}
+	for lane, list := range seen {
+		lanes, all = append(lanes, slices.Repeat([]string{lane}, len(list))...), append(all, list...)
+	}
+	args := pgx.NamedArgs{"lanes": lanes, "observations": all, "shared": sharedFor}
 	if _, err := db.Pool().Exec(ctx, statement("observe"), args); err != nil {
 		return fmt.Errorf("error recording the API's limit: %w", err)
 	}

@@ -121,11 +121,12 @@ func testPlans(t *testing.T, statistics string) {
 		"queues with jobs": {db.QueuesWithJobsSQL, pgx.NamedArgs{"queues": []string{b.site.Queue()}}, 100},
 		"promote":          {db.StatementText("promote"), pgx.NamedArgs{"queue": b.site.Queue(), "kind": jobKind, "limit": 10}, 500},
 		"grant": {db.StatementText("grant"), pgx.NamedArgs{
-			"lane": b.lane, "process_id": process, "want": 5, "hold": hold, "arrival": time.Second, "kept": time.Minute,
+			"lanes": []string{b.lane}, "wants": []int{5}, "process_id": process, "hold": hold, "kept": time.Minute,
 		}, 6000},
 		"observe": {db.StatementText("observe"), pgx.NamedArgs{
-			"lane": b.lane, "observations": []db.Observation{{Limit: 60, Remaining: 1}}, "shared": time.Minute,
+			"lanes": []string{b.lane}, "observations": []db.Observation{{Limit: 60, Remaining: 1}}, "shared": time.Minute,
 		}, 6000},
+		"settle grants":     {db.SettleSQL, pgx.NamedArgs{"grant_ids": flying, "answered_agos": make([]float64, len(flying))}, 1000},
 		"open of cancelled": {db.StatementText("open_of_cancelled"), pgx.NamedArgs{"site_id": cancelled.site.ID, "limit": 100}, 500},
 		"end cancelled":     {db.StatementText("end_cancelled"), pgx.NamedArgs{"rename_ids": ending, "quarantine": quarantine}, 20_000},
 		"touched by a chunk": {db.StatementText("touched"), pgx.NamedArgs{

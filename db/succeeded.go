@@ -6,12 +6,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// plain reports whether all outcomes are successes without a grant. Then two short
-// statements do what finish.sql does: on a lane without a limit that is nearly every turn.
+// plain reports whether all outcomes are successes, as in nearly every turn. Then two short
+// statements do what finish.sql does.
 func (p FinishParams) plain() bool {
 	for _, f := range p.Finishes {
 		if f.Status != RowSucceeded || f.Outcome != OutcomeSucceeded || !f.Called || f.Health != Well ||
-			f.Failure || f.Unknown || f.GrantID != 0 || f.Delay != 0 || f.Code != "" || f.Message != "" {
+			f.Failure || f.Unknown || f.Delay != 0 || f.Code != "" || f.Message != "" {
 			return false
 		}
 	}

@@ -24,12 +24,19 @@ WHERE id IN (SELECT batch_id FROM rename WHERE id = ANY (@rename_ids))
 ORDER BY id FOR NO KEY UPDATE`
 )
 
+// genericPlans keeps the plans of a turn's statements. By itself PostgreSQL would plan them
+// anew each time, because it takes a plan for one rename to be cheaper than one for any
+// number: planning took as long as the rest of the turn.
+const genericPlans = `SELECT set_config('plan_cache_mode', 'force_generic_plan', true)`
+
 // Turn records outcomes and takes leases in one transaction and one round trip: half the
 // commits of two, and neither waits for the other's lock on the batch's row. The outcomes
-// come first, so a claim sees what they changed. Either may be empty.
+// come first, so a claim sees what they changed. Either may be empty, and they may be of
+// several sites.
 func (db *DB) Turn(ctx context.Context, c ClaimParams, f FinishParams) (claims []Claim, statuses map[int64]RowStatus, err error) {
 	statuses = make(map[int64]RowStatus, len(f.Finishes))
 	batch := &pgx.Batch{}
+	batch.Queue(genericPlans)
 	queueLocks(batch, c, f)
 	switch {
 	case f.plain():
@@ -40,6 +47,7 @@ func (db *DB) Turn(ctx context.Context, c ClaimParams, f FinishParams) (claims [
 	if len(c.RenameIDs) > 0 {
 		queueClaim(batch, c, &claims)
 	}
+	queueSettle(batch, f)
 	sent := db.Pool().SendBatch(ctx, batch)
 	if len(f.Finishes) > 0 {
 		failpoint.Hit("in-finish") // sent, and perhaps not committed yet

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/sourcegraph/conc"
+
 	"relabel/internal/pg"
 )
 
@@ -24,13 +26,11 @@ const (
 
 var errBatcherStopped = errors.New("stopped before the database answered")
 
-// batcher lets the workers of a process share statements. One goroutine takes all
-// waiting requests, sends them as one statement, and answers each. It never waits for
-// more: a single request is sent at once, and many share one commit.
-//
-// While the database does not answer, requests wait: the statement is repeated until
-// it succeeds, fails for good, or the batcher is stopped.
+// batcher lets the workers of a process share statements. A goroutine takes all waiting
+// requests, sends them as one statement, and answers each. It never waits for more: a
+// single request is sent at once, and many share one commit.
 type batcher[Q, A any] struct {
+	most     int // requests in a statement
 	requests chan request[Q, A]
 	ended    chan struct{}                                  // closed when run returns: there are no answers after it
 	send     func(ctx context.Context, qs []Q) ([]A, error) // answers in the order of qs
@@ -46,9 +46,10 @@ type answer[A any] struct {
 	err error
 }
 
-func newBatcher[Q, A any](send func(context.Context, []Q) ([]A, error)) *batcher[Q, A] {
+func newBatcher[Q, A any](most int, send func(context.Context, []Q) ([]A, error)) *batcher[Q, A] {
 	return &batcher[Q, A]{
-		requests: make(chan request[Q, A], maxTogether),
+		most:     most,
+		requests: make(chan request[Q, A], most),
 		ended:    make(chan struct{}),
 		send:     send,
 	}
@@ -69,15 +70,28 @@ func (g *batcher[Q, A]) do(ctx context.Context, q Q) (A, error) {
 	case r := <-back:
 		return r.a, r.err
 	case <-g.ended:
-		return none, errBatcherStopped
 	case <-ctx.Done():
 		return none, ctx.Err()
 	}
+	select {
+	case r := <-back: // the last statement was answered
+		return r.a, r.err
+	default:
+		return none, errBatcherStopped
+	}
 }
 
-// run serves requests until ctx ends.
-func (g *batcher[Q, A]) run(ctx context.Context) {
+// run serves requests until ctx ends, with so many statements at a time.
+func (g *batcher[Q, A]) run(ctx context.Context, statements int) {
 	defer close(g.ended)
+	var all conc.WaitGroup
+	for range statements {
+		all.Go(func() { g.serveAll(ctx) })
+	}
+	all.Wait()
+}
+
+func (g *batcher[Q, A]) serveAll(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -90,7 +104,7 @@ func (g *batcher[Q, A]) run(ctx context.Context) {
 
 func (g *batcher[Q, A]) gather(first request[Q, A]) []request[Q, A] {
 	crowd := []request[Q, A]{first}
-	for len(crowd) < maxTogether {
+	for len(crowd) < g.most {
 		select {
 		case r := <-g.requests:
 			crowd = append(crowd, r)
@@ -102,19 +116,20 @@ func (g *batcher[Q, A]) gather(first request[Q, A]) []request[Q, A] {
 }
 
 // serve sends the requests as one statement. If that fails for good, it sends each
-// alone, so that one bad request does not fail the others.
+// alone, so that one bad request does not fail the others. A transient error, which
+// comes only from a send that does not repeat it, is everybody's.
 func (g *batcher[Q, A]) serve(ctx context.Context, crowd []request[Q, A]) {
 	qs := make([]Q, len(crowd))
 	for i, r := range crowd {
 		qs[i] = r.q
 	}
-	answers, err := retryTransient(ctx, func(ctx context.Context) ([]A, error) { return g.send(ctx, qs) })
+	answers, err := g.send(ctx, qs)
 	switch {
 	case err == nil:
 		for i, r := range crowd {
 			r.answer <- answer[A]{a: answers[i]}
 		}
-	case len(crowd) == 1 || ctx.Err() != nil:
+	case len(crowd) == 1 || ctx.Err() != nil || pg.Transient(err):
 		for _, r := range crowd {
 			r.answer <- answer[A]{err: err}
 		}
@@ -122,6 +137,14 @@ func (g *batcher[Q, A]) serve(ctx context.Context, crowd []request[Q, A]) {
 		for i := range crowd {
 			g.serve(ctx, crowd[i:i+1])
 		}
+	}
+}
+
+// patient makes a send that repeats the statement until it succeeds, fails for good, or the
+// batcher is stopped: while the database does not answer, requests wait.
+func patient[Q, A any](send func(context.Context, []Q) ([]A, error)) func(context.Context, []Q) ([]A, error) {
+	return func(ctx context.Context, qs []Q) ([]A, error) {
+		return retryTransient(ctx, func(ctx context.Context) ([]A, error) { return send(ctx, qs) })
 	}
 }
 

@@ -62,8 +62,8 @@ func inGroup(t *testing.T, r *recorder, test func(t *testing.T, g *batcher[int, 
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		g := newBatcher(r.send)
-		go g.run(ctx)
+		g := newBatcher(maxTogether, patient(r.send))
+		go g.run(ctx, 1)
 		test(t, g, cancel)
 		cancel()
 		<-g.ended
@@ -172,14 +172,14 @@ func TestGroupStatementThatNeverAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		g := newBatcher(func(ctx context.Context, qs []int) ([]int, error) {
+		g := newBatcher(maxTogether, patient(func(ctx context.Context, qs []int) ([]int, error) {
 			if !hung {
 				return qs, nil
 			}
 			hung = false
 			return r.send(ctx, qs)
-		})
-		go g.run(ctx)
+		}))
+		go g.run(ctx, 1)
 		began := time.Now()
 		a, err := g.do(t.Context(), 5)
 		require.NoError(t, err)

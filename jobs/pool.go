@@ -73,14 +73,15 @@ type Pool struct {
 	client  *Client
 	queues  *queues
 	lanes   map[string]*throttle.Lane
+	turns   *batcher[siteTurns, []turned] // of all sites
+	log     *laneLog
 
 	background conc.WaitGroup
 	cancel     context.CancelFunc
 	stopOnce   sync.Once
 }
 
-// siteRun is what working one site takes. Each site has its own batcher, so that a
-// statement that waits for a lock on one site's rows delays no other site.
+// siteRun is what working one site takes.
 type siteRun struct {
 	site        db.Site
 	fingerprint string // of its token
@@ -104,7 +105,8 @@ func NewPool(ctx context.Context, cfg Config) (*Pool, error) {
 	p := &Pool{cfg: cfg, lanes: map[string]*throttle.Lane{}, process: db.Process{
 		ID: uuid.NewString(), Command: cfg.Command, Version: cfg.Version, Host: host, PID: os.Getpid(),
 	}}
-	p.worker = p.newWorker()
+	p.worker, p.log = p.newWorker(), newLaneLog(cfg.DB)
+	p.turns = newBatcher(sitesTogether, patient(p.turnTogether))
 	workers := map[string]int{}
 	maps.Copy(workers, cfg.Queues)
 	for _, s := range cfg.Sites {
@@ -151,15 +153,6 @@ func (p *Pool) newParkers() {
 	}
 }
 
-// tokens are those of the sites, by fingerprint.
-func (p *Pool) tokens() map[int]string {
-	tokens := map[int]string{}
-	for _, s := range p.cfg.Sites {
-		tokens[s.Site.ID] = s.Lane.Fingerprint
-	}
-	return tokens
-}
-
 func (p *Pool) newWorker() *renameWorker {
 	return &renameWorker{
 		log: p.cfg.Logger, processID: p.process.ID, callTimeout: p.cfg.CallTimeout, leaseMargin: p.cfg.Times.LeaseMargin,
@@ -168,55 +161,8 @@ func (p *Pool) newWorker() *renameWorker {
 	}
 }
 
-// turn is one claim or one finish: those of all workers of a site share transactions.
-type turn struct {
-	claim  int64 // the rename; 0: it is a finish
-	finish db.Finish
-}
-
-// turned answers a turn. status is a finish's: the rename's new one, or empty if the lease
-// was lost.
-type turned struct {
-	claim  db.Claim
-	status db.RowStatus
-}
-
-func (p *Pool) turn(ctx context.Context, turns []turn) ([]turned, error) {
-	var ids []int64
-	var fs []db.Finish
-	for _, t := range turns {
-		if t.claim != 0 {
-			ids = append(ids, t.claim)
-		} else {
-			fs = append(fs, t.finish)
-		}
-	}
-	claims, statuses, err := p.cfg.DB.Turn(ctx,
-		db.ClaimParams{
-			ProcessID: p.process.ID, RenameIDs: ids, Lease: p.worker.lease(), Quarantine: p.cfg.CallTimeout,
-			Lanes: p.tokens(),
-		},
-		db.FinishParams{
-			ProcessID: p.process.ID, Finishes: fs,
-			BreakerLimit: p.cfg.Limits.Breaker, Quarantine: p.cfg.CallTimeout,
-		})
-	if err != nil {
-		return nil, err
-	}
-	claims = inOrder(ids, claims)
-	out := make([]turned, len(turns))
-	for i, t := range turns {
-		if t.claim == 0 {
-			out[i].status = statuses[t.finish.RenameID]
-			continue
-		}
-		out[i].claim, claims = claims[0], claims[1:]
-	}
-	return out, nil
-}
-
-// counted is turn, and counts the statements that succeed: one that is repeated counts once.
-func (p *Pool) counted(m *metrics.Site) func(context.Context, []turn) ([]turned, error) {
+// counted hands in the turns of a site, and counts those that succeed.
+func (p *Pool) counted(s SiteConfig) func(context.Context, []turn) ([]turned, error) {
 	return func(ctx context.Context, turns []turn) ([]turned, error) {
 		began, claims := time.Now(), 0
 		for _, t := range turns {
@@ -224,38 +170,19 @@ func (p *Pool) counted(m *metrics.Site) func(context.Context, []turn) ([]turned,
 				claims++
 			}
 		}
-		out, err := p.turn(ctx, turns)
+		out, err := p.turns.do(ctx, siteTurns{s.Site.ID, s.Lane.Fingerprint, turns})
 		if err == nil {
-			m.Turn(claims, len(turns)-claims, time.Since(began))
+			s.Metrics.Turn(claims, len(turns)-claims, time.Since(began))
 		}
 		return out, err
 	}
-}
-
-// inOrder returns the claims in the order of ids. An id that the database does not know
-// is final: there is nothing to do. So is the second of two equal ids.
-func inOrder(ids []int64, claims []db.Claim) []db.Claim {
-	byID := make(map[int64]db.Claim, len(claims))
-	for _, c := range claims {
-		byID[c.RenameID] = c
-	}
-	out := make([]db.Claim, len(ids))
-	for i, id := range ids {
-		c, ok := byID[id]
-		if !ok {
-			c = db.Claim{RenameID: id, Verdict: db.Final}
-		}
-		delete(byID, id)
-		out[i] = c
-	}
-	return out
 }
 
 func (p *Pool) newSiteRun(s SiteConfig) *siteRun {
 	lane, ok := p.lanes[s.Lane.Fingerprint]
 	if !ok {
 		lane = throttle.New(throttle.Config{
-			Log: p.cfg.DB, Lane: s.Lane.Fingerprint, ProcessID: p.process.ID,
+			Log: p.log, Lane: s.Lane.Fingerprint, ProcessID: p.process.ID,
 			Hold: p.worker.lease(), Logger: p.cfg.Logger,
 		})
 		p.lanes[s.Lane.Fingerprint] = lane
@@ -264,7 +191,7 @@ func (p *Pool) newSiteRun(s SiteConfig) *siteRun {
 	return &siteRun{
 		site: s.Site, fingerprint: s.Lane.Fingerprint, client: s.Client, lane: lane, gate: gate,
 		places: places{taken: make(chan struct{}, p.cfg.Concurrency), stopping: gate.stopping},
-		turns:  newBatcher(p.counted(s.Metrics)), metrics: s.Metrics,
+		turns:  newBatcher(maxTogether, p.counted(s)), metrics: s.Metrics,
 		feeder: newFeeder(feederConfig{
 			db: p.cfg.DB, client: p.client, site: s.Site, lane: s.Lane.Fingerprint, window: p.cfg.Window,
 			process: p.process.ID, running: p.worker.running, times: p.cfg.Times, log: p.cfg.Logger, metrics: s.Metrics,
@@ -310,11 +237,14 @@ func (p *Pool) Start(ctx context.Context) error {
 }
 
 func (p *Pool) startBackground(ctx context.Context) {
+	p.background.Go(func() { p.turns.run(ctx, turnsAtOnce) })
+	p.background.Go(func() { p.log.grants.run(ctx, grantsAtOnce) })
+	p.background.Go(func() { p.log.seen.run(ctx, 1) })
 	for _, lane := range p.lanes {
 		p.background.Go(func() { lane.Run(ctx) })
 	}
 	for _, s := range p.worker.sites {
-		p.background.Go(func() { s.turns.run(ctx) })
+		p.background.Go(func() { s.turns.run(ctx, 1) })
 		p.background.Go(func() { s.parker.run(ctx) })
 		p.background.Go(func() { s.absence.run(ctx) })
 	}

@@ -1,12 +1,12 @@
 -- Records several outcomes: the attempts, the rows' new statuses, the batches'
--- counters, the breakers, and the end of the grants.
+-- counters and the breakers.
 WITH
 f AS MATERIALIZED (
 	SELECT *
 	FROM json_to_recordset(@finishes) AS f (
 		rename_id bigint, fence int, status text, delay float8, failure bool, health text, unknown bool, called bool,
 		sent_ago float8, duration float8, outcome text, http_status smallint, code text, message text,
-		applied_name text, last_updated timestamptz, grant_id bigint, answered_ago float8)
+		applied_name text, last_updated timestamptz)
 ),
 locked AS (
 	SELECT r.id, r.batch_id, r.site_id, r.superseded_by, r.cancelled_at, r.process_id, r.fence, r.status
@@ -79,13 +79,6 @@ attempts AS (
 	WHERE f.called
 	ON CONFLICT DO NOTHING
 	RETURNING rename_id, http_status
-),
--- Webflow counts a call for one window from its answer at the latest.
-freed AS (
-	UPDATE lane_grant g
-	SET expires_at = clock_timestamp() - f.answered_ago * interval '1 second' + g.call_window
-	FROM f
-	WHERE g.id = f.grant_id
 ),
 health AS (
 	SELECT l.site_id, bool_or(f.health = 'well') AS well, count(*) FILTER (WHERE f.health = 'ill') AS ill,

@@ -1,5 +1,5 @@
--- Records the outcomes of a group of calls that all succeeded, without grants: what
--- finish.sql does with them, at half its price. The renames, the breakers that count
+-- Records the outcomes of a group of calls that all succeeded: what finish.sql does with
+-- them, at half its price. The renames, the breakers that count
 -- failures, and the batches are locked already.
 WITH
 f AS MATERIALIZED (

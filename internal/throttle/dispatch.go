@@ -2,6 +2,7 @@ package throttle
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"relabel/db"
@@ -89,7 +90,10 @@ func (l *Lane) step(ctx context.Context) (sleep time.Duration, err error) {
 	if want == 0 {
 		return -1, nil
 	}
-	ctx, cancel := logContext(ctx)
+	if left := time.Until(l.fullUntil); left > 0 {
+		return left, nil
+	}
+	ctx, cancel := LogContext(ctx)
 	defer cancel()
 	deadline := DeadlineIn(l.cfg.Hold)
 	got, err := l.cfg.Log.Grant(ctx, db.GrantParams{
@@ -99,12 +103,14 @@ func (l *Lane) step(ctx context.Context) (sleep time.Duration, err error) {
 		return 0, err
 	}
 	l.distribute(got, deadline)
-	return min(got.Wait, maxSleep), nil
+	wait := min(got.Wait, maxSleep)
+	l.limit, l.fullUntil = got.Limit, time.Now().Add(wait)
+	return wait, nil
 }
 
-// logContext bounds one request to the log: by logTimeout, and by stopGrace once
+// LogContext bounds one request to the log: by logTimeout, and by stopGrace once
 // ctx has ended.
-func logContext(ctx context.Context) (context.Context, context.CancelFunc) {
+func LogContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	request, cancel := context.WithTimeout(context.WithoutCancel(ctx), logTimeout)
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(stopGrace, cancel) })
 	return request, func() { stop(); cancel() }
@@ -165,7 +171,7 @@ func (l *Lane) reportBlock(ctx context.Context, until time.Time) error {
 		return nil
 	}
 	if left := time.Until(until); left > 0 {
-		ctx, cancel := logContext(ctx)
+		ctx, cancel := LogContext(ctx)
 		defer cancel()
 		if err := l.cfg.Log.BlockLane(ctx, l.cfg.Lane, left); err != nil {
 			return err
@@ -181,7 +187,7 @@ func (l *Lane) reportBlock(ctx context.Context, until time.Time) error {
 
 func (l *Lane) reportHeaders(ctx context.Context, headers []Headers) error {
 	if list := observations(headers); len(list) > 0 {
-		ctx, cancel := logContext(ctx)
+		ctx, cancel := LogContext(ctx)
 		defer cancel()
 		if err := l.cfg.Log.Observe(ctx, l.cfg.Lane, list); err != nil {
 			return err
@@ -190,6 +196,9 @@ func (l *Lane) reportHeaders(ctx context.Context, headers []Headers) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.headers = l.headers[len(headers):]
+	if slices.ContainsFunc(headers, func(h Headers) bool { return h.Limit != l.limit }) {
+		l.fullUntil = time.Time{} // there may be room now
+	}
 	return nil
 }
 
@@ -210,11 +219,11 @@ func (l *Lane) returnUnused(ctx context.Context) error {
 	if len(l.returning) == 0 {
 		return nil
 	}
-	ctx, cancel := logContext(ctx)
+	ctx, cancel := LogContext(ctx)
 	defer cancel()
 	if err := l.cfg.Log.ReleaseGrants(ctx, l.returning); err != nil {
 		return err
 	}
-	l.returning = nil
+	l.returning, l.fullUntil = nil, time.Time{}
 	return nil
 }

@@ -100,7 +100,10 @@ type Lane struct {
 	openUntil    time.Time    // the lane has no limit: grants are free until then
 	stopped      bool
 
-	returning []int64 // being returned to the log; only the dispatcher uses this
+	// Only the dispatcher uses these.
+	returning []int64   // being returned to the log
+	fullUntil time.Time // the log had no more grants; asking earlier is of no use
+	limit     int       // as the log last gave it
 }
 
 // New makes a Lane. It gives no grants until Run is called.
