@@ -32,8 +32,8 @@ type Process struct {
 	Lanes   []string // their tokens, by fingerprint, in the same order
 }
 
-// Beat records that the process is alive. The first beat creates its row, and deletes the
-// rows of long dead processes.
+// Beat records that the process is alive, and the sites that it works now. The first beat
+// creates its row. Each deletes the rows of long dead processes.
 func (db *DB) Beat(ctx context.Context, p Process) error {
 	_, err := db.Pool().Exec(ctx, `
 		WITH forgotten AS (
@@ -41,7 +41,7 @@ func (db *DB) Beat(ctx context.Context, p Process) error {
 		)
 		INSERT INTO process (id, command, version, host, pid, sites, lanes, heartbeat_at)
 		VALUES (@id, @command, @version, @host, @pid, @sites, @lanes, clock_timestamp())
-		ON CONFLICT (id) DO UPDATE SET heartbeat_at = excluded.heartbeat_at`,
+		ON CONFLICT (id) DO UPDATE SET heartbeat_at = excluded.heartbeat_at, sites = excluded.sites, lanes = excluded.lanes`,
 		pgx.NamedArgs{
 			"id": p.ID, "command": p.Command, "version": p.Version, "host": p.Host, "pid": p.PID,
 			"sites": append([]int{}, p.Sites...), "lanes": append([]string{}, p.Lanes...), "forgotten": processForgotten,

@@ -78,6 +78,18 @@ func (db *DB) Sites(ctx context.Context) ([]Site, error) {
 	return sites, nil
 }
 
+// SiteSettings lists all sites as far as a worker's environment completes them: without
+// their state. It costs little, so each worker reads it every few seconds.
+func (db *DB) SiteSettings(ctx context.Context) ([]Site, error) {
+	rows, _ := db.Pool().Query(ctx, `
+		SELECT id, name, webflow_site_id, token_env, token_file, api_url, rate_limit, locale_in, keep FROM site ORDER BY name`)
+	sites, err := pgx.CollectRows(rows, pgx.RowToStructByNameLax[Site])
+	if err != nil {
+		return nil, fmt.Errorf("error reading the sites' settings: %w", err)
+	}
+	return sites, nil
+}
+
 // SaveSite creates the site or replaces its settings, and updates the lane of the token
 // that it was last worked with.
 func (db *DB) SaveSite(ctx context.Context, s Site) error {

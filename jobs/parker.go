@@ -30,8 +30,8 @@ type parkerConfig struct {
 	db          *db.DB
 	site        db.Site
 	fingerprint string
-	gate        *gate   // the site's
-	gates       []*gate // of all sites with this token, this one included
+	gate        *gate          // the site's
+	gates       func() []*gate // of all sites with this token, this one included
 	log         *slog.Logger
 }
 
@@ -39,6 +39,7 @@ type parking struct {
 	reason  string
 	since   time.Time // of the call; the process may stand still before its refusal is written
 	written chan struct{}
+	closed  []*gate
 }
 
 func newParker(cfg parkerConfig) *parker {
@@ -60,8 +61,8 @@ func (p *parker) begin(reason string, sent time.Time) *parking {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.pending == nil {
-		p.pending = &parking{reason: reason, since: sent, written: make(chan struct{})}
-		for _, g := range p.gates {
+		p.pending = &parking{reason: reason, since: sent, written: make(chan struct{}), closed: p.gates()}
+		for _, g := range p.pending.closed {
 			g.close()
 		}
 		p.asked <- p.pending
@@ -116,7 +117,7 @@ func (p *parker) end(one *parking) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.pending = nil
-	for _, g := range p.gates {
+	for _, g := range one.closed {
 		g.open()
 	}
 	close(one.written)

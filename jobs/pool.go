@@ -72,13 +72,16 @@ type Pool struct {
 	worker  *renameWorker
 	client  *Client
 	queues  *queues
-	lanes   map[string]*throttle.Lane
+	lanes   map[string]*laneRun           // by token
 	turns   *batcher[siteTurns, []turned] // of all sites
 	log     *laneLog
 
 	background conc.WaitGroup
 	cancel     context.CancelFunc
 	stopOnce   sync.Once
+
+	changing sync.Mutex      // one change of the sites at a time
+	run      context.Context //nolint:containedctx // of the background; nil before Start and after Stop
 }
 
 // siteRun is what working one site takes.
@@ -94,6 +97,20 @@ type siteRun struct {
 	parker      *parker
 	absence     *absence
 	metrics     *metrics.Site
+
+	gone    context.Context //nolint:containedctx // ends waits for grants when the site is removed
+	remove  context.CancelFunc
+	ended   conc.WaitGroup  // of the site's own goroutines
+	running context.Context //nolint:containedctx // of those
+	end     context.CancelFunc
+}
+
+// laneRun is a lane at work, for the sites of one token.
+type laneRun struct {
+	*throttle.Lane
+
+	sites int
+	end   context.CancelFunc
 }
 
 // NewPool wires a pool; Start runs it. It reads the database's clock once.
@@ -102,19 +119,12 @@ func NewPool(ctx context.Context, cfg Config) (*Pool, error) {
 	cfg.Window = cmp.Or(cfg.Window, DefaultWindow)
 	cfg.Times = cfg.Times.orDefault()
 	host, _ := os.Hostname()
-	p := &Pool{cfg: cfg, lanes: map[string]*throttle.Lane{}, process: db.Process{
+	p := &Pool{cfg: cfg, lanes: map[string]*laneRun{}, process: db.Process{
 		ID: uuid.NewString(), Command: cfg.Command, Version: cfg.Version, Host: host, PID: os.Getpid(),
 	}}
 	p.worker, p.log = p.newWorker(), newLaneLog(cfg.DB)
 	p.turns = newBatcher(sitesTogether, patient(p.turnTogether))
-	workers := map[string]int{}
-	maps.Copy(workers, cfg.Queues)
-	for _, s := range cfg.Sites {
-		workers[s.Site.Queue()] = s.workers(cfg.Concurrency)
-		p.process.Sites = append(p.process.Sites, s.Site.ID)
-		p.process.Lanes = append(p.process.Lanes, s.Lane.Fingerprint)
-	}
-	p.queues = newQueues(workers)
+	p.queues = newQueues(p.queueWorkers())
 	skew, err := cfg.DB.Skew(ctx)
 	if err != nil {
 		return nil, err
@@ -132,31 +142,27 @@ func NewPool(ctx context.Context, cfg Config) (*Pool, error) {
 	}
 	p.queues.bundle = p.client.Queues()
 	for _, s := range cfg.Sites {
-		p.worker.sites[s.Site.Queue()] = p.newSiteRun(s)
+		p.worker.sites.add(p.newSiteRun(s))
 	}
-	p.newParkers()
 	return p, nil
 }
 
-// newParkers gives each site its parker. A refusal stops all sites that share the
-// token until it is recorded.
-func (p *Pool) newParkers() {
-	gates := map[string][]*gate{}
-	for _, s := range p.worker.sites {
-		gates[s.fingerprint] = append(gates[s.fingerprint], s.gate)
+// queueWorkers returns the queues to begin with, and the number of their workers.
+func (p *Pool) queueWorkers() map[string]int {
+	workers := maps.Clone(p.cfg.Queues)
+	if workers == nil {
+		workers = map[string]int{}
 	}
-	for _, s := range p.worker.sites {
-		s.parker = newParker(parkerConfig{
-			db: p.cfg.DB, site: s.site, fingerprint: s.fingerprint, gate: s.gate, gates: gates[s.fingerprint], log: p.cfg.Logger,
-		})
-		s.absence = &absence{parker: s.parker, queues: p.queues, begun: make(chan struct{}, 1)}
+	for _, s := range p.cfg.Sites {
+		workers[s.Site.Queue()] = s.workers(p.cfg.Concurrency)
 	}
+	return workers
 }
 
 func (p *Pool) newWorker() *renameWorker {
 	return &renameWorker{
 		log: p.cfg.Logger, processID: p.process.ID, callTimeout: p.cfg.CallTimeout, leaseMargin: p.cfg.Times.LeaseMargin,
-		sites: map[string]*siteRun{}, db: p.cfg.DB, watch: newFailureWatch(p.cfg.Limits.SameFailure),
+		sites: newMembers(), db: p.cfg.DB, watch: newFailureWatch(p.cfg.Limits.SameFailure),
 		running: newJobsAtWork(),
 	}
 }
@@ -179,24 +185,36 @@ func (p *Pool) counted(s SiteConfig) func(context.Context, []turn) ([]turned, er
 }
 
 func (p *Pool) newSiteRun(s SiteConfig) *siteRun {
-	lane, ok := p.lanes[s.Lane.Fingerprint]
-	if !ok {
-		lane = throttle.New(throttle.Config{
-			Log: p.log, Lane: s.Lane.Fingerprint, ProcessID: p.process.ID,
-			Hold: p.worker.lease(), Logger: p.cfg.Logger,
-		})
-		p.lanes[s.Lane.Fingerprint] = lane
-	}
-	gate := newGate()
-	return &siteRun{
-		site: s.Site, fingerprint: s.Lane.Fingerprint, client: s.Client, lane: lane, gate: gate,
-		places: places{taken: make(chan struct{}, p.cfg.Concurrency), stopping: gate.stopping},
+	own := newGate()
+	run := &siteRun{
+		site: s.Site, fingerprint: s.Lane.Fingerprint, client: s.Client, lane: p.lane(s.Lane.Fingerprint), gate: own,
+		places: places{taken: make(chan struct{}, p.cfg.Concurrency), stopping: own.stopping},
 		turns:  newBatcher(maxTogether, p.counted(s)), metrics: s.Metrics,
 		feeder: newFeeder(feederConfig{
 			db: p.cfg.DB, client: p.client, site: s.Site, lane: s.Lane.Fingerprint, window: p.cfg.Window,
 			process: p.process.ID, running: p.worker.running, times: p.cfg.Times, log: p.cfg.Logger, metrics: s.Metrics,
 		}),
+		parker: newParker(parkerConfig{
+			db: p.cfg.DB, site: s.Site, fingerprint: s.Lane.Fingerprint, gate: own, log: p.cfg.Logger,
+			gates: func() []*gate { return p.worker.sites.gates(s.Lane.Fingerprint) },
+		}),
 	}
+	run.absence = &absence{parker: run.parker, queues: p.queues, begun: make(chan struct{}, 1)}
+	run.gone, run.remove = context.WithCancel(context.Background())
+	return run
+}
+
+// lane returns the lane of a token, which its sites share.
+func (p *Pool) lane(fingerprint string) *throttle.Lane {
+	lane, ok := p.lanes[fingerprint]
+	if !ok {
+		lane = &laneRun{Lane: throttle.New(throttle.Config{
+			Log: p.log, Lane: fingerprint, ProcessID: p.process.ID, Hold: p.worker.lease(), Logger: p.cfg.Logger,
+		})}
+		p.lanes[fingerprint] = lane
+	}
+	lane.sites++
+	return lane.Lane
 }
 
 // Client is the pool's River client, to load with.
@@ -225,14 +243,13 @@ func (p *Pool) Start(ctx context.Context) error {
 			return err
 		}
 	}
-	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	p.cancel = cancel
-	p.startBackground(run)
-	if err := p.client.Start(run); err != nil {
+	p.run, p.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	p.startBackground(p.run)
+	if err := p.client.Start(p.run); err != nil {
 		p.endBackground(ctx)
 		return fmt.Errorf("error starting the workers: %w", err)
 	}
-	p.startFeeding(run)
+	p.startFeeding(p.run)
 	return nil
 }
 
@@ -241,21 +258,33 @@ func (p *Pool) startBackground(ctx context.Context) {
 	p.background.Go(func() { p.log.grants.run(ctx, grantsAtOnce) })
 	p.background.Go(func() { p.log.seen.run(ctx, 1) })
 	for _, lane := range p.lanes {
-		p.background.Go(func() { lane.Run(ctx) })
+		p.startLane(ctx, lane)
 	}
-	for _, s := range p.worker.sites {
-		p.background.Go(func() { s.turns.run(ctx, 1) })
-		p.background.Go(func() { s.parker.run(ctx) })
-		p.background.Go(func() { s.absence.run(ctx) })
+	for _, s := range p.worker.sites.all() {
+		s.start(ctx)
 	}
 	p.background.Go(func() { p.beat(ctx) })
+}
+
+func (p *Pool) startLane(ctx context.Context, lane *laneRun) {
+	ctx, lane.end = context.WithCancel(ctx)
+	p.background.Go(func() { lane.Run(ctx) })
+}
+
+// start begins all of a site but its feed.
+func (s *siteRun) start(ctx context.Context) {
+	s.running, s.end = context.WithCancel(ctx)
+	ctx = s.running
+	s.ended.Go(func() { s.turns.run(ctx, 1) })
+	s.ended.Go(func() { s.parker.run(ctx) })
+	s.ended.Go(func() { s.absence.run(ctx) })
 }
 
 // startFeeding begins when the workers run. A process whose start fails takes no jobs from
 // others, and one that stands still in a feed has started.
 func (p *Pool) startFeeding(ctx context.Context) {
-	for _, s := range p.worker.sites {
-		p.background.Go(func() { s.feeder.run(ctx) })
+	for _, s := range p.worker.sites.all() {
+		s.ended.Go(func() { s.feeder.run(ctx) })
 	}
 	p.background.Go(func() { p.look(ctx) })
 }
@@ -279,7 +308,9 @@ func (p *Pool) beat(ctx context.Context) {
 func (p *Pool) beatOnce(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	return p.cfg.DB.Beat(ctx, p.process)
+	process := p.process
+	process.Sites, process.Lanes = p.worker.sites.tokens()
+	return p.cfg.DB.Beat(ctx, process)
 }
 
 // Stop makes no new calls, waits for those in flight, and removes the process's row. If
@@ -288,10 +319,13 @@ func (p *Pool) beatOnce(ctx context.Context) error {
 func (p *Pool) Stop(ctx context.Context) error {
 	var err error
 	p.stopOnce.Do(func() {
+		p.changing.Lock()
+		p.run = nil // the sites change no more
+		p.changing.Unlock()
 		for _, lane := range p.lanes {
 			lane.Stop()
 		}
-		for _, s := range p.worker.sites {
+		for _, s := range p.worker.sites.all() {
 			s.gate.stop()
 		}
 		if err = p.client.Stop(ctx); err != nil {
@@ -313,6 +347,9 @@ func (p *Pool) endBackground(ctx context.Context) {
 	}
 	p.cancel()
 	p.background.Wait()
+	for _, s := range p.worker.sites.all() {
+		s.ended.Wait()
+	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), hardStopTime)
 	defer cancel()
 	if err := p.cfg.DB.EndProcess(end, p.process.ID); err != nil {

@@ -60,10 +60,39 @@ func (q *queues) atStart() map[string]river.QueueConfig {
 }
 
 // few reports whether all queues are worked all the time.
-func (q *queues) few() bool { return len(q.workers) <= fewQueues }
+func (q *queues) few() bool { return len(q.names()) <= fewQueues }
 
 // names returns all queues.
-func (q *queues) names() []string { return slices.Collect(maps.Keys(q.workers)) }
+func (q *queues) names() []string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.Collect(maps.Keys(q.workers))
+}
+
+// include adds queues, and works them from now on if that makes no more than the few.
+func (q *queues) include(ctx context.Context, workers map[string]int) (err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for name, n := range workers {
+		q.workers[name] = n
+		if len(q.workers) <= fewQueues {
+			err = errors.Join(err, q.add(ctx, name))
+		}
+	}
+	return err
+}
+
+// exclude is leave for ever. An error means that jobs of the queue still run: call it again.
+func (q *queues) exclude(ctx context.Context, name string) error {
+	if err := q.leave(ctx, name); err != nil {
+		return err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.workers, name)
+	delete(q.absent, name)
+	return nil
+}
 
 // join works those queues that have something to do now.
 func (q *queues) join(ctx context.Context, names []string) error {

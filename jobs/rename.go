@@ -40,7 +40,7 @@ type renameWorker struct {
 	processID   string
 	callTimeout time.Duration
 	leaseMargin time.Duration
-	sites       map[string]*siteRun // by River queue
+	sites       *members
 	watch       *failureWatch
 	running     *jobsAtWork
 	db          *db.DB
@@ -60,7 +60,10 @@ func (w *renameWorker) Work(ctx context.Context, job *river.Job[RenameArgs]) (er
 	w.running.begin(job.ID)
 	defer w.running.end(job.ID)
 	failpoint.Hit("fetched")
-	site := w.sites[job.Queue]
+	site := w.sites.of(job.Queue)
+	if site == nil { // it was removed meanwhile: the feed of another process goes on
+		return nil
+	}
 	grant, ok := w.grant(ctx, site)
 	if !ok {
 		return nil
@@ -112,6 +115,7 @@ func (s *siteRun) unclaimed(c db.Claim) {
 func (w *renameWorker) grant(ctx context.Context, site *siteRun) (throttle.Grant, bool) {
 	waitCtx, cancel := context.WithTimeout(ctx, maxGrantWait)
 	defer cancel()
+	defer context.AfterFunc(site.gone, cancel)()
 	defer site.metrics.WaitForGrant()()
 	for {
 		if !site.gate.wait(waitCtx) {

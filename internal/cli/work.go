@@ -3,13 +3,8 @@ package cli
 import (
 	"cmp"
 	"context"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
-
-	"relabel/internal/rehearsal"
-	"relabel/jobs"
 )
 
 func (a *app) workCommand() *cobra.Command {
@@ -58,7 +53,7 @@ don't count), and 4: all that is left waits for a parked site (the API refused i
 }
 
 func (a *app) work(ctx context.Context, s *session, f workFlags, untilDone bool) error {
-	sites, err := a.namedSites(ctx, s)
+	sites, err := a.namedSites(ctx, s, !untilDone)
 	if err != nil {
 		return err
 	}
@@ -71,9 +66,11 @@ func (a *app) work(ctx context.Context, s *session, f workFlags, untilDone bool)
 		return err
 	}
 	w := newWorkWatch(s, sites, since, a.cfg.CallTimeout+flightMargin)
-	a.note("working on %s; Ctrl-C stops", w.label)
+	a.note("working on %s; Ctrl-C stops", w.label())
 	var turnErr error
-	if untilDone { // runs that are due now are part of the work
+	if !untilDone {
+		working.unfollow = (&workSites{app: a, s: s, flags: f, working: working, watch: w}).follow(ctx, sites)
+	} else { // runs that are due now are part of the work
 		if _, turnErr = working.schedules.Turn(ctx); ctx.Err() != nil {
 			turnErr = nil
 		}
@@ -83,31 +80,4 @@ func (a *app) work(ctx context.Context, s *session, f workFlags, untilDone bool)
 		return err
 	}
 	return a.workEnd(context.WithoutCancel(ctx), w, ctx.Err() != nil)
-}
-
-// namedSites reads --site: a name, several with commas between, or all.
-func (a *app) namedSites(ctx context.Context, s *session) ([]jobs.SiteConfig, error) {
-	names := strings.Split(a.site, ",")
-	if a.site == "all" {
-		all, err := s.Sites(ctx)
-		if err != nil {
-			return nil, err
-		}
-		names = nil
-		for _, site := range all {
-			if !rehearsal.IsStandIn(site.Name) {
-				names = append(names, site.Name)
-			}
-		}
-	}
-	slices.Sort(names)
-	var sites []jobs.SiteConfig
-	for _, name := range slices.Compact(names) {
-		cfg, err := a.namedSite(ctx, s, strings.TrimSpace(name))
-		if err != nil {
-			return nil, err
-		}
-		sites = append(sites, cfg)
-	}
-	return sites, nil
 }

@@ -15,7 +15,8 @@ func (a *app) workEnd(ctx context.Context, w *workWatch, signalled bool) error {
 	if err != nil {
 		return err
 	}
-	at, err := records.Progress(ctx, w.s.DB, w.ids, w.since)
+	sites, ids := w.watched()
+	at, err := records.Progress(ctx, w.s.DB, ids, w.since)
 	if err != nil {
 		return err
 	}
@@ -35,7 +36,7 @@ func (a *app) workEnd(ctx context.Context, w *workWatch, signalled bool) error {
 			text.Plural(at.Held, "row waits", "rows wait"))}
 	}
 	var bad int64
-	for _, site := range w.sites {
+	for _, site := range sites {
 		n, err := records.TroubledSince(ctx, w.s.DB, site.ID, w.since)
 		if err != nil {
 			return err
@@ -55,7 +56,8 @@ func (a *app) workEnd(ctx context.Context, w *workWatch, signalled bool) error {
 // topCause is the most frequent error since the work began.
 func (w *workWatch) topCause(ctx context.Context) (string, error) {
 	var top records.Cause
-	for _, site := range w.sites {
+	sites, _ := w.watched()
+	for _, site := range sites {
 		got, err := records.RowErrors(ctx, w.s.DB, records.RowFilter{Site: site.Name, Since: w.since}, 1)
 		if err != nil {
 			return "", err
@@ -97,7 +99,8 @@ func (a *app) printWorked(w *workWatch, load workload, at records.SiteProgress) 
 		Calls: at.Calls, RateLimited: at.RateLimited,
 		ParkedSites: append([]string{}, load.parkedSites...), Parked: append([]string{}, load.reasons...),
 	}
-	for _, site := range w.sites {
+	sites, _ := w.watched()
+	for _, site := range sites {
 		out.Sites = append(out.Sites, site.Name)
 	}
 	return a.result.print(out)

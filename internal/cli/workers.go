@@ -66,9 +66,9 @@ func (a *app) startWork(ctx context.Context, s *session, sites []jobs.SiteConfig
 	}
 	runner.Start(ctx)
 	keeper := retention.StartKeeper(ctx, retention.KeeperConfig{
-		DB: s.DB, Sites: idsOf(sites), Who: actor().Name, Archive: f.archive, Logger: a.log,
+		DB: s.DB, Sites: runner.Sites, Who: actor().Name, Archive: f.archive, Logger: a.log,
 	})
-	return &workers{pool, runner, keeper}, nil
+	return &workers{pool: pool, schedules: runner, keeper: keeper, unfollow: func() {}}, nil
 }
 
 func (a *app) startPoolWith(ctx context.Context, s *session, sites []jobs.SiteConfig, f workFlags, runner *schedule.Runner) (*jobs.Pool, error) {
@@ -106,9 +106,11 @@ type workers struct {
 	pool      *jobs.Pool
 	schedules *schedule.Runner
 	keeper    *retention.Keeper
+	unfollow  func() // ends changes of the sites
 }
 
 func (a *app) stopWork(w *workers) error {
+	w.unfollow()
 	w.keeper.Stop()
 	w.schedules.Stop()
 	return a.stopPool(w.pool)
@@ -123,12 +125,4 @@ func (a *app) stopPool(pool *jobs.Pool) error {
 		return fmt.Errorf("error stopping the workers: %w", err)
 	}
 	return nil
-}
-
-func idsOf(sites []jobs.SiteConfig) []int {
-	ids := make([]int, len(sites))
-	for i, s := range sites {
-		ids[i] = s.Site.ID
-	}
-	return ids
 }

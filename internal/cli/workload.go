@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"slices"
 
 	"relabel/internal/records"
 	"relabel/internal/report"
@@ -19,12 +20,13 @@ type workload struct {
 }
 
 func (w *workWatch) workload(ctx context.Context) (all workload, err error) {
-	backlogs, err := records.Backlogs(ctx, w.s.DB, w.ids)
+	sites, ids := w.watched()
+	backlogs, err := records.Backlogs(ctx, w.s.DB, ids)
 	if err != nil {
 		return all, err
 	}
 	for _, one := range backlogs {
-		site := w.name(one.Site)
+		site := sites[slices.Index(ids, one.Site)].Name
 		all.open += one.Open
 		all.paused += one.Paused
 		all.flying += one.Flying

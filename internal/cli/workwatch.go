@@ -2,8 +2,8 @@ package cli
 
 import (
 	"context"
-	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"relabel/db"
@@ -18,11 +18,11 @@ import (
 // workWatch follows the work for some sites.
 type workWatch struct {
 	s     *session
-	sites []db.Site
-	ids   []int
-	label string
 	since time.Time
 	meter rateMeter
+
+	mu    sync.Mutex
+	sites []db.Site // replaced as a whole, see follow
 
 	still bool // nothing was left to do at the last read
 
@@ -32,21 +32,42 @@ type workWatch struct {
 
 func newWorkWatch(s *session, sites []jobs.SiteConfig, since time.Time, flight time.Duration) *workWatch {
 	w := &workWatch{s: s, since: since, flight: flight}
-	var names []string
-	for _, c := range sites {
-		w.sites, w.ids = append(w.sites, c.Site), append(w.ids, c.Site.ID)
-		names = append(names, c.Site.Name)
-	}
-	w.label = "site " + names[0]
-	if len(names) > 1 {
-		w.label = "sites " + text.Cut(strings.Join(names, ", "), 40)
-	}
+	w.follow(sites)
 	return w
 }
 
-// name returns the name of one of the sites.
-func (w *workWatch) name(id int) string {
-	return w.sites[slices.Index(w.ids, id)].Name
+// follow changes the sites.
+func (w *workWatch) follow(sites []jobs.SiteConfig) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sites = nil
+	for _, c := range sites {
+		w.sites = append(w.sites, c.Site)
+	}
+}
+
+// watched returns the sites and their ids.
+func (w *workWatch) watched() (sites []db.Site, ids []int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	ids = []int{}
+	for _, site := range w.sites {
+		ids = append(ids, site.ID)
+	}
+	return w.sites, ids
+}
+
+// label names the sites.
+func (w *workWatch) label() string {
+	sites, _ := w.watched()
+	var names []string
+	for _, site := range sites {
+		names = append(names, site.Name)
+	}
+	if len(names) == 1 {
+		return "site " + names[0]
+	}
+	return "sites " + text.Cut(strings.Join(names, ", "), 40)
 }
 
 // flightMargin is how much longer a claim's lease is than its call.
@@ -118,19 +139,23 @@ func (w *workWatch) next(ctx context.Context, view terminal.View, woken bool) (w
 }
 
 func (w *workWatch) show(ctx context.Context, view terminal.View) error {
-	at, err := records.Progress(ctx, w.s.DB, w.ids, w.since)
+	sites, ids := w.watched()
+	if len(sites) == 0 {
+		return nil
+	}
+	at, err := records.Progress(ctx, w.s.DB, ids, w.since)
 	if err != nil {
 		return err
 	}
-	lane, _, err := records.Lane(ctx, w.s.DB, w.sites[0].Name)
+	lane, _, err := records.Lane(ctx, w.s.DB, sites[0].Name)
 	if err != nil {
 		return err
 	}
 	p := terminal.Progress{
-		Label: w.label, Done: at.Ended, Total: at.Total, Unit: "rows",
+		Label: w.label(), Done: at.Ended, Total: at.Total, Unit: "rows",
 		Details: []string{ratePerSecond(w.meter.add(at.Now, at.Calls, lane.Window)), answered429(at.RateLimited)},
 	}
-	if len(w.sites) == 1 {
+	if len(sites) == 1 {
 		p.Details = append(p.Details, report.Rate(lane))
 	}
 	if at.Failed > 0 {

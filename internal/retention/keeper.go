@@ -28,9 +28,9 @@ const (
 // KeeperConfig of a Keeper.
 type KeeperConfig struct {
 	DB      *db.DB
-	Sites   []int
-	Who     string // the account and host, for the audit log
-	Archive string // the folder of an Archive of what goes; empty: none
+	Sites   func() []int // those that this process works now
+	Who     string       // the account and host, for the audit log
+	Archive string       // the folder of an Archive of what goes; empty: none
 	Logger  *slog.Logger
 }
 
@@ -100,7 +100,7 @@ RETURNING s.id, s.name, s.keep, clock_timestamp() - make_interval(days => o.days
 // KeepDue prunes the sites that are due.
 func KeepDue(ctx context.Context, cfg KeeperConfig) error {
 	due, err := pg.Collect[keptSite](ctx, cfg.DB.Pool(), "looking for sites to prune", dueSQL,
-		pgx.NamedArgs{"sites": cfg.Sites, "every": pruneEvery})
+		pgx.NamedArgs{"sites": append([]int{}, cfg.Sites()...), "every": pruneEvery})
 	if err != nil {
 		return err
 	}

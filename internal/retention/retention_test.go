@@ -313,7 +313,7 @@ func TestKeepDue(t *testing.T) {
 	b := setup(t)
 	b.load(t, "a")
 	b.age(t, "100 days")
-	cfg := retention.KeeperConfig{DB: b.DB, Sites: []int{b.site.ID}, Logger: slog.New(slog.DiscardHandler)}
+	cfg := retention.KeeperConfig{DB: b.DB, Sites: func() []int { return []int{b.site.ID} }, Logger: slog.New(slog.DiscardHandler)}
 	left := func() int { return len(dbtest.List[int64](t, b, `SELECT rename_id FROM attempt`)) }
 	keep := func(age string) {
 		b.site.Keep = &age

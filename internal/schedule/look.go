@@ -26,7 +26,7 @@ func (r *Runner) look(ctx context.Context) {
 
 func (r *Runner) lookOnce(ctx context.Context) error {
 	needs, err := dbCall(ctx, r, func(ctx context.Context) ([]scheduledb.Needs, error) {
-		return scheduledb.ReadNeeds(ctx, r.cfg.DB, r.ids)
+		return scheduledb.ReadNeeds(ctx, r.cfg.DB, r.Sites())
 	})
 	if err != nil || len(needs) == 0 {
 		return err
@@ -35,11 +35,9 @@ func (r *Runner) lookOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, t := range r.turns {
-		for _, n := range needs {
-			if n.Site == t.site.Site.ID {
-				r.wakeFor(t, n, now)
-			}
+	for _, n := range needs {
+		if t := r.turnsOf(n.Site); t != nil {
+			r.wakeFor(t, n, now)
 		}
 	}
 	return nil

@@ -70,7 +70,7 @@ func (r *Runner) Notify(ctx context.Context) error {
 		return err
 	}
 	list, err := dbCall(ctx, r, func(ctx context.Context) ([]scheduledb.Notice, error) {
-		return scheduledb.TakeNotices(ctx, r.cfg.DB, scheduledb.NoticeParams{SiteIDs: r.ids, Now: now, Delays: notifyDelays()})
+		return scheduledb.TakeNotices(ctx, r.cfg.DB, scheduledb.NoticeParams{SiteIDs: r.Sites(), Now: now, Delays: notifyDelays()})
 	})
 	if err != nil {
 		return err

@@ -58,16 +58,16 @@ type Config struct {
 // Runner runs the schedules of the sites that a process works on.
 type Runner struct {
 	cfg     Config
-	sites   map[int]jobs.SiteConfig
-	ids     []int
-	turns   []*siteTurns
 	client  *jobs.Client
 	process string // the process's id
 
 	noticeWake chan struct{} // one slot
+	atOnce     semaphore     // turns of all sites
+	tidies     semaphore     // tidying up of all sites
 
 	mu      sync.Mutex
-	working map[int64]bool // by run
+	turns   map[int]*siteTurns // by site
+	working map[int64]bool     // by run
 
 	stopping context.Context //nolint:containedctx // ends all runs in progress, beside each job's own context
 	stop     context.CancelFunc
@@ -82,26 +82,15 @@ func New(cfg Config) *Runner {
 	if cfg.dbTimeout == 0 {
 		cfg.dbTimeout = dbTimeout
 	}
-	r := &Runner{cfg: cfg, sites: map[int]jobs.SiteConfig{}, working: map[int64]bool{}, noticeWake: make(chan struct{}, 1)}
-	atOnce, tidies := make(semaphore, sitesAtOnce), make(semaphore, tidyAtOnce)
-	for _, s := range cfg.Sites {
-		r.sites[s.Site.ID] = s
-		r.ids = append(r.ids, s.Site.ID)
-		r.turns = append(r.turns, &siteTurns{
-			runner: r, site: s, wake: make(chan struct{}, 1), tidyWake: make(chan struct{}, 1), atOnce: atOnce, tidies: tidies,
-		})
+	r := &Runner{
+		cfg: cfg, turns: map[int]*siteTurns{}, working: map[int64]bool{}, noticeWake: make(chan struct{}, 1),
+		atOnce: make(semaphore, sitesAtOnce), tidies: make(semaphore, tidyAtOnce),
 	}
 	r.stopping, r.stop = context.WithCancel(context.Background())
-	return r
-}
-
-// tokens returns the fingerprint of each site's token.
-func (r *Runner) tokens() map[int]string {
-	tokens := map[int]string{}
-	for id, s := range r.sites {
-		tokens[id] = s.Lane.Fingerprint
+	for _, s := range cfg.Sites {
+		r.newTurns(s)
 	}
-	return tokens
+	return r
 }
 
 // Queue is the name of the River queue for a site's runs. They have their own,
@@ -115,11 +104,14 @@ func (r *Runner) Queues() map[string]int {
 		return nil
 	}
 	queues := map[string]int{}
-	for _, s := range r.sites {
-		queues[Queue(s.Site.Name)] = runsAtOnce
+	for _, t := range r.allTurns() {
+		maps.Copy(queues, QueuesOf(t.site.Site.Name))
 	}
 	return queues
 }
+
+// QueuesOf returns the queues of one site, for Pool.Add.
+func QueuesOf(site string) map[string]int { return map[string]int{Queue(site): runsAtOnce} }
 
 // Kinds registers the worker with the pool. A nil Runner registers one that is
 // never given a job.
@@ -141,9 +133,8 @@ func (r *Runner) Attach(pool *jobs.Pool) {
 func (r *Runner) Start(ctx context.Context) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	context.AfterFunc(r.stopping, cancel)
-	for _, t := range r.turns {
-		r.loops.Go(func() { t.takeAll(ctx) })
-		r.loops.Go(func() { t.tidyAll(ctx) })
+	for _, t := range r.allTurns() {
+		t.start()
 	}
 	r.loops.Go(func() { r.notify(ctx) })
 	r.loops.Go(func() { r.look(ctx) })

@@ -50,7 +50,7 @@ func (t *siteTurns) tidyPiece(ctx context.Context, at scheduledb.Thinning) (next
 // Tidy tidies up each site once, as the loops do again and again.
 func (r *Runner) Tidy(ctx context.Context) error {
 	all := pool.New().WithErrors()
-	for _, t := range r.turns {
+	for _, t := range r.allTurns() {
 		all.Go(func() error { return t.tidy(ctx) })
 	}
 	return all.Wait()

@@ -51,6 +51,9 @@ type siteTurns struct {
 	tidyWake chan struct{} // one slot
 	atOnce   semaphore     // shared by all sites: turns
 	tidies   semaphore     // shared by all sites: tidying up
+
+	gone   context.Context //nolint:containedctx // ends with the runner, or when the site is removed
+	remove context.CancelFunc
 }
 
 // semaphore bounds how many sites do something at the same time.
@@ -92,7 +95,7 @@ func (t *siteTurns) takeAll(ctx context.Context) {
 
 // wakeTurns starts the next turns at once, because a run has changed.
 func (r *Runner) wakeTurns() {
-	for _, t := range r.turns {
+	for _, t := range r.allTurns() {
 		wake(t.wake)
 	}
 }
@@ -100,7 +103,7 @@ func (r *Runner) wakeTurns() {
 // Turn takes one turn for each site. It returns how long the next turn may wait.
 func (r *Runner) Turn(ctx context.Context) (time.Duration, error) {
 	waits := pool.NewWithResults[time.Duration]().WithErrors().WithCollectErrored()
-	for _, t := range r.turns {
+	for _, t := range r.allTurns() {
 		waits.Go(func() (time.Duration, error) { return t.take(ctx) })
 	}
 	all, err := waits.Wait()

@@ -61,12 +61,15 @@ func (r *Runner) workRun(ctx context.Context, id int64) {
 	if err != nil || !ok {
 		return
 	}
-	site, ok := r.sites[s.SiteID]
-	if !ok { // somebody moved the job into another site's queue
+	t := r.turnsOf(s.SiteID)
+	if t == nil { // the site was removed, or somebody moved the job into another site's queue
 		r.logUnrecorded(id, scheduledb.ReleaseRun(ctx, r.cfg.DB, w))
 		return
 	}
-	one := &run{Runner: r, RunWork: w, schedule: s, site: site}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(t.gone, cancel)()
+	one := &run{Runner: r, RunWork: w, schedule: s, site: t.site}
 	if err := one.stepsOrPanic(ctx); err != nil {
 		r.logUnrecorded(id, one.recordFailure(context.WithoutCancel(ctx), ctx.Err() != nil, now, err))
 	}
