@@ -117,7 +117,8 @@ func testPlans(t *testing.T, statistics string) {
 			"site_id": b.site.ID, "queue": b.site.Queue(), "kind": jobKind, "window": 1000, "stale": time.Minute,
 			"process_id": process, "running": []int64{}, "soon": time.Minute, "share": 100,
 		}, 500},
-		"sites to feed":    {db.SitesToFeedSQL, pgx.NamedArgs{"sites": []int{b.site.ID}, "queues": []string{b.site.Queue()}}, 100},
+		"sites to feed":    {db.SitesToFeedSQL, pgx.NamedArgs{"sites": []int{b.site.ID}, "queues": []string{b.site.Queue()}, "window": 0}, 100},
+		"sites of many":    {db.SitesToFeedSQL, pgx.NamedArgs{"sites": []int{b.site.ID}, "queues": []string{b.site.Queue()}, "window": 300}, 400},
 		"queues with jobs": {db.QueuesWithJobsSQL, pgx.NamedArgs{"queues": []string{b.site.Queue()}}, 100},
 		"promote":          {db.StatementText("promote"), pgx.NamedArgs{"queue": b.site.Queue(), "kind": jobKind, "limit": 10}, 500},
 		"grant": {db.StatementText("grant"), pgx.NamedArgs{

@@ -90,6 +90,14 @@ func (db *DB) SiteSettings(ctx context.Context) ([]Site, error) {
 	return sites, nil
 }
 
+// CountSites counts all sites.
+func CountSites(ctx context.Context, tx pgx.Tx) (n int, err error) {
+	if err := tx.QueryRow(ctx, `SELECT count(*) FROM site`).Scan(&n); err != nil {
+		return 0, fmt.Errorf("error counting the sites: %w", err)
+	}
+	return n, nil
+}
+
 // SaveSite creates the site or replaces its settings, and updates the lane of the token
 // that it was last worked with.
 func (db *DB) SaveSite(ctx context.Context, s Site) error {

@@ -33,7 +33,7 @@ const (
 	insertChunk = 250
 
 	// DefaultWindow bounds the renames of a site that have a job, for each priority; later
-	// priorities get a tenth of it. It is enough for minutes of work at any limit, and
+	// priorities get a tenth of it. With many sites it is smaller (windowOf). It is enough for minutes of work at any limit, and
 	// keeps river_job small.
 	DefaultWindow = 10_000
 )
@@ -42,9 +42,13 @@ const (
 type Client = river.Client[pgx.Tx]
 
 // Feed gives jobs to the site's due renames that have none, within tx, and
-// returns how many.
+// returns how many. The window is smaller if there are many sites, as in their workers.
 func Feed(ctx context.Context, tx pgx.Tx, client *Client, site db.Site, window int) (int, error) {
-	return feed(ctx, tx, client, feedParams(site, window))
+	sites, err := db.CountSites(ctx, tx)
+	if err != nil {
+		return 0, err
+	}
+	return feed(ctx, tx, client, feedParams(site, windowOf(window, sites)))
 }
 
 func feedParams(site db.Site, window int) db.FeedParams {

@@ -5,13 +5,31 @@ import (
 	"time"
 )
 
+const (
+	// trustedLooks is how many looks of a process with many sites trust the numbers of their
+	// jobs, before one that does not.
+	trustedLooks = 3
+
+	// smallestWindow is the fewest renames of a site with a job: five minutes of work at
+	// Webflow's usual limit.
+	smallestWindow = 300
+)
+
+// windowOf is the window of a site of so many: many sites share the room of a few.
+func windowOf(window, sites int) int {
+	if sites <= fewQueues {
+		return window
+	}
+	return min(window, max(window*fewQueues/sites, smallestWindow))
+}
+
 // look asks every few seconds which sites have something to feed, and wakes their
 // feeders. One statement serves all sites, so sites without work cost nothing.
 func (p *Pool) look(ctx context.Context) {
 	tick := time.NewTicker(p.cfg.Times.FeedEvery)
 	defer tick.Stop()
-	for {
-		if err := p.lookOnce(ctx); err != nil && ctx.Err() == nil {
+	for n := 0; ; n++ {
+		if err := p.lookOnce(ctx, n%(trustedLooks+1) > 0); err != nil && ctx.Err() == nil {
 			p.cfg.Logger.Warn("the feed waits for the database", "error", err)
 		}
 		select {
@@ -23,14 +41,18 @@ func (p *Pool) look(ctx context.Context) {
 }
 
 // lookOnce does not wait for a dead connection: the next look uses another one.
-func (p *Pool) lookOnce(ctx context.Context) error {
+func (p *Pool) lookOnce(ctx context.Context, trusting bool) error {
 	feeders, queues := map[int]*feeder{}, map[int]string{}
 	for _, s := range p.worker.sites.all() {
 		feeders[s.site.ID], queues[s.site.ID] = s.feeder, s.site.Queue()
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	sites, err := p.cfg.DB.SitesToFeed(ctx, queues)
+	window := 0
+	if trusting && len(queues) > fewQueues {
+		window = windowOf(p.cfg.Window, len(queues))
+	}
+	sites, err := p.cfg.DB.SitesToFeed(ctx, queues, window)
 	if err != nil {
 		return err
 	}

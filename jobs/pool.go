@@ -191,7 +191,7 @@ func (p *Pool) newSiteRun(s SiteConfig) *siteRun {
 		places: places{taken: make(chan struct{}, p.cfg.Concurrency), stopping: own.stopping},
 		turns:  newBatcher(maxTogether, p.counted(s)), metrics: s.Metrics,
 		feeder: newFeeder(feederConfig{
-			db: p.cfg.DB, client: p.client, site: s.Site, lane: s.Lane.Fingerprint, window: p.cfg.Window,
+			db: p.cfg.DB, client: p.client, site: s.Site, lane: s.Lane.Fingerprint, window: windowOf(p.cfg.Window, len(p.cfg.Sites)),
 			process: p.process.ID, running: p.worker.running, times: p.cfg.Times, log: p.cfg.Logger, metrics: s.Metrics,
 		}),
 		parker: newParker(parkerConfig{

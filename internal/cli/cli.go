@@ -17,12 +17,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"strings"
 
 	"relabel/internal/config"
 	"relabel/internal/metrics"
 	"relabel/internal/terminal"
 	"relabel/internal/text"
+	"relabel/internal/webflow"
 )
 
 // Exit codes: a contract, scripts depend on them.
@@ -56,6 +58,10 @@ type app struct {
 	site        string            // --site
 	databaseURL string            // --database-url
 	metrics     *metrics.Registry // --metrics; nil: no metrics
+
+	// transport is shared by all sites: a thousand sites of one API need no connections of
+	// their own.
+	transport http.RoundTripper
 }
 
 // exitErr ends a command with an exit code. An empty text prints nothing: the command
@@ -90,7 +96,7 @@ func Run(ctx context.Context, p Params) int {
 }
 
 func newApp(p Params) *app {
-	a := &app{Params: p, stdout: &output{Writer: p.Out, terminal: terminal.Is(p.Out)}, screen: terminal.NewScreen(p.Err)}
+	a := &app{Params: p, stdout: &output{Writer: p.Out, terminal: terminal.Is(p.Out)}, screen: terminal.NewScreen(p.Err), transport: webflow.NewTransport(webflow.DefaultIdleConns)}
 	a.Out, a.Err = a.stdout, a.screen
 	a.result = &jsonResult{w: a.Out}
 	return a

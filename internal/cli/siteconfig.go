@@ -59,7 +59,7 @@ func (a *app) siteWith(site db.Site, url string, token webflow.Token, rate confi
 	protect(a.log, token)
 	client, err := webflow.NewClient(webflow.Config{
 		BaseURL: url, Token: token, LocaleIn: webflow.LocaleIn(text.Deref(site.LocaleIn)),
-		Timeout: a.cfg.CallTimeout, Version: Version(),
+		Timeout: a.cfg.CallTimeout, Version: Version(), Transport: a.transport,
 	})
 	if err != nil {
 		return jobs.SiteConfig{}, fmt.Errorf("site %s: %w", site.Name, err)

@@ -43,7 +43,7 @@ type Config struct {
 	// number of calls in flight. Default 1,000.
 	MaxIdleConns int
 
-	// Transport replaces the default transport (see newTransport).
+	// Transport is a NewTransport that several clients share; nil: one of its own.
 	Transport http.RoundTripper
 
 	// Now is the clock; default time.Now.
@@ -99,7 +99,7 @@ func (c *Client) complete(cfg Config) error {
 		c.now = time.Now
 	}
 	if c.transport == nil {
-		c.transport = newTransport(cmp.Or(cfg.MaxIdleConns, defaultIdleConns))
+		c.transport = NewTransport(cmp.Or(cfg.MaxIdleConns, DefaultIdleConns))
 	}
 	return nil
 }

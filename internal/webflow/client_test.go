@@ -66,7 +66,7 @@ func TestNewClientConfig(t *testing.T) {
 func TestOwnTransport(t *testing.T) {
 	t.Parallel()
 
-	tr := newTransport(16)
+	tr := NewTransport(16)
 	require.False(t, tr.TLSClientConfig.InsecureSkipVerify)
 	require.EqualValues(t, tls.VersionTLS12, tr.TLSClientConfig.MinVersion)
 	require.Equal(t, 16, tr.MaxIdleConnsPerHost)

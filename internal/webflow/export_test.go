@@ -8,7 +8,7 @@ import (
 // TransportTrusting returns the Client's own transport, which trusts the certificates of
 // a test too.
 func TransportTrusting(roots *x509.CertPool) *http.Transport {
-	t := newTransport(defaultIdleConns)
+	t := NewTransport(DefaultIdleConns)
 	t.TLSClientConfig.RootCAs = roots
 	return t
 }

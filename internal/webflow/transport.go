@@ -8,10 +8,10 @@ import (
 )
 
 const (
-	// defaultIdleConns is above any number of calls in flight that --concurrency allows,
+	// DefaultIdleConns is above any number of calls in flight that --concurrency allows,
 	// so that a burst of calls does not dial again. Only connections that calls have made
 	// are kept; each costs about 40 KB with its TLS state.
-	defaultIdleConns = 1_000
+	DefaultIdleConns = 1_000
 
 	// idleTimeout is below 60 s, because many gateways close idle connections then. A
 	// PATCH that is sent meanwhile has an unknown outcome, while a new connection costs
@@ -28,7 +28,8 @@ const (
 	maxHeaderBytes = 256 << 10
 )
 
-// newTransport makes the connections to the API.
+// NewTransport makes the connections to the API, and keeps so many idle ones. Clients of
+// several tokens may share it: each call carries its own token.
 //
 // It uses the proxy in HTTPS_PROXY, because some networks have no other way out. The
 // proxy opens a tunnel and sees the API's host name; the token travels inside TLS. Plain
@@ -41,7 +42,7 @@ const (
 // that callConn can refuse or drop them.
 //
 // Certificates are verified as usual.
-func newTransport(idleConns int) *http.Transport {
+func NewTransport(idleConns int) *http.Transport {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	dialer := &net.Dialer{Timeout: connectTimeout}
