@@ -39,9 +39,12 @@ func (db *DB) Beat(ctx context.Context, p Process) error {
 		WITH forgotten AS (
 			DELETE FROM process WHERE heartbeat_at < clock_timestamp() - @forgotten::interval
 		)
-		INSERT INTO process (id, command, version, host, pid, sites, lanes, heartbeat_at)
+		INSERT INTO process AS p (id, command, version, host, pid, sites, lanes, heartbeat_at)
 		VALUES (@id, @command, @version, @host, @pid, @sites, @lanes, clock_timestamp())
-		ON CONFLICT (id) DO UPDATE SET heartbeat_at = excluded.heartbeat_at, sites = excluded.sites, lanes = excluded.lanes`,
+		ON CONFLICT (id) DO UPDATE SET heartbeat_at = excluded.heartbeat_at,
+			-- A thousand sites are stored apart from the row, and written again only if they change.
+			sites = CASE WHEN p.sites = excluded.sites THEN p.sites ELSE excluded.sites END,
+			lanes = CASE WHEN p.lanes = excluded.lanes THEN p.lanes ELSE excluded.lanes END`,
 		pgx.NamedArgs{
 			"id": p.ID, "command": p.Command, "version": p.Version, "host": p.Host, "pid": p.PID,
 			"sites": append([]int{}, p.Sites...), "lanes": append([]string{}, p.Lanes...), "forgotten": processForgotten,

@@ -244,3 +244,48 @@ func TestInOrder(t *testing.T) {
 	require.Equal(t, []db.Claim{final(9)}, inOrder([]int64{9}, nil), "and all when there is no answer")
 	require.Empty(t, inOrder(nil, nil))
 }
+
+// While one statement waits, for example for a lock, another one goes on.
+func TestGroupOfSeveralStatements(t *testing.T) {
+	t.Parallel()
+
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		r := &recorder{}
+		g := newBatcher(maxTogether, func(ctx context.Context, qs []int) ([]int, error) {
+			if qs[0] == 1 {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return r.send(ctx, qs)
+		})
+		go g.run(ctx, 2)
+		go func() { _, _ = g.do(ctx, 1) }()
+		synctest.Wait()
+		a, err := g.do(t.Context(), 2)
+		require.NoError(t, err)
+		require.Equal(t, 4, a)
+		cancel()
+		<-g.ended
+	})
+}
+
+// A send that does not repeat a transient error is not called for each request of a crowd.
+func TestGroupSharesATransientError(t *testing.T) {
+	t.Parallel()
+
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		r := &recorder{delay: time.Second, fail: func([]int) error { return errPasses }}
+		g := newBatcher(maxTogether, r.send)
+		go g.run(ctx, 1)
+		answers, errs := ask(t.Context(), g, 1, 20)
+		require.Empty(t, answers)
+		require.Len(t, errs, 20)
+		require.LessOrEqual(t, len(r.statements()), 2, "the first, and the crowd")
+		cancel()
+		<-g.ended
+	})
+}

@@ -120,6 +120,14 @@ func TestSiteWithoutToken(t *testing.T) {
 	s.setToken("shop", "shop-token-0123456789")
 	s.waitWorked("default", "shop")
 	require.Equal(t, 1, strings.Count(s.worker.err.String(), "the variable SHOP_WEBFLOW_TOKEN is not set"), s.worker.output())
+
+	s.set("--site", "blog", "--token-env", "BLOG_WEBFLOW_TOKEN")
+	another := s.spawn("another worker", []string{"RELABEL_TOKEN_DIRS=" + s.tokens}, "work", "--site", "all")
+	s.waitRegistered(another)
+	s.eventually(sitesWithin, "its log names the variable", func() bool {
+		return strings.Contains(another.err.String(), "the variable BLOG_WEBFLOW_TOKEN is not set")
+	})
+	require.Equal(t, []string{"default", "default", "shop", "shop"}, s.workedSites())
 }
 
 // A file gets another token while the site sends: the worker takes it, no call is lost, and

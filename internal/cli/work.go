@@ -17,8 +17,9 @@ func (a *app) workCommand() *cobra.Command {
 		Short: "Send what is queued, until stopped",
 		Long: `Sends what is queued for a site and runs its schedules. It stops at a signal, or with --until-done
 when nothing is left to send; schedules that are due by then run too. --site takes several sites
-(a,b) or all; each needs its token. Any number of processes may work at the same time, on any
-number of machines: together they keep the limit.
+(a,b) or all; each needs its token. Without --until-done it follows sites that are added, changed or
+removed meanwhile, and files that get another token. Any number of processes may work at the same
+time, on any number of machines: together they keep the limit.
 
 At the first SIGINT or SIGTERM it makes no new calls, waits for those in flight, and exits with 0.
 At the second it stops at once; workers check what was in flight again within a minute.

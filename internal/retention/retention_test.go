@@ -366,7 +366,7 @@ func TestKeepIsRecorded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	dir := filepath.Join(t.TempDir(), "old")
-	cfg := retention.KeeperConfig{DB: b.DB, Sites: []int{b.site.ID}, Who: "me@here", Archive: dir, Logger: slog.New(slog.DiscardHandler)}
+	cfg := retention.KeeperConfig{DB: b.DB, Sites: func() []int { return []int{b.site.ID} }, Who: "me@here", Archive: dir, Logger: slog.New(slog.DiscardHandler)}
 	keep := func(age string) []string {
 		t.Helper()
 		b.site.Keep = &age

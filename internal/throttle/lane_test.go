@@ -451,6 +451,24 @@ func TestObserve(t *testing.T) {
 	})
 }
 
+// A lane whose grants are used up asks for more when one becomes free, and not after each
+// answer; unless the answer says that the limit is another one.
+func TestFullLaneDoesNotAskAgain(t *testing.T) {
+	t.Parallel()
+	inBubble(t, 2, func(t *testing.T, b *laneBundle) {
+		b.acquire(t)
+		b.acquire(t)
+		w := b.wait(t)
+		asked := b.log.count("grant")
+		b.Observe(Headers{Limit: 2, Remaining: 0, SentAt: time.Now()})
+		require.True(t, w.waits())
+		require.Equal(t, 1, b.log.count("observe"))
+		require.Equal(t, asked, b.log.count("grant"))
+		b.Observe(Headers{Limit: 4, Remaining: 2, SentAt: time.Now()})
+		require.False(t, w.waits())
+	})
+}
+
 func TestOutage(t *testing.T) {
 	t.Parallel()
 	inBubble(t, 5, func(t *testing.T, b *laneBundle) {
