@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"relabel/db"
 )
 
 // members is the sites that a process works, by River queue.
@@ -68,16 +70,32 @@ const leaveEvery = 100 * time.Millisecond
 
 var errNotRunning = errors.New("the workers have not started, or are stopping")
 
-// Add begins to work a site beside the others. queues are those of other kinds, as in
-// Config.Queues.
+// Add begins to work a site beside the others, and Remove ends it. Several sites may change
+// at the same time, a site only one change after the other, and none once Stop is called.
+// queues are those of other kinds, as in Config.Queues.
 func (p *Pool) Add(ctx context.Context, cfg SiteConfig, queues map[string]int) error {
+	if err := p.cfg.DB.EnsureLane(ctx, cfg.Site.ID, cfg.Lane); err != nil {
+		return err
+	}
+	s, err := p.begin(cfg)
+	if err != nil {
+		return err
+	}
+	if err := p.enter(ctx, cfg, queues); err != nil {
+		p.leave(context.WithoutCancel(ctx), s, slices.Collect(maps.Keys(queues)))
+		return err
+	}
+	s.ended.Go(func() { s.feeder.run(s.running) })
+	s.feeder.wakeIn(0)
+	return nil
+}
+
+// begin starts the goroutines of a site, and of its lane if that is new.
+func (p *Pool) begin(cfg SiteConfig) (*siteRun, error) {
 	p.changing.Lock()
 	defer p.changing.Unlock()
 	if p.run == nil {
-		return errNotRunning
-	}
-	if err := p.cfg.DB.EnsureLane(ctx, cfg.Site.ID, cfg.Lane); err != nil {
-		return err
+		return nil, errNotRunning
 	}
 	s := p.newSiteRun(cfg)
 	if lane := p.lanes[s.fingerprint]; lane.end == nil {
@@ -85,40 +103,34 @@ func (p *Pool) Add(ctx context.Context, cfg SiteConfig, queues map[string]int) e
 	}
 	s.start(p.run)
 	p.worker.sites.add(s)
-	err := p.beatOnce(ctx)
-	if err == nil { // after the beat, as in Start
-		err = p.cfg.DB.UnparkForToken(ctx, cfg.Site.ID, cfg.Lane.Fingerprint)
-	}
-	if err == nil {
-		err = p.queues.include(ctx, queues)
-	}
-	if err == nil {
-		err = p.queues.include(ctx, map[string]int{cfg.Site.Queue(): cfg.workers(p.cfg.Concurrency)})
-	}
-	if err != nil {
-		p.end(context.WithoutCancel(ctx), s, slices.Collect(maps.Keys(queues)))
+	return s, nil
+}
+
+// enter records that this process works the site, and works its queues.
+func (p *Pool) enter(ctx context.Context, cfg SiteConfig, queues map[string]int) error {
+	if err := p.beatOnce(ctx); err != nil {
 		return err
 	}
-	s.ended.Go(func() { s.feeder.run(s.running) })
-	return nil
+	if err := p.cfg.DB.UnparkForToken(ctx, cfg.Site.ID, cfg.Lane.Fingerprint); err != nil { // after the beat, as in Start
+		return err
+	}
+	all := map[string]int{cfg.Site.Queue(): cfg.workers(p.cfg.Concurrency)}
+	maps.Copy(all, queues)
+	return p.queues.include(ctx, all)
 }
 
-// Remove ends the work on a site: no new calls, and it waits for those in flight. queues are
-// those that Add was given.
-func (p *Pool) Remove(ctx context.Context, site string, queues []string) {
-	p.changing.Lock()
-	defer p.changing.Unlock()
-	for _, s := range p.worker.sites.all() {
-		if s.site.Name == site && p.run != nil {
-			p.end(ctx, s, queues)
-		}
+// Remove makes no new calls for a site, and waits for those in flight. queues are those
+// that Add was given.
+func (p *Pool) Remove(ctx context.Context, site db.Site, queues []string) {
+	if s := p.worker.sites.of(site.Queue()); s != nil {
+		p.leave(ctx, s, queues)
 	}
 }
 
-func (p *Pool) end(ctx context.Context, s *siteRun, queues []string) {
+func (p *Pool) leave(ctx context.Context, s *siteRun, queues []string) {
 	s.gate.stop()
 	s.remove()
-	for _, queue := range append(queues, s.site.Queue()) {
+	for _, queue := range append([]string{s.site.Queue()}, queues...) { // first the one whose jobs would end unsent
 		for p.queues.exclude(ctx, queue) != nil {
 			select {
 			case <-ctx.Done():
@@ -130,13 +142,20 @@ func (p *Pool) end(ctx context.Context, s *siteRun, queues []string) {
 	s.end()
 	s.ended.Wait()
 	p.worker.sites.drop(s)
-	lane := p.lanes[s.fingerprint]
+	p.leaveLane(s.fingerprint)
+	if err := p.beatOnce(ctx); err != nil { // the next beat records it
+		p.cfg.Logger.Warn("the heartbeat waits for the database", "error", err)
+	}
+}
+
+// leaveLane ends the lane of a token with its last site.
+func (p *Pool) leaveLane(fingerprint string) {
+	p.changing.Lock()
+	defer p.changing.Unlock()
+	lane := p.lanes[fingerprint]
 	if lane.sites--; lane.sites == 0 {
 		lane.Stop()
 		lane.end()
-		delete(p.lanes, s.fingerprint)
-	}
-	if err := p.beatOnce(ctx); err != nil {
-		p.cfg.Logger.Warn("the heartbeat waits for the database", "error", err)
+		delete(p.lanes, fingerprint)
 	}
 }

@@ -75,32 +75,35 @@ func (p *parker) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
+			select {
+			case one := <-p.asked:
+				p.end(one)
+			default:
+			}
 			return
 		case one := <-p.asked:
-			if !p.write(ctx, one) {
-				return
-			}
-			p.end(one)
+			p.write(ctx, one)
+			p.end(one) // also if this site is removed: others have the token too
 		}
 	}
 }
 
 // write repeats until the refusal is recorded or ctx ends.
-func (p *parker) write(ctx context.Context, one *parking) bool {
+func (p *parker) write(ctx context.Context, one *parking) {
 	for told := false; ; told = true {
 		failpoint.Hit("parking")
 		trip, cancel := context.WithTimeout(ctx, answerTime)
 		err := p.db.Park(trip, db.Refusal{SiteID: p.site.ID, Lane: p.fingerprint, Reason: one.reason, Ago: one.ago()})
 		cancel()
 		if err == nil {
-			return true
+			return
 		}
 		if !told && ctx.Err() == nil {
 			p.log.Warn("the API refused the token: no more calls; the site is parked as soon as the database allows it", "site", p.site.Name, "error", err)
 		}
 		select {
 		case <-ctx.Done():
-			return false
+			return
 		case <-time.After(parkRetry):
 		}
 	}

@@ -80,7 +80,7 @@ type Pool struct {
 	cancel     context.CancelFunc
 	stopOnce   sync.Once
 
-	changing sync.Mutex      // one change of the sites at a time
+	changing sync.Mutex      // guards lanes and run
 	run      context.Context //nolint:containedctx // of the background; nil before Start and after Stop
 }
 

@@ -192,7 +192,7 @@ func (w *workSites) replace(ctx context.Context, old *jobs.SiteConfig, cfg jobs.
 
 func (w *workSites) remove(ctx context.Context, old jobs.SiteConfig) {
 	w.working.schedules.Remove(old.Site.ID)
-	w.working.pool.Remove(ctx, old.Site.Name, slices.Collect(maps.Keys(schedule.QueuesOf(old.Site.Name))))
+	w.working.pool.Remove(ctx, old.Site, slices.Collect(maps.Keys(schedule.QueuesOf(old.Site.Name))))
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.worked, old.Site.Name)
