@@ -32,7 +32,7 @@ var (
 	seedFlag  = flag.Uint64("chaos.seed", 0, "seed of the random run; 0: a new one each time")
 	raceFlag  = flag.Bool("chaos.race", false, "build the processes with the race detector too")
 	idleFlag  = flag.Duration("chaos.idle", 20*time.Second, "how long TestIdle measures")
-	fleetFlag = flag.String("chaos.fleet", "100x30x2@10/5s", "how large TestFleet is: SITESxROWSxPROCESSES@LIMIT/WINDOW")
+	fleetFlag = flag.String("chaos.fleet", "60x30x2@6/5s", "how large TestFleet is: SITESxROWSxPROCESSES@LIMIT/WINDOW")
 	longFlag  = flag.Duration("chaos.long", 0, "how long the random run causes faults; 0: 20 s")
 
 	hostsFlag = flag.Duration("chaos.hosts", 0, "how long hosts are cut off at random; 0: not at all")

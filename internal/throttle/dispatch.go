@@ -13,6 +13,10 @@ const (
 	// early, or the API may raise the limit.
 	maxSleep = time.Second
 
+	// pollTogether lets lanes that only look again do so at the same moments, so that they
+	// share a statement.
+	pollTogether = 250 * time.Millisecond
+
 	// openFor is how long a lane without a limit gives free grants. Then it checks
 	// again whether another process got a 429.
 	openFor = time.Second
@@ -103,8 +107,12 @@ func (l *Lane) step(ctx context.Context) (sleep time.Duration, err error) {
 		return 0, err
 	}
 	l.distribute(got, deadline)
-	wait := min(got.Wait, maxSleep)
-	l.limit, l.fullUntil = got.Limit, time.Now().Add(wait)
+	now := time.Now()
+	wait := got.Wait
+	if wait > maxSleep {
+		wait = maxSleep - time.Duration(now.UnixNano()%int64(pollTogether))
+	}
+	l.limit, l.fullUntil = got.Limit, now.Add(wait)
 	return wait, nil
 }
 
