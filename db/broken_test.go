@@ -16,6 +16,7 @@ import (
 	"relabel/db"
 	"relabel/internal/dbtest"
 	"relabel/internal/pg"
+	"relabel/internal/notice"
 	"relabel/internal/records"
 	"relabel/internal/schedule/scheduledb"
 )
@@ -332,7 +333,7 @@ func TestBrokenSchedules(t *testing.T) {
 	x.reads("looks", func(ctx context.Context, d *db.DB) error {
 		return errors.Join(drop1(scheduledb.List(ctx, d, "")), drop1(scheduledb.ByName(ctx, d, "nightly")), drop1(scheduledb.Runs(ctx, d, s.ID, 5)),
 			drop1(scheduledb.LastRun(ctx, d, s.ID)), drop1(scheduledb.RunByID(ctx, d, run.Run)),
-			drop1(scheduledb.NextDue(ctx, d, x.site.ID)), drop1(scheduledb.Notices(ctx, d, s.ID, 5)))
+			drop1(scheduledb.NextDue(ctx, d, x.site.ID)), drop1(notice.OfSchedule(ctx, d, s.ID, 5)))
 	})
 	var work scheduledb.RunWork
 	x.steps("claim", func(ctx context.Context, d *db.DB) (err error) {

@@ -32,6 +32,7 @@ type LoadParams struct {
 	Force    bool                                // send also what the target has already
 	Planned  bool                                // only store it: Compare and Apply come later, and Queue is not called
 	Map      string                              // how its columns were named, to be kept
+	Notify   []string                            // the addresses that get notices about it
 	Rows     iter.Seq2[*SourceRow, error]        // the pointer is valid until the next row; an error ends the load, nothing is kept
 	Queue    func(context.Context, pgx.Tx) error // gives the first renames their jobs, in the load's transaction
 
@@ -97,6 +98,9 @@ func (db *DB) loadBatch(ctx context.Context, tx pgx.Tx, p LoadParams) (int64, er
 	}
 	id, err := insertBatch(ctx, tx, p)
 	if err != nil {
+		return 0, err
+	}
+	if err := addNotify(ctx, tx, id, p.Notify); err != nil {
 		return 0, err
 	}
 	counts, err := copyRows(ctx, tx, p, id)

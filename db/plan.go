@@ -109,6 +109,7 @@ func lockPlan(ctx context.Context, tx pgx.Tx, batchID int64) (plannedBatch, erro
 type ApplyParams struct {
 	BatchID  int64
 	Replaces int64                               // a batch whose rows that are still open are cancelled; 0: none
+	Notify   []string                            // more addresses that get notices about it
 	Lock     func(context.Context, pgx.Tx) error // what to lock first, in the same transaction; nil: nothing
 	Queue    func(context.Context, pgx.Tx) error // gives the first renames their jobs, in the same transaction
 }
@@ -149,6 +150,9 @@ func (db *DB) apply(ctx context.Context, tx pgx.Tx, p ApplyParams) (site int, er
 		return 0, err
 	}
 	if _, err := lockPlan(ctx, tx, p.BatchID); err != nil {
+		return 0, err
+	}
+	if err := addNotify(ctx, tx, p.BatchID, p.Notify); err != nil {
 		return 0, err
 	}
 	if err := startBatch(ctx, tx, p.BatchID, acceptance); err != nil {

@@ -25,7 +25,8 @@ type Site struct {
 	APIURL        *string `db:"api_url"`
 	RateLimit     *string
 	LocaleIn      *string
-	Keep          *string // how long workers keep what has ended, such as 400d; nil: for ever
+	Keep          *string  // how long workers keep what has ended, such as 400d; nil: for ever
+	NotifyURLs    []string `db:"notify_urls"` // where notices about the site and its batches go
 	ParkedAt      *time.Time
 	ParkedReason  *string
 	PausedAt      *time.Time
@@ -39,7 +40,7 @@ func (s Site) Queue() string { return "site-" + s.Name }
 
 const siteSQL = `
 	SELECT s.id, s.name, s.webflow_site_id, s.token_env, s.token_file, s.api_url, s.rate_limit, s.locale_in, s.keep,
-		s.parked_at, s.parked_reason, s.paused_at, b.opened_at IS NOT NULL AS breaker_open, b.last_error AS breaker_error,
+		s.notify_urls, s.parked_at, s.parked_reason, s.paused_at, b.opened_at IS NOT NULL AS breaker_open, b.last_error AS breaker_error,
 		refused_in(s.id) AS refused_in
 	FROM site s JOIN breaker b ON b.site_id = s.id `
 
@@ -117,12 +118,13 @@ func (db *DB) SaveSite(ctx context.Context, s Site) error {
 func saveSite(ctx context.Context, tx pgx.Tx, s Site) (lane *string, err error) {
 	rows, _ := tx.Query(ctx, `
 		WITH `+forgetReadings+`s AS (
-		INSERT INTO site (name, webflow_site_id, token_env, token_file, api_url, rate_limit, locale_in, keep)
-		VALUES (@name, @webflow_site_id, @token_env, @token_file, @api_url, @rate_limit, @locale_in, @keep)
+		INSERT INTO site (name, webflow_site_id, token_env, token_file, api_url, rate_limit, locale_in, keep, notify_urls)
+		VALUES (@name, @webflow_site_id, @token_env, @token_file, @api_url, @rate_limit, @locale_in, @keep, @notify_urls)
 		ON CONFLICT (name) DO UPDATE SET
 			webflow_site_id = excluded.webflow_site_id, token_env = excluded.token_env,
 			token_file = excluded.token_file, api_url = excluded.api_url,
 			rate_limit = excluded.rate_limit, locale_in = excluded.locale_in, keep = excluded.keep,
+			notify_urls = excluded.notify_urls,
 			primary_locale_id = CASE WHEN site.webflow_site_id IS NOT DISTINCT FROM excluded.webflow_site_id THEN site.primary_locale_id END
 		RETURNING id, lane
 		), accepting AS (
@@ -134,6 +136,7 @@ func saveSite(ctx context.Context, tx pgx.Tx, s Site) (lane *string, err error) 
 		pgx.NamedArgs{
 			"name": s.Name, "webflow_site_id": s.WebflowSiteID, "token_env": s.TokenEnv,
 			"token_file": s.TokenFile, "api_url": s.APIURL, "rate_limit": s.RateLimit, "locale_in": s.LocaleIn, "keep": s.Keep,
+			"notify_urls": append([]string{}, s.NotifyURLs...), // never NULL
 		})
 	return pgx.CollectExactlyOneRow(rows, pgx.RowTo[*string])
 }

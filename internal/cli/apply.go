@@ -13,6 +13,7 @@ import (
 
 func (a *app) applyCommand() *cobra.Command {
 	var takeOver bool
+	var notify notifyFlag
 	cmd := &cobra.Command{
 		Use:   "apply BATCH",
 		Short: "Queue a planned batch",
@@ -27,22 +28,28 @@ rows whose expected_name differs. --take-over sends those too.`,
 			if err != nil {
 				return err
 			}
+			if err := notify.check(a); err != nil {
+				return err
+			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
-				return a.applyPlan(ctx, s, id, takeOver)
+				return a.applyPlan(ctx, s, usecase.ApplyParams{BatchID: id, TakeOver: takeOver, Notify: notify.urls})
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&takeOver, "take-over", false, "send also what somebody changed since the plan")
+	notify.register(cmd)
 	return cmd
 }
 
-func (a *app) applyPlan(ctx context.Context, s *session, id int64, takeOver bool) error {
+func (a *app) applyPlan(ctx context.Context, s *session, p usecase.ApplyParams) error {
+	id := p.BatchID
 	site, err := s.siteOf(ctx, id)
 	if err != nil {
 		return err
 	}
-	reading, done := a.reading(ctx, s, site, step{label: fmt.Sprintf("queueing batch %d", id)})
-	err = a.use(s).Apply(ctx, actor(), usecase.ApplyParams{BatchID: id, TakeOver: takeOver, Reading: reading})
+	var done func()
+	p.Reading, done = a.reading(ctx, s, site, step{label: fmt.Sprintf("queueing batch %d", id)})
+	err = a.use(s).Apply(ctx, actor(), p)
 	done()
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -32,10 +33,7 @@ difference is shown first, and nothing changes before you agree.
 		Args:              src.args,
 		ValidArgsFunction: completeCSV,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := src.check(); err != nil {
-				return err
-			}
-			if err := r.check(cmd); err != nil {
+			if err := cmp.Or(src.check(), src.notify.check(a), r.check(cmd)); err != nil {
 				return err
 			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error {
@@ -48,6 +46,7 @@ difference is shown first, and nothing changes before you agree.
 	}
 	src.register(cmd)
 	src.registerSnapshot(cmd)
+	src.notify.register(cmd)
 	r.register(a, cmd)
 	return cmd
 }

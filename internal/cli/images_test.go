@@ -13,7 +13,7 @@ import (
 func TestImagesArePinned(t *testing.T) {
 	pinned := regexp.MustCompile(`^[a-z]+:[0-9.]+(-alpine)?@sha256:[0-9a-f]{64}$`)
 	for file, reference := range map[string]*regexp.Regexp{
-		"Dockerfile":         regexp.MustCompile(`(?m)^FROM (?:--platform=\S+ )?([^ \n]+:\S+)`),
+		"Dockerfile":            regexp.MustCompile(`(?m)^FROM (?:--platform=\S+ )?([^ \n]+:\S+)`),
 		"docs/ops/compose.yaml": regexp.MustCompile(`(?m)^\s+image: ([^ \n$]+)$`),
 	} {
 		text, err := os.ReadFile("../../" + file)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -35,7 +36,7 @@ succeed, 4 the site is parked (the API refused the token).`,
 		Args:              p.src.args,
 		ValidArgsFunction: completeCSV,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := p.check(cmd); err != nil {
+			if err := cmp.Or(p.check(cmd), p.src.notify.check(a)); err != nil {
 				return err
 			}
 			return a.run(cmd.Context(), p)
@@ -43,6 +44,7 @@ succeed, 4 the site is parked (the API refused the token).`,
 	}
 	p.src.register(cmd)
 	p.src.registerSnapshot(cmd)
+	p.src.notify.register(cmd)
 	p.work.register(cmd)
 	cmd.Flags().BoolVar(&p.plan, "plan", false, "show first what would change, and ask")
 	cmd.Flags().BoolVarP(&p.yes, "yes", "y", false, "with --plan: don't ask")
@@ -68,6 +70,9 @@ func (p *runParams) check(cmd *cobra.Command) error {
 	if p.rehearse && cmd.Flags().Changed("site") {
 		return usageError("--rehearse sends to a stand-in on this machine, not to a site: omit --site")
 	}
+	if p.rehearse && len(p.src.notify.urls) > 0 {
+		return usageError("--rehearse sends no notices: omit --notify")
+	}
 	p.src.force = p.src.force || p.rehearse // an earlier rehearsal's record says nothing of the site
 	return p.work.check()
 }
@@ -85,6 +90,7 @@ func (a *app) run(ctx context.Context, p runParams) error {
 	if err != nil {
 		return err
 	}
+	defer a.startNotices(ctx, s.DB, func() []int { return []int{site.Site.ID} }).Stop()
 	v, err := a.loadAndWork(ctx, s, site, p)
 	if err != nil {
 		return err

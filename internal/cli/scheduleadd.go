@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"relabel/internal/schedule"
+	"relabel/internal/outward"
 	"relabel/internal/schedule/scheduledb"
 )
 
@@ -68,7 +68,7 @@ func (a *app) scheduleAdd(ctx context.Context, s *session, sched scheduledb.Sche
 // the file, its folder and the environment may be others.
 func (a *app) noteFile(s scheduledb.Schedule) {
 	for _, path := range []*string{s.CSV, s.QueryFile} {
-		if path == nil || schedule.IsURL(*path) {
+		if path == nil || outward.IsURL(*path) {
 			continue
 		}
 		if err := a.cfg.SourceDirs.Allow(*path); err != nil {

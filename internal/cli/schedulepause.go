@@ -6,15 +6,15 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"relabel/internal/schedule"
 	"relabel/internal/schedule/scheduledb"
+	"relabel/internal/text"
 )
 
 func (a *app) schedulePauseCommand() *cobra.Command {
 	var note string
 	cmd := a.onSchedule("pause", "Pause a schedule: start no more runs until it is resumed", func(ctx context.Context, s *session, sched scheduledb.Schedule) error {
 		err := a.auditedSchedule(ctx, s, "pause", sched.Name, func(ctx context.Context) error {
-			_, err := scheduledb.Pause(ctx, s.DB, sched.ID, schedule.CleanLine(note))
+			_, err := scheduledb.Pause(ctx, s.DB, sched.ID, text.CleanLine(note))
 			return err
 		})
 		if err != nil {

@@ -63,5 +63,6 @@ func (a *app) serve(ctx context.Context, s *session, f serveFlags) error {
 		fmt.Fprint(a.Out, d.text())
 	}
 	a.note("Ctrl-C stops")
+	defer a.startNotices(ctx, s.DB, nil).Stop()
 	return d.serve(ctx)
 }

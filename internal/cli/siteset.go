@@ -5,10 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"relabel/db"
+	"relabel/internal/notice"
 	"relabel/internal/text"
 	"relabel/internal/usecase"
 	"relabel/internal/webflow"
@@ -17,6 +20,7 @@ import (
 // siteSettings are the flags of `site set`. Only given ones change something.
 type siteSettings struct {
 	siteID, tokenEnv, tokenFile, apiURL, rate, localeIn, keep string
+	notify                                                    []string
 }
 
 func (a *app) siteSetCommand() *cobra.Command {
@@ -49,6 +53,7 @@ and RELABEL_TOKEN_DIRS in relabel help environment.`,
 	f.StringVar(&o.rate, "rate", "", "`LIMIT`: CALLS/WINDOW such as 120/1m, none, or learn (default $WEBFLOW_RATE_LIMIT, else learn)")
 	f.StringVar(&o.localeIn, "locale-in", "", "`WHERE` a call has the locale: both, body or query (default both)")
 	f.StringVar(&o.keep, "keep", "", "`AGE` such as 400d: relabel work deletes what ended longer ago, as relabel prune does (default: keep all)")
+	f.StringArrayVar(&o.notify, "notify", nil, "send notices about the site and its batches to this `URL`, a web hook or a mail server;\nmay be repeated, and replaces the earlier ones (see docs/operations.md)")
 	return cmd
 }
 
@@ -78,6 +83,9 @@ func (o siteSettings) set(site *db.Site, given func(flag string) bool) (changed 
 			*one.target, changed = text.NilIfEmpty(one.value), true
 		}
 	}
+	if given("notify") {
+		site.NotifyURLs, changed = slices.DeleteFunc(slices.Clone(o.notify), func(url string) bool { return url == "" }), true
+	}
 	return changed
 }
 
@@ -103,6 +111,7 @@ func (a *app) showSite(ctx context.Context, s *session, site db.Site) error {
 	for _, one := range (siteSettings{}).of(&site) {
 		fmt.Fprintf(a.Out, "  --%-10s %s\n", one.flag, cmp.Or(text.Line(text.Deref(*one.target)), "(default)"))
 	}
+	fmt.Fprintf(a.Out, "  --%-10s %s\n", "notify", cmp.Or(strings.Join(notice.ShownAll(site.NotifyURLs), " "), "(none)"))
 	return nil
 }
 

@@ -54,6 +54,7 @@ type sourceFlags struct {
 	mapping     []string
 	maxRows     int64
 	texts       textFlags
+	notify      notifyFlag
 }
 
 func (f *sourceFlags) register(cmd *cobra.Command) {
@@ -168,7 +169,7 @@ func (a *app) newLoading(ctx context.Context, s *session, site db.Site, f source
 		Site: site, Source: src,
 		Name: f.name, Priority: f.priority, SkipInvalid: f.skipInvalid, Force: f.force, Rehearsal: rehearsal.IsStandIn(site.Name),
 		Opened: l.opened, Problem: l.problems.add, Warning: l.warning, Notice: a.notice,
-		Ambiguous: f.texts.ambiguous, LocaleNames: f.texts.localeNames, MaxRows: f.maxRows, Read: l.read, Asked: s.readSteps(l.wait, site.Name, l.loaded(0)),
+		Ambiguous: f.texts.ambiguous, LocaleNames: f.texts.localeNames, MaxRows: f.maxRows, Notify: f.notify.urls, Read: l.read, Asked: s.readSteps(l.wait, site.Name, l.loaded(0)),
 	}
 	l.read(0)
 	return l, nil

@@ -66,6 +66,7 @@ func (a *app) work(ctx context.Context, s *session, f workFlags, untilDone bool)
 	if err != nil {
 		return err
 	}
+	defer a.startNotices(ctx, s.DB, working.schedules.Sites).Stop()
 	w := newWorkWatch(s, sites, since, a.cfg.CallTimeout+flightMargin)
 	a.note("working on %s; Ctrl-C stops", w.label())
 	var turnErr error

@@ -15,6 +15,8 @@
 //	WEBFLOW_RATE_LIMIT    Config.Rate and Config.RateGiven; default: learned from the API
 //	WEBFLOW_TOKEN, WEBFLOW_TOKEN_FILE
 //	                      Config.Token, which also reads the variable or the file of a site
+//	RELABEL_NOTIFY_SECRET, RELABEL_NOTIFY_ALLOW_PRIVATE, RELABEL_NOTIFY_HEADERS,
+//	RELABEL_SMTP_PASSWORD Config.Notify (notify.go)
 //	RELABEL_API_HOSTS, RELABEL_TOKEN_ENV, RELABEL_TOKEN_DIRS, RELABEL_SOURCE_ENV,
 //	RELABEL_SOURCE_DIRS   what stored settings may name (trust.go, folders.go)
 //
@@ -57,6 +59,7 @@ type Config struct {
 	LogJSON     bool    // log lines are JSON objects, not text
 	TokenDirs   Folders // of the files that sites name for their tokens
 	SourceDirs  Folders // of the files that schedules read
+	Notify      Notify
 
 	env environment
 }
@@ -76,6 +79,9 @@ func Read(lookup func(string) (string, bool)) (Config, error) {
 		env:         env,
 	}
 	var err error
+	if cfg.Notify, err = env.notify(); err != nil {
+		return cfg, err
+	}
 	if cfg.DatabaseURL, err = withPassword(cfg.DatabaseURL, env.get("DATABASE_PASSWORD_FILE")); err != nil {
 		return cfg, fmt.Errorf("DATABASE_PASSWORD_FILE: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/intake"
+	"relabel/internal/notice"
 	"relabel/internal/records"
 	"relabel/internal/text"
 )
@@ -62,7 +63,8 @@ type SiteView struct {
 	APIURL        *string    `json:"api_url"`
 	RateLimit     *string    `json:"rate_limit"`
 	LocaleIn      *string    `json:"locale_in"`
-	Keep          *string    `json:"keep"` // null: everything
+	Keep          *string    `json:"keep"`   // null: everything
+	Notify        []string   `json:"notify"` // where notices go, without secrets
 	State         string     `json:"state"`
 	ParkedAt      *time.Time `json:"parked_at"`
 	ParkedReason  *string    `json:"parked_reason"`
@@ -87,7 +89,7 @@ type LaneView struct {
 func ReadSite(ctx context.Context, d *db.DB, site db.Site) (SiteView, error) {
 	v := SiteView{
 		Site: site.Name, Name: site.Name, WebflowSiteID: site.WebflowSiteID, TokenEnv: site.TokenEnv, TokenFile: site.TokenFile,
-		APIURL: site.APIURL, RateLimit: site.RateLimit, LocaleIn: site.LocaleIn, Keep: site.Keep,
+		APIURL: site.APIURL, RateLimit: site.RateLimit, LocaleIn: site.LocaleIn, Keep: site.Keep, Notify: notice.ShownAll(site.NotifyURLs),
 		State: SiteState(site), ParkedAt: site.ParkedAt, ParkedReason: site.ParkedReason, RefusedIn: site.RefusedIn, PausedAt: site.PausedAt,
 		Limit: "not known yet",
 	}

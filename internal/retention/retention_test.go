@@ -55,7 +55,7 @@ func (b *testBundle) age(t *testing.T, by string) {
 		"rename SET finished_at = finished_at - $1::interval", "batch SET finished_at = finished_at - $1::interval",
 		"attempt SET sent_at = sent_at - $1::interval", "event SET at = at - $1::interval", "audit SET at = at - $1::interval",
 		"asset_state SET read_at = read_at - $1::interval",
-		"schedule_run SET finished_at = finished_at - $1::interval", "schedule_notice SET created_at = created_at - $1::interval",
+		"schedule_run SET finished_at = finished_at - $1::interval", "notice SET created_at = created_at - $1::interval",
 	} {
 		dbtest.Exec(t, b, "UPDATE "+set, by)
 	}
@@ -188,8 +188,10 @@ func TestPruneOtherTables(t *testing.T) {
 		`INSERT INTO schedule_run (schedule_id, due_at, status) SELECT id, now(), 'waiting' FROM schedule`,
 		`INSERT INTO schedule (name, site_id, cron, time_zone, csv, catch_up) SELECT 'm', id, '@daily', 'UTC', '/n.csv', '1 h' FROM site`,
 		`INSERT INTO schedule_run (schedule_id, due_at, status, finished_at) SELECT id, now(), 'done', now() FROM schedule WHERE name = 'm'`,
-		`INSERT INTO schedule_notice (schedule_id, run_id, event, detail, next_try_at) SELECT id, 1, 'failed', '', CASE WHEN n = 1 THEN now() END
+		`INSERT INTO notice (schedule_id, run_id, event, detail, next_try_at) SELECT id, 1, 'failed', '', CASE WHEN n = 1 THEN now() END
 			FROM schedule, generate_series(1, 2) n WHERE name = 'm'`,
+		`INSERT INTO notice (site_id, url, event, detail, next_try_at) SELECT id, 'https://example.com', 'parked', '', CASE WHEN n = 1 THEN now() END
+			FROM site, generate_series(1, 2) n`,
 		`INSERT INTO asset_state (site_id, asset_id, read_at) SELECT id, n, now() - CASE n WHEN 1 THEN '1 day' ELSE '0' END::interval
 			FROM site, generate_series(1, 2) n`,
 	} {
@@ -203,7 +205,7 @@ func TestPruneOtherTables(t *testing.T) {
 	dbtest.Exec(t, b, `INSERT INTO site_reading (site_id, began_at, assets, calls) SELECT id, now() - interval '100 days 1 h', 1, 1 FROM site`)
 	p := b.params()
 	p.Shared = false
-	require.Equal(t, map[string]int64{"event": 1, "schedule_run": 3, "schedule_notice": 1, "asset_state": 1}, prune(t, p))
+	require.Equal(t, map[string]int64{"event": 1, "schedule_run": 3, "notice": 2, "asset_state": 1}, prune(t, p))
 	require.Equal(t, map[string]int64{"event": 1, "audit": 1}, prune(t, b.params()))
 }
 

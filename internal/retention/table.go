@@ -50,8 +50,8 @@ func attempts(r *run) (table, finder) {
 }
 
 func notices(r *run) (table, finder) {
-	return r.simple(table{"schedule_notice", byID(), `t.created_at < @before::timestamptz AND t.next_try_at IS NULL
-		AND t.schedule_id IN (SELECT id FROM schedule WHERE site_id = @site::integer)`})
+	return r.simple(table{"notice", byID(), `t.created_at < @before::timestamptz AND t.next_try_at IS NULL
+		AND (t.site_id = @site::integer OR t.schedule_id IN (SELECT id FROM schedule WHERE site_id = @site::integer))`})
 }
 
 func runs(r *run) (table, finder) { return r.simple(table{"schedule_run", byID(), finishedRun}) }
@@ -80,30 +80,30 @@ func (r *run) simple(t table) (table, finder) { return t, r.finder(t) }
 // Rules says of each table of relabel's what becomes of its rows.
 func Rules() map[string]string {
 	return map[string]string{
-		"rename":          "pruned with its batch; the newest rows of a target stay",
-		"batch":           "pruned when none of its rows is left, and no other batch or run refers to it",
-		"attempt":         "pruned",
-		"event":           "pruned",
-		"audit":           "pruned; what was done to a batch that has not ended stays",
-		"schedule_run":    "pruned; the last of each schedule stays",
-		"schedule_notice": "pruned when it was sent or given up",
-		"asset_state":     "pruned when the asset has left the site",
-		"seen":            "deleted after 90 days by the dashboard",
-		"lane_grant":      "deleted when it no longer counts",
-		"process":         "deleted when the process has ended",
-		"site_refusal":    "deleted when the token is accepted again",
-		"api_key":         "deleted with its batch",
-		"api_token":       "stays, for the log of changes",
-		"site":            "stays",
-		"site_locale":     "stays with its site",
-		"breaker":         "stays with its site",
-		"acceptance":      "stays with its site",
-		"rule":            "stays until somebody deletes it",
-		"schedule":        "stays until somebody removes it",
-		"asset_folder":    "replaced by each reading of the site",
-		"site_reading":    "replaced by each reading of the site",
-		"lane":            "one row a token; stays",
-		"schema_version":  "one row; stays",
+		"rename":         "pruned with its batch; the newest rows of a target stay",
+		"batch":          "pruned when none of its rows is left, and no other batch or run refers to it",
+		"attempt":        "pruned",
+		"event":          "pruned",
+		"audit":          "pruned; what was done to a batch that has not ended stays",
+		"schedule_run":   "pruned; the last of each schedule stays",
+		"notice":         "pruned when it was sent or given up",
+		"asset_state":    "pruned when the asset has left the site",
+		"seen":           "deleted after 90 days by the dashboard",
+		"lane_grant":     "deleted when it no longer counts",
+		"process":        "deleted when the process has ended",
+		"site_refusal":   "deleted when the token is accepted again",
+		"api_key":        "deleted with its batch",
+		"api_token":      "stays, for the log of changes",
+		"site":           "stays",
+		"site_locale":    "stays with its site",
+		"breaker":        "stays with its site",
+		"acceptance":     "stays with its site",
+		"rule":           "stays until somebody deletes it",
+		"schedule":       "stays until somebody removes it",
+		"asset_folder":   "replaced by each reading of the site",
+		"site_reading":   "replaced by each reading of the site",
+		"lane":           "one row a token; stays",
+		"schema_version": "one row; stays",
 	}
 }
 

@@ -287,7 +287,7 @@ func (b *testBundle) apply(batch int64) error {
 // events are what somebody is to be told, the oldest first.
 func (b *testBundle) events() []string {
 	b.t.Helper()
-	rows, err := b.Pool().Query(b.t.Context(), `SELECT event FROM schedule_notice ORDER BY id`)
+	rows, err := b.Pool().Query(b.t.Context(), `SELECT event FROM notice ORDER BY id`)
 	require.NoError(b.t, err)
 	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(b.t, err)

@@ -8,6 +8,7 @@ import (
 	"relabel/db"
 	"relabel/internal/pg"
 	"relabel/internal/schedule/scheduledb"
+	"relabel/internal/text"
 	"relabel/internal/webflow"
 )
 
@@ -65,7 +66,7 @@ func temporary(k webflow.Kind) bool {
 func (n *run) recordFailure(ctx context.Context, stopped bool, now time.Time, err error) error {
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	reason := CleanLine(err.Error() + advice(err))
+	reason := text.CleanLine(err.Error() + advice(err))
 	switch actionAfter(err, stopped, n.Failures) {
 	case leaveRun:
 		return nil

@@ -11,6 +11,7 @@ import (
 	"relabel/db"
 	"relabel/internal/intake"
 	"relabel/internal/schedule/scheduledb"
+	"relabel/internal/text"
 	"relabel/internal/usecase"
 )
 
@@ -29,7 +30,7 @@ func newLoading(s scheduledb.Schedule, site db.Site, src usecase.Source, name st
 	}}
 	l.Notice = func(err error) {
 		if _, reads := errors.AsType[*usecase.ReadFirstError](err); !reads { // every run does, and counts its calls
-			l.notes = append(l.notes, CleanLine(err.Error()+advice(err)))
+			l.notes = append(l.notes, text.CleanLine(err.Error()+advice(err)))
 		}
 	}
 	l.Opened = func(info intake.Info) { l.columns = info.Columns }

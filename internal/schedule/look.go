@@ -52,9 +52,6 @@ func (r *Runner) wakeFor(t *siteTurns, n scheduledb.Needs, now time.Time) {
 	if n.Tidy {
 		wake(t.tidyWake)
 	}
-	if n.NoticeAt != nil && !n.NoticeAt.After(now) {
-		wake(r.noticeWake)
-	}
 }
 
 // wake wakes the loop that waits on a channel with one slot.

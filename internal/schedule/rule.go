@@ -28,7 +28,7 @@ func ruleNotes(src usecase.Source) (notes []string) {
 		return nil
 	}
 	for _, w := range usecase.RuleWarnings(src.Rule.Result) {
-		notes = append(notes, CleanLine(w))
+		notes = append(notes, text.CleanLine(w))
 	}
 	return notes
 }
@@ -41,7 +41,7 @@ func (n *run) endUnchanged(ctx context.Context, err error) error {
 	}
 	n.Reads += e.Rule.Reading.Calls
 	note := strings.Join(append([]string{e.Error()}, usecase.RuleWarnings(e.Rule.Result)...), "; ")
-	return scheduledb.RunUnchanged(ctx, n.cfg.DB, n.RunWork, e.Rule.Matched, CleanLine(note))
+	return scheduledb.RunUnchanged(ctx, n.cfg.DB, n.RunWork, e.Rule.Matched, text.CleanLine(note))
 }
 
 // checkRule checks the settings of a schedule that runs a rule. Its rows are the renames

@@ -12,10 +12,9 @@
 //   - A run (worker.go, run.go) loads the source as a plan, compares it with the
 //     site, and applies it, unless too much would change (change.go). failure.go
 //     decides what happens after an error.
-//   - notify.go posts notices about runs; outward.go guards all calls to the
-//     addresses that a schedule names.
 //
-// Schedules, runs and notices are rows in the database, so each run is started
+// A change of a schedule's state makes a notice, which package notice delivers. Schedules
+// and runs are rows in the database, so each run is started
 // exactly once and any process can continue it. River's periodic jobs would not do:
 // they live in the memory of one process.
 package schedule
@@ -61,9 +60,8 @@ type Runner struct {
 	client  *jobs.Client
 	process string // the process's id
 
-	noticeWake chan struct{} // one slot
-	atOnce     semaphore     // turns of all sites
-	tidies     semaphore     // tidying up of all sites
+	atOnce semaphore // turns of all sites
+	tidies semaphore // tidying up of all sites
 
 	mu      sync.Mutex
 	turns   map[int]*siteTurns // by site
@@ -83,7 +81,7 @@ func New(cfg Config) *Runner {
 		cfg.dbTimeout = dbTimeout
 	}
 	r := &Runner{
-		cfg: cfg, turns: map[int]*siteTurns{}, working: map[int64]bool{}, noticeWake: make(chan struct{}, 1),
+		cfg: cfg, turns: map[int]*siteTurns{}, working: map[int64]bool{},
 		atOnce: make(semaphore, sitesAtOnce), tidies: make(semaphore, tidyAtOnce),
 	}
 	r.stopping, r.stop = context.WithCancel(context.Background())
@@ -136,7 +134,6 @@ func (r *Runner) Start(ctx context.Context) {
 	for _, t := range r.allTurns() {
 		t.start()
 	}
-	r.loops.Go(func() { r.notify(ctx) })
 	r.loops.Go(func() { r.look(ctx) })
 }
 

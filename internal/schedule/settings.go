@@ -9,7 +9,10 @@ import (
 	"time"
 
 	"relabel/db"
+	"relabel/internal/config"
 	"relabel/internal/intake"
+	"relabel/internal/notice"
+	"relabel/internal/outward"
 	"relabel/internal/records"
 	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/text"
@@ -23,7 +26,7 @@ var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,29}$`)
 
 // SetCSV makes a schedule read a CSV: the path of a file, or a URL.
 func SetCSV(s *scheduledb.Schedule, source string) error {
-	if !IsURL(source) {
+	if !outward.IsURL(source) {
 		path, err := filepath.Abs(source)
 		if err != nil {
 			return fmt.Errorf("error making the path absolute: %w", err)
@@ -65,7 +68,7 @@ func (e Sources) Check(before, s scheduledb.Schedule) error {
 		return err
 	}
 	if now := text.Deref(s.NotifyURL); now != "" && now != text.Deref(before.NotifyURL) {
-		if _, err := ParseURL(now, e.allowed(NotifyAllowPrivate)); err != nil {
+		if err := notice.Check(now, e.allowed(config.NotifyPrivateVar)); err != nil {
 			return usecase.WrongSetting("notify", ": %s", err)
 		}
 	}
@@ -110,8 +113,8 @@ func (e Sources) checkSource(before, s scheduledb.Schedule) error {
 	switch {
 	case csv+text.Deref(s.Query)+text.Deref(s.QueryFile) == "":
 		return usecase.WrongSetting("source", " is missing: the path or the https URL of a CSV file")
-	case IsURL(csv) && csv != text.Deref(before.CSV):
-		if _, err := ParseURL(csv, e.allowed(SourceAllowPrivate)); err != nil {
+	case outward.IsURL(csv) && csv != text.Deref(before.CSV):
+		if _, err := outward.ParseURL(csv, e.allowed(SourceAllowPrivate)); err != nil {
 			return usecase.WrongSetting("source", ": %s", err)
 		}
 	case env != "" && env != text.Deref(before.SourceEnv):

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"relabel/internal/config"
+	"relabel/internal/outward"
 	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/text"
 	"relabel/internal/usecase"
@@ -24,6 +25,9 @@ const (
 	// sourceTimeout bounds the whole download: the load's transaction stays open
 	// meanwhile.
 	sourceTimeout = 15 * time.Minute
+
+	// SourceAllowPrivate names the variable that lets a worker read from private addresses.
+	SourceAllowPrivate = "RELABEL_SOURCE_ALLOW_PRIVATE"
 
 	// DefaultSourceEnv names the variable with the URL of the database to read from.
 	DefaultSourceEnv = "RELABEL_SOURCE_URL"
@@ -48,12 +52,12 @@ func (e Sources) open(ctx context.Context, s scheduledb.Schedule) (usecase.Sourc
 		SQL: text.Deref(s.Query), SQLFile: text.Deref(s.QueryFile), Map: text.Deref(s.ColumnMap), Sheet: text.Deref(s.Sheet), Empty: text.Deref(s.EmptyMarker), Open: e.SourceDirs.Open,
 	}
 	switch {
-	case s.CSV != nil && IsURL(*s.CSV):
+	case s.CSV != nil && outward.IsURL(*s.CSV):
 		body, err := e.fetch(ctx, *s.CSV)
 		if err != nil {
-			return src, nil, fmt.Errorf("%s can't be read: %w", ShownURL(*s.CSV), err)
+			return src, nil, fmt.Errorf("%s can't be read: %w", outward.ShownURL(*s.CSV), err)
 		}
-		src.Input, src.InputName = body, ShownURL(*s.CSV)
+		src.Input, src.InputName = body, outward.ShownURL(*s.CSV)
 		return src, func() { _ = body.Close() }, nil // only read from
 	case s.CSV != nil:
 		src.Path = *s.CSV
@@ -80,17 +84,17 @@ func (e Sources) open(ctx context.Context, s scheduledb.Schedule) (usecase.Sourc
 // fetch begins to download a CSV. Reading fails if it is too large or takes too long.
 func (e Sources) fetch(ctx context.Context, url string) (io.ReadCloser, error) {
 	allow := e.allowed(SourceAllowPrivate)
-	if _, err := ParseURL(url, allow); err != nil {
+	if _, err := outward.ParseURL(url, allow); err != nil {
 		return nil, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
-		return nil, errNoURL
+		return nil, outward.ErrNoURL
 	}
 	req.Header.Set("Accept", "text/csv, */*;q=0.5")
-	resp, err := newClient(allow, cmp.Or(e.sourceTimeout, sourceTimeout)).Do(req)
+	resp, err := outward.NewClient(allow, cmp.Or(e.sourceTimeout, sourceTimeout)).Do(req)
 	if err != nil {
-		return nil, withoutURL(err, SourceAllowPrivate)
+		return nil, outward.WithoutURL(err, SourceAllowPrivate)
 	}
 	if err := checkAnswer(resp); err != nil {
 		_ = resp.Body.Close() // it was not read
@@ -127,7 +131,7 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 		return n, errors.New("the answer broke off before its end")
 	case err != nil && !errors.Is(err, io.EOF):
 		// Only its text: errors.Is must not see a broken database connection.
-		return n, errors.New("the answer broke off: " + withoutURL(err, SourceAllowPrivate).Error())
+		return n, errors.New("the answer broke off: " + outward.WithoutURL(err, SourceAllowPrivate).Error())
 	}
 	return n, err
 }

@@ -3,9 +3,9 @@ package schedule
 import (
 	"fmt"
 	"strings"
-	"unicode"
 
 	"relabel/internal/intake"
+	"relabel/internal/outward"
 	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/text"
 )
@@ -15,8 +15,8 @@ func ShownSource(s scheduledb.Schedule) string {
 	switch {
 	case s.Rule != nil:
 		return "rule " + *s.Rule
-	case s.CSV != nil && IsURL(*s.CSV):
-		return ShownURL(*s.CSV)
+	case s.CSV != nil && outward.IsURL(*s.CSV):
+		return outward.ShownURL(*s.CSV)
 	case s.CSV != nil:
 		return *s.CSV
 	case s.QueryFile != nil:
@@ -45,26 +45,4 @@ func RunText(r scheduledb.Run) string {
 		return string(r.Status) + ": " + strings.Join(parts, ", ")
 	}
 	return string(r.Status)
-}
-
-// maxLine bounds a stored reason or note, in bytes.
-const maxLine = 1000
-
-// CleanLine makes a text safe to store and to post: on one line, without invisible
-// characters, and not endless.
-func CleanLine(s string) string {
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r): // control characters, and those that reverse the direction of text
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\uFFFD"))
-	s = text.OneLine(s)
-	if len(s) > maxLine {
-		s = strings.ToValidUTF8(s[:maxLine], "") + "…"
-	}
-	return s
 }

@@ -166,20 +166,3 @@ func TestBrokenScheduleHoldsUpNoOther(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, b.countRuns("nightly"))
 }
-
-// What a notice's outcome can't be written for is tried again; the notifier does
-// not stand still.
-func TestNotifierDoesNotWait(t *testing.T) {
-	t.Parallel()
-	b := setup(t, 3)
-	url := "https://127.0.0.1:1/hook"
-	s := b.add(func(s *scheduledb.Schedule) { s.NotifyURL = &url })
-	b.exec(`INSERT INTO schedule_notice (schedule_id, run_id, event, detail, next_try_at) VALUES ($1, 1, 'failed', 'x', $2)`,
-		s.ID, b.clock.at)
-	b.hold(`LOCK TABLE schedule_notice IN ACCESS EXCLUSIVE MODE`)
-	r, _ := b.impatient()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	require.Error(t, r.Notify(ctx))
-	require.NoError(t, ctx.Err(), "it gave up by itself")
-}

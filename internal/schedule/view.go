@@ -7,6 +7,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/intake"
+	"relabel/internal/notice"
 	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/text"
 )
@@ -52,10 +53,10 @@ type Views struct {
 
 // History is the runs of a schedule and its notices, the newest first.
 type History struct {
-	Schedule string                  `json:"schedule"`
-	State    string                  `json:"state"`
-	Runs     []RunView               `json:"runs"`
-	Notices  []scheduledb.SentNotice `json:"notices"`
+	Schedule string        `json:"schedule"`
+	State    string        `json:"state"`
+	Runs     []RunView     `json:"runs"`
+	Notices  []notice.Sent `json:"notices"`
 }
 
 // RunView is a run of a schedule with derived values, and with the names that the rows of
@@ -112,7 +113,7 @@ func ReadView(ctx context.Context, d *db.DB, sched scheduledb.Schedule) (View, e
 		v.SourceFrom = sched.SourceURL
 	}
 	if sched.NotifyURL != nil {
-		host := ShownHost(*sched.NotifyURL)
+		host := notice.Shown(*sched.NotifyURL)
 		v.Notify = &host
 	}
 	return v, v.times(sched)
@@ -152,6 +153,6 @@ func ReadHistory(ctx context.Context, d *db.DB, sched scheduledb.Schedule, limit
 	if err != nil {
 		return History{}, err
 	}
-	notices, err := scheduledb.Notices(ctx, d, sched.ID, limit)
+	notices, err := notice.OfSchedule(ctx, d, sched.ID, limit)
 	return History{sched.Name, sched.State, RunViews(runs), notices}, err
 }

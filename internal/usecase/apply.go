@@ -23,6 +23,7 @@ type ApplyParams struct {
 	BatchID  int64
 	TakeOver bool            // send also what somebody changed
 	Reading  siteread.Params // of the site, where the plan is old
+	Notify   []string        // more addresses that get notices about the batch
 	AsShown  bool            // the actor has just seen the comparison: it is not made again
 	Later    bool            // the actor does not wait for it: the audit log says that the site was read first
 
@@ -65,7 +66,7 @@ func (s *Service) Apply(ctx context.Context, by Actor, p ApplyParams) error {
 	if p.Later {
 		action = "apply, after reading the site"
 	}
-	params := db.ApplyParams{BatchID: p.BatchID, Queue: s.queue(st.Site)}
+	params := db.ApplyParams{BatchID: p.BatchID, Notify: p.Notify, Queue: s.queue(st.Site)}
 	if p.Run != nil {
 		params.Lock, params.Queue = p.Run.Lock, p.Run.appliedBefore(params.Queue)
 	}

@@ -38,6 +38,8 @@ type LoadParams struct {
 	ReadNames   NameReading // reads the site for rows that name assets; nil: FreshReading
 	LocaleNames string      // what to do with names of secondary locales: one of LocaleNames(); empty: KeepLocaleNames
 
+	Notify []string // the addresses that get notices about the batch
+
 	MaxRows int64 // load nothing if the source has more; 0: no limit
 
 	Read    func(rows int64)       // how many rows were read so far
@@ -116,7 +118,7 @@ func (s *Service) load(ctx context.Context, p LoadParams) (Loaded, error) {
 	}
 	l.Planned = p.Planned || rows.Reads("expected_name") && !p.Rehearsal
 	id, err := s.DB.Load(ctx, db.LoadParams{
-		SiteID: p.Site.ID, Name: p.batchName(), Source: p.Source.Name(), Map: p.Source.Map,
+		SiteID: p.Site.ID, Name: p.batchName(), Source: p.Source.Name(), Map: p.Source.Map, Notify: p.Notify,
 		Priority: p.Priority, Force: p.Force, Planned: l.Planned,
 		Rows:   l.rows(ctx, rows),
 		Queue:  s.queue(p.Site),

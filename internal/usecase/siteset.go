@@ -6,6 +6,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/config"
+	notices "relabel/internal/notice"
 	"relabel/internal/records"
 	"relabel/internal/text"
 	"relabel/internal/webflow"
@@ -64,7 +65,7 @@ func CheckSite(env config.Config, before, site db.Site) error {
 			return err
 		}
 	}
-	return nil
+	return because("notify", notices.CheckAll(before.NotifyURLs, site.NotifyURLs, env.Notify.AllowPrivate))
 }
 
 func checkSiteID(_ config.Config, id string) error {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"relabel/db"
+	"relabel/internal/notice"
+	"relabel/internal/outward"
 	"relabel/internal/schedule"
 	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/text"
@@ -104,7 +106,7 @@ func (f *scheduleForm) NotifyNow() string {
 	if f.Old == nil || f.Old.NotifyURL == nil {
 		return ""
 	}
-	return schedule.ShownHost(*f.Old.NotifyURL)
+	return notice.Shown(*f.Old.NotifyURL)
 }
 
 // IsRule reports whether the schedule runs a saved rule.
@@ -154,7 +156,7 @@ func (s *Server) scheduleOf(ctx context.Context, f *scheduleForm) (one scheduled
 // setSource allows only files that this process could read itself: a person with a login
 // is not trusted with the others.
 func (s *Server) setSource(one *scheduledb.Schedule, source string) error {
-	if err := schedule.SetCSV(one, source); err != nil || schedule.IsURL(source) {
+	if err := schedule.SetCSV(one, source); err != nil || outward.IsURL(source) {
 		return err
 	}
 	if err := s.cfg.Schedules.SourceDirs.Allow(*one.CSV); err != nil {

@@ -12,11 +12,10 @@ import (
 
 // Needs says what the schedules of a site need from a worker.
 type Needs struct {
-	Site     int
-	Runs     bool       // runs are open: TendRuns
-	Tidy     bool       // earlier runs can be tidied up: TidyRuns
-	DueAt    *time.Time // when the next schedule is due; nil: never
-	NoticeAt *time.Time // when the next notice is due; nil: never
+	Site  int
+	Runs  bool       // runs are open: TendRuns
+	Tidy  bool       // earlier runs can be tidied up: TidyRuns
+	DueAt *time.Time // when the next schedule is due; nil: never
 }
 
 // needsSQL is served by the indexes of schedule and schedule_run by site, schedule and
@@ -33,12 +32,10 @@ SELECT * FROM (
 			JOIN batch b ON b.id = r.batch_id
 			WHERE c.site_id = s.id AND r.finished_at IS NOT NULL AND NOT r.drops_plan AND b.finished_at IS NOT NULL) AS tidy,
 		(SELECT c.next_run_at FROM schedule c WHERE c.site_id = s.id AND c.next_run_at IS NOT NULL
-			ORDER BY c.next_run_at LIMIT 1) AS due_at,
-		(SELECT n.next_try_at FROM schedule_notice n JOIN schedule c ON c.id = n.schedule_id
-			WHERE c.site_id = s.id AND n.next_try_at IS NOT NULL ORDER BY n.next_try_at LIMIT 1) AS notice_at
+			ORDER BY c.next_run_at LIMIT 1) AS due_at
 	FROM unnest(@sites::int[]) AS s (id)
 ) s
-WHERE runs OR tidy OR due_at IS NOT NULL OR notice_at IS NOT NULL`
+WHERE runs OR tidy OR due_at IS NOT NULL`
 
 // ReadNeeds reads what some sites need; those that need nothing are left out.
 func ReadNeeds(ctx context.Context, d *db.DB, sites []int) ([]Needs, error) {

@@ -241,7 +241,7 @@ func recordState(ctx context.Context, tx pgx.Tx, runID int64, state, detail stri
 			UPDATE schedule c SET state = @state FROM was WHERE c.id = was.id AND was.state <> @state
 			RETURNING c.id, was.notify_url
 		)
-		INSERT INTO schedule_notice (schedule_id, run_id, event, detail)
+		INSERT INTO notice (schedule_id, run_id, event, detail)
 		SELECT id, @run, CASE @state WHEN 'ok' THEN 'recovered' ELSE @state END, @detail
 		FROM changed WHERE notify_url IS NOT NULL`,
 		pgx.NamedArgs{"run": runID, "state": state, "detail": detail})

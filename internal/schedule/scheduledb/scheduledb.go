@@ -1,5 +1,4 @@
-// Package scheduledb owns the tables of schedules: schedule, schedule_run and
-// schedule_notice.
+// Package scheduledb owns the tables of schedules: schedule and schedule_run.
 //
 // A Schedule is a source with cron times, made and changed with Add, Edit, Pause, Resume
 // and Remove. A Run is one time that it ran; Runs and LastRun read them.
@@ -8,7 +7,7 @@
 // begins, ends and follows runs. ClaimRun gives a process the work of a run, a RunWork,
 // and each of its steps (RunLoaded, SavePass, RunCompared, RunApplied) counts only while
 // the claim lasts. TidyRuns deletes rows that later runs make needless. A change of a
-// schedule's state makes a Notice, which TakeNotices hands out to be posted.
+// schedule's state makes a notice, which package notice delivers.
 //
 // Package db owns the rows and batches of runs. It never asks for schedules, except that
 // db.LostRuns finds runs without a job. A schedule is locked before its runs, and a run

@@ -1,4 +1,14 @@
-package schedule
+// Package outward calls addresses that somebody stored in the database: the source of a
+// schedule, and where notices go.
+//
+// Whoever can write to the database can store any address, so each is checked twice.
+// ParseURL checks the text, when it is stored and at each use. Dialer checks the IP address
+// at the moment of the connection, and refuses those that are not public. Only the
+// environment of the process can allow private ones.
+//
+// NewClient is an HTTP client with that dialer. ShownURL and ShownHost are what people see
+// of an address, and WithoutURL what they see of an error: paths and queries may be secrets.
+package outward
 
 import (
 	"errors"
@@ -12,14 +22,6 @@ import (
 	"time"
 )
 
-// Environment variables of the worker: the first two let it reach private
-// addresses, the third signs its notices.
-const (
-	SourceAllowPrivate = "RELABEL_SOURCE_ALLOW_PRIVATE"
-	NotifyAllowPrivate = "RELABEL_NOTIFY_ALLOW_PRIVATE"
-	NotifySecret       = "RELABEL_NOTIFY_SECRET" //nolint:gosec // the variable's name
-)
-
 const (
 	dialTimeout  = 10 * time.Second
 	maxRedirects = 5
@@ -29,7 +31,8 @@ var (
 	// errPrivate is the refusal of an address that is not public.
 	errPrivate = errors.New("the address is in a private network")
 
-	errNoURL = errors.New("this is no URL")
+	// ErrNoURL is the error of a text that is no URL.
+	ErrNoURL = errors.New("this is no URL")
 )
 
 // ParseURL checks an address that workers will call. It must be https and hold no
@@ -70,11 +73,9 @@ func ShownHost(text string) string {
 	return u.Scheme + "://" + u.Host + "/…"
 }
 
-// newClient makes a client that reaches public addresses only, unless private
-// ones are allowed. It checks the resolved address at the moment of the
-// connection, so a name cannot change in between. It ignores the environment's
-// proxies: behind one the address would be unknown.
-func newClient(allowPrivate bool, timeout time.Duration) *http.Client {
+// Dialer connects to public addresses only, unless private ones are allowed. It checks the
+// resolved address at the moment of the connection, so a name cannot change in between.
+func Dialer(allowPrivate bool) *net.Dialer {
 	dialer := &net.Dialer{Timeout: dialTimeout}
 	if !allowPrivate {
 		dialer.Control = func(_, address string, _ syscall.RawConn) error {
@@ -85,10 +86,16 @@ func newClient(allowPrivate bool, timeout time.Duration) *http.Client {
 			return nil
 		}
 	}
+	return dialer
+}
+
+// NewClient makes an HTTP client that connects with Dialer. It ignores the environment's
+// proxies: behind one the address would be unknown.
+func NewClient(allowPrivate bool, timeout time.Duration) *http.Client {
 	return &http.Client{
 		Timeout: timeout,
 		Transport: &http.Transport{
-			DialContext: dialer.DialContext, TLSHandshakeTimeout: dialTimeout, ResponseHeaderTimeout: timeout,
+			DialContext: Dialer(allowPrivate).DialContext, TLSHandshakeTimeout: dialTimeout, ResponseHeaderTimeout: timeout,
 			DisableCompression: true, // intake unpacks gzip, with a limit
 			DisableKeepAlives:  true, // the next call is hours away
 		},
@@ -104,9 +111,9 @@ func newClient(allowPrivate bool, timeout time.Duration) *http.Client {
 	}
 }
 
-// withoutURL removes the URL from an error of the HTTP client: its path or query
+// WithoutURL removes the URL from an error of the HTTP client: its path or query
 // may be a secret. allow is the variable that permits private addresses.
-func withoutURL(err error, allow string) error {
+func WithoutURL(err error, allow string) error {
 	if errors.Is(err, errPrivate) {
 		return fmt.Errorf("%w; to allow that, set %s=1 in the worker's environment", errPrivate, allow)
 	}

@@ -1,4 +1,4 @@
-package schedule
+package outward
 
 import "net/netip"
 

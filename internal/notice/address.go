@@ -1,0 +1,115 @@
+package notice
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/mail"
+	"net/url"
+	"slices"
+	"strings"
+
+	"relabel/internal/config"
+	"relabel/internal/outward"
+)
+
+// maxAddresses bounds the addresses of a site: each change makes a notice for each.
+const maxAddresses = 10
+
+// Check refuses an address that notices could not be sent to, before it is stored.
+func Check(address string, allowPrivate bool) error {
+	_, err := parse(address, allowPrivate)
+	return err
+}
+
+// CheckAll checks the addresses that are not among those before. The environment of this
+// process may differ from a worker's, which allows those.
+func CheckAll(before, addresses []string, allowPrivate bool) error {
+	if len(addresses) > maxAddresses {
+		return fmt.Errorf("at most %d addresses get notices, not %d", maxAddresses, len(addresses))
+	}
+	for _, a := range addresses {
+		if slices.Contains(before, a) {
+			continue
+		}
+		if err := Check(a, allowPrivate); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parse reads an address: an https URL, or a mail server with who gets the mail.
+func parse(address string, allowPrivate bool) (*url.URL, error) {
+	u, err := url.Parse(address)
+	if err == nil && isMail(u) {
+		return u, checkMail(u)
+	}
+	return outward.ParseURL(address, allowPrivate)
+}
+
+func isMail(u *url.URL) bool { return u.Scheme == "smtp" || u.Scheme == "smtps" }
+
+func checkMail(u *url.URL) error {
+	if _, given := u.User.Password(); given {
+		return fmt.Errorf("a URL with a password in it is not stored: leave it out, and set %s=\"%s PASSWORD\" where relabel runs",
+			config.SMTPPasswordVar, u.Hostname())
+	}
+	if u.Hostname() == "" || strings.Trim(u.Path, "/") != "" || u.Fragment != "" {
+		return errors.New("a mail server looks like smtps://USER@HOST:PORT?to=ADDRESS")
+	}
+	q := u.Query()
+	for name := range q {
+		if name != "to" && name != "from" {
+			return fmt.Errorf("a mail server's URL has to and from, not %q", name)
+		}
+	}
+	if _, err := mail.ParseAddressList(strings.Join(q["to"], ",")); err != nil {
+		return errors.New("the URL of a mail server needs ?to=ADDRESS: who gets the mail; several with commas between")
+	}
+	if _, err := mail.ParseAddress(sender(u)); err != nil {
+		return errors.New("the URL of a mail server has from=ADDRESS: who the mail is from")
+	}
+	return nil
+}
+
+// sender is the address that mail is from: that of the URL, or the user's, or the
+// recipient's own.
+func sender(u *url.URL) string {
+	switch from := u.Query().Get("from"); {
+	case from != "":
+		return from
+	case strings.Contains(u.User.Username(), "@"):
+		return u.User.Username()
+	}
+	to, _ := mail.ParseAddressList(strings.Join(u.Query()["to"], ","))
+	if len(to) == 0 {
+		return ""
+	}
+	return to[0].Address
+}
+
+// Shown is an address without what may be secret: the path and the query of a web hook.
+func Shown(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || !isMail(u) {
+		return outward.ShownHost(address)
+	}
+	return u.Scheme + "://" + u.Host + "?to=" + strings.Join(u.Query()["to"], ",")
+}
+
+// ShownAll shows several addresses.
+func ShownAll(addresses []string) []string {
+	shown := make([]string, len(addresses))
+	for i, a := range addresses {
+		shown[i] = Shown(a)
+	}
+	return shown
+}
+
+// Key names an address in a form without showing it.
+func Key(address string) string {
+	sum := sha256.Sum256([]byte(address))
+	return hex.EncodeToString(sum[:8])
+}

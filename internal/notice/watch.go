@@ -1,0 +1,54 @@
+package notice
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"relabel/db"
+	"relabel/internal/failpoint"
+)
+
+// stalledAfter is how long a site with open rows may have no process before that is
+// noticed. A deploy or a restart of a machine takes less.
+const stalledAfter = 5 * time.Minute
+
+// watchSQL notices sites whose open rows nobody works at, and that it is over. A site that
+// is paused or parked waits for a person. It changes the row of a site only when something
+// changes, and skips one that is locked: the next look sees it.
+//
+// Served by batch_unfinished_idx.
+const watchSQL = `
+WITH open AS MATERIALIZED (
+	SELECT DISTINCT site_id FROM batch WHERE status = 'active' AND finished_at IS NULL
+),
+now AS MATERIALIZED (
+	SELECT s.id, s.paused_at IS NULL AND s.parked_at IS NULL AND o.site_id IS NOT NULL AND NOT is_worked(s.id) AS waits
+	FROM site s LEFT JOIN open o ON o.site_id = s.id
+	WHERE s.unworked_since IS NOT NULL OR o.site_id IS NOT NULL
+),
+changes AS MATERIALIZED (
+	SELECT s.id, now.waits
+	FROM site s JOIN now ON now.id = s.id
+	WHERE now.waits <> (s.unworked_since IS NOT NULL)
+		OR now.waits AND s.stalled_at IS NULL AND s.unworked_since < clock_timestamp() - @after::interval
+	FOR NO KEY UPDATE OF s SKIP LOCKED
+)
+UPDATE site s SET
+	unworked_since = CASE WHEN c.waits THEN coalesce(s.unworked_since, clock_timestamp()) END,
+	stalled_at = CASE WHEN c.waits AND s.unworked_since IS NOT NULL THEN coalesce(s.stalled_at, clock_timestamp()) END
+FROM changes c WHERE s.id = c.id`
+
+// Watch notices which sites have stalled, and which work again, with one statement for all
+// sites. The change makes the notice, so of several processes one makes it.
+func Watch(ctx context.Context, d *db.DB) error {
+	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	defer cancel()
+	after := failpoint.Time("stalled", stalledAfter)
+	if _, err := d.Pool().Exec(ctx, watchSQL, pgx.NamedArgs{"after": after}); err != nil {
+		return fmt.Errorf("error looking for sites that nobody works: %w", err)
+	}
+	return nil
+}
