@@ -56,7 +56,7 @@ const (
 // The first is longer than a try, so that no other process tries at the same time.
 func delays() []time.Duration {
 	return []time.Duration{
-		20 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour,
+		failpoint.Time("notice-retry", 20*time.Second), time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour,
 	}
 }
 
@@ -131,6 +131,9 @@ func Deliver(ctx context.Context, cfg Config) error {
 	list, err := take(ctx, cfg)
 	if err != nil {
 		return err
+	}
+	if len(list) > 0 {
+		failpoint.Hit("notice-taken")
 	}
 	tries := pool.New().WithErrors().WithMaxGoroutines(atOnce)
 	for _, n := range list {
