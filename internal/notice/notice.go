@@ -31,8 +31,9 @@ import (
 )
 
 const (
-	// lookEvery is how often a process looks for notices that are due.
-	lookEvery = 5 * time.Second
+	// lookEvery is how often a process looks for notices that are due. An idle process sends
+	// two statements a second; this is a tenth of one.
+	lookEvery = 10 * time.Second
 
 	// watchEvery is how often a process looks for sites that nobody works.
 	watchEvery = 30 * time.Second

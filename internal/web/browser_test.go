@@ -29,6 +29,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"relabel/internal/dbtest"
 	"relabel/internal/records"
 	"relabel/internal/standin"
 )
@@ -361,6 +362,7 @@ func ptr[T any](v T) *T { return &v }
 func TestScreens(t *testing.T) {
 	b := setup(t, settings{api: standin.Config{Assets: 200}, limit: 120})
 	b.example(t)
+	dbtest.Exec(t, b, `UPDATE site SET notify_urls = ARRAY['https://hooks.example.com/secret', 'smtps://mail.example.com:465?to=operations@example.com,developers@example.com']`)
 	p := newTab(t, b)
 	axe := readAxe(t)
 	locked := setup(t, settings{config: Config{Password: "correct horse"}})

@@ -11,6 +11,7 @@ import (
 
 	"relabel/db"
 	"relabel/internal/config"
+	"relabel/internal/notice"
 	"relabel/internal/records"
 	"relabel/internal/schedule"
 	"relabel/internal/schedule/scheduledb"
@@ -102,6 +103,35 @@ func TestScheduleForm(t *testing.T) {
 		actions = append(actions, e.Action)
 	}
 	require.Equal(t, []string{"remove", "edit", "edit", "add", "add"}, actions, "also the refused one")
+}
+
+// The addresses of a site's notices are added and removed one by one, and their paths are
+// not shown.
+func TestSiteFormNotices(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{noToken: true})
+	c := b.login(t, RoleChange)
+	urls := func() []string {
+		site, err := b.SiteByName(t.Context(), db.DefaultSite)
+		require.NoError(t, err)
+		return site.NotifyURLs
+	}
+	const first, second, form = "https://hooks.slack.com/services/secret", "smtps://ann@mail.example.com?to=ops@example.com", "/site/default/edit"
+	c.post(form, url.Values{"notify": {first}})
+	c.post(form, url.Values{"notify": {" " + second + " "}})
+	c.post(form, url.Values{"notify": {first}})
+	require.Equal(t, []string{first, second}, urls())
+	page := c.get(form).text
+	require.Contains(t, page, "Send no notices to https://hooks.slack.com/… any more")
+	require.Contains(t, page, "Send no notices to smtps://mail.example.com?to=ops@example.com any more")
+	require.NotContains(t, page, "secret")
+	a := c.post(form, url.Values{"no-notify": {notice.Key(first)}, "notify": {"ftp://example.com"}})
+	require.Equal(t, http.StatusUnprocessableEntity, a.StatusCode)
+	require.Contains(t, a.text, `value="`+notice.Key(first)+`" checked`, "what was chosen stays")
+	c.post(form, url.Values{"no-notify": {notice.Key(first)}})
+	require.Equal(t, []string{second}, urls())
+	c.post(form, url.Values{"rate": {"60/1m"}})
+	require.Equal(t, []string{second}, urls(), "an empty field keeps them")
 }
 
 // A query can be read and run, but only the command line changes it: it reads a database.
@@ -212,6 +242,8 @@ func TestSiteForm(t *testing.T) {
 		"Rate limit: ":                               {"name": {"shop"}, "rate": {"fast"}},
 		"Locale is both, body or query":              {"name": {"shop"}, "locale-in": {"header"}},
 		"Keep is a number of days such as 400d":      {"name": {"shop"}, "keep": {"12h"}},
+		"Notices: the URL must begin with https://":  {"name": {"shop"}, "notify": {"http://example.com"}},
+		"Notices: a URL with a password in it":       {"name": {"shop"}, "notify": {"smtp://a:geheim@example.com?to=a@b.example"}},
 	} {
 		a := c.post("/sites", f)
 		require.Equal(t, http.StatusUnprocessableEntity, a.StatusCode, want)

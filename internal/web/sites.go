@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"relabel/db"
+	"relabel/internal/notice"
 	"relabel/internal/text"
 	"relabel/internal/usecase"
 )
@@ -21,7 +22,37 @@ type siteForm struct {
 	SiteID, Rate, LocaleIn string
 	Keep                   string
 	Token, API             string // shown only
+	Notify                 string // one more address for notices
+	Notified               []notified
 	wrong
+}
+
+// notified is an address that gets notices. Its path may be a secret, so the form shows its
+// host, and names it by a key.
+type notified struct {
+	Key, Shown string
+	Drop       bool // it gets no more notices
+}
+
+func notifiedOf(addresses []string, drop []string) []notified {
+	list := make([]notified, len(addresses))
+	for i, a := range addresses {
+		list[i] = notified{notice.Key(a), notice.Shown(a), slices.Contains(drop, notice.Key(a))}
+	}
+	return list
+}
+
+// notifyURLs are the addresses of a site after the form.
+func (f siteForm) notifyURLs(before []string) (urls []string) {
+	for i, n := range f.Notified {
+		if !n.Drop {
+			urls = append(urls, before[i])
+		}
+	}
+	if f.Notify != "" && !slices.Contains(urls, f.Notify) {
+		urls = append(urls, f.Notify)
+	}
+	return urls
 }
 
 // siteLine is a site as the list shows it.
@@ -96,7 +127,7 @@ func (s *Server) siteForm(r *http.Request) (siteForm, error) {
 	site, err := s.realSite(r.Context(), name)
 	return siteForm{
 		Old: &site, Name: site.Name, SiteID: text.Deref(site.WebflowSiteID), Rate: text.Deref(site.RateLimit), LocaleIn: text.Deref(site.LocaleIn), Keep: text.Deref(site.Keep),
-		Token: tokenOf(site), API: text.Deref(site.APIURL),
+		Token: tokenOf(site), API: text.Deref(site.APIURL), Notified: notifiedOf(site.NotifyURLs, nil),
 	}, err
 }
 
@@ -127,9 +158,11 @@ func (s *Server) saveSite(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	get := func(name string) string { return strings.TrimSpace(r.PostForm.Get(name)) }
-	f.SiteID, f.Rate, f.LocaleIn, f.Keep = get("site-id"), get("rate"), get("locale-in"), get("keep")
+	f.SiteID, f.Rate, f.LocaleIn, f.Keep, f.Notify = get("site-id"), get("rate"), get("locale-in"), get("keep"), get("notify")
 	if f.Old == nil {
 		f.Name = get("name")
+	} else {
+		f.Notified = notifiedOf(f.Old.NotifyURLs, r.PostForm["no-notify"])
 	}
 	err = s.storeSite(r, f)
 	if f.wrong = wrongOf(err); f.Problem != "" {
@@ -152,5 +185,6 @@ func (s *Server) storeSite(r *http.Request, f siteForm) error {
 	site.Name = f.Name
 	site.WebflowSiteID, site.RateLimit, site.LocaleIn = text.NilIfEmpty(f.SiteID), text.NilIfEmpty(f.Rate), text.NilIfEmpty(f.LocaleIn)
 	site.Keep = text.NilIfEmpty(f.Keep)
+	site.NotifyURLs = f.notifyURLs(before.NotifyURLs)
 	return s.use.SetSite(r.Context(), actor(r), s.cfg.Settings, before, site)
 }
