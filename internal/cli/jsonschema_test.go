@@ -64,6 +64,7 @@ func jsonShapes() []jsonShape {
 		{"removed", removedJSON{}, "schedule remove, rule delete", false},
 		{"site", report.SiteView{}, "site set, site pause, site resume", false},
 		{"sites", report.SiteList{}, "site list", false},
+		{"site_notices", siteNoticesJSON{}, "site notices", false},
 		{"site_check", siteCheckJSON{}, "site check", false},
 		{"dashboard", whereJSON{}, "serve", false},
 		{"user", userJSON{}, "user hash", false},
@@ -240,7 +241,7 @@ func TestJSONOfEveryCommand(t *testing.T) {
 		return r
 	}
 	for _, args := range []string{
-		"doctor", "version", "migrate status", "migrate up", "site list", "site set --rate none", "site check", "status",
+		"doctor", "version", "migrate status", "migrate up", "site list", "site set --rate none", "site check", "site notices", "status",
 		"plan n.csv", "apply 1", "status 1", "work --until-done", "status", "results 1", "verify 1", "undo 1", "pull -o all.csv",
 		"rows list", "rows list --limit 1", "rows errors", "rows show 1", "why " + standin.AssetID(0), "why 0000000000000000dead0000",
 		"run bad.csv", "plan bad.csv", "run bad.csv --skip-invalid", "rows list --status invalid", "rows errors --status invalid",

@@ -21,7 +21,7 @@ token, then: relabel site resume.`,
 	}
 	cmd.AddCommand(
 		a.siteSubcommand("list", "List all sites", "no arguments", a.siteList),
-		a.siteSetCommand(), a.siteCheckCommand(), a.sitePauseCommand(),
+		a.siteSetCommand(), a.siteCheckCommand(), a.siteNoticesCommand(), a.sitePauseCommand(),
 		a.siteSubcommand("resume", "Resume a parked or paused site", "no arguments; --site names the site", a.siteResume),
 	)
 	return cmd

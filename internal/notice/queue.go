@@ -100,3 +100,31 @@ func OfSchedule(ctx context.Context, d *db.DB, scheduleID, limit int) ([]Sent, e
 		FROM notice WHERE schedule_id = @id ORDER BY id DESC LIMIT @limit`,
 		pgx.NamedArgs{"id": scheduleID, "limit": limit})
 }
+
+// Made is a notice about a site or one of its batches.
+type Made struct {
+	Notice    int64      `json:"notice"`
+	Event     string     `json:"event"`
+	Batch     *int64     `json:"batch"` // nil: it is about the site
+	To        string     `db:"url" json:"to"`
+	Detail    string     `json:"detail"`
+	CreatedAt time.Time  `json:"created_at"`
+	Tries     int        `json:"tries"`
+	SentAt    *time.Time `json:"sent_at"`
+	NextTryAt *time.Time `json:"next_try_at"` // nil: it was sent, or given up
+	Error     *string    `json:"error"`
+	Now       time.Time  `json:"-"`
+}
+
+// OfSite lists the notices about a site and its batches, the newest first. Their addresses
+// are without secrets.
+func OfSite(ctx context.Context, d *db.DB, siteID, limit int) ([]Made, error) {
+	list, err := pg.Collect[Made](ctx, d.Pool(), "reading notices", `
+		SELECT id AS notice, event, batch_id AS batch, url, detail, created_at, tries, sent_at, next_try_at, error, clock_timestamp() AS now
+		FROM notice WHERE site_id = @site ORDER BY id DESC LIMIT @limit`,
+		pgx.NamedArgs{"site": siteID, "limit": limit})
+	for i := range list {
+		list[i].To = Shown(list[i].To)
+	}
+	return list, err
+}
