@@ -15,8 +15,8 @@ import (
 
 	"relabel/db"
 	"relabel/internal/dbtest"
-	"relabel/internal/pg"
 	"relabel/internal/notice"
+	"relabel/internal/pg"
 	"relabel/internal/records"
 	"relabel/internal/schedule/scheduledb"
 )

@@ -28,10 +28,10 @@ import (
 
 // letter is a mail as the server has received it.
 type letter struct {
-	User, Password, From string
-	To                   []string
-	TLS                  bool
-	Data                 string
+	User, From string
+	To         []string
+	TLS        bool
+	Data       string
 }
 
 // serverEnv makes this program a mail server instead of the tests. It holds plain or tls,
@@ -109,7 +109,7 @@ func serveMail(kind string) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // until the process is killed
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func serveMail(kind string) error {
 	if kind == "tls" {
 		listener = tls.NewListener(listener, server.TLSConfig)
 	}
-	fmt.Println(port) //nolint:forbidigo // read by the test
+	fmt.Println(port)
 	return server.Serve(listener)
 }
 
@@ -136,7 +136,7 @@ func (s *mailSession) Auth(string) (sasl.Server, error) {
 		if password != "geheim" {
 			return errors.New("wrong password")
 		}
-		s.User, s.Password = user, password
+		s.User = user
 		return nil
 	}), nil
 }
@@ -168,7 +168,7 @@ func (s *mailSession) Logout() error { return nil }
 // silentServer accepts connections, and says nothing.
 func silentServer(t *testing.T) (port string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at the end of the test
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = listener.Close() })
 	_, port, err = net.SplitHostPort(listener.Addr().String())
