@@ -52,7 +52,8 @@ func (c Config) mailOptions(ctx context.Context, u *url.URL) ([]mail.Option, err
 		return nil, err
 	}
 	options := []mail.Option{
-		mail.WithPort(port), mail.WithTimeout(tryTimeout), mail.WithTLSPolicy(mail.TLSOpportunistic),
+		mail.WithPort(port), mail.WithTimeout(2 * tryTimeout), // ctx ends the try before that
+		mail.WithTLSPolicy(mail.TLSOpportunistic),
 		mail.WithDialContextFunc(c.dialMail(ctx, u)), mail.WithTLSConfig(c.tlsConfig(u)),
 	}
 	if u.Scheme == "smtps" {
