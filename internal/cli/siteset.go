@@ -33,7 +33,8 @@ default. The token itself is never stored: name the variable or file that holds 
 these settings only as far as their environment allows: see RELABEL_API_HOSTS, RELABEL_TOKEN_ENV
 and RELABEL_TOKEN_DIRS in relabel help environment.`,
 		Example: `  relabel site set --site shop --token-env SHOP_WEBFLOW_TOKEN --rate 120/1m
-  relabel site set --site-id 65a1f2c3d4e5f60718293a4b`,
+  relabel site set --site-id 65a1f2c3d4e5f60718293a4b
+  relabel site set --notify https://hooks.slack.com/services/... --notify "smtps://USER@HOST?to=ADDRESS"`,
 		Args:              noArgs("no arguments; --site names the site"),
 		ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {

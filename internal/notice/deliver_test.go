@@ -170,6 +170,24 @@ func TestSlowAddress(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
+// A queue that is locked, such as by a stopped process, ends a look with an error. The next
+// one finds the notice.
+func TestLockedQueue(t *testing.T) {
+	t.Parallel()
+	b, r := setup(t), newReceiver(t)
+	b.make(r.URL)
+	tx := dbtest.Begin(t, b)
+	_, err := tx.Exec(t.Context(), `LOCK TABLE notice IN ACCESS EXCLUSIVE MODE`)
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*dbTimeout)
+	defer cancel()
+	require.Error(t, Deliver(ctx, b.cfg))
+	require.NoError(t, ctx.Err(), "it gave up by itself")
+	require.NoError(t, tx.Rollback(t.Context()))
+	b.deliver()
+	require.Equal(t, 1, r.got())
+}
+
 // A sender delivers by itself, and once more when it stops.
 func TestSender(t *testing.T) {
 	t.Parallel()
