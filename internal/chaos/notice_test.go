@@ -85,6 +85,10 @@ func noticeChanges() map[string]noticeChange {
 			s.api.FailAsset(standin.AssetID(0), standin.Status(http.StatusNotFound))
 			load(s, hook)
 		}, []string{"trouble /batch", "trouble /site"}, []string{"notice-sent"}},
+		"paused": {func(s *stage, hook string) { // more than half of 200 rows fail for one cause
+			s.api.SetChances(standin.Chance{P: 1, Fault: standin.Status(http.StatusNotFound)})
+			s.enqueueFor(hook, renames(500, "new"))
+		}, []string{"paused /batch", "paused /site"}, []string{"notice-taken"}},
 		"parked": {func(s *stage, hook string) {
 			s.api.SetToken(token, standin.TokenInvalid)
 			load(s, hook)
