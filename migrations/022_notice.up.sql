@@ -33,9 +33,6 @@ ALTER TABLE notice
 COMMENT ON COLUMN notice.site_id IS 'NULL: that of the schedule';
 COMMENT ON COLUMN notice.url IS 'NULL: that of the schedule';
 
--- A site's notices, newest first.
-CREATE INDEX notice_site_idx ON notice (site_id, id) WHERE site_id IS NOT NULL;
-
 ALTER INDEX schedule_notice_due_idx RENAME TO notice_due_idx;
 ALTER INDEX schedule_notice_history_idx RENAME TO notice_history_idx;
 

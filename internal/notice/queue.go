@@ -117,7 +117,8 @@ type Made struct {
 }
 
 // OfSite lists the notices about a site and its batches, the newest first. Their addresses
-// are without secrets.
+// are without secrets. It walks back through the notices of all sites: only people read it,
+// so it has no index of its own.
 func OfSite(ctx context.Context, d *db.DB, siteID, limit int) ([]Made, error) {
 	list, err := pg.Collect[Made](ctx, d.Pool(), "reading notices", `
 		SELECT id AS notice, event, batch_id AS batch, url, detail, created_at, tries, sent_at, next_try_at, error, clock_timestamp() AS now

@@ -14,9 +14,9 @@
 //     decides what happens after an error.
 //
 // A change of a schedule's state makes a notice, which package notice delivers. Schedules
-// and runs are rows in the database, so each run is started
-// exactly once and any process can continue it. River's periodic jobs would not do:
-// they live in the memory of one process.
+// and runs are rows in the database, so each run is started exactly once and any process
+// can continue it. River's periodic jobs would not do: they live in the memory of one
+// process.
 package schedule
 
 import (
