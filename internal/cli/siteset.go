@@ -54,7 +54,7 @@ and RELABEL_TOKEN_DIRS in relabel help environment.`,
 	f.StringVar(&o.rate, "rate", "", "`LIMIT`: CALLS/WINDOW such as 120/1m, none, or learn (default $WEBFLOW_RATE_LIMIT, else learn)")
 	f.StringVar(&o.localeIn, "locale-in", "", "`WHERE` a call has the locale: both, body or query (default both)")
 	f.StringVar(&o.keep, "keep", "", "`AGE` such as 400d: relabel work deletes what ended longer ago, as relabel prune does (default: keep all)")
-	f.StringArrayVar(&o.notify, "notify", nil, "send notices about the site and its batches to this `URL`, a web hook or a mail server;\nmay be repeated, and replaces the earlier ones (see docs/operations.md)")
+	f.StringArrayVar(&o.notify, "notify", nil, "send notices about the site and its batches to this `URL`, a web hook or a mail server; may be repeated, and replaces the earlier ones (see docs/operations.md)")
 	return cmd
 }
 
