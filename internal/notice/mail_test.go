@@ -67,7 +67,7 @@ func TestMail(t *testing.T) {
 // encrypted connection the password is not sent.
 func TestMailRefused(t *testing.T) {
 	t.Parallel()
-	server := startMailServer(t, "plain")
+	server, bare := startMailServer(t, "plain"), startMailServer(t, "bare")
 	for name, tt := range map[string]struct {
 		address, says string
 		change        func(c *Config)
@@ -84,6 +84,9 @@ func TestMailRefused(t *testing.T) {
 			"smtp://ann@localhost:%s?to=ops@example.com", "certificate",
 			func(c *Config) { c.roots = nil },
 		},
+		"a server without TLS": {
+			"smtp://ann@localhost:" + bare.port + "?to=ops@example.com", "does not support STARTTLS", func(*Config) {},
+		},
 		"the wrong scheme": {"smtps://ann@localhost:%s?to=ops@example.com", "TLS", func(*Config) {}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -91,7 +94,7 @@ func TestMailRefused(t *testing.T) {
 			b := setup(t)
 			b.cfg.roots, b.cfg.Notify.Passwords = server.roots, map[string]string{"localhost": "geheim"}
 			tt.change(&b.cfg)
-			b.make(fmt.Sprintf(tt.address, server.port))
+			b.make(strings.Replace(tt.address, "%s", server.port, 1))
 			b.deliver()
 			got := b.only()
 			require.Contains(t, strings.ToLower(got.Error), strings.ToLower(tt.says))

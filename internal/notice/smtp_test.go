@@ -34,8 +34,7 @@ type letter struct {
 	Data       string
 }
 
-// serverEnv makes this program a mail server instead of the tests. It holds plain or tls,
-// and the files of its certificate.
+// serverEnv makes this program a mail server instead of the tests. It holds its kind.
 const serverEnv = "RELABEL_TEST_MAIL_SERVER"
 
 // mailServer is a mail server in a process of its own. It accepts the password geheim.
@@ -45,7 +44,7 @@ type mailServer struct {
 	roots *x509.CertPool
 }
 
-// startMailServer starts a server: plain (with STARTTLS) or tls.
+// startMailServer starts a server: tls, plain (with STARTTLS) or bare (without).
 func startMailServer(t *testing.T, kind string) *mailServer {
 	t.Helper()
 	cert, key := certificate(t)
@@ -116,9 +115,14 @@ func serveMail(kind string) error {
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	server := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) { return &mailSession{conn: c}, nil }))
 	server.Domain = "localhost"
-	server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-	if kind == "tls" {
-		listener = tls.NewListener(listener, server.TLSConfig)
+	secure := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	switch kind {
+	case "tls":
+		listener = tls.NewListener(listener, secure)
+	case "plain":
+		server.TLSConfig = secure
+	case "bare":
+		server.AllowInsecureAuth = true
 	}
 	fmt.Println(port)
 	return server.Serve(listener)
