@@ -101,7 +101,7 @@ func (s *Server) proxySession(w http.ResponseWriter, r *http.Request) (*session,
 	who := login{name: name, from: s.client(r), proof: namedByProxy}
 	var ok bool
 	if who.role, ok = s.proxyRole(name); !ok {
-		s.fail(w, r, http.StatusForbidden, "The proxy says that you are "+name+". This name is not in the file of people (relabel serve --users), so you may not look.")
+		s.fail(w, r, http.StatusForbidden, "The proxy says that you are "+name+". This name is not in the file of people (relabel serve --users), so you may not look. Whoever runs relabel can add it.")
 		return nil, false
 	}
 	one, begun := s.sessions.ofProxy(who)
