@@ -8,6 +8,8 @@
 //   - sessions (sessions.go) holds who is logged in. A request ends with its session.
 //     passwords (passwords.go) and loginLimiter decide who gets in, and quota
 //     (quota.go) bounds what a session has at once: transfers and streams.
+//   - users.go logs people in with passwords of their own, from the file of package
+//     people. proxy.go takes their names from a proxy that logs them in.
 //   - act (actions.go) runs every action of a person and records it in the audit
 //     log.
 //   - scheduleform.go, sites.go and upload.go are the forms. What they store is checked
@@ -82,19 +84,15 @@ type Config struct {
 
 // Server is the dashboard. Serve runs it; tests use it as an http.Handler.
 type Server struct {
-	cfg       Config
-	use       *usecase.Service
-	pages     pages
-	static    static
-	hub       *hub
-	sessions  *sessions
-	limiter   *loginLimiter
-	passwords *passwords
-	links     *links
-
-	usersMu      sync.Mutex // while the file of people is read and applied
-	usersProblem string     // that was logged last
-
+	cfg        Config
+	use        *usecase.Service
+	pages      pages
+	static     static
+	hub        *hub
+	sessions   *sessions
+	limiter    *loginLimiter
+	passwords  *passwords
+	links      *links
 	background *background
 	namesWait  time.Duration
 	figures    *cache[slowFigures]
@@ -105,6 +103,9 @@ type Server struct {
 	streams    *quota
 	river      riverUI
 	handler    http.Handler
+
+	usersMu      sync.Mutex // while the file of people is read and applied
+	usersProblem string     // that was logged last
 }
 
 // New wires a dashboard.
