@@ -51,7 +51,7 @@ func TestRestore(t *testing.T) {
 	r.worker("after")
 	r.waitFinished(time.Now())
 	r.checkAll()
-	require.Equal(t, n+newer, len(r.rows()))
+	require.Len(t, r.rows(), n+newer)
 	again := map[rename]int{}
 	for _, c := range s.patches()[calls:] {
 		sent := rename{c.AssetID, *c.DisplayName}
@@ -138,14 +138,14 @@ func TestRestoreSchedule(t *testing.T) {
 	s.makeDue() // the time that the restored database has not seen pass
 	done(s, 2)
 	worker.kill()
-	require.Equal(t, differing+1, len(s.patches()))
+	require.Len(t, s.patches(), differing+1)
 
 	r := s.restored()
 	r.waitRegistered(r.worker("after"))
 	r.makeDue()
 	done(r, 2)
 	require.Equal(t, 2, ask[int](r, `SELECT count(*) FROM schedule_run`))
-	require.Equal(t, differing+1, len(s.patches()), "the site has those names already")
+	require.Len(t, s.patches(), differing+1, "the site has those names already")
 }
 
 // dumper returns what backs up the database.

@@ -145,10 +145,19 @@ func TestLaterSchema(t *testing.T) {
 	migrated := ask[time.Time](s, `SELECT clock_timestamp()`)
 	after := s.worker("after")
 	afterID := s.waitRegistered(after)
+	dashboard := s.spawn("dashboard", nil, "serve", "--listen", "127.0.0.1:0")
 	s.waitCallsSince(migrated, beforeID, afterID)
 	for _, args := range [][]string{
-		{"status"}, {"results", "1"}, {"rows", "list"}, {"rows", "errors"}, {"site", "list"}, {"schedule", "list"}, {"doctor"},
-		{"why", renames(1, "")[0].asset}, {"prune", "--older-than", "1d", "--dry-run"}, {"migrate", "up"},
+		{"status"},
+		{"results", "1"},
+		{"rows", "list"},
+		{"rows", "errors"},
+		{"site", "list"},
+		{"schedule", "list"},
+		{"doctor"},
+		{"why", renames(1, "")[0].asset},
+		{"prune", "--older-than", "1d", "--dry-run"},
+		{"migrate", "up"},
 	} {
 		p := s.spawn(strings.Join(args, " "), nil, args...)
 		require.NoError(s, p.wait(), p.output())
@@ -161,7 +170,7 @@ func TestLaterSchema(t *testing.T) {
 	s.enqueue(renames(n+more, "later")[n:])
 	s.waitCalls(n + 10)
 	s.exec(`UPDATE schema_version SET compatible_from = version`)
-	for _, p := range []*process{before, after} {
+	for _, p := range []*process{before, after, dashboard} {
 		s.waitEnded(p)
 		require.Equal(t, 1, p.cmd.ProcessState.ExitCode(), p.output())
 		require.Contains(t, p.err.String(), "install a newer relabel")
