@@ -64,7 +64,7 @@ func TestRestore(t *testing.T) {
 	}
 }
 
-// Who does not load the newer batch again gets the older name, because the restored
+// If the newer batch is not loaded again, the older name is sent, because the restored
 // database knows nothing of the newer one.
 func TestRestoreWithoutTheNewerBatch(t *testing.T) {
 	t.Parallel()
@@ -89,8 +89,8 @@ func TestRestoreWithoutTheNewerBatch(t *testing.T) {
 	r.checkConserved()
 }
 
-// What relabel knows as sent is as old as the backup. So a name that was overwritten since
-// seems unchanged, and is sent with --force only.
+// relabel's record of what was sent is as old as the backup. A name that was overwritten
+// since then seems unchanged, so only --force sends it.
 func TestRestoreNeedsForce(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0, 0)
@@ -148,7 +148,8 @@ func TestRestoreSchedule(t *testing.T) {
 	require.Len(t, s.patches(), differing+1, "the site has those names already")
 }
 
-// dumper returns what backs up the database.
+// dumper returns a function that backs up the database. It skips the test at once if there
+// is no pg_dump.
 func (s *stage) dumper() (dump func()) {
 	s.Helper()
 	program := s.clientProgram("pg_dump")

@@ -10,8 +10,8 @@ import (
 	"relabel/migrations"
 )
 
-// compatibleLine is what a migration says that takes something away, see package
-// migrations.
+// compatibleLine is the line of a migration that takes something away. Package migrations
+// describes it.
 var compatibleLine = regexp.MustCompile(`(?m)^-- compatible from (\d{3})$`)
 
 // compatibleFrom returns the oldest schema that a program must know to use a database
@@ -34,8 +34,8 @@ func compatibleFrom(fsys fs.FS) (oldest int, err error) {
 	return oldest, nil
 }
 
-// recordCompatible tells programs that are too old for the newest schema, before it is
-// made: they stop at their next look (package cli).
+// recordCompatible writes down which programs may use the newest schema, before it is made.
+// Programs that are too old read that every few seconds, and stop (package cli).
 func (m *migrator) recordCompatible(ctx context.Context) error {
 	oldest, err := compatibleFrom(migrations.FS)
 	if err != nil {
