@@ -76,7 +76,7 @@ func newEmptyStage(t *testing.T, limit int, window time.Duration) *stage {
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	old := previousBinary(t)
-	const n, newer = 300, 60
+	const n, newer = 900, 60 // a minute of work, also for a busy machine
 	s := newEmptyStage(t, 30, 2*time.Second)
 	up := s.spawnFrom(old, "old migration", nil, "migrate", "up")
 	require.NoError(t, up.wait(), up.output())
@@ -91,16 +91,18 @@ func TestUpgrade(t *testing.T) {
 	require.Greater(t, ask[int](s, `SELECT version FROM schema_version`), from, "this release has no migration: pin an older one")
 	migrated := ask[time.Time](s, `SELECT clock_timestamp()`)
 	newID := s.waitRegistered(s.worker("new"))
-	s.enqueue(renames(newer, "newer"))
+	s.enqueue(renames(n, "newer")[n-newer:])
 	s.waitCallsSince(migrated, leavesID, staysID, newID)
 	s.stopCleanly(leaves)
 	s.stopCleanly(stays)
+	_, err := s.db.CancelBatch(t.Context(), 1, nil) // enough was seen
+	require.NoError(t, err)
 
 	s.waitFinished(time.Now())
 	s.checkAll()
 	require.LessOrEqual(t, ask[int](s, `SELECT max(calls)::int FROM rename`), 1, "a row was sent twice")
 	require.Equal(t, newer, ask[int](s, `SELECT succeeded::int FROM batch WHERE id = 2`))
-	require.Equal(t, n, ask[int](s, `SELECT (succeeded + superseded)::int FROM batch WHERE id = 1`))
+	require.Equal(t, n, ask[int](s, `SELECT (succeeded + superseded + cancelled)::int FROM batch WHERE id = 1`))
 }
 
 // enqueueBy is enqueue with another build.
