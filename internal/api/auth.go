@@ -80,28 +80,30 @@ func (s *Server) find(ctx context.Context, secret, address string) (db.Token, *P
 		}
 	}
 	t, err := s.cfg.DB.TokenBySecret(ctx, secret)
-	if errors.Is(err, db.ErrNoToken) {
-		s.refused(ctx, address)
-		return t, unauthorized("this token is wrong: `relabel token list` shows those that exist")
-	}
-	if !known && (err != nil || t.State == db.TokenActive) {
-		s.cfg.Right(address) // an error of ours is no guess either
-	}
 	switch {
-	case err != nil:
-		return t, s.problem(ctx, err)
-	case t.State != db.TokenActive:
+	case errors.Is(err, db.ErrNoToken):
+		s.refused(ctx, address, "", "the token is wrong")
+		return t, unauthorized("this token is wrong: `relabel token list` shows those that exist")
+	case err == nil && t.State != db.TokenActive:
+		s.setKnown(hash, false)
+		s.refused(ctx, address, t.Name, "the token is "+t.State)
 		return t, unauthorized(fmt.Sprintf("token %s is %s: `relabel token create` makes another", t.Name, t.State))
 	}
-	s.remember(hash)
+	if !known {
+		s.cfg.Right(address) // an error of ours is no guess either
+	}
+	if err != nil {
+		return t, s.problem(err)
+	}
+	s.setKnown(hash, true)
 	return t, nil
 }
 
-// refused records a wrong token. Guess bounds how many entries that makes.
-func (s *Server) refused(ctx context.Context, address string) {
-	s.cfg.Logger.Warn("a request to the API had a wrong token", "from", address)
-	wrong := errors.New("refused: the token is wrong")
-	e := records.AuditEntry{Who: address, Via: usecase.ViaAPI, Action: "log in", Subject: "API"}
+// refused records a token that does not work. Guess bounds how many entries that makes.
+func (s *Server) refused(ctx context.Context, address, name, why string) {
+	s.cfg.Logger.Warn("a request to the API was refused", "from", address, "token", name, "reason", why)
+	wrong := errors.New("refused: " + why)
+	e := records.AuditEntry{Who: address, Person: name, Via: usecase.ViaAPI, Action: "log in", Subject: "API"}
 	err := records.Audit(context.WithoutCancel(ctx), s.cfg.DB, e, func(context.Context) (int64, error) { return -1, wrong })
 	if err != nil && !errors.Is(err, wrong) {
 		s.cfg.Logger.Error("the audit log could not be written", "action", e.Action, "error", err)
@@ -114,13 +116,13 @@ func (s *Server) knows(hash [32]byte) bool {
 	return s.known[hash]
 }
 
-func (s *Server) remember(hash [32]byte) {
+func (s *Server) setKnown(hash [32]byte, right bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.known) >= maxKnown {
 		clear(s.known)
 	}
-	s.known[hash] = true
+	s.known[hash] = right
 }
 
 // limit counts a request of a token.

@@ -14,7 +14,7 @@ import (
 
 const batchesPath = Prefix + "/batches"
 
-// BatchInput names a batch.
+// BatchInput names a batch. huma reads embedded types only if their names are exported.
 type BatchInput struct {
 	Batch int64 `path:"batch" minimum:"1" doc:"the batch's number"`
 }

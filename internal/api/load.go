@@ -140,7 +140,7 @@ func (s *Server) load(ctx context.Context, in *loadInput, do func(context.Contex
 		return s.replay(ctx, in, body)
 	}
 	if err != nil {
-		return nil, s.refusedRows(ctx, err, out.Body.Problems)
+		return nil, s.refusedRows(err, out.Body.Problems)
 	}
 	return out, s.fill(ctx, out, id)
 }
@@ -215,8 +215,8 @@ func (s *Server) fill(ctx context.Context, out *loadOutput, id int64) (err error
 }
 
 // refusedRows adds to an error which rows were wrong.
-func (s *Server) refusedRows(ctx context.Context, err error, rows []report.ProblemView) error {
-	p := s.problem(ctx, err)
+func (s *Server) refusedRows(err error, rows []report.ProblemView) error {
+	p := s.problem(err)
 	if _, refused := errors.AsType[*usecase.RefusedError](err); refused {
 		p.Problems = rows
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"strings"
@@ -59,9 +60,7 @@ const problemType = "application/problem+json"
 
 // write answers with the problem where no operation does.
 func (p *Problem) write(w http.ResponseWriter) {
-	for name, values := range p.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), p.header)
 	w.Header().Set("Content-Type", problemType)
 	w.WriteHeader(p.Status)
 	e := json.NewEncoder(w)
@@ -91,13 +90,14 @@ func ownProblems(_ huma.Context, _ string, v any) (any, error) {
 }
 
 // problem turns an error of an operation into an answer.
-func (s *Server) problem(ctx context.Context, err error) *Problem {
+func (s *Server) problem(err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
 	}
 	status := statusOf(err)
 	switch {
-	case ctx.Err() != nil: // the client has gone
+	case errors.Is(err, context.Canceled): // the client has gone, or the server stops
+		return newProblem(status, "relabel is stopping: send the same again in a moment").after(10 * time.Second)
 	case status == http.StatusInternalServerError:
 		s.cfg.Logger.Error("an operation of the API failed", "error", err)
 	case status == http.StatusServiceUnavailable:
@@ -132,7 +132,7 @@ func statusOf(err error) int {
 		return http.StatusRequestEntityTooLarge
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return http.StatusRequestTimeout
-	case pg.Transient(err), errors.Is(err, pg.ErrCommitUnknown), pg.LostConnection(err):
+	case errors.Is(err, context.Canceled), pg.Transient(err), errors.Is(err, pg.ErrCommitUnknown), pg.LostConnection(err):
 		return http.StatusServiceUnavailable
 	case database:
 		return http.StatusInternalServerError

@@ -55,7 +55,7 @@ func register[I, O any](s *Server, op huma.Operation, do func(context.Context, *
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := do(ctx, in)
 		if err != nil {
-			return nil, s.problem(ctx, err)
+			return nil, s.problem(err)
 		}
 		return out, nil
 	})

@@ -88,7 +88,7 @@ func (q *rowsQuery) filter(site string) (f records.RowFilter, err error) {
 	if q.MaxAttempts >= 0 {
 		f.MaxAttempts = &q.MaxAttempts
 	}
-	valid := true
+	var valid bool
 	if q.Locale != "" {
 		if f.Locale, f.LocaleTag, valid = report.LocaleFilter(q.Locale); !valid {
 			return f, records.FilterError("locale is a tag such as fr-FR, a locale's id, or " + report.PrimaryLocale)

@@ -17,6 +17,7 @@ type schedulesQuery struct {
 	Site string `query:"site" maxLength:"100" doc:"only schedules of this site"`
 }
 
+// ScheduleInput names a schedule.
 type ScheduleInput struct {
 	Schedule string `path:"schedule" maxLength:"200"`
 }

@@ -11,6 +11,7 @@ import (
 	"relabel/internal/usecase"
 )
 
+// SiteInput names a site.
 type SiteInput struct {
 	Site string `path:"site" maxLength:"100"`
 }

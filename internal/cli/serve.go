@@ -28,6 +28,8 @@ To serve other machines (--listen 0.0.0.0:8443) it requires passwords and TLS: i
 --allow-host lists its host names; IP addresses and localhost are always allowed. A proxy that logs
 people in names them by --trust-header.
 
+Programs use its API, /api/v1, with tokens of their own: see relabel token --help and docs/api.md.
+
 Looking needs no token. A plan is compared with the site if there is a token, else with relabel's own
 record.`,
 		Example: `  relabel serve

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -55,7 +56,7 @@ func (l *rowLimit) Read(b []byte) (int, error) {
 // NewJSON reads the beginning of an array, and its first row. The caller still owns the
 // reader.
 func NewJSON(r io.Reader, params CSVParams) (*JSON, error) {
-	limit := &rowLimit{r: r, left: maxJSONRow}
+	limit := &rowLimit{r: bufio.NewReaderSize(r, readSize), left: maxJSONRow} // the decoder reads in small pieces
 	j := &JSON{name: params.Name, limit: limit, decoder: json.NewDecoder(limit)}
 	if err := j.open(params.Map); err != nil {
 		return nil, named(j.name, err)

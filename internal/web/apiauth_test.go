@@ -35,7 +35,16 @@ func TestAPITokens(t *testing.T) {
 	refused(t, m.look("/batches"), http.StatusUnauthorized, "token n8n is expired")
 	dbtest.Exec(t, b, `UPDATE api_token SET expires_at = now() + interval '1 h'`)
 	require.NoError(t, b.RevokeToken(t.Context(), "n8n"))
-	refused(t, m.look("/batches"), http.StatusUnauthorized, "token n8n is revoked")
+	for range freeGuesses - 1 { // the wrong token was one
+		refused(t, m.look("/batches"), http.StatusUnauthorized, "token n8n is revoked")
+	}
+	require.Equal(t, "refused: the token is revoked", dbtest.Value[string](t, b, `SELECT result FROM audit WHERE person = 'n8n' ORDER BY id DESC LIMIT 1`))
+	require.Equal(t, http.StatusTooManyRequests, func() (status int) {
+		for range 3 {
+			status = m.look("/batches").StatusCode
+		}
+		return status
+	}(), "who goes on with a revoked token is slowed down")
 }
 
 // A reader changes nothing.

@@ -81,7 +81,9 @@ func TestAPIDocumentHolds(t *testing.T) {
 	f := &tester{T: t, random: rand.New(rand.NewPCG(1, 2)), seen: map[string]map[int]int{}, schemas: map[string]*jsonschema.Resolved{}}
 	f.tokens = []machine{
 		b.machine(t, "write", db.TokenWrite, ""), b.machine(t, "other", db.TokenWrite, ""), b.machine(t, "read", db.TokenRead, ""),
-		b.machine(t, "shop", db.TokenWrite, "shop"), {b.stranger(t), "relabel_wrong"}, {b.stranger(t), ""},
+		b.machine(t, "shop", db.TokenWrite, "shop"),
+		{b.stranger(t), "relabel_wrong"},
+		{b.stranger(t), ""},
 	}
 	require.NoError(t, json.Unmarshal([]byte(b.stranger(t).get(api.DocumentPath).text), &f.doc))
 	for range 3 { // so that the first requests find something
@@ -179,7 +181,7 @@ func (f *tester) check(op operation, a answer, request string) {
 	}
 	for d := json.NewDecoder(strings.NewReader(a.text)); ; {
 		var v any
-		if err := d.Decode(&v); err == io.EOF { //nolint:errorlint // Decode returns it as it is
+		if err := d.Decode(&v); err == io.EOF {
 			return
 		}
 		require.NoError(f, err)
