@@ -53,7 +53,7 @@ var (
 // TokenPrefix begins each secret, so that people and scanners recognise one that leaked.
 const TokenPrefix = "relabel_"
 
-const readTokens = `
+const accessSQL = `
 SELECT t.id, t.name, t.role, s.name AS site, t.site_id, t.created_at, t.expires_at, t.revoked_at, t.last_used_at,
 	CASE WHEN t.revoked_at IS NOT NULL THEN 'revoked' WHEN t.expires_at <= clock_timestamp() THEN 'expired' ELSE 'active' END AS state
 FROM api_token t LEFT JOIN site s ON s.id = t.site_id `
@@ -95,12 +95,12 @@ func hashOf(secret string) []byte {
 
 // Tokens lists all tokens, the newest first.
 func (db *DB) Tokens(ctx context.Context) ([]Token, error) {
-	return pg.Collect[Token](ctx, db.Pool(), "listing tokens", readTokens+`ORDER BY t.id DESC`, pgx.NamedArgs{})
+	return pg.Collect[Token](ctx, db.Pool(), "listing tokens", accessSQL+`ORDER BY t.id DESC`, pgx.NamedArgs{})
 }
 
 // TokenByName finds the newest token of a name; the error is ErrNoToken when there is none.
 func (db *DB) TokenByName(ctx context.Context, name string) (Token, error) {
-	list, err := pg.Collect[Token](ctx, db.Pool(), "reading the token", readTokens+`WHERE t.name = @name ORDER BY t.id DESC LIMIT 1`,
+	list, err := pg.Collect[Token](ctx, db.Pool(), "reading the token", accessSQL+`WHERE t.name = @name ORDER BY t.id DESC LIMIT 1`,
 		pgx.NamedArgs{"name": name})
 	if err == nil && len(list) == 0 {
 		err = fmt.Errorf("%w: %s", ErrNoToken, name)
@@ -115,7 +115,7 @@ func (db *DB) TokenByName(ctx context.Context, name string) (Token, error) {
 // is ErrNoToken when no token has the secret.
 func (db *DB) TokenBySecret(ctx context.Context, secret string) (Token, error) {
 	args := pgx.NamedArgs{"hash": hashOf(secret)}
-	list, err := pg.Collect[Token](ctx, db.Pool(), "checking the token", readTokens+`WHERE t.hash = @hash`, args)
+	list, err := pg.Collect[Token](ctx, db.Pool(), "checking the token", accessSQL+`WHERE t.hash = @hash`, args)
 	if err == nil && len(list) == 0 {
 		err = ErrNoToken
 	}
