@@ -75,13 +75,15 @@ func TestFailOver(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, true)
 	first := c.worker("first")
-	c.waitRegistered(first)
-	c.waitRegistered(c.worker("second"))
+	ids := []string{c.waitRegistered(first), c.waitRegistered(c.worker("second"))}
 	batches := map[int64]int{c.enqueue(renames(outageRows, "value")): outageRows}
 	c.waitCalls(40)
 	killed, promoted := c.failOver()
 	c.eventually(failsOver, "calls go on", func() bool { return c.callsBetween(promoted, time.Now()) > 0 })
 	t.Logf("calls go on %.1f s after the promotion", time.Since(promoted).Seconds())
+	for _, id := range ids {
+		c.beatsAgain(id) // so it has seen the new primary
+	}
 
 	c.returns()
 	before := c.primary.traces()
