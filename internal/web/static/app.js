@@ -83,6 +83,9 @@
       say(now.dataset.say);
     };
     addEventListener("pagehide", () => source.close());
+    // The figures that a form changes may arrive before its answer. Loading the page for
+    // them would cancel the answer.
+    addEventListener("submit", (event) => { if (!event.defaultPrevented) source.close(); });
   }
 
   // "/" searches; "g" and a letter goes to a page.
