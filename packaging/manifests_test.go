@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -112,9 +113,7 @@ func (m manifests) requireContainer(t *testing.T, pod core.PodSpec, c core.Conta
 	env := map[string]string{}
 	for _, from := range c.EnvFrom {
 		require.Contains(t, m.configMaps, from.ConfigMapRef.Name)
-		for name, value := range m.configMaps[from.ConfigMapRef.Name].Data {
-			env[name] = value
-		}
+		maps.Copy(env, m.configMaps[from.ConfigMapRef.Name].Data)
 	}
 	for _, e := range c.Env {
 		env[e.Name] = e.Value
@@ -155,7 +154,8 @@ func requireEnvironment(t *testing.T, env map[string]string) {
 	topic.SetOut(&help)
 	topic.HelpFunc()(topic, nil)
 	for name := range env {
-		require.True(t, strings.Contains(help.String(), name+"\n"), "no variable %s", name) // require.Contains would print all of it
+		known := strings.Contains(help.String(), name+"\n") // require.Contains would print all of it
+		require.True(t, known, "no variable %s", name)
 	}
 }
 
