@@ -11,7 +11,7 @@ import (
 
 // version, commit and date are set by the linker for releases
 // (-X relabel/internal/cli.version=1.2.3).
-var version, commit, date string
+var version, commit, date string //nolint:gochecknoglobals // only the linker changes them
 
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
