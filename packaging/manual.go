@@ -15,7 +15,6 @@ package main
 
 import (
 	"fmt"
-	"log"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -29,12 +28,13 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
 	if len(os.Args) != 3 {
-		log.Fatal("usage: packaging FOLDER UNIX-TIME")
+		fmt.Fprintln(os.Stderr, "usage: packaging FOLDER UNIX-TIME")
+		os.Exit(2)
 	}
 	if err := write(os.Args[1], os.Args[2]); err != nil {
-		log.Fatal(err)
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 }
 
@@ -45,7 +45,7 @@ func write(dir, unixTime string) error {
 	}
 	man, completions := filepath.Join(dir, "man"), filepath.Join(dir, "completions")
 	for _, d := range []string{man, completions} {
-		if err := os.MkdirAll(d, 0o750); err != nil {
+		if err := os.MkdirAll(d, 0o750); err != nil { //nolint:gosec // the caller chooses the folder
 			return fmt.Errorf("error making a folder: %w", err)
 		}
 	}
