@@ -1,4 +1,7 @@
--- Notices about batches and sites, in the queue that schedules have had.
+-- Notices about batches and sites, in the queue that schedules have had. It gets another
+-- name; a view has the old one for programs that know the schema before.
+--
+-- compatible from 021
 
 ALTER TABLE site
     ADD COLUMN notify_urls text[] NOT NULL DEFAULT '{}',
@@ -36,7 +39,7 @@ COMMENT ON COLUMN notice.url IS 'NULL: that of the schedule';
 ALTER INDEX schedule_notice_due_idx RENAME TO notice_due_idx;
 ALTER INDEX schedule_notice_history_idx RENAME TO notice_history_idx;
 
--- Workers of the version before use the old name while they still run. The next version
+-- Workers of the release before use the old name while they still run. The next release
 -- drops it.
 CREATE VIEW schedule_notice AS
     SELECT id, schedule_id, run_id, event, detail, created_at, tries, next_try_at, sent_at, error

@@ -20,7 +20,7 @@ import (
 
 // previousRelease is the commit of the release before, whose workers must survive the
 // migrations since. It is built from the repository's history.
-const previousRelease = "103f60f38b37a7900e296adf228a0b98d9467c8e"
+const previousRelease = "9ebfcd2bea46b6116c2f8ff0e1b40a4ef74cc6fd"
 
 // errNoHistory means a copy of the source without its history.
 var errNoHistory = errors.New("the commit of the previous release is not in this repository: git fetch --unshallow")
