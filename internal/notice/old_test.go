@@ -25,7 +25,7 @@ func TestOldWorkers(t *testing.T) {
 		)
 		UPDATE schedule_notice n SET tries = n.tries + 1, next_try_at = clock_timestamp() + interval '10 s'
 		FROM due, schedule c, site s WHERE n.id = due.id AND c.id = n.schedule_id AND s.id = c.site_id
-		RETURNING n.id`, b.cfg.Sites)
+		RETURNING n.id`, b.cfg.sites())
 	require.Len(t, ids, 1)
 	b.exec(`UPDATE schedule_notice SET sent_at = clock_timestamp(), next_try_at = NULL WHERE id = $1`, ids[0])
 	require.Equal(t, []string{"failed 1 true", "parked 0 false"},

@@ -15,6 +15,9 @@ const (
 	// one does not delay the use of the next. Seven round trips of 0.4 s fit.
 	hostTimeout = 5 * time.Second
 
+	// learnTime is how long a new connection waits for a host that does not answer.
+	learnTime = 2 * time.Second
+
 	// hostsEvery is how often a process asks all hosts for their timelines. It
 	// bounds how long it works with an old primary that still answers.
 	hostsEvery = 10 * time.Second
@@ -52,7 +55,7 @@ func several(cc *pgx.ConnConfig) []*pgconn.Config {
 
 // Hosts asks each host of DATABASE_URL what it is. It returns none if there is only one.
 func (db *DB) Hosts(ctx context.Context) []Host {
-	return db.history.learn(ctx, several(db.pool.Config().ConnConfig))
+	return db.history.learn(ctx)
 }
 
 func askHost(ctx context.Context, c *pgconn.Config) Host {
@@ -70,17 +73,35 @@ func askHost(ctx context.Context, c *pgconn.Config) Host {
 	return h
 }
 
-// learn asks all hosts for their timelines, so that a process which has just started does
-// not take an old primary either.
-func (n *newest) learn(ctx context.Context, hosts []*pgconn.Config) []Host {
-	found := iter.Map(hosts, func(c **pgconn.Config) Host { return askHost(ctx, *c) })
+// learn asks all hosts for their timelines.
+func (n *newest) learn(ctx context.Context) []Host {
+	found := iter.Map(n.hosts, func(c **pgconn.Config) Host { return askHost(ctx, *c) })
 	for _, h := range found {
 		_ = n.see(h.lineage) // an old one is refused when it is used
 	}
 	return found
 }
 
-func (n *newest) keepLearning(ctx context.Context, hosts []*pgconn.Config) {
+// learnFirst is learn for a new connection, so that an old primary which has come back is
+// not used by a process that has not seen the new one yet. Connections that are made at the
+// same time ask once.
+func (n *newest) learnFirst(ctx context.Context) {
+	if n.hosts == nil {
+		return
+	}
+	start := time.Now()
+	n.learning.Lock()
+	defer n.learning.Unlock()
+	if n.learned.After(start) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, learnTime)
+	defer cancel()
+	n.learn(ctx)
+	n.learned = time.Now()
+}
+
+func (n *newest) keepLearning(ctx context.Context) {
 	tick := time.NewTicker(hostsEvery)
 	defer tick.Stop()
 	for {
@@ -88,7 +109,7 @@ func (n *newest) keepLearning(ctx context.Context, hosts []*pgconn.Config) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			n.learn(ctx, hosts)
+			n.learn(ctx)
 		}
 	}
 }

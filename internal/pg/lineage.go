@@ -65,6 +65,11 @@ func (e *StaleError) Error() string {
 
 // newest is the newest history that this process has seen. It only moves forward.
 type newest struct {
+	hosts []*pgconn.Config // to ask, if there are several
+
+	learning sync.Mutex
+	learned  time.Time // guarded by learning
+
 	mu    sync.Mutex
 	seen  lineage
 	moved chan struct{} // closed when seen changes; nil: nobody waits
@@ -127,13 +132,15 @@ func (n *newest) admit(wanted pgconn.ValidateConnectFunc) pgconn.ValidateConnect
 		if o.readOnly {
 			return nil // it serves reads; its writes fail
 		}
+		n.learnFirst(ctx)
 		return n.see(o.lineage)
 	}
 }
 
 // guard makes a pool use no server with an older history than this process has seen.
-func (n *newest) guard(pc *pgxpool.Config, hosts int) {
-	pc.ConnConfig.ValidateConnect = n.admit(wanted(&pc.ConnConfig.Config, hosts))
+func (n *newest) guard(pc *pgxpool.Config) {
+	n.hosts = several(pc.ConnConfig)
+	pc.ConnConfig.ValidateConnect = n.admit(wanted(&pc.ConnConfig.Config, len(n.hosts)))
 	pc.AfterConnect, pc.PrepareConn = n.watch, n.recheck
 }
 

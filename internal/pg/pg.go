@@ -77,9 +77,8 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		return nil, err
 	}
 	pc.MaxConns = cmp.Or(cfg.MaxConns, defaultMaxConns)
-	history, hosts := &newest{}, several(pc.ConnConfig)
-	history.guard(pc, len(hosts))
-	history.learn(ctx, hosts)
+	history := &newest{}
+	history.guard(pc)
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
 		return nil, fmt.Errorf("error making the connection pool: %w", err)
@@ -91,10 +90,10 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	db := New(pool, cfg)
 	db.pooled, db.history = pooled, history
-	if len(hosts) > 0 {
+	if history.hosts != nil {
 		run, stop := context.WithCancel(context.WithoutCancel(ctx))
 		db.stop = stop
-		db.background.Go(func() { history.keepLearning(run, hosts) })
+		db.background.Go(func() { history.keepLearning(run) })
 	}
 	return db, nil
 }
