@@ -66,14 +66,9 @@ func (s *Server) registerBatches() {
 }
 
 func (s *Server) batches(ctx context.Context, in *batchesQuery) (*ok[report.BatchList], error) {
-	site, err := sees(ctx, in.Site)
+	site, err := s.listedSite(ctx, in.Site)
 	if err != nil {
 		return nil, err
-	}
-	if site != "" {
-		if _, err := s.cfg.DB.SiteByName(ctx, site); err != nil {
-			return nil, err
-		}
 	}
 	list, err := report.FindBatches(ctx, s.cfg.DB, records.BatchFilter{Site: site, Before: in.Before, Limit: in.Limit})
 	return &ok[report.BatchList]{report.BatchList{Batches: list}}, err

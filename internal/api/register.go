@@ -148,6 +148,15 @@ func sees(ctx context.Context, wanted string) (string, error) {
 	return *t.Site, nil
 }
 
+// listedSite is sees, and refuses a site that does not exist.
+func (s *Server) listedSite(ctx context.Context, wanted string) (string, error) {
+	site, err := sees(ctx, wanted)
+	if err == nil && site != "" {
+		_, err = s.cfg.DB.SiteByName(ctx, site)
+	}
+	return site, err
+}
+
 // errBusy is the answer while too many transfers run.
 func errBusy() *Problem {
 	return newProblem(http.StatusServiceUnavailable, "too many loads or downloads are running: try again when one has ended").after(10e9)

@@ -45,14 +45,9 @@ func (s *Server) registerSchedules() {
 }
 
 func (s *Server) schedules(ctx context.Context, in *schedulesQuery) (*ok[schedule.Views], error) {
-	site, err := sees(ctx, in.Site)
+	site, err := s.listedSite(ctx, in.Site)
 	if err != nil {
 		return nil, err
-	}
-	if site != "" {
-		if _, err := s.cfg.DB.SiteByName(ctx, site); err != nil {
-			return nil, err
-		}
 	}
 	list, err := schedule.ReadViews(ctx, s.cfg.DB, site)
 	return &ok[schedule.Views]{list}, err
