@@ -29,6 +29,7 @@ type ClaimParams struct {
 	RenameIDs  []int64
 	Lease      time.Duration
 	Quarantine time.Duration // how long a call of unknown outcome might still land
+	LockTime   time.Duration // how long the turn waits for a lock before it is ErrHeldUp; 0: without end
 
 	// Lanes are the tokens of the claimer by site id. A site that is parked for one
 	// token is not parked for a process with another.

@@ -147,6 +147,7 @@ type GrantParams struct {
 	ProcessID string
 	Want      int
 	Hold      time.Duration // the longest that a call may take, from grant to answer
+	LockTime  time.Duration // how long to wait for the lane before it is ErrHeldUp; 0: without end
 }
 
 // Grants is what a lane gave.
@@ -197,7 +198,7 @@ func (e LaneGoneError) Error() string {
 	return fmt.Sprintf("error asking the lane for grants: lane %s is gone", string(e))
 }
 
-// GrantAll is Grant for several lanes of one process, which hold for the same time. It
+// GrantAll is Grant for several lanes of one process, with the same Hold and LockTime. It
 // leaves out lanes that don't exist, and of two requests for a lane heeds the last.
 func (db *DB) GrantAll(ctx context.Context, ps []GrantParams) (map[string]Grants, error) {
 	want := map[string]int{}
@@ -208,7 +209,7 @@ func (db *DB) GrantAll(ctx context.Context, ps []GrantParams) (map[string]Grants
 	out := make(map[string]Grants, len(lanes))
 	err := db.underLanes(ctx, pgx.NamedArgs{
 		"lanes": lanes, "wants": wants, "process_id": ps[0].ProcessID, "hold": ps[0].Hold, "kept": grantsKept,
-	}, func(rows pgx.Rows) error {
+	}, ps[0].LockTime, func(rows pgx.Rows) error {
 		var lane string
 		var g Grants
 		_, err := pgx.ForEachRow(rows, []any{&lane, &g.IDs, &g.Limit, &g.Blocked, &g.Wait}, func() error {
@@ -218,16 +219,16 @@ func (db *DB) GrantAll(ctx context.Context, ps []GrantParams) (map[string]Grants
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("error asking the lane for grants: %w", err)
+		return nil, fmt.Errorf("error asking the lane for grants: %w", heldUp(err))
 	}
 	return out, nil
 }
 
 // underLanes sends the locks and the statement together: one round trip, one implicit
 // transaction.
-func (db *DB) underLanes(ctx context.Context, args pgx.NamedArgs, read func(pgx.Rows) error) error {
+func (db *DB) underLanes(ctx context.Context, args pgx.NamedArgs, lockTime time.Duration, read func(pgx.Rows) error) error {
 	batch := &pgx.Batch{}
-	batch.Queue(genericPlans)
+	queueShared(batch, lockTime)
 	batch.Queue(lockLanes, args)
 	batch.Queue(statement("grant"), args).Query(read)
 	return db.Pool().SendBatch(ctx, batch).Close()

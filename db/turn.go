@@ -2,10 +2,13 @@ package db
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"relabel/internal/failpoint"
 )
@@ -24,10 +27,31 @@ WHERE id IN (SELECT batch_id FROM rename WHERE id = ANY (@rename_ids))
 ORDER BY id FOR NO KEY UPDATE`
 )
 
-// genericPlans keeps the plans of a turn's statements. By itself PostgreSQL would plan them
-// anew each time, because it takes a plan for one rename to be cheaper than one for any
-// number: planning took as long as the rest of the turn.
-const genericPlans = `SELECT set_config('plan_cache_mode', 'force_generic_plan', true)`
+// beginShared begins a transaction that sites may share.
+//
+// It keeps the plans of the statements. By itself PostgreSQL would plan them anew each time,
+// because it takes a plan for one rename to be cheaper than one for any number: planning took
+// as long as the rest of the turn.
+const beginShared = `SELECT set_config('plan_cache_mode', 'force_generic_plan', true), set_config('lock_timeout', @lock_time::text, true)`
+
+// lockNotAvailable is PostgreSQL's code for a lock that was not free in time.
+const lockNotAvailable = "55P03"
+
+// ErrHeldUp means that another transaction has the rows or the lane, and has kept them for
+// longer than a LockTime. Nothing was done.
+var ErrHeldUp = errors.New("another transaction holds the lock")
+
+func queueShared(batch *pgx.Batch, lockTime time.Duration) {
+	batch.Queue(beginShared, pgx.NamedArgs{"lock_time": fmt.Sprint(lockTime.Milliseconds())})
+}
+
+// heldUp names a lock that was not free in time.
+func heldUp(err error) error {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == lockNotAvailable {
+		return ErrHeldUp
+	}
+	return err
+}
 
 // Turn records outcomes and takes leases in one transaction and one round trip: half the
 // commits of two, and neither waits for the other's lock on the batch's row. The outcomes
@@ -36,7 +60,7 @@ const genericPlans = `SELECT set_config('plan_cache_mode', 'force_generic_plan',
 func (db *DB) Turn(ctx context.Context, c ClaimParams, f FinishParams) (claims []Claim, statuses map[int64]RowStatus, err error) {
 	statuses = make(map[int64]RowStatus, len(f.Finishes))
 	batch := &pgx.Batch{}
-	batch.Queue(genericPlans)
+	queueShared(batch, c.LockTime)
 	queueLocks(batch, c, f)
 	switch {
 	case f.plain():
@@ -53,7 +77,7 @@ func (db *DB) Turn(ctx context.Context, c ClaimParams, f FinishParams) (claims [
 		failpoint.Hit("in-finish") // sent, and perhaps not committed yet
 	}
 	if err := sent.Close(); err != nil {
-		return nil, nil, fmt.Errorf("error claiming renames and recording outcomes: %w", err)
+		return nil, nil, fmt.Errorf("error claiming renames and recording outcomes: %w", heldUp(err))
 	}
 	return claims, statuses, nil
 }

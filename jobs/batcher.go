@@ -7,6 +7,7 @@ import (
 
 	"github.com/sourcegraph/conc"
 
+	"relabel/db"
 	"relabel/internal/pg"
 )
 
@@ -116,8 +117,9 @@ func (g *batcher[Q, A]) gather(first request[Q, A]) []request[Q, A] {
 }
 
 // serve sends the requests as one statement. If that fails for good, it sends each
-// alone, so that one bad request does not fail the others. A transient error, which
-// comes only from a send that does not repeat it, is everybody's.
+// alone, so that one bad request does not fail the others. A lock that is not free is
+// everybody's error, and so is a transient error, which comes only from a send that does
+// not repeat it.
 func (g *batcher[Q, A]) serve(ctx context.Context, crowd []request[Q, A]) {
 	qs := make([]Q, len(crowd))
 	for i, r := range crowd {
@@ -129,7 +131,7 @@ func (g *batcher[Q, A]) serve(ctx context.Context, crowd []request[Q, A]) {
 		for i, r := range crowd {
 			r.answer <- answer[A]{a: answers[i]}
 		}
-	case len(crowd) == 1 || ctx.Err() != nil || pg.Transient(err):
+	case len(crowd) == 1 || ctx.Err() != nil || pg.Transient(err) || errors.Is(err, db.ErrHeldUp):
 		for _, r := range crowd {
 			r.answer <- answer[A]{err: err}
 		}

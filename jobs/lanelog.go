@@ -49,7 +49,12 @@ func newLaneLog(d *db.DB) *laneLog {
 
 // Grant implements throttle.Log.
 func (l *laneLog) Grant(ctx context.Context, p db.GrantParams) (db.Grants, error) {
-	got, err := l.grants.do(ctx, p)
+	shared := p
+	shared.LockTime = sharedLockTime
+	got, err := l.grants.do(ctx, shared)
+	if errors.Is(err, db.ErrHeldUp) {
+		return l.DB.Grant(ctx, p)
+	}
 	if err == nil && !got.known {
 		err = db.LaneGoneError(p.Lane)
 	}

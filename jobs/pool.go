@@ -176,7 +176,7 @@ func (p *Pool) counted(s SiteConfig) func(context.Context, []turn) ([]turned, er
 				claims++
 			}
 		}
-		out, err := p.turns.do(ctx, siteTurns{s.Site.ID, s.Lane.Fingerprint, turns})
+		out, err := p.turnOf(ctx, siteTurns{s.Site.ID, s.Lane.Fingerprint, turns})
 		if err == nil {
 			s.Metrics.Turn(claims, len(turns)-claims, time.Since(began))
 		}

@@ -2,6 +2,8 @@ package jobs
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"relabel/db"
 )
@@ -13,9 +15,12 @@ const (
 	// the process's 12 connections to others.
 	turnsAtOnce = 4
 
-	// sitesTogether bounds the sites that share a transaction, and with that how many wait
-	// when the rows of one of them are locked.
+	// sitesTogether bounds the sites that share a transaction.
 	sitesTogether = 64
+
+	// sharedLockTime is how long sites and lanes that share a transaction wait for a lock on
+	// the rows of one of them. Then each goes alone, so a site waits only for its own rows.
+	sharedLockTime = 200 * time.Millisecond
 )
 
 // turn is one claim or one finish: those of all workers of a site share transactions.
@@ -39,10 +44,28 @@ type siteTurns struct {
 	turns []turn
 }
 
-// turnTogether takes the turns of several sites in one transaction.
+// turnOf takes the turns of a site, together with those of other sites if the rows of none
+// are locked.
+func (p *Pool) turnOf(ctx context.Context, s siteTurns) ([]turned, error) {
+	out, err := p.turns.do(ctx, s)
+	if !errors.Is(err, db.ErrHeldUp) {
+		return out, err
+	}
+	alone, err := retryTransient(ctx, func(ctx context.Context) ([][]turned, error) { return p.turn(ctx, []siteTurns{s}, 0) })
+	if err != nil {
+		return nil, err
+	}
+	return alone[0], nil
+}
+
 func (p *Pool) turnTogether(ctx context.Context, sites []siteTurns) ([][]turned, error) {
+	return p.turn(ctx, sites, sharedLockTime)
+}
+
+// turn takes the turns of several sites in one transaction.
+func (p *Pool) turn(ctx context.Context, sites []siteTurns, lockTime time.Duration) ([][]turned, error) {
 	claims := db.ClaimParams{
-		ProcessID: p.process.ID, Lease: p.worker.lease(), Quarantine: p.cfg.CallTimeout, Lanes: map[int]string{},
+		ProcessID: p.process.ID, Lease: p.worker.lease(), Quarantine: p.cfg.CallTimeout, LockTime: lockTime, Lanes: map[int]string{},
 	}
 	finishes := db.FinishParams{ProcessID: p.process.ID, BreakerLimit: p.cfg.Limits.Breaker, Quarantine: p.cfg.CallTimeout}
 	for _, s := range sites {
