@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -164,14 +165,19 @@ func TestPeopleAreWatched(t *testing.T) {
 func TestPeopleBesidePasswords(t *testing.T) {
 	t.Parallel()
 	f := newUsersFile(t)
-	b := setup(t, settings{config: Config{Users: f.File, Password: "shared password"}})
+	var password atomic.Value
+	password.Store("shared password")
+	b := setup(t, settings{config: Config{Users: f.File, Password: "shared password", ReadPasswords: func() (string, string, error) {
+		p, _ := password.Load().(string)
+		return p, "", nil
+	}}})
 	anna, shared, unnamed := b.stranger(t), b.stranger(t), b.stranger(t)
 	require.NotContains(t, anna.get("/login").text, "Or open the link")
 	require.Equal(t, http.StatusSeeOther, anna.loginAs("anna", annasPassword).StatusCode)
 	require.Equal(t, http.StatusSeeOther, shared.loginAs("anna", "shared password").StatusCode)
 	require.Equal(t, http.StatusSeeOther, unnamed.loginAs("", "shared password").StatusCode)
 	require.Equal(t, []string{"|log in|role change|done", "anna (not checked)|log in|role change|done", "anna|log in|role change, name checked: own password|done"}, b.auditedAs(t, 3))
-	b.server.cfg.ReadPasswords = func() (string, string, error) { return "new password", "", nil }
+	password.Store("new password")
 	require.NoError(t, b.server.readPasswords())
 	require.Equal(t, http.StatusSeeOther, shared.get("/").StatusCode)
 	require.Equal(t, http.StatusOK, anna.get("/").StatusCode, "another password does not end a person's session")
