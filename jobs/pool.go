@@ -284,7 +284,7 @@ func (s *siteRun) start(ctx context.Context) {
 // others, and one that stands still in a feed has started.
 func (p *Pool) startFeeding(ctx context.Context) {
 	for _, s := range p.worker.sites.all() {
-		s.ended.Go(func() { s.feeder.run(ctx) })
+		s.ended.Go(func() { s.feeder.run(s.running) })
 	}
 	p.background.Go(func() { p.look(ctx) })
 }

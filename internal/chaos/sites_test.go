@@ -176,3 +176,19 @@ func TestSiteSettingsChange(t *testing.T) {
 	s.checkAll()
 	s.checkSucceeded(rows)
 }
+
+// A site that the worker has begun with changes while it sends, and is worked as it is set
+// now.
+func TestFirstSiteChanges(t *testing.T) {
+	t.Parallel()
+	s := newChangingSites(t)
+	s.waitWorked("default")
+	s.load("default", 0, 6*sharedLimit)
+	s.set("--site", "default", "--rate", fmt.Sprintf("%d/2s", sharedLimit))
+	s.eventually(sitesWithin, "the worker has the new settings", func() bool {
+		return strings.Contains(s.worker.err.String(), "working on site default, as it is set now")
+	})
+	s.waitEnded()
+	s.checkAll()
+	s.checkSucceeded(6 * sharedLimit)
+}
