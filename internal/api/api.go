@@ -1,15 +1,16 @@
 // Package api owns the API for machines, /api/v1 of relabel serve.
 //
-//   - Server is an http.Handler. New wires it; package web mounts it behind its guard, and
-//     gives it in Config what both share: transfers, readings in the background, guesses.
+//   - Server is an http.Handler. New wires it, and package web mounts it behind its guard.
+//     Config holds what it shares with the dashboard: the limit of transfers, readings of
+//     sites in the background, and the waits after wrong tokens.
 //   - authenticate (auth.go) requires a token of table api_token. GET needs the role read,
-//     POST the role write. Cookies and passwords of the dashboard mean nothing here.
+//     POST the role write. Cookies and passwords of the dashboard are not accepted.
 //   - register (register.go) adds an operation with package huma, which checks parameters
-//     and makes the OpenAPI document of the types. Each group of operations has a file.
-//   - problem (problem.go) turns an error into an answer of RFC 9457, with the advice that
-//     the command line gives, in terms of this API.
-//   - load.go streams rows into a batch. An Idempotency-Key is stored with its batch in one
-//     transaction, so a client that lost the answer sends the same again.
+//     and makes the OpenAPI document from the Go types. Each group of operations has a file.
+//   - problem (problem.go) turns an error into an answer of RFC 9457, with the same advice as
+//     the command line, in terms of this API.
+//   - load.go streams rows into a batch. An Idempotency-Key is stored in the batch's own
+//     transaction, so a client that lost the answer can safely send the same again.
 //
 // Operations are use cases of package usecase, and answer with the types that commands
 // print with --json. docs/api.md is the manual, docs/openapi.json the document.
@@ -37,13 +38,13 @@ const Prefix = "/api/v1"
 const DocumentPath = Prefix + "/openapi.json"
 
 const (
-	// requestsPerSecond of one token, in the long run. It is far above what polling needs.
+	// requestsPerSecond is the limit of one token. It is far above what polling needs.
 	requestsPerSecond = 10
 
-	// requestBurst of one token at once.
+	// requestBurst is how many requests of one token may come at once.
 	requestBurst = 100
 
-	// maxBody is for operations without a body.
+	// maxBody is the limit for operations that read no body.
 	maxBody = 64 << 10
 )
 
@@ -129,7 +130,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.route(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, t)))
 }
 
-// route also answers what is no operation, in the form of all errors.
+// route also answers requests for which there is no operation, as a Problem.
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	if _, pattern := s.mux.Handler(r); pattern == "" {
 		refusal := recorder{header: http.Header{}}

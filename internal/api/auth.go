@@ -19,7 +19,7 @@ import (
 	"relabel/internal/usecase"
 )
 
-// caller is who sent a request.
+// caller is the token that sent a request, and the address that it came from.
 type caller struct {
 	db.Token
 	address string
@@ -38,7 +38,7 @@ func actor(ctx context.Context) usecase.Actor {
 	return usecase.Actor{Name: c.address, Person: c.Name, Via: usecase.ViaAPI}
 }
 
-// maxKnown bounds how many secrets are remembered as right.
+// maxKnown is how many right secrets are remembered at most.
 const maxKnown = 10_000
 
 // authenticate finds the token of a request, and checks what it may do and how often.
@@ -62,15 +62,15 @@ func (s *Server) authenticate(r *http.Request) (caller, *Problem) {
 	return c, nil
 }
 
-// bearer is the secret that a request has. Whatever a browser sends by itself, such as a
-// cookie, is no token: so no other web page can act in somebody's name.
+// bearer returns the secret in a request's Authorization header. Cookies don't count:
+// browsers send them for other web pages too, which could then act in a person's name.
 func bearer(r *http.Request) (secret string, ok bool) {
 	scheme, secret, ok := strings.Cut(r.Header.Get("Authorization"), " ")
 	return strings.TrimSpace(secret), ok && strings.EqualFold(scheme, "Bearer")
 }
 
-// find looks for a token. A secret that was right before does not wait because of others
-// at its address who guess.
+// find looks for a token. A secret that was right before does not have to wait when somebody
+// else at its address guesses.
 func (s *Server) find(ctx context.Context, secret, address string) (db.Token, *Problem) {
 	hash := sha256.Sum256([]byte(secret))
 	known := s.knows(hash)
@@ -99,7 +99,7 @@ func (s *Server) find(ctx context.Context, secret, address string) (db.Token, *P
 	return t, nil
 }
 
-// refused records a token that does not work. Guess bounds how many entries that makes.
+// refused records a token that does not work. The waits of Guess limit the entries.
 func (s *Server) refused(ctx context.Context, address, name, why string) {
 	s.cfg.Logger.Warn("a request to the API was refused", "from", address, "token", name, "reason", why)
 	wrong := errors.New("refused: " + why)

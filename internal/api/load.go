@@ -91,7 +91,7 @@ func (s *Server) registerLoad(op huma.Operation, do func(context.Context, *loadI
 	post.Responses["200"] = &huma.Response{Description: "The batch of an earlier request with the same key", Content: post.Responses["201"].Content, Headers: post.Responses["201"].Headers}
 }
 
-// upload is a body that is read once: hashed, and only so far as the load wants it.
+// upload is the body of a load. It is read once, as the load wants it, and hashed meanwhile.
 type upload struct {
 	io.Reader
 	sum  hash.Hash
@@ -109,7 +109,7 @@ func (s *Server) open(in *loadInput) (*upload, error) {
 	return &upload{io.TeeReader(body, sum), sum, kind == "application/json"}, nil
 }
 
-// hash reads what is left of the body: a load may stop before its end.
+// hash reads the rest of the body, because a load may stop before its end.
 func (u *upload) hash() ([]byte, error) {
 	if _, err := io.Copy(io.Discard, u); err != nil {
 		return nil, fmt.Errorf("error reading the body: %w", err)
@@ -176,7 +176,7 @@ func (s *Server) params(in *loadInput, body *upload, site db.Site, out *loadOutp
 	return p
 }
 
-// keepKey stores the key with its batch: both are there, or none of them.
+// keepKey stores the key in the transaction of its batch: both are stored, or neither.
 func keepKey(ctx context.Context, tx pgx.Tx, in *loadInput, body *upload, id int64) error {
 	if in.Key == "" {
 		return nil
@@ -188,7 +188,7 @@ func keepKey(ctx context.Context, tx pgx.Tx, in *loadInput, body *upload, id int
 	return db.KeepKey(ctx, tx, db.APIKey{Token: callerOf(in.r.Context()).ID, Key: in.Key, Hash: sum, Batch: id})
 }
 
-// replay answers with the batch of a key that was used before; nil: there is none.
+// replay answers with the batch of a key that was used before. It returns nil for a new key.
 func (s *Server) replay(ctx context.Context, in *loadInput, body *upload) (*loadOutput, error) {
 	if in.Key == "" {
 		return nil, nil //nolint:nilnil // nothing to replay is no error

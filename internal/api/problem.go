@@ -58,7 +58,7 @@ func (p *Problem) ContentType(string) string { return problemType }
 
 const problemType = "application/problem+json"
 
-// write answers with the problem where no operation does.
+// write answers with the problem outside of an operation, where huma does not.
 func (p *Problem) write(w http.ResponseWriter) {
 	maps.Copy(w.Header(), p.header)
 	w.Header().Set("Content-Type", problemType)
@@ -107,7 +107,7 @@ func (s *Server) problem(err error) *Problem {
 	return newProblem(status, text.OneLine(sentence(err)+advice(err)))
 }
 
-// sentence is the text of an error, where a reader of HTTP needs another one.
+// sentence returns the text of an error, reworded for clients of HTTP where needed.
 func sentence(err error) string {
 	large := (*http.MaxBytesError)(nil)
 	switch {
@@ -158,8 +158,8 @@ func isConflict(err error) bool {
 	return errors.As(err, &plan) || errors.As(err, &ended) || errors.As(err, &state) || errors.As(err, &site)
 }
 
-// isRefusal reports errors about what the request holds. What made a load end is one,
-// unless it was recognised as something else before.
+// isRefusal reports errors about the content of the request. Whatever ends a load counts as
+// one, unless statusOf has recognised it as something else before.
 func isRefusal(err error) bool {
 	refused, none, many := (*usecase.RefusedError)(nil), (*usecase.NoRowsError)(nil), (*usecase.TooManyRowsError)(nil)
 	mapping, names, notDone := (*usecase.MapError)(nil), (*usecase.LocaleNamesError)(nil), (*usecase.NotDoneError)(nil)

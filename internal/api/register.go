@@ -100,7 +100,7 @@ type IfNoneMatch struct {
 	IfNoneMatch string `header:"If-None-Match" doc:"the ETag of an earlier answer: the answer is 304 while nothing has changed" maxLength:"1000"`
 }
 
-// tag answers with 304 if the client has the same already.
+// tag answers with 304 if the client already has this version.
 func tag[T any](body T, in IfNoneMatch) (*tagged[T], error) {
 	text, err := json.Marshal(body)
 	if err != nil {
@@ -135,8 +135,8 @@ func hiddenSite(t caller, name string) *Problem {
 	return newProblem(http.StatusForbidden, fmt.Sprintf("token %s is for site %s only, not for %s", t.Name, *t.Site, name))
 }
 
-// sees is the site that a list is limited to; empty: none. It refuses one that the caller
-// may not see.
+// sees returns the site that a list is limited to, or an empty name for all sites. It
+// refuses a site that the caller may not see.
 func sees(ctx context.Context, wanted string) (string, error) {
 	t := callerOf(ctx)
 	switch {
@@ -148,7 +148,7 @@ func sees(ctx context.Context, wanted string) (string, error) {
 	return *t.Site, nil
 }
 
-// listedSite is sees, and refuses a site that does not exist.
+// listedSite is sees that also refuses a site that does not exist.
 func (s *Server) listedSite(ctx context.Context, wanted string) (string, error) {
 	site, err := sees(ctx, wanted)
 	if err == nil && site != "" {
@@ -162,7 +162,7 @@ func errBusy() *Problem {
 	return newProblem(http.StatusServiceUnavailable, "too many loads or downloads are running: try again when one has ended").after(10e9)
 }
 
-// take takes a place for a long transfer.
+// take reserves one of the places for long transfers.
 func (s *Server) take(ctx context.Context) (release func(), err error) {
 	t := callerOf(ctx)
 	release, free := s.cfg.Take(t.ID, t.Role)

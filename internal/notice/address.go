@@ -14,17 +14,17 @@ import (
 	"relabel/internal/outward"
 )
 
-// maxAddresses bounds the addresses of a site: each change makes a notice for each.
+// maxAddresses is the most addresses of a site, because each change makes a notice for each.
 const maxAddresses = 10
 
-// Check refuses an address that notices could not be sent to, before it is stored.
+// Check returns an error if notices can't be sent to an address. Call it before storing one.
 func Check(address string, allowPrivate bool) error {
 	_, err := parse(address, allowPrivate)
 	return err
 }
 
-// CheckAll checks the addresses that are not among those before. The environment of this
-// process may differ from a worker's, which allows those.
+// CheckAll checks the addresses that are not stored yet. Those before are not checked again:
+// the workers' environment may allow them although that of this process does not.
 func CheckAll(before, addresses []string, allowPrivate bool) error {
 	if len(addresses) > maxAddresses {
 		return fmt.Errorf("at most %d addresses get notices, not %d", maxAddresses, len(addresses))
@@ -40,7 +40,7 @@ func CheckAll(before, addresses []string, allowPrivate bool) error {
 	return nil
 }
 
-// parse reads an address: an https URL, or a mail server with who gets the mail.
+// parse reads an address: an https URL, or a mail server with its recipients.
 func parse(address string, allowPrivate bool) (*url.URL, error) {
 	u, err := url.Parse(address)
 	if err == nil && isMail(u) {
@@ -74,8 +74,8 @@ func checkMail(u *url.URL) error {
 	return nil
 }
 
-// sender is the address that mail is from: that of the URL, or the user's, or the
-// recipient's own.
+// sender is the From address: from= of the URL, else the user if that is an address, else
+// the first recipient.
 func sender(u *url.URL) string {
 	switch from := u.Query().Get("from"); {
 	case from != "":

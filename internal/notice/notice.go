@@ -1,17 +1,18 @@
-// Package notice owns notices: who hears of what has changed, and how. A notice is a row of
-// the table notice, made in the transaction of its change.
+// Package notice owns notices: messages about changes of schedules, sites and batches, to
+// web hooks and mail addresses. A notice is a row of the table notice. It is inserted in the
+// transaction of its change, so a change makes exactly one notice for each address.
 //
-//   - Schedules make theirs with their state (package scheduledb). Triggers of migration 022
-//     make those about batches, sites and breakers. Watch makes sites "stalled".
-//   - Sender delivers them. Each process that works, runs or serves has one: Start, and
-//     Stop, which tries once more what is due.
+//   - Package scheduledb inserts the notices of schedules. Triggers of migration 022 insert
+//     those about batches, sites and breakers. Watch finds sites that no process works, and
+//     marks them as stalled.
+//   - Sender delivers notices. Each process of work, run and serve has one. Start starts it;
+//     Stop delivers what is still due.
 //   - post.go sends to web hooks, mail.go to mail servers.
-//   - Check refuses wrong addresses before they are stored; Shown is an address without its
-//     secrets.
+//   - Check refuses wrong addresses before they are stored. Shown returns an address without
+//     its secrets.
 //
-// One change makes one notice for each address, with one id. Delivery is at least once: if
-// a process is killed after it has sent a notice, another process sends it again with the
-// same id.
+// Delivery is at least once: if a process is killed after it has sent a notice, another
+// process sends it again with the same id.
 package notice
 
 import (
@@ -35,10 +36,10 @@ const (
 	// two statements a second; this is a tenth of one.
 	lookEvery = 10 * time.Second
 
-	// watchEvery is how often a process looks for sites that nobody works.
+	// watchEvery is how often a process looks for sites that no process works.
 	watchEvery = 30 * time.Second
 
-	// othersAfter is how long a notice is left to the processes that work its site. They
+	// othersAfter is how long only the processes that work a notice's site deliver it. They
 	// are more likely to have the headers and passwords for its address.
 	othersAfter = 20 * time.Second
 
@@ -93,8 +94,8 @@ func Start(ctx context.Context, cfg Config) *Sender {
 	return s
 }
 
-// Stop ends the loop, and delivers what the process's own last work has made: perhaps no
-// other process runs.
+// Stop ends the loop and delivers the notices that are due. The end of a run makes some,
+// and perhaps no other process is running.
 func (s *Sender) Stop() {
 	s.cancel()
 	s.done.Wait()
@@ -114,7 +115,7 @@ func (s *Sender) loop(ctx context.Context) {
 			return
 		case <-watch.C:
 			s.warn(ctx, Watch(ctx, s.cfg.DB))
-		case <-look.C: // a try ends by itself: one that is broken off would be made again
+		case <-look.C: // not ctx: a try that is cut off would be made again, and the receiver gets the notice twice
 			s.warn(ctx, Deliver(context.WithoutCancel(ctx), s.cfg))
 		}
 	}
@@ -126,8 +127,8 @@ func (s *Sender) warn(ctx context.Context, err error) {
 	}
 }
 
-// Deliver tries once each notice that is due. If the result of a try can't be recorded,
-// the notice is sent again when its next try is due.
+// Deliver makes one try for each notice that is due. If the result can't be recorded, the notice
+// is sent again when its next try is due.
 func Deliver(ctx context.Context, cfg Config) error {
 	list, err := take(ctx, cfg)
 	if err != nil {

@@ -53,8 +53,8 @@ func (c Config) post(ctx context.Context, u *url.URL, m message) error {
 	return nil
 }
 
-// sign lets the receiver check who posted what, and when: HMAC-SHA256 over the time, a dot
-// and the body.
+// sign returns the signature by which the receiver checks sender, body and time: the
+// HMAC-SHA256 of the time, a dot and the body.
 func sign(h http.Header, secret string, now time.Time, body []byte) {
 	at := strconv.FormatInt(now.Unix(), 10)
 	mac := hmac.New(sha256.New, []byte(secret))

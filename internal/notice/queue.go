@@ -27,9 +27,9 @@ type notice struct {
 	Now       time.Time
 }
 
-// takeSQL takes notices that are due for one try each. If the process dies before it
-// records the result, the next try comes as after a failure. An address that somebody
-// removed gets nothing any more.
+// takeSQL takes the notices that are due and sets the time of their next try. So if the
+// process dies before it records the result, the notice is tried again as after a failure.
+// The url is empty if somebody has removed the address.
 const takeSQL = `
 WITH due AS (
 	SELECT n.id FROM notice n LEFT JOIN schedule c ON c.id = n.schedule_id
@@ -117,8 +117,8 @@ type Made struct {
 }
 
 // OfSite lists the notices about a site and its batches, the newest first. Their addresses
-// are without secrets. It walks back through the notices of all sites: only people read it,
-// so it has no index of its own.
+// are without secrets. It reads backwards through the notices of all sites. Only people call
+// it, so an index of its own is not worth its cost.
 func OfSite(ctx context.Context, d *db.DB, siteID, limit int) ([]Made, error) {
 	list, err := pg.Collect[Made](ctx, d.Pool(), "reading notices", `
 		SELECT id AS notice, event, batch_id AS batch, url, detail, created_at, tries, sent_at, next_try_at, error, clock_timestamp() AS now

@@ -11,13 +11,13 @@ import (
 	"relabel/internal/failpoint"
 )
 
-// stalledAfter is how long a site with open rows may have no process before that is
-// noticed. A deploy or a restart of a machine takes less.
+// stalledAfter is how long a site with open rows may be without a process before a notice is
+// made. A deploy or a restart of a machine takes less.
 const stalledAfter = 5 * time.Minute
 
-// watchSQL notices sites whose open rows nobody works at, and that it is over. A site that
-// is paused or parked waits for a person. It changes the row of a site only when something
-// changes, and skips one that is locked: the next look sees it.
+// watchSQL marks sites that have open rows and no process, and unmarks those that have a
+// process again. It leaves out paused and parked sites: those wait for a person. It writes a
+// site's row only when the mark changes, and skips a locked row until the next look.
 //
 // Served by batch_unfinished_idx.
 const watchSQL = `
@@ -41,8 +41,8 @@ UPDATE site s SET
 	stalled_at = CASE WHEN c.waits AND s.unworked_since IS NOT NULL THEN coalesce(s.stalled_at, clock_timestamp()) END
 FROM changes c WHERE s.id = c.id`
 
-// Watch notices which sites have stalled, and which work again, with one statement for all
-// sites. The change makes the notice, so of several processes one makes it.
+// Watch finds the sites that have stalled, and those that work again, with one statement for
+// all sites. A trigger on the changed row makes the notice, so several processes make one.
 func Watch(ctx context.Context, d *db.DB) error {
 	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
 	defer cancel()

@@ -37,8 +37,8 @@ func specialPrefixes() []string {
 	}
 }
 
-// isPublic reports whether an address is a server's on the public Internet. An
-// address with a zone is one of the local link, whatever its prefix says.
+// isPublic reports whether an address can be that of a server on the public Internet. An
+// address with a zone belongs to the local link, whatever its prefix says.
 func isPublic(ip netip.Addr) bool {
 	if ip.Zone() != "" {
 		return false

@@ -1,13 +1,13 @@
-// Package outward calls addresses that somebody stored in the database: the source of a
-// schedule, and where notices go.
+// Package outward makes connections to addresses from the database: sources of schedules,
+// web hooks and mail servers.
 //
-// Whoever can write to the database can store any address, so each is checked twice.
-// ParseURL checks the text, when it is stored and at each use. Dialer checks the IP address
-// at the moment of the connection, and refuses those that are not public. Only the
-// environment of the process can allow private ones.
+// Anybody who can write to the database can store any address, so each is checked twice.
+// ParseURL checks its text, when it is stored and at each use. Dialer checks the IP address
+// at the moment of the connection, and refuses one that is not public. Only the environment
+// of the process can allow private ones.
 //
-// NewClient is an HTTP client with that dialer. ShownURL and ShownHost are what people see
-// of an address, and WithoutURL what they see of an error: paths and queries may be secrets.
+// NewClient returns an HTTP client that uses Dialer. ShownURL, ShownHost and WithoutURL
+// remove from addresses and errors what may be secret, before people see them.
 package outward
 
 import (
@@ -28,10 +28,10 @@ const (
 )
 
 var (
-	// errPrivate is the refusal of an address that is not public.
+	// errPrivate means that an address is not public.
 	errPrivate = errors.New("the address is in a private network")
 
-	// ErrNoURL is the error of a text that is no URL.
+	// ErrNoURL means that a text is no URL.
 	ErrNoURL = errors.New("this is no URL")
 )
 
@@ -50,8 +50,8 @@ func ParseURL(text string, allowPrivate bool) (*url.URL, error) {
 	return u, nil
 }
 
-// IsURL distinguishes a URL from a path. A URL that ParseURL refuses is not a path either:
-// it would be stored with any secret in it.
+// IsURL distinguishes a URL from a path. A URL that ParseURL refuses must not be taken for a
+// path: it would be stored with any secret in it.
 func IsURL(text string) bool { return strings.Contains(text, "://") }
 
 // ShownURL is a URL without the parts that may be secret: user, query, fragment.
@@ -90,7 +90,7 @@ func Dialer(allowPrivate bool) *net.Dialer {
 }
 
 // NewClient makes an HTTP client that connects with Dialer. It ignores the environment's
-// proxies: behind one the address would be unknown.
+// proxies, because Dialer would see only the proxy's address.
 func NewClient(allowPrivate bool, timeout time.Duration) *http.Client {
 	return &http.Client{
 		Timeout: timeout,

@@ -1,4 +1,4 @@
-// Package pace owns how slow the other side of a long transfer may be.
+// Package pace ends long transfers of clients that are too slow.
 //
 // A Reader reads a long request, and a Writer writes a long answer. Both move the
 // connection's deadline with each piece, so a transfer may take any time while it makes
@@ -22,7 +22,7 @@ const (
 	SlowestRate = 8 << 10
 )
 
-// pace is how long a client has kept us waiting, and for how many bytes.
+// pace counts how long a client has kept us waiting, and for how many bytes.
 type pace struct {
 	waited time.Duration
 	bytes  int64
@@ -34,7 +34,8 @@ func (p *pace) left() time.Duration {
 	return min(stallTime, stallTime+earned-p.waited)
 }
 
-// wait runs a read or write, and counts its time. The time between is ours.
+// wait runs a read or write, and counts its time. The time in between is ours and not the
+// client's, so it does not count.
 func (p *pace) wait(do func() (int, error)) (int, error) {
 	begun := time.Now()
 	n, err := do()

@@ -51,7 +51,7 @@ func Open(path string) (*File, error) {
 
 // Refresh reads the file again and reports whether the people have changed. Unless always
 // is set, it trusts the file's time and size, which is cheap enough for every request.
-// After an error the people stay who they were.
+// After an error the people stay as they were.
 func (f *File) Refresh(always bool) (changed bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -145,8 +145,8 @@ func (f *File) People() []Person {
 // AnyPassword reports whether anybody can log in with a password.
 func (f *File) AnyPassword() bool { return slices.ContainsFunc(f.People(), Person.HasPassword) }
 
-// Check returns the person with a name and password. For a name that nobody has it takes
-// the time that it takes for somebody, so that nobody can find out names.
+// Check returns the person with a name and password. It takes the same time for names that
+// do not exist, so that nobody can find out names by measuring it.
 func (f *File) Check(ctx context.Context, name, password string) (Person, bool) {
 	select {
 	case f.slots <- struct{}{}:
@@ -160,9 +160,9 @@ func (f *File) Check(ctx context.Context, name, password string) (Person, bool) 
 	return p, right && known
 }
 
-// compared returns the person whose hash is computed for a name. If nobody has the name
-// and a password, it is somebody else, and always the same one: hashes in the file may
-// take different times.
+// compared returns the person whose hash Check compares for a name. If there is no such
+// person, or none with a password, it is another person of the file. It is always the same
+// person for a name, because hashes in the file may take different times.
 func (f *File) compared(name string) (p Person, known bool) {
 	if p, known = f.Find(name); known && p.HasPassword() {
 		return p, true

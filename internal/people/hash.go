@@ -12,7 +12,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// What Hash uses: OWASP's least values for argon2id, some 30 ms on a small server.
+// The parameters of Hash: OWASP's minimum for argon2id, some 30 ms on a small server.
 const (
 	memoryKB = 19 << 10
 	rounds   = 2
@@ -21,8 +21,8 @@ const (
 	keySize  = 32
 )
 
-// What a hash in the file may cost. A dashboard shares its machine with workers, and a
-// login must not take its memory.
+// The highest parameters of a hash in the file. A dashboard shares its machine with workers,
+// so a login must not use up the machine's memory.
 const (
 	maxMemoryKB = 256 << 10
 	maxRounds   = 16

@@ -1,7 +1,7 @@
 // Package people owns the file of the people who may use the dashboard: serve --users.
 //
 // The file has one line a person: name, role and the hash of a password, with colons
-// between. Empty lines, and lines that begin with #, are left out:
+// between. Empty lines, and lines that begin with #, are ignored:
 //
 //	anna:change:$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$…
 //	ben@example.com:look:$2y$12$…
