@@ -32,7 +32,7 @@ func (f *scheduleFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.overlap, "overlap", "skip", "what to do if an earlier run is not finished, as `WHAT`: skip this run, queue it, or cancel the earlier one")
 	fs.StringVar(&f.catchUp, "catch-up", schedule.DefaultCatchUp, "how late a run may start if no worker ran at its time, as a `DURATION`; 0: never late")
 	fs.StringVar(&f.maxChange, "max-change", "", "send nothing if more rows than this `LIMIT` would change: a share (20%) or a number; the plan then waits for relabel apply")
-	fs.StringVar(&f.notify, "notify", "", "an https `URL` that gets a notice when the state changes, such as a Slack web hook")
+	fs.StringVar(&f.notify, "notify", "", "send a notice to this `URL`, a web hook or a mail server, when the outcome of the runs changes")
 	fs.StringVar(&f.sql, "sql", "", "read the rows of this `SELECT`")
 	fs.StringVar(&f.sqlFile, "sql-file", "", "read the rows of the SELECT in this `FILE`, read again at each run")
 	fs.StringVar(&f.sourceEnv, "source-env", schedule.DefaultSourceEnv, "`NAME` of the environment variable of relabel work that holds the URL of the database to read from")

@@ -18,15 +18,15 @@ func (a *app) serveCommand() *cobra.Command {
 nothing itself, so a worker (relabel work) must run somewhere. work --serve ADDR does both in one
 process.
 
-It prints two links: one with full access, and one that is read-only. Each
-link logs in one browser, until relabel ends. With --password-file there is a password instead. With
---users, people also log in with names and passwords of their own, and the log names them; on an
-address that other machines reach, there are no links then.
+It prints two links: one with full access, and one that is read-only. Each link logs in one browser,
+until relabel ends. With --password-file there is a password instead. With --users, people log in with
+names and passwords of their own, and the log of changes names them. On an address that other machines
+can reach there are no links.
 
 To serve other machines (--listen 0.0.0.0:8443) it requires passwords and TLS: its own (--tls-cert,
 --tls-key) or that of a proxy in front (--behind-proxy; the proxy must set X-Forwarded-For).
---allow-host lists its host names; IP addresses and localhost are always allowed. A proxy that logs
-people in names them by --trust-header.
+--allow-host lists its host names; IP addresses and localhost are always allowed. If the proxy logs
+people in, --trust-header takes their names from it.
 
 Programs use its API, /api/v1, with tokens of their own: see relabel token --help and docs/api.md.
 

@@ -23,8 +23,8 @@ func (a *app) tokenCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "token",
 		Short: "Tokens of the API for machines: create, list, revoke",
-		Long: `Programs use the API of relabel serve, /api/v1, with a token; docs/api.md describes it. These are
-not tokens of Webflow.`,
+		Long: `Programs need a token for the API of relabel serve, /api/v1, which docs/api.md describes. These
+tokens have nothing to do with those of Webflow.`,
 		Example: `  relabel token create n8n --role write
   relabel token create dashboards --expires 400d --site shop
   relabel token list`,
@@ -46,9 +46,9 @@ func (a *app) tokenCreateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create NAME",
 		Short: "Make a token and print it once",
-		Long: `Prints a new token alone on standard output. It is shown this once: relabel stores only a hash
-of it. The audit log names whatever is done with it by NAME. With --site it may see and change
-only that site.`,
+		Long: `Prints a new token alone on standard output. It is shown only once: relabel stores a hash of it.
+The log of changes has NAME for each change made with it. With --site it may see and change only
+that site.`,
 		Example:           "  relabel token create n8n --role write --expires 90d\n  relabel token create grafana --site shop > token",
 		Args:              tokenArg,
 		ValidArgsFunction: completeNothing,

@@ -48,10 +48,10 @@ func environmentTopic() topic {
 			{"RELABEL_ALLOW_EXEC", "1: schedules may run commands (--exec), as the account of relabel work.\n" +
 				"Everybody who can write to the database can then run any command there", "refused"},
 			{"RELABEL_NOTIFY_HEADERS", "headers for the web hooks of one host: HOST NAME: VALUE, such as\n" +
-				"hooks.example.com Authorization: Bearer TOKEN; several on lines of their own", ""},
-			{"RELABEL_SMTP_PASSWORD", "the password for the mail server of notices: HOST PASSWORD; several on lines of their own", ""},
+				"hooks.example.com Authorization: Bearer TOKEN; each on a line of its own", ""},
+			{"RELABEL_SMTP_PASSWORD", "the passwords for mail servers of notices: HOST PASSWORD, each on a line of its own", ""},
 			{"RELABEL_NOTIFY_SECRET", "the key that signs notices; unset: they are not signed", ""},
-			{"RELABEL_NOTIFY_ALLOW_PRIVATE", "1: notices may go to private networks, and over http; set these four where relabel works and serves", "refused"},
+			{"RELABEL_NOTIFY_ALLOW_PRIVATE", "1: notices may go to private networks, and over http. Set these four variables for each work, run and serve", "refused"},
 			{"RELABEL_SOURCE_ALLOW_PRIVATE", "1: a schedule may read its source from private networks, and over http", "refused"},
 			{"DATABASE_URL", "the PostgreSQL to use: postgres://USER:PASSWORD@HOST:PORT/DATABASE, or several as HOST1,HOST2", "a private one"},
 			{"DATABASE_PASSWORD_FILE", "a file that holds the password of DATABASE_URL, which then has none", ""},

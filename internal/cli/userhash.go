@@ -20,8 +20,8 @@ func (a *app) userHashCommand() *cobra.Command {
 		Use:   "hash NAME",
 		Short: "Print a person's line for serve --users",
 		Long: `Reads a password and prints the line of a person for the file of serve --users: name, role and hash
-(argon2id). On a terminal it asks for the password twice and does not show it; else the first line of
-standard input is the password. It opens no database and stores nothing.`,
+(argon2id). On a terminal it asks for the password twice and does not show it. Otherwise the first
+line of standard input is the password. It opens no database and stores nothing.`,
 		Example: `  relabel user hash anna --role change >> users
   pass show relabel/ben | relabel user hash ben@example.com >> users`,
 		Args:              userArg,
