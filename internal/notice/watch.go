@@ -48,7 +48,7 @@ func Watch(ctx context.Context, d *db.DB) error {
 	defer cancel()
 	after := failpoint.Time("stalled", stalledAfter)
 	if _, err := d.Pool().Exec(ctx, watchSQL, pgx.NamedArgs{"after": after}); err != nil {
-		return fmt.Errorf("error looking for sites that nobody works: %w", err)
+		return fmt.Errorf("error looking for sites that no process works: %w", err)
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ func (b *testBundle) beat() {
 	require.NoError(b.t, b.Beat(b.t.Context(), db.Process{ID: "p1", Command: "test", Host: "h", Sites: []int{b.site.ID}, Lanes: []string{"f"}}))
 }
 
-// Rows that nobody works at make one notice, however many processes look, and one when
+// Rows of a site without a process make one notice, however many processes look, and one when
 // they are worked again.
 func TestStalled(t *testing.T) {
 	t.Parallel()
