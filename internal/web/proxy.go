@@ -40,7 +40,7 @@ func CheckProxyHeader(name string) error {
 // outside says why a request is refused that does not come from the proxy, or is empty.
 // Health checks may come from anywhere.
 func (s *Server) outside(r *http.Request) string {
-	if s.cfg.Proxy == nil || r.URL.Path == "/healthz" || s.fromProxy(r) {
+	if s.cfg.Proxy == nil || r.URL.Path == "/healthz" || r.URL.Path == "/readyz" || s.fromProxy(r) {
 		return ""
 	}
 	return "refused: this dashboard takes requests only from its proxy. This one came from " + peer(r) +

@@ -134,6 +134,7 @@ func TestOnlyTheProxy(t *testing.T) {
 		require.Contains(t, got.text, "takes requests only from its proxy. This one came from 127.0.0.1;")
 	}
 	require.Equal(t, http.StatusOK, c.get("/healthz").StatusCode)
+	require.Equal(t, http.StatusOK, c.get("/readyz").StatusCode)
 	for remote, want := range map[string]int{
 		"192.0.2.9:1": http.StatusOK, "[::ffff:192.0.2.9]:1": http.StatusOK, "[2001:db8::1]:1": http.StatusOK,
 		"[2001:db8::1%eth0]:1": http.StatusOK, "192.0.3.1:1": http.StatusForbidden, "[::1]:1": http.StatusForbidden, "@": http.StatusForbidden,
