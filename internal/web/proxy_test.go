@@ -128,13 +128,14 @@ func TestOnlyTheProxy(t *testing.T) {
 	t.Parallel()
 	b := setup(t, settings{config: Config{Proxy: proxyAt(RoleChange, "192.0.2.0/24", "2001:db8::/32"), BehindProxy: true}})
 	c := b.stranger(t)
-	for _, path := range []string{"/", "/login", "/static/app.css", "/river/", "/api/v1/x", "/healthz/", "//healthz"} {
+	for _, path := range []string{"/", "/login", "/static/app.css", "/river/", "/api/v1/x", "/healthz/", "//healthz", "/readyz/"} {
 		got := c.get(path, userHeader, "anna", "X-Forwarded-For", "192.0.2.1")
 		require.Equal(t, http.StatusForbidden, got.StatusCode, path)
 		require.Contains(t, got.text, "takes requests only from its proxy. This one came from 127.0.0.1;")
 	}
-	require.Equal(t, http.StatusOK, c.get("/healthz").StatusCode)
-	require.Equal(t, http.StatusOK, c.get("/readyz").StatusCode)
+	for _, probe := range []string{"/healthz", "/readyz"} {
+		require.Equal(t, http.StatusOK, c.get(probe).StatusCode, probe)
+	}
 	for remote, want := range map[string]int{
 		"192.0.2.9:1": http.StatusOK, "[::ffff:192.0.2.9]:1": http.StatusOK, "[2001:db8::1]:1": http.StatusOK,
 		"[2001:db8::1%eth0]:1": http.StatusOK, "192.0.3.1:1": http.StatusForbidden, "[::1]:1": http.StatusForbidden, "@": http.StatusForbidden,
