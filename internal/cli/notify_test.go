@@ -48,7 +48,7 @@ func TestNotifyUsage(t *testing.T) {
 	file := b.file("names.csv", "asset_id,display_name\n"+standin.AssetID(0)+",new\n")
 	for _, args := range [][]string{{"run", file}, {"enqueue", file}, {"apply", "1"}, {"site", "set"}} {
 		for url, says := range map[string]string{
-			"http://example.com/":                               "--notify: the URL must begin with https://",
+			"http://example.com/":                               "--notify: the URL must begin with https://, not http://; to allow http and private networks, set RELABEL_NOTIFY_ALLOW_PRIVATE=1 where relabel runs",
 			"https://u:geheim@example.com/":                     "--notify: a URL with a user or a password",
 			"smtp://u:geheim@mail.example.com?to=ops@a.example": `set RELABEL_SMTP_PASSWORD="mail.example.com PASSWORD"`,
 		} {

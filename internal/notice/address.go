@@ -46,7 +46,7 @@ func parse(address string, allowPrivate bool) (*url.URL, error) {
 	if err == nil && isMail(u) {
 		return u, checkMail(u)
 	}
-	return outward.ParseURL(address, allowPrivate)
+	return outward.ParseURL(address, allowPrivate, config.NotifyPrivateVar)
 }
 
 func isMail(u *url.URL) bool { return u.Scheme == "smtp" || u.Scheme == "smtps" }
@@ -71,7 +71,7 @@ func checkMail(u *url.URL) error {
 	if _, err := mail.ParseAddress(sender(u)); err != nil {
 		return errors.New("the URL of a mail server has from=ADDRESS: who the mail is from")
 	}
-	return nil
+	return outward.CheckPort(u)
 }
 
 // sender is the From address: from= of the URL, else the user if that is an address, else

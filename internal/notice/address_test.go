@@ -11,6 +11,7 @@ func TestCheck(t *testing.T) {
 	for address, says := range map[string]string{
 		"https://u:secret@example.com/":                         "a URL with a user or a password in it is not stored",
 		"http://example.com/":                                   "the URL must begin with https://",
+		"smtp://mail.example.com:70000?to=a@b.c":                "the port 70000 is not a number from 1 to 65535",
 		"ops@example.com":                                       "this is no URL",
 		"smtp://ann:secret@mail.example.com?to=a@b.example":     `set RELABEL_SMTP_PASSWORD="mail.example.com PASSWORD"`,
 		"smtps://mail.example.com":                              "needs ?to=ADDRESS",

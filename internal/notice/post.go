@@ -39,7 +39,7 @@ func (c Config) post(ctx context.Context, u *url.URL, m message) error {
 	if c.Notify.Secret != "" {
 		sign(req.Header, c.Notify.Secret, m.sentAt, body)
 	}
-	client := outward.NewClient(c.Notify.AllowPrivate, tryTimeout)
+	client := outward.NewClient(c.Notify.AllowPrivate, config.NotifyPrivateVar, tryTimeout)
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	resp, err := client.Do(req)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -36,18 +37,31 @@ var (
 )
 
 // ParseURL checks an address that workers will call. It must be https and hold no
-// user or password; http is accepted if private addresses are allowed.
-func ParseURL(text string, allowPrivate bool) (*url.URL, error) {
+// user or password; http is accepted if private addresses are allowed. variable is the one
+// that allows them.
+func ParseURL(text string, allowPrivate bool, variable string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "":
 		return nil, errors.New("this is no URL: it should look like https://HOST/PATH")
 	case u.User != nil:
 		return nil, errors.New("a URL with a user or a password in it is not stored: leave them out")
-	case u.Scheme != "https" && !(allowPrivate && u.Scheme == "http"):
+	case u.Scheme == "http" && !allowPrivate:
+		return nil, fmt.Errorf("the URL must begin with https://, not http://; to allow http and private networks, set %s=1 where relabel runs", variable)
+	case u.Scheme != "https" && u.Scheme != "http":
 		return nil, fmt.Errorf("the URL must begin with https://, not %s://", u.Scheme)
 	}
-	return u, nil
+	return u, CheckPort(u)
+}
+
+// CheckPort refuses a port that no connection can have.
+func CheckPort(u *url.URL) error {
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return fmt.Errorf("the port %s is not a number from 1 to 65535", port)
+		}
+	}
+	return nil
 }
 
 // IsURL distinguishes a URL from a path. A URL that ParseURL refuses must not be taken for a
@@ -90,8 +104,8 @@ func Dialer(allowPrivate bool) *net.Dialer {
 }
 
 // NewClient makes an HTTP client that connects with Dialer. It ignores the environment's
-// proxies, because Dialer would see only the proxy's address.
-func NewClient(allowPrivate bool, timeout time.Duration) *http.Client {
+// proxies, because Dialer would see only the proxy's address. variable is as for ParseURL.
+func NewClient(allowPrivate bool, variable string, timeout time.Duration) *http.Client {
 	return &http.Client{
 		Timeout: timeout,
 		Transport: &http.Transport{
@@ -103,7 +117,7 @@ func NewClient(allowPrivate bool, timeout time.Duration) *http.Client {
 			if len(via) > maxRedirects {
 				return fmt.Errorf("more than %d redirects", maxRedirects)
 			}
-			if _, err := ParseURL(req.URL.String(), allowPrivate); err != nil {
+			if _, err := ParseURL(req.URL.String(), allowPrivate, variable); err != nil {
 				return fmt.Errorf("a redirect was refused: %w", err)
 			}
 			return nil
@@ -112,10 +126,10 @@ func NewClient(allowPrivate bool, timeout time.Duration) *http.Client {
 }
 
 // WithoutURL removes the URL from an error of the HTTP client: its path or query
-// may be a secret. allow is the variable that permits private addresses.
-func WithoutURL(err error, allow string) error {
+// may be a secret. variable is as for ParseURL.
+func WithoutURL(err error, variable string) error {
 	if errors.Is(err, errPrivate) {
-		return fmt.Errorf("%w; to allow that, set %s=1 in the worker's environment", errPrivate, allow)
+		return fmt.Errorf("%w; to allow that, set %s=1 in the worker's environment", errPrivate, variable)
 	}
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		if e.Timeout() {

@@ -27,15 +27,16 @@ func TestIsPublic(t *testing.T) {
 func TestParseURL(t *testing.T) {
 	t.Parallel()
 	for text, says := range map[string]string{
-		"http://example.com/x": "https://", "ftp://example.com/x": "https://", "https://u:p@example.com/": "password",
+		"http://example.com/x": "https://, not http://; to allow http and private networks, set ALLOW=1", "ftp://example.com/x": "https://", "https://u:p@example.com/": "password",
 		"https://u@example.com/": "password", "example.com/x": "no URL", "https://": "no URL", "file:///etc/passwd": "no URL", "::": "no URL",
+		"https://example.com:70000/": "the port 70000 is not a number from 1 to 65535", "https://example.com:0/": "the port 0",
 	} {
-		_, err := ParseURL(text, false)
+		_, err := ParseURL(text, false, "ALLOW")
 		require.ErrorContains(t, err, says, text)
 	}
-	_, err := ParseURL("https://example.com/x?key=1", false)
+	_, err := ParseURL("https://example.com/x?key=1", false, "ALLOW")
 	require.NoError(t, err)
-	_, err = ParseURL("http://10.0.0.1/x", true)
+	_, err = ParseURL("http://10.0.0.1/x", true, "ALLOW")
 	require.NoError(t, err)
 	require.Equal(t, "https://example.com/a.csv", ShownURL("https://example.com/a.csv?key=secret#x"))
 	require.Equal(t, "https://hooks.slack.com/…", ShownHost("https://hooks.slack.com/services/secret"))

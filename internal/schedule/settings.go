@@ -114,7 +114,7 @@ func (e Sources) checkSource(before, s scheduledb.Schedule) error {
 	case csv+text.Deref(s.Query)+text.Deref(s.QueryFile) == "":
 		return usecase.WrongSetting("source", " is missing: the path or the https URL of a CSV file")
 	case outward.IsURL(csv) && csv != text.Deref(before.CSV):
-		if _, err := outward.ParseURL(csv, e.allowed(SourceAllowPrivate)); err != nil {
+		if _, err := outward.ParseURL(csv, e.allowed(SourceAllowPrivate), SourceAllowPrivate); err != nil {
 			return usecase.WrongSetting("source", ": %s", err)
 		}
 	case env != "" && env != text.Deref(before.SourceEnv):

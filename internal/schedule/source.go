@@ -84,7 +84,7 @@ func (e Sources) open(ctx context.Context, s scheduledb.Schedule) (usecase.Sourc
 // fetch begins to download a CSV. Reading fails if it is too large or takes too long.
 func (e Sources) fetch(ctx context.Context, url string) (io.ReadCloser, error) {
 	allow := e.allowed(SourceAllowPrivate)
-	if _, err := outward.ParseURL(url, allow); err != nil {
+	if _, err := outward.ParseURL(url, allow, SourceAllowPrivate); err != nil {
 		return nil, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
@@ -92,7 +92,7 @@ func (e Sources) fetch(ctx context.Context, url string) (io.ReadCloser, error) {
 		return nil, outward.ErrNoURL
 	}
 	req.Header.Set("Accept", "text/csv, */*;q=0.5")
-	resp, err := outward.NewClient(allow, cmp.Or(e.sourceTimeout, sourceTimeout)).Do(req)
+	resp, err := outward.NewClient(allow, SourceAllowPrivate, cmp.Or(e.sourceTimeout, sourceTimeout)).Do(req)
 	if err != nil {
 		return nil, outward.WithoutURL(err, SourceAllowPrivate)
 	}
