@@ -120,6 +120,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	t, refused := s.authenticate(r)
+	if refused == nil {
+		refused = ambiguous(r)
+	}
 	if refused != nil {
 		refused.write(w)
 		return

@@ -46,7 +46,7 @@ func (s *Server) authenticate(r *http.Request) (caller, *Problem) {
 	c := caller{address: s.cfg.Address(r)}
 	secret, ok := bearer(r)
 	if !ok {
-		return c, unauthorized("send a token: Authorization: Bearer TOKEN; `relabel token create NAME` makes one")
+		return c, unauthorized("send one token: Authorization: Bearer TOKEN; `relabel token create NAME` makes one")
 	}
 	t, refused := s.find(r.Context(), secret, c.address)
 	if refused != nil {
@@ -63,9 +63,14 @@ func (s *Server) authenticate(r *http.Request) (caller, *Problem) {
 }
 
 // bearer returns the secret in a request's Authorization header. Cookies don't count:
-// browsers send them for other web pages too, which could then act in a person's name.
+// browsers send them for other web pages too, which could then act in a person's name. Two
+// headers are refused: a proxy in front may have checked the other one.
 func bearer(r *http.Request) (secret string, ok bool) {
-	scheme, secret, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	values := r.Header.Values("Authorization")
+	if len(values) != 1 {
+		return "", false
+	}
+	scheme, secret, ok := strings.Cut(values[0], " ")
 	return strings.TrimSpace(secret), ok && strings.EqualFold(scheme, "Bearer")
 }
 

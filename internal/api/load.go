@@ -103,10 +103,14 @@ func (s *Server) open(in *loadInput) (*upload, error) {
 	if err != nil || kind != "text/csv" && kind != "application/json" {
 		return nil, newProblem(http.StatusUnsupportedMediaType, "send the rows as text/csv or as application/json, and say so in Content-Type")
 	}
+	isJSON := kind == "application/json"
+	if packed := in.r.Header.Get("Content-Encoding"); packed != "" && (isJSON || packed != "gzip") { // intake unpacks a CSV
+		return nil, newProblem(http.StatusUnsupportedMediaType, "a Content-Encoding is understood for a CSV only, and only gzip: send the rows without it")
+	}
 	body := http.MaxBytesReader(in.w, pace.NewReader(in.w, in.r), s.cfg.MaxBody)
 	sum := sha256.New()
 	fmt.Fprintf(sum, "%s?%s %s\n", in.r.URL.Path, in.r.URL.Query().Encode(), kind)
-	return &upload{io.TeeReader(body, sum), sum, kind == "application/json"}, nil
+	return &upload{io.TeeReader(body, sum), sum, isJSON}, nil
 }
 
 // hash reads the rest of the body, because a load may stop before its end.

@@ -64,7 +64,10 @@ func NewJSON(r io.Reader, params CSVParams) (*JSON, error) {
 	return j, nil
 }
 
-var errNoArray = errors.New(`is not a list of rows: send [{"asset_id": "...", "display_name": "..."}, ...]`)
+// goodJSON is what a caller must send.
+const goodJSON = `send [{"asset_id": "...", "display_name": "..."}, ...]`
+
+var errNoArray = errors.New("this is not a list of rows: " + goodJSON)
 
 func (j *JSON) open(mapping map[string]string) error {
 	mapped, err := mappedColumns(mapping)
@@ -84,7 +87,7 @@ func (j *JSON) open(mapping map[string]string) error {
 		return err
 	}
 	if j.first == nil {
-		return errors.New("is an empty list: nothing to load")
+		return errors.New("the list is empty: nothing to load")
 	}
 	if j.header, err = resolveHeader(slices.Sorted(maps.Keys(j.first)), mapped); err != nil {
 		return fmt.Errorf("the fields of row 1: %w", err)
@@ -105,7 +108,7 @@ func (j *JSON) next() (jsonRow, error) {
 		return nil, jsonError(j.row, err)
 	}
 	if row == nil {
-		return nil, jsonError(j.row, errors.New("is null, not an object"))
+		return nil, noObject(j.row)
 	}
 	return row, nil
 }
@@ -115,21 +118,24 @@ func (j *JSON) end() error {
 	if _, err := j.decoder.Token(); err != nil {
 		return jsonError(j.row+1, err)
 	}
-	switch _, err := j.decoder.Token(); {
+	_, err := j.decoder.Token()
+	syntax := (*json.SyntaxError)(nil)
+	switch {
 	case errors.Is(err, io.EOF):
 		return nil
-	case err == nil:
-		return jsonError(j.row, errors.New("something follows the list"))
-	default:
-		return jsonError(j.row, err)
+	case err == nil, errors.As(err, &syntax):
+		return errors.New("something follows the list of rows: send one list and nothing else")
 	}
+	return jsonError(j.row, err)
 }
+
+func noObject(row int64) error { return fmt.Errorf("row %d is no object: %s", row, goodJSON) }
 
 func jsonError(row int64, err error) error {
 	kind := (*json.UnmarshalTypeError)(nil)
 	switch {
 	case errors.As(err, &kind):
-		return fmt.Errorf("row %d is no object: %w", row, errNoArray)
+		return noObject(row)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("the JSON ends in the middle of the list, after row %d: send it again", max(row-1, 0))
 	}

@@ -26,8 +26,8 @@ func TestAPITokens(t *testing.T) {
 	p := refused(t, c.get("/api/v1/batches"), http.StatusUnauthorized, "`relabel token create NAME` makes one")
 	require.Empty(t, p.Errors)
 	require.Equal(t, `Bearer realm="relabel"`, c.get("/api/v1/batches").Header.Get("WWW-Authenticate"))
-	refused(t, c.get("/api/v1/batches", "Authorization", "Basic "+m.secret), http.StatusUnauthorized, "send a token")
-	refused(t, c.get("/api/v1/batches?token="+m.secret), http.StatusUnauthorized, "send a token")
+	refused(t, c.get("/api/v1/batches", "Authorization", "Basic "+m.secret), http.StatusUnauthorized, "send one token")
+	refused(t, c.get("/api/v1/batches?token="+m.secret), http.StatusUnauthorized, "send one token")
 	refused(t, machine{c, "relabel_wrong"}.look("/batches"), http.StatusUnauthorized, "this token is wrong")
 	require.Equal(t, "refused: the token is wrong", dbtest.Value[string](t, b, `SELECT result FROM audit WHERE via = 'API'`))
 
