@@ -65,29 +65,34 @@ func checkMail(u *url.URL) error {
 			return fmt.Errorf("a mail server's URL has to and from, not %q", name)
 		}
 	}
-	if _, err := mail.ParseAddressList(strings.Join(q["to"], ",")); err != nil {
-		return errors.New("the URL of a mail server needs ?to=ADDRESS: who gets the mail; several with commas between")
+	if _, err := recipients(u); err != nil {
+		return errors.New("the URL of a mail server needs ?to=ADDRESS: who gets the mail; several with commas between, and + written as %2B")
 	}
-	if _, err := mail.ParseAddress(sender(u)); err != nil {
-		return errors.New("the URL of a mail server has from=ADDRESS: who the mail is from")
+	if _, err := sender(u); err != nil {
+		return errors.New("the URL of a mail server has from=ADDRESS: who the mail is from; write + as %2B")
 	}
 	return outward.CheckPort(u)
 }
 
+// recipients are the addresses that get the mail.
+func recipients(u *url.URL) ([]*mail.Address, error) {
+	return mail.ParseAddressList(strings.Join(u.Query()["to"], ","))
+}
+
 // sender is the From address: from= of the URL, else the user if that is an address, else
 // the first recipient.
-func sender(u *url.URL) string {
+func sender(u *url.URL) (*mail.Address, error) {
 	switch from := u.Query().Get("from"); {
 	case from != "":
-		return from
+		return mail.ParseAddress(from)
 	case strings.Contains(u.User.Username(), "@"):
-		return u.User.Username()
+		return mail.ParseAddress(u.User.Username())
 	}
-	to, _ := mail.ParseAddressList(strings.Join(u.Query()["to"], ","))
-	if len(to) == 0 {
-		return ""
+	to, err := recipients(u)
+	if err != nil {
+		return nil, err
 	}
-	return to[0].Address
+	return &mail.Address{Address: to[0].Address}, nil
 }
 
 // Shown is an address without what may be secret: the path and the query of a web hook.

@@ -41,9 +41,17 @@ func (c Config) mail(ctx context.Context, u *url.URL, m message) error {
 		if ctx.Err() != nil {
 			return errors.New("no answer in time")
 		}
-		return outward.WithoutURL(err, config.NotifyPrivateVar)
+		return whyNotSent(err)
 	}
 	return nil
+}
+
+// whyNotSent is an error of the library in plain words, where a person can do something.
+func whyNotSent(err error) error {
+	if strings.Contains(err.Error(), "does not support STARTTLS") {
+		return errors.New("the mail server offers no encryption (STARTTLS), and the password is not sent without it: use smtps://, or another port")
+	}
+	return outward.WithoutURL(err, config.NotifyPrivateVar)
 }
 
 func (c Config) mailOptions(ctx context.Context, u *url.URL) ([]mail.Option, error) {
@@ -114,15 +122,19 @@ func (c Config) dialMail(try context.Context, u *url.URL) mail.DialContextFunc {
 // letterOf makes the mail. Its Message-ID is the same for each try, so mail programs show
 // a second copy as one.
 func letterOf(u *url.URL, m message) (*mail.Msg, error) {
+	from, err := sender(u)
+	if err != nil {
+		return nil, fmt.Errorf("error reading the sender: %w", err)
+	}
+	to, err := recipients(u)
+	if err != nil {
+		return nil, fmt.Errorf("error reading the recipients: %w", err)
+	}
 	letter := mail.NewMsg(mail.WithNoDefaultUserAgent())
-	if err := letter.From(sender(u)); err != nil {
-		return nil, fmt.Errorf("error preparing the mail: %w", err)
-	}
-	if err := letter.ToFromString(strings.Join(u.Query()["to"], ",")); err != nil {
-		return nil, fmt.Errorf("error preparing the mail: %w", err)
-	}
-	_, domain, _ := strings.Cut(sender(u), "@")
-	letter.SetMessageIDWithValue(fmt.Sprintf("relabel-%d-%d@%s", m.ID, m.At.UnixMicro(), strings.Trim(domain, "<> ")))
+	letter.FromMailAddress(from)
+	letter.ToMailAddress(to...) // the library's own reader of lists takes a comma in a name for the end of an address
+	domain := from.Address[strings.LastIndex(from.Address, "@")+1:]
+	letter.SetMessageIDWithValue(fmt.Sprintf("relabel-%d-%d@%s", m.ID, m.At.UnixMicro(), domain))
 	letter.SetDateWithValue(m.sentAt)
 	letter.SetGenHeader("X-Relabel-Notice", strconv.FormatInt(m.ID, 10))
 	letter.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no automatic replies

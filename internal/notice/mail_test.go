@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"net/mail"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,31 @@ func TestMail(t *testing.T) {
 	}
 }
 
+// Names of people may hold commas and accents, and nothing in an address makes another
+// header or another recipient.
+func TestMailNames(t *testing.T) {
+	t.Parallel()
+	b, server := setup(t), startMailServer(t, "tls")
+	b.cfg.roots = server.roots
+	q := url.Values{
+		"to":   {`ops+night@example.com,"Day, Doris" <dev@example.com>`},
+		"from": {"=?utf-8?q?Zo=C3=AB=0D=0ABcc=3A_eve=40example.com?= <ann@example.com>"},
+	}
+	b.make("smtps://localhost:" + server.port + "?" + q.Encode())
+	b.deliver()
+	require.Equal(t, row{Tries: 1, Sent: true}, b.only())
+	got := server.next(t)
+	require.Equal(t, "ann@example.com", got.From)
+	require.Equal(t, []string{"ops+night@example.com", "dev@example.com"}, got.To)
+	m, err := mail.ReadMessage(strings.NewReader(got.Data))
+	require.NoError(t, err)
+	require.Empty(t, m.Header.Get("Bcc"))
+	to, err := m.Header.AddressList("To")
+	require.NoError(t, err)
+	require.Equal(t, "Day, Doris", to[1].Name)
+	require.Regexp(t, `^<relabel-\d+-\d+@example\.com>$`, m.Header.Get("Message-Id"))
+}
+
 // What can be wrong with a mail server is said without the password, and without an
 // encrypted connection the password is not sent.
 func TestMailRefused(t *testing.T) {
@@ -85,7 +111,7 @@ func TestMailRefused(t *testing.T) {
 			func(c *Config) { c.roots = nil },
 		},
 		"a server without TLS": {
-			"smtp://ann@localhost:" + bare.port + "?to=ops@example.com", "does not support STARTTLS", func(*Config) {},
+			"smtp://ann@localhost:" + bare.port + "?to=ops@example.com", "offers no encryption (STARTTLS), and the password is not sent without it: use smtps://, or another port", func(*Config) {},
 		},
 		"the wrong scheme": {"smtps://ann@localhost:%s?to=ops@example.com", "TLS", func(*Config) {}},
 	} {
