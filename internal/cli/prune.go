@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -106,7 +107,8 @@ func (a *app) prune(ctx context.Context, s *session, f pruneFlags) error {
 	for i, site := range sites {
 		all[i] = retention.Params{DB: s.DB, SiteID: site.ID, Before: now.Add(-f.age), Shared: f.allSites && i == len(sites)-1}
 	}
-	return a.pruneAsked(ctx, s, records.AuditEntry{Action: "prune", Subject: subject, Detail: "older than " + f.olderThan}, all, f)
+	_, err = a.pruneAsked(ctx, s, records.AuditEntry{Action: "prune", Subject: subject, Detail: "older than " + f.olderThan}, all, f)
+	return err
 }
 
 // prunedSites returns the sites to prune, and what the audit log calls them.
@@ -136,11 +138,32 @@ func (a *app) deleteBatch(ctx context.Context, s *session, id int64, f pruneFlag
 		return err
 	}
 	p := retention.Params{DB: s.DB, SiteID: site.ID, Before: now, Batch: id}
-	return a.pruneAsked(ctx, s, records.AuditEntry{Action: "delete", Subject: records.BatchSubject(id)}, []retention.Params{p}, f)
+	done, err := a.pruneAsked(ctx, s, records.AuditEntry{Action: "delete", Subject: records.BatchSubject(id)}, []retention.Params{p}, f)
+	if err != nil || !done {
+		return err
+	}
+	return a.noteStays(ctx, s, id)
 }
 
-// pruneAsked counts what goes, asks, and deletes it.
-func (a *app) pruneAsked(ctx context.Context, s *session, e records.AuditEntry, all []retention.Params, f pruneFlags) error {
+// noteStays says why a batch is still there.
+func (a *app) noteStays(ctx context.Context, s *session, id int64) error {
+	b, err := records.Batch(ctx, s.DB, id)
+	if _, gone := errors.AsType[db.NoBatchError](err); gone {
+		return nil
+	}
+	switch {
+	case err != nil:
+		return err
+	case b.Total == 0:
+		a.note("batch %d stays without rows: another batch or a run of a schedule refers to it", id)
+	default:
+		a.note("batch %d stays with %s: the newest of an asset, or of assets that an open batch or plan has", id, text.Plural(b.Total, "row", "rows"))
+	}
+	return nil
+}
+
+// pruneAsked counts what goes, asks, and deletes it. It reports whether it did.
+func (a *app) pruneAsked(ctx context.Context, s *session, e records.AuditEntry, all []retention.Params, f pruneFlags) (done bool, err error) {
 	out := prunedJSON{DryRun: true, Before: all[0].Before, Archive: []string{}}
 	if f.dryRun || !f.yes {
 		err := a.during(ctx, "counting what goes", func() (err error) {
@@ -148,21 +171,21 @@ func (a *app) pruneAsked(ctx context.Context, s *session, e records.AuditEntry, 
 			return err
 		})
 		if err != nil || f.dryRun {
-			return a.printPruned(out, err)
+			return false, a.printPruned(out, err)
 		}
 		if ok, err := a.confirm(ctx, "This goes: "+retention.Text(out.Tables)+". Delete it?"); err != nil || !ok {
-			return err
+			return false, err
 		}
 	}
 	out.DryRun = false
-	err := a.audited(ctx, s, e, func(ctx context.Context) (rows int64, err error) {
+	err = a.audited(ctx, s, e, func(ctx context.Context) (rows int64, err error) {
 		err = a.during(ctx, "deleting", func() error {
 			out.Tables, out.Archive, err = archived(ctx, all, f.archive)
 			return err
 		})
 		return retention.Total(out.Tables), err
 	})
-	return a.printPruned(out, err)
+	return true, a.printPruned(out, err)
 }
 
 // archived prunes with an archive in a folder, or without one.

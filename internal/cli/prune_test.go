@@ -47,7 +47,11 @@ func TestPrune(t *testing.T) {
 	third := b.enqueue(csv)
 	require.Equal(t, 4.0, b.status(third)["unchanged"], "the newest rows are still known")
 	require.Len(t, b.api.Log(), calls)
-	require.Contains(t, b.ok("batch", "delete", third, "--yes").stdout, "rename")
+	stays := b.ok("batch", "delete", third, "--yes")
+	require.Contains(t, stays.stdout, "rename")
+	require.Contains(t, stays.stderr, "batch 4 stays with 4 rows: the newest of an asset")
+	b.enqueue(csv)
+	require.NotContains(t, b.ok("batch", "delete", third, "--yes").stderr, "stays", "the batch after it has the newest rows")
 
 	entries, err := records.AuditEntries(t.Context(), b.db(), "", 0, 10)
 	require.NoError(t, err)
@@ -57,7 +61,7 @@ func TestPrune(t *testing.T) {
 			got = append(got, e.Action+" "+e.Subject+" "+e.Detail)
 		}
 	}
-	require.Equal(t, []string{"delete batch 4 ", "prune all sites older than 90d"}, got)
+	require.Equal(t, []string{"delete batch 4 ", "delete batch 4 ", "prune all sites older than 90d"}, got)
 }
 
 func TestKeep(t *testing.T) {
