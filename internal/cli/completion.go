@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -88,6 +89,19 @@ func (a *app) completeSchedule() cobra.CompletionFunc {
 		list, err := scheduledb.List(ctx, d, "")
 		for _, s := range list {
 			out = append(out, s.Name+"\t"+text.Line(s.Cron+" for site "+s.Site))
+		}
+		return out, err
+	}))
+}
+
+// completeToken offers the names of tokens that can be revoked.
+func (a *app) completeToken() cobra.CompletionFunc {
+	return onlyFirst(a.completeFrom(func(ctx context.Context, d *db.DB, _ *cobra.Command) (out []string, err error) {
+		list, err := d.Tokens(ctx)
+		for _, one := range list {
+			if one.RevokedAt == nil {
+				out = append(out, one.Name+"\t"+fmt.Sprintf("%s, %s, site %s", one.State, one.Role, cmp.Or(text.Deref(one.Site), "all")))
+			}
 		}
 		return out, err
 	}))

@@ -45,6 +45,13 @@ func TestCompletion(t *testing.T) {
 	require.Equal(t, []string{"nightly\t@daily for site default"}, b.offers("schedule", "run", ""))
 	require.Equal(t, []string{"csv", "tsv", "txt", "gz", "xlsx"}, b.offers("schedule", "edit", "nightly", ""))
 
+	b.ok("token", "create", "old")
+	b.ok("token", "revoke", "old")
+	b.ok("token", "create", "n8n", "--role", "write")
+	require.Equal(t, []string{"n8n\tactive, write, site all"}, b.offers("token", "revoke", ""))
+	require.Empty(t, b.offers("token", "revoke", "n8n", ""))
+	require.Equal(t, []string{"look", "change"}, b.offers("serve", "--trust-role", ""))
+
 	url := b.env["DATABASE_URL"]
 	require.Equal(t, []string{first}, b.with("DATABASE_URL", "").offers("status", "--database-url", url, "1"), "flags before it count")
 	require.Empty(t, b.with("WEBFLOW_RATE_LIMIT", "nonsense").offers("status", ""), "a wrong environment")

@@ -35,6 +35,7 @@ func (f *serveFlags) register(cmd *cobra.Command) {
 	fs.StringVar(&f.passwordFile, "password-file", "", "`FILE` with the password of the dashboard; it replaces the login links. A changed file ends the sessions of the old password")
 	fs.StringVar(&f.readOnlyFile, "read-only-password-file", "", "`FILE` with a second password, for read-only access")
 	f.people.register(fs)
+	completeWords(cmd, "trust-role", []string{string(people.Look), string(people.Change)})
 	fs.StringVar(&f.tlsCert, "tls-cert", "", "`FILE` with the certificate for https")
 	fs.StringVar(&f.tlsKey, "tls-key", "", "`FILE` with the key of the certificate")
 	fs.BoolVar(&f.behindProxy, "behind-proxy", false, "your own proxy serves it: the proxy speaks https and sets X-Forwarded-For")

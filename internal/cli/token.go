@@ -174,7 +174,7 @@ func (a *app) tokenList(ctx context.Context, s *session) error {
 func (a *app) tokenRevokeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "revoke NAME", Short: "End a token for good; requests with it fail from now on",
-		Args: tokenArg, ValidArgsFunction: completeNothing,
+		Args: tokenArg, ValidArgsFunction: a.completeToken(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error { return a.tokenRevoke(ctx, s, args[0]) })
 		},
