@@ -100,6 +100,7 @@ func (s *Server) problem(err error) *Problem {
 		return newProblem(status, "relabel is stopping: send the same again in a moment").after(10 * time.Second)
 	case status == http.StatusInternalServerError:
 		s.cfg.Logger.Error("an operation of the API failed", "error", err)
+		return newProblem(status, "relabel failed: its log has the reason") // which may be SQL, and the caller a stranger
 	case status == http.StatusServiceUnavailable:
 		s.cfg.Logger.Warn("an operation of the API failed because the database does not answer", "error", err)
 		return newProblem(status, "the database does not answer: send the same again in a moment").after(10 * time.Second)

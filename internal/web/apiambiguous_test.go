@@ -12,6 +12,17 @@ import (
 	"relabel/internal/dbtest"
 )
 
+// What is wrong inside relabel is for its log. A caller without a token learns nothing of it.
+func TestAPIFailsQuietly(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{})
+	dbtest.Exec(t, b, `ALTER TABLE api_token RENAME TO gone`)
+	r := b.stranger(t).request(http.MethodGet, api.Prefix+"/batches", nil, "Authorization", "Bearer relabel_wrong")
+	p := refused(t, b.stranger(t).do(r), http.StatusInternalServerError, "relabel failed: its log has the reason")
+	require.NotContains(t, p.Detail, "api_token")
+	require.Contains(t, b.logs.String(), "api_token")
+}
+
 // Of a request that says two things at once, no part is done.
 func TestAPIAmbiguous(t *testing.T) {
 	t.Parallel()
