@@ -110,7 +110,21 @@ func (s *Server) open(in *loadInput) (*upload, error) {
 	body := http.MaxBytesReader(in.w, pace.NewReader(in.w, in.r), s.cfg.MaxBody)
 	sum := sha256.New()
 	fmt.Fprintf(sum, "%s?%s %s\n", in.r.URL.Path, in.r.URL.Query().Encode(), kind)
-	return &upload{io.TeeReader(body, sum), sum, isJSON}, nil
+	return &upload{io.TeeReader(wholeBody{body}, sum), sum, isJSON}, nil
+}
+
+var errBrokenOff = errors.New("the body ended before its Content-Length: send it again")
+
+// wholeBody says of a body that it broke off. net/http's own error is also that of a lost
+// connection to the database.
+type wholeBody struct{ io.Reader }
+
+// Read implements io.Reader.
+func (b wholeBody) Read(p []byte) (n int, err error) {
+	if n, err = b.Reader.Read(p); errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errBrokenOff
+	}
+	return n, err
 }
 
 // hash reads the rest of the body, because a load may stop before its end.

@@ -1,7 +1,12 @@
 package web
 
 import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -42,6 +47,8 @@ func TestAPIAmbiguous(t *testing.T) {
 		{"/batches", http.Header{"Content-Encoding": {"br"}}, 415, "send the rows without it"},
 		{"/batches", http.Header{"Content-Encoding": {"gzip"}, "Content-Type": {"application/json"}}, 415, "send the rows without it"},
 		{"/batches/1/retry?status=failed&status=conflict", nil, 422, "the parameter status is there 2 times"},
+		{"/batches/1/retry?error=100%&status=failed", nil, 422, "write % as %25"},
+		{"/batches/1/retry?error=a;status=failed", nil, 422, "write % as %25, and ; as %3B"},
 	} {
 		r := m.request(http.MethodPost, api.Prefix+c.path, strings.NewReader(rows(1, "x")), "Content-Type", "text/csv", "Authorization", right)
 		for name, values := range c.header {
@@ -50,4 +57,28 @@ func TestAPIAmbiguous(t *testing.T) {
 		refused(t, m.do(r), c.status, c.detail)
 	}
 	require.Zero(t, dbtest.Value[int](t, b, `SELECT count(*)::int FROM batch`))
+}
+
+// A body that breaks off is the client's trouble, and not the database's.
+func TestAPIBodyBreaksOff(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{})
+	m := b.machine(t, "n8n", db.TokenWrite, "")
+	u, err := url.Parse(m.base)
+	require.NoError(t, err)
+	conn, err := net.Dial("tcp", u.Host)
+	require.NoError(t, err)
+	defer conn.Close() //nolint:errcheck // only read from
+	_, err = fmt.Fprintf(conn, "POST %s/batches HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: text/csv\r\nContent-Length: 500\r\n\r\nasset_id,disp",
+		api.Prefix, u.Host, m.secret)
+	require.NoError(t, err)
+	require.NoError(t, conn.(*net.TCPConn).CloseWrite())
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	defer resp.Body.Close() //nolint:errcheck // only read from
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusUnprocessableEntity, resp.StatusCode, string(text))
+	require.Contains(t, string(text), "the body ended before its Content-Length: send it again")
+	require.NotContains(t, b.logs.String(), "database")
 }
