@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -51,9 +52,7 @@ func TestAPIAmbiguous(t *testing.T) {
 		{"/batches/1/retry?error=a;status=failed", nil, 422, "write % as %25, and ; as %3B"},
 	} {
 		r := m.request(http.MethodPost, api.Prefix+c.path, strings.NewReader(rows(1, "x")), "Content-Type", "text/csv", "Authorization", right)
-		for name, values := range c.header {
-			r.Header[name] = values
-		}
+		maps.Copy(r.Header, c.header)
 		refused(t, m.do(r), c.status, c.detail)
 	}
 	require.Zero(t, dbtest.Value[int](t, b, `SELECT count(*)::int FROM batch`))
