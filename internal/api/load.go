@@ -113,7 +113,7 @@ func (s *Server) open(in *loadInput) (*upload, error) {
 	return &upload{io.TeeReader(wholeBody{body}, sum), sum, isJSON}, nil
 }
 
-var errBrokenOff = errors.New("the body ended before its Content-Length: send it again")
+var errBrokenOff = errors.New("the body broke off: send it again")
 
 // wholeBody says of a body that it broke off. net/http's own error is also that of a lost
 // connection to the database.

@@ -81,6 +81,9 @@ func ownProblems(_ huma.Context, _ string, v any) (any, error) {
 	p.Errors = e.Errors
 	var parts []string
 	for _, one := range e.Errors {
+		if strings.HasPrefix(one.Message, "invalid date/time") { // huma's message has Go's pattern of a time
+			one.Message = "write a time as 2026-11-27T09:00:00Z"
+		}
 		parts = append(parts, one.Location+": "+one.Message)
 	}
 	if len(parts) > 0 {

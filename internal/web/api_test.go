@@ -202,6 +202,7 @@ func TestAPIRows(t *testing.T) {
 	csv := m.look(batch + "/results")
 	require.Equal(t, "text/csv; charset=utf-8", csv.Header.Get("Content-Type"), csv.text)
 	require.Contains(t, csv.text, standin.AssetID(0)+",,one.jpg")
+	refused(t, m.look("/rows?since=yesterday"), http.StatusUnprocessableEntity, "query.since: write a time as 2026-11-27T09:00:00Z")
 	lines := m.look(batch + "/results?format=jsonl&status=invalid")
 	require.Equal(t, "application/x-ndjson", lines.Header.Get("Content-Type"))
 	require.Equal(t, "bad", decoded[records.Result](t, lines, http.StatusOK).AssetID)

@@ -78,6 +78,6 @@ func TestAPIBodyBreaksOff(t *testing.T) {
 	text, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusUnprocessableEntity, resp.StatusCode, string(text))
-	require.Contains(t, string(text), "the body ended before its Content-Length: send it again")
+	require.Contains(t, string(text), "the body broke off: send it again")
 	require.NotContains(t, b.logs.String(), "database")
 }
