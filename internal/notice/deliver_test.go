@@ -86,6 +86,7 @@ func TestPrivateAddress(t *testing.T) {
 	for address, says := range map[string]string{
 		r.URL + "/secret": "the URL must begin with https://, not http://",
 		strings.Replace(r.URL, "http://", "https://", 1) + "/secret": "the address is in a private network; to allow that, set RELABEL_NOTIFY_ALLOW_PRIVATE=1",
+		"smtp://[::ffff:127.0.0.1]:25?to=ops@example.com":            "the address is in a private network; to allow that, set RELABEL_NOTIFY_ALLOW_PRIVATE=1",
 		"smtp://127.0.0.1:25?to=ops@example.com":                     "the address is in a private network; to allow that, set RELABEL_NOTIFY_ALLOW_PRIVATE=1",
 	} {
 		b.cfg.Notify.AllowPrivate = false

@@ -62,7 +62,7 @@ func (c Config) mailOptions(ctx context.Context, u *url.URL) ([]mail.Option, err
 	options := []mail.Option{
 		mail.WithPort(port), mail.WithTimeout(2 * tryTimeout), // ctx ends the try before that
 		mail.WithTLSPolicy(mail.TLSOpportunistic),
-		mail.WithDialContextFunc(c.dialMail(ctx, u)), mail.WithTLSConfig(c.tlsConfig(u)),
+		mail.WithDialContextFunc(c.dialMail(ctx, u, port)), mail.WithTLSConfig(c.tlsConfig(u)),
 	}
 	if u.Scheme == "smtps" {
 		options = append(options, mail.WithSSL())
@@ -99,9 +99,10 @@ func (c Config) tlsConfig(u *url.URL) *tls.Config {
 }
 
 // dialMail connects as web hooks do. The connection ends with ctx: the library's own
-// time-out is for each command.
-func (c Config) dialMail(try context.Context, u *url.URL) mail.DialContextFunc {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
+// time-out is for each command, and its own address has no brackets around an IPv6 host.
+func (c Config) dialMail(try context.Context, u *url.URL, port int) mail.DialContextFunc {
+	return func(ctx context.Context, network, _ string) (net.Conn, error) {
+		address := net.JoinHostPort(u.Hostname(), strconv.Itoa(port))
 		conn, err := outward.Dialer(c.Notify.AllowPrivate).DialContext(ctx, network, address)
 		if err != nil {
 			return nil, err
