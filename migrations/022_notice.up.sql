@@ -69,7 +69,7 @@ BEGIN
     ELSIF bad > 0 THEN
         PERFORM make_notices(NEW.site_id, NEW.id, 'trouble', bad || ' of ' || NEW.total || ' rows did not succeed');
     ELSE
-        PERFORM make_notices(NEW.site_id, NEW.id, 'done', NEW.total || ' rows');
+        PERFORM make_notices(NEW.site_id, NEW.id, 'done', NEW.total || CASE NEW.total WHEN 1 THEN ' row' ELSE ' rows' END);
     END IF;
     RETURN NULL;
 END $$;

@@ -87,6 +87,7 @@ func TestDoneAtOnce(t *testing.T) {
 	b := setup(t)
 	dbtest.Settle(t, b.DB, b.load(nil, "a").IDs[0], db.RowSucceeded)
 	b.load([]string{batchURL}, "a")
+	require.Equal(t, "1 row", dbtest.Value[string](t, b, `SELECT detail FROM notice`))
 	require.Equal(t, []string{"done " + batchURL}, b.events())
 }
 
