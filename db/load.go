@@ -7,6 +7,7 @@ import (
 	"iter"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"relabel/internal/failpoint"
 	"relabel/internal/pg"
@@ -127,6 +128,9 @@ func insertBatch(ctx context.Context, tx pgx.Tx, p LoadParams) (id int64, err er
 		pgx.NamedArgs{
 			"site_id": p.SiteID, "name": p.Name, "source": p.Source, "priority": p.Priority, "forced": p.Force, "map": p.Map,
 		}).Scan(&id)
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == foreignKeyViolation {
+		return 0, fmt.Errorf("%w: it was removed meanwhile", ErrNoSite)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("error creating the batch: %w", err)
 	}

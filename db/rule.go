@@ -68,7 +68,7 @@ func (db *DB) SaveRule(ctx context.Context, siteID int, r SavedRule, replace boo
 // DeleteRule deletes a saved rule; the error is ErrRuleUsed while a schedule runs it.
 func (db *DB) DeleteRule(ctx context.Context, siteID int, name string) error {
 	tag, err := db.Pool().Exec(ctx, `DELETE FROM rule WHERE site_id = $1 AND name = $2`, siteID, name)
-	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "23503" { // foreign_key_violation
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == foreignKeyViolation {
 		return ErrRuleUsed
 	}
 	if err != nil {

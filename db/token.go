@@ -88,6 +88,10 @@ func (db *DB) CreateToken(ctx context.Context, p NewToken) (secret string, err e
 // uniqueViolation is PostgreSQL's code for a key that is there already.
 const uniqueViolation = "23505"
 
+// foreignKeyViolation is PostgreSQL's code for a row that refers to one that does not exist,
+// or that another one refers to.
+const foreignKeyViolation = "23503"
+
 func hashOf(secret string) []byte {
 	sum := sha256.Sum256([]byte(secret))
 	return sum[:]

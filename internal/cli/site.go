@@ -23,6 +23,7 @@ token, then: relabel site resume.`,
 		a.siteSubcommand("list", "List all sites", "no arguments", a.siteList),
 		a.siteSetCommand(), a.siteCheckCommand(), a.siteNoticesCommand(), a.sitePauseCommand(),
 		a.siteSubcommand("resume", "Resume a parked or paused site", "no arguments; --site names the site", a.siteResume),
+		a.siteRemoveCommand(),
 	)
 	return cmd
 }

@@ -47,6 +47,8 @@ func TestUsage(t *testing.T) {
 		{"site set --site shop-", "lower-case letters"},
 		{"site set --site all", "choose another name"},
 		{"site set --site demo", "for stand-ins"},
+		{"site remove", "takes the NAME of one site"},
+		{"site remove shop --site blog", "omit --site"},
 		{"site set --site-id 12", "24 lower-case hex digits"},
 		{"site set --rate fast", "60/1m"},
 		{"site set --locale-in header", "both, body or query"},

@@ -90,7 +90,12 @@ func argumentOf(setting string) string {
 func advice(err error) string {
 	plan, ended, site := (*usecase.IsPlanError)(nil), (*usecase.EndedError)(nil), (*siteread.NoSiteError)(nil)
 	refused, unknown, sheet := (*usecase.RefusedError)(nil), (*db.LoadUnknownError)(nil), (*usecase.SheetNotice)(nil)
+	used := (*db.SiteUsedError)(nil)
 	switch {
+	case errors.As(err, &used):
+		return removalAdvice(used)
+	case errors.Is(err, db.ErrSiteStays):
+		return ": `relabel prune` deletes what has ended"
 	case errors.As(err, &sheet):
 		return "; --sheet reads another one"
 	case errors.As(err, &refused):

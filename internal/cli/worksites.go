@@ -93,7 +93,7 @@ func (w *workSites) look(ctx context.Context) error {
 	worked := w.snapshot()
 	for name, old := range worked {
 		if wanted[name].ID != old.Site.ID {
-			changes.Go(func() { w.remove(ctx, old) })
+			changes.Go(func() { w.forget(ctx, old) })
 			delete(wanted, name) // a new site of this name waits for the next look
 		}
 	}
@@ -188,6 +188,13 @@ func (w *workSites) replace(ctx context.Context, old *jobs.SiteConfig, cfg jobs.
 	defer w.mu.Unlock()
 	w.worked[cfg.Site.Name] = cfg
 	w.app.note("working on site %s%s", cfg.Site.Name, map[bool]string{true: ", as it is set now"}[old != nil])
+}
+
+// forget leaves a site that was removed from the database.
+func (w *workSites) forget(ctx context.Context, old jobs.SiteConfig) {
+	w.remove(ctx, old)
+	w.app.metrics.Forget(old.Site.Name)
+	w.app.note("site %s is removed; this process has left it", old.Site.Name)
 }
 
 func (w *workSites) remove(ctx context.Context, old jobs.SiteConfig) {

@@ -121,6 +121,19 @@ func (r *Registry) Site(name string) *Site {
 	return &Site{r: r, name: name}
 }
 
+// Forget drops what was counted for a site that was removed.
+func (r *Registry) Forget(site string) {
+	if r == nil {
+		return
+	}
+	of := prometheus.Labels{"site": site}
+	for _, vec := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
+		r.calls, r.callSeconds, r.grantSeconds, r.waiting, r.turnRows, r.turnSeconds, r.feedSeconds, r.fed,
+	} {
+		vec.DeletePartialMatch(of)
+	}
+}
+
 // The kinds of calls.
 const (
 	KindRename = "rename"

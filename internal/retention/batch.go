@@ -26,15 +26,22 @@ FROM batch b ORDER BY b.id`
 func (r *run) batches(*run) (table, finder) {
 	t := table{"batch", byID(), `t.finished_at < @before::timestamptz AND t.total = 0
 		AND NOT EXISTS (SELECT FROM schedule_run s WHERE s.batch_id = t.id)`}
-	return t, func(ctx context.Context, _ int) (keys []string, more bool, err error) {
-		all, err := pg.Collect[batchRow](ctx, r.DB.Pool(), "reading batches", batchesSQL, r.args())
-		if err != nil {
-			return nil, false, err
+	var gone []int64
+	begun := false
+	return t, func(ctx context.Context, limit int) (keys []string, more bool, err error) {
+		if !begun {
+			all, err := pg.Collect[batchRow](ctx, r.DB.Pool(), "reading batches", batchesSQL, r.args())
+			if err != nil {
+				return nil, false, err
+			}
+			begun, gone = true, r.unreferred(all)
 		}
-		for _, id := range r.unreferred(all) {
+		n := min(limit, len(gone))
+		for _, id := range gone[:n] {
 			keys = append(keys, idKey(id))
 		}
-		return keys, false, nil
+		gone = gone[n:]
+		return keys, len(gone) > 0, nil
 	}
 }
 

@@ -129,7 +129,7 @@ func (r *run) chosen(rows []targetRow) (keys []string) {
 		}
 	}
 	for _, target := range byTarget {
-		for _, id := range needless(target) {
+		for _, id := range r.needless(target) {
 			if row, ok := looked[id]; ok {
 				keys = append(keys, idKey(id))
 				r.goes[row.Batch]++
@@ -137,6 +137,19 @@ func (r *run) chosen(rows []targetRow) (keys []string) {
 		}
 	}
 	return keys
+}
+
+// needless is the rule. Before a site is removed, nothing is needed.
+func (r *run) needless(target []Row) (gone []int64) {
+	if !r.Whole {
+		return needless(target)
+	}
+	for _, row := range target {
+		if row.Old {
+			gone = append(gone, row.ID)
+		}
+	}
+	return gone
 }
 
 // examined records that the rows of a batch were looked at.

@@ -4,7 +4,8 @@
 // events, runs of schedules and their notices, readings of assets that left their site,
 // and the log of changes. With Params.DryRun it only counts; with Params.Archive it
 // writes what goes to compressed CSV files first. Keeper prunes the sites that have a
-// setting keep, inside `relabel work`, and writes what went to the audit log.
+// setting keep, inside `relabel work`, and writes what went to the audit log. With
+// Params.Whole everything of a site goes, before `relabel site remove` deletes the site.
 //
 // Of each target the newest rows stay, however old: a load needs them to find out that
 // the target has the value already, an undo to put back the value before, and a retry
@@ -36,6 +37,7 @@ type Params struct {
 	Shared bool      // also what belongs to no site: the log of changes, events of tokens
 	Before time.Time // what ended before, by the database's clock
 	Batch  int64     // only this batch, with its rows and attempts; 0: everything of the site
+	Whole  bool      // all that has ended of the site, the newest rows too: it is to be removed
 	DryRun bool      // only count
 
 	// Recheck leaves out batches whose rows were examined less long ago; 0: none. An old
@@ -65,14 +67,21 @@ func (r *run) all(ctx context.Context) (counts []Count, err error) {
 	if r.began.Before(r.Before) {
 		r.Before = r.began // what ends meanwhile is left to the next run
 	}
-	steps := []step{attempts, r.renames, notices, runs, r.batches, events, states, audits}
-	if r.Batch != 0 {
-		steps = []step{attempts, r.renames, r.batches}
+	switch {
+	case r.Whole:
+		return r.whole(ctx)
+	case r.Batch != 0:
+		return r.steps(ctx, nil, attempts, r.renames, r.batches)
 	}
+	return r.steps(ctx, nil, attempts, r.renames, notices, runs, r.batches, events, states, audits)
+}
+
+// steps takes steps, and adds what went to counts.
+func (r *run) steps(ctx context.Context, counts []Count, steps ...step) ([]Count, error) {
 	for _, s := range steps {
 		t, find := s(r)
 		n, err := r.prune(ctx, t, find)
-		counts = append(counts, Count{t.name, n})
+		counts = Add(counts, []Count{{t.name, n}})
 		if err != nil {
 			return counts, err
 		}

@@ -38,7 +38,7 @@ type finder func(ctx context.Context, limit int) (keys []string, more bool, err 
 
 func (r *run) args() pgx.NamedArgs {
 	return pgx.NamedArgs{
-		"before": r.Before, "site": r.SiteID, "shared": r.Shared, "batch": r.Batch, "examined": r.began.Add(-r.Recheck),
+		"before": r.Before, "site": r.SiteID, "shared": r.Shared, "batch": r.Batch, "whole": r.Whole, "examined": r.began.Add(-r.Recheck),
 	}
 }
 

@@ -50,7 +50,7 @@ func attempts(r *run) (table, finder) {
 }
 
 func notices(r *run) (table, finder) {
-	return r.simple(table{"notice", byID(), `t.created_at < @before::timestamptz AND t.next_try_at IS NULL
+	return r.simple(table{"notice", byID(), `t.created_at < @before::timestamptz AND (t.next_try_at IS NULL OR @whole::boolean)
 		AND (t.site_id = @site::integer OR t.schedule_id IN (SELECT id FROM schedule WHERE site_id = @site::integer))`})
 }
 
@@ -65,8 +65,8 @@ func events(r *run) (table, finder) {
 // states finds readings of assets that left their site: a complete reading began later.
 func states(r *run) (table, finder) {
 	key := []column{{"site_id", "integer"}, {"locale_id", "text"}, {"asset_id", "text"}}
-	return r.simple(table{"asset_state", key, `t.site_id = @site::integer AND t.read_at < @before::timestamptz
-		AND t.read_at < (SELECT s.began_at FROM site_reading s WHERE s.site_id = t.site_id AND s.locale_id = t.locale_id)`})
+	return r.simple(table{"asset_state", key, `t.site_id = @site::integer AND (@whole::boolean OR t.read_at < @before::timestamptz
+		AND t.read_at < (SELECT s.began_at FROM site_reading s WHERE s.site_id = t.site_id AND s.locale_id = t.locale_id))`})
 }
 
 func audits(r *run) (table, finder) {
