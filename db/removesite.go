@@ -107,7 +107,7 @@ func lockWholeSite(ctx context.Context, tx pgx.Tx, site Site) error {
 		return fmt.Errorf("error bounding the wait for the site: %w", err)
 	}
 	tag, err := tx.Exec(ctx, `SELECT FROM site WHERE id = $1 FOR UPDATE`, site.ID)
-	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "55P03" { // lock_not_available
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == lockNotAvailable {
 		return &SiteUsedError{Site: site.Name, Loading: true}
 	}
 	if err != nil {
