@@ -23,7 +23,7 @@ func TestFinishOfLostClaim(t *testing.T) {
 			l := b.load(t, "a")
 			first := b.mustClaim(t, l.ids[0])
 			b.expireLease(t, l.ids[0])
-			b.exec(t, `UPDATE rename SET fence = 0`)
+			b.exec(t, `UPDATE rename SET fence = 0 WHERE id = $1`, l.ids[0])
 			second := b.claimAs(t, "p2", l.ids[0])[l.ids[0]]
 			require.Equal(t, first.Fence, second.Fence)
 
@@ -47,7 +47,7 @@ func TestFinishOfLostRow(t *testing.T) {
 			b := all.elsewhere(t)
 			l := b.load(t, "a")
 			c := b.mustClaim(t, l.ids[0])
-			b.exec(t, `DELETE FROM rename`)
+			b.exec(t, `DELETE FROM rename WHERE id = $1`, l.ids[0])
 			f := answer(c, db.RowSucceeded)
 			f.GrantID = grant
 			require.Empty(t, b.finish(t, f))

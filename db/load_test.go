@@ -167,7 +167,7 @@ func TestLoadIsAllOrNothing(t *testing.T) {
 				yield(&db.SourceRow{AssetID: "a", DisplayName: ptr("a\x00b")}, nil)
 			}
 		}, nil, "error copying rows"},
-		"no such site":     {func(p *db.LoadParams) { p.SiteID = -1 }, nil, "error creating the batch"},
+		"no such site":     {func(p *db.LoadParams) { p.SiteID = -1 }, db.ErrNoSite, "removed meanwhile"},
 		"no such priority": {func(p *db.LoadParams) { p.Priority = 9 }, nil, "error creating the batch"},
 	}
 	for name, tt := range tests {
