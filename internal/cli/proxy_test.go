@@ -97,7 +97,7 @@ func checkProxy(t *testing.T, b *testBundle, v *visitor) {
 
 	status, text = v.do(http.MethodGet, "/api/v1/sites", nil)
 	require.Equal(t, http.StatusUnauthorized, status)
-	require.Contains(t, text, "send a token", "programs get to the API without this login")
+	require.Contains(t, text, "send one token", "programs get to the API without this login")
 
 	v.header = http.Header{"Cookie": {"_oauth2_proxy=anna@example.com"}, "X-Forwarded-User": {"boss", "ben@example.com"}, "X-Forwarded-For": {"192.0.2.1"}}
 	require.Contains(t, v.page("/"), `title="anna@example.com at 127.0.0.1"`)
