@@ -73,7 +73,7 @@ func (db *DB) FindLane(ctx context.Context, siteID int, s LaneSettings) (err err
 // inLaneTx runs fn in a transaction that changes a lane. Changing its grants may
 // deadlock with finishes that settle some of them in another order.
 func (db *DB) inLaneTx(ctx context.Context, fn func(pgx.Tx) error) error {
-	return pg.RetryDeadlock(func() error { return pgx.BeginFunc(ctx, db.Pool(), fn) })
+	return pg.RetryEnded(func() error { return pgx.BeginFunc(ctx, db.Pool(), fn) })
 }
 
 // setLane derives a lane's limit from the sites of its token, under the lane's lock: a

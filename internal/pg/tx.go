@@ -93,22 +93,22 @@ func (db *DB) xactStatus(ctx context.Context, id string) (status string, at line
 	return status, kept(conn.Conn().PgConn()).lineage, err
 }
 
-// deadlockTries bounds the deadlocks that one transaction is likely to meet.
-const deadlockTries = 5
+// endedTries bounds how often one transaction is likely to be ended.
+const endedTries = 5
 
-// RetryDeadlock repeats a transaction that PostgreSQL ended because of a deadlock. The
-// order of locks allows none that we know of; an unknown one must not make a person's
-// command fail.
-func RetryDeadlock(fn func() error) (err error) {
-	for range deadlockTries {
-		if err = fn(); !isDeadlock(err) {
+// RetryEnded repeats a transaction that PostgreSQL ended because of a deadlock, or because
+// it was idle for too long, as on a network that loses packets. The order of locks allows
+// no deadlock that we know of; an unknown one must not make a person's command fail.
+func RetryEnded(fn func() error) (err error) {
+	for range endedTries {
+		if err = fn(); !wasEnded(err) {
 			return err
 		}
 	}
 	return err
 }
 
-func isDeadlock(err error) bool {
+func wasEnded(err error) bool {
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && pgErr.Code == "40P01"
+	return ok && pgErr.Code == "40P01" || err != nil && LostConnection(err)
 }
