@@ -86,7 +86,6 @@ func (db *DB) Load(ctx context.Context, p LoadParams) (batchID int64, err error)
 		db.acceptAll(ctx, p.SiteID)
 	case errors.Is(err, pg.ErrCommitUnknown):
 		err = &LoadUnknownError{Batch: batchID, Err: err}
-	case errors.Is(err, context.Canceled):
 	case pg.LostConnection(err):
 		err = fmt.Errorf("the load lost its connection, and was undone: load it again (PostgreSQL ends a load that stops for %s, so that others need not wait)", pg.Standstill)
 	}

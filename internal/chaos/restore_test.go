@@ -85,7 +85,7 @@ func TestRestoreWithoutTheNewerBatch(t *testing.T) {
 	require.Equal(t, "older 0", name())
 	r.enqueue(renames(1, "newer"))
 	r.waitFinished(time.Now())
-	require.Equal(t, "newer 0", name(), "loading it later mends it")
+	require.Equal(t, "newer 0", name(), "the new name is there after a second load")
 	r.checkConserved()
 }
 

@@ -130,11 +130,11 @@ func (p *port) write() {
 	}
 }
 
-// cut makes frames between two hosts disappear, in both directions. No end of a connection
-// notices. mend lets them through again.
+// cut drops all frames between two hosts, in both directions. Neither end of a connection
+// notices. join lets frames pass again.
 func (w *wire) cut(a, b *host) { w.setCut(a, b, true) }
 
-func (w *wire) mend(a, b *host) { w.setCut(a, b, false) }
+func (w *wire) join(a, b *host) { w.setCut(a, b, false) }
 
 func (w *wire) setCut(a, b *host, off bool) {
 	w.mu.Lock()
@@ -183,7 +183,7 @@ func TestWire(t *testing.T) {
 	l.wire.cut(l.hosts["two"], l.hosts["one"])
 	_, err = dial()
 	require.Error(t, err)
-	l.wire.mend(l.hosts["two"], l.hosts["one"])
+	l.wire.join(l.hosts["two"], l.hosts["one"])
 	_, err = dial()
 	require.NoError(t, err)
 }

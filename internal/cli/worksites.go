@@ -136,7 +136,7 @@ func (w *workSites) wanted(ctx context.Context) (map[string]db.Site, error) {
 }
 
 // change returns how a site is to be worked, if that is new. A site whose new settings
-// can't be used goes on with the old ones.
+// can't be used keeps the old ones.
 func (w *workSites) change(site db.Site, old *jobs.SiteConfig, again bool) (cfg jobs.SiteConfig, changed bool) {
 	same := old != nil && sameSettings(old.Site, site)
 	if same && !again {

@@ -104,7 +104,7 @@ func readFile(path string) (string, fs.FileInfo, error) {
 }
 
 // checkMode refuses a file that other accounts can write: they could let themselves in.
-// The owner is trusted, who may be another account than ours, as in a container. Windows
+// It trusts the file's owner. In a container that may be another account than ours. Windows
 // has no such modes.
 func checkMode(path string, info fs.FileInfo) error {
 	if runtime.GOOS == "windows" {

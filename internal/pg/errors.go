@@ -52,8 +52,11 @@ func lostConnection(err error) bool {
 }
 
 // LostConnection reports whether a transaction failed because the server ended it for
-// being idle, or could not be reached any more.
+// being idle, or could not be reached any more. Someone who gave up has lost nothing.
 func LostConnection(err error) bool {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return false
+	}
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && pgErr.Code == stoodStill || pgconn.SafeToRetry(err)
 }

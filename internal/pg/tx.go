@@ -110,5 +110,5 @@ func RetryEnded(fn func() error) (err error) {
 
 func wasEnded(err error) bool {
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && pgErr.Code == "40P01" || err != nil && !errors.Is(err, context.Canceled) && LostConnection(err)
+	return ok && pgErr.Code == "40P01" || LostConnection(err)
 }
