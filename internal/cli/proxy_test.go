@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"crypto/x509"
 	"net"
 	"net/http"
@@ -184,7 +183,8 @@ func startCaddy(b *testBundle, program, relabel, auth string) (string, *x509.Cer
 func (b *testBundle) startProxy(address, program string, args ...string) {
 	b.t.Helper()
 	cmd := exec.Command(program, args...)
-	var log lockedBuffer
+	var log lines
+	log.changed = sync.NewCond(&log.mu)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = b.dir, []string{"HOME=" + b.dir, "PATH=" + os.Getenv("PATH")}, &log, &log
 	require.NoError(b.t, cmd.Start())
 	ended := make(chan struct{})
@@ -208,22 +208,4 @@ func (b *testBundle) startProxy(address, program string, args ...string) {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-}
-
-// lockedBuffer is written by a process and read by a test.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }
