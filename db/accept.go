@@ -73,7 +73,7 @@ func (db *DB) AcceptMore(ctx context.Context, siteID int) (more bool, err error)
 	case err != nil:
 		return false, fmt.Errorf("error looking for batches to accept: %w", err)
 	}
-	err = pg.RetryEnded(func() error {
+	err = pg.RetryDeadlock(func() error {
 		return pgx.BeginFunc(ctx, db.Pool(), func(tx pgx.Tx) error {
 			err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtextextended('relabel accept', $1))`, batchID).Scan(&more)
 			if err != nil || !more {

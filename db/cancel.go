@@ -51,7 +51,7 @@ const openBatchSQL = `SELECT id FROM batch WHERE id = @id AND status IN ('active
 // reports whether the batch was open. When it was cancelled before, its remaining
 // rows end; the error is a BatchStateError when it can't be cancelled.
 func (db *DB) CancelBatch(ctx context.Context, id int64, reason *string) (changed bool, err error) {
-	err = pg.RetryEnded(func() error {
+	err = pg.RetryDeadlock(func() error {
 		return pgx.BeginFunc(ctx, db.Pool(), func(tx pgx.Tx) error {
 			changed, err = cancelBatch(ctx, tx, id, reason)
 			return err

@@ -25,20 +25,24 @@ func (s LaneSettings) rate() Rate { return Rate{Calls: s.Limit, Window: s.Window
 // records the token and the limit of the process, and derives the lane's limit from all
 // sites of the token. What was learned from the API stays until the API says otherwise.
 func (db *DB) EnsureLane(ctx context.Context, siteID int, s LaneSettings) error {
-	err := db.inLaneTx(ctx, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `
-			UPDATE site SET lane = @fingerprint, worked_rate = CASE WHEN rate_limit IS NULL THEN @rate ELSE worked_rate END
-			WHERE id = @site AND (lane IS DISTINCT FROM @fingerprint OR rate_limit IS NULL AND worked_rate IS DISTINCT FROM @rate)`,
-			pgx.NamedArgs{"fingerprint": s.Fingerprint, "rate": s.rate().String(), "site": siteID})
-		if err != nil {
-			return fmt.Errorf("error recording the site's token: %w", err)
-		}
-		return setLane(ctx, tx, s)
+	err := pg.RetryLost(func() error {
+		return db.inLaneTx(ctx, func(tx pgx.Tx) error { return ensureLane(ctx, tx, siteID, s) })
 	})
 	if err != nil {
 		return fmt.Errorf("error setting up the lane: %w", err)
 	}
 	return db.forgetGrants(ctx)
+}
+
+func ensureLane(ctx context.Context, tx pgx.Tx, siteID int, s LaneSettings) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE site SET lane = @fingerprint, worked_rate = CASE WHEN rate_limit IS NULL THEN @rate ELSE worked_rate END
+		WHERE id = @site AND (lane IS DISTINCT FROM @fingerprint OR rate_limit IS NULL AND worked_rate IS DISTINCT FROM @rate)`,
+		pgx.NamedArgs{"fingerprint": s.Fingerprint, "rate": s.rate().String(), "site": siteID})
+	if err != nil {
+		return fmt.Errorf("error recording the site's token: %w", err)
+	}
+	return setLane(ctx, tx, s)
 }
 
 // forgetGrants deletes the old grants of tokens that are no longer used. A lane in use
@@ -73,7 +77,7 @@ func (db *DB) FindLane(ctx context.Context, siteID int, s LaneSettings) (err err
 // inLaneTx runs fn in a transaction that changes a lane. Changing its grants may
 // deadlock with finishes that settle some of them in another order.
 func (db *DB) inLaneTx(ctx context.Context, fn func(pgx.Tx) error) error {
-	return pg.RetryEnded(func() error { return pgx.BeginFunc(ctx, db.Pool(), fn) })
+	return pg.RetryDeadlock(func() error { return pgx.BeginFunc(ctx, db.Pool(), fn) })
 }
 
 // setLane derives a lane's limit from the sites of its token, under the lane's lock: a

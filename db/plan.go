@@ -122,7 +122,7 @@ type ApplyParams struct {
 // that was unchanged is sent after all if something else was sent, or is about to be.
 func (db *DB) Apply(ctx context.Context, p ApplyParams) error {
 	var site int
-	err := pg.RetryEnded(func() error {
+	err := pg.RetryDeadlock(func() error {
 		return db.InTx(ctx, func(tx pgx.Tx) (err error) {
 			site, err = db.apply(ctx, tx, p)
 			failpoint.Hit("applying")

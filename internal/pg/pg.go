@@ -4,7 +4,7 @@
 // Open returns a DB, a pool of connections with relabel's settings. It refuses a primary
 // from before a fail-over, and Hosts reports what each host of the URL is. InTx runs a
 // transaction whose fate is known even when the connection breaks at COMMIT.
-// RetryEnded repeats one, and Transient reports which errors may go away.
+// RetryDeadlock and RetryLost repeat one, and Transient reports which errors may go away.
 //
 // Collect, CollectIDs and Stream run a query and read its rows into structs.
 // ReadStatements reads long statements from files, which may include fragments. Migrate

@@ -93,22 +93,29 @@ func (db *DB) xactStatus(ctx context.Context, id string) (status string, at line
 	return status, kept(conn.Conn().PgConn()).lineage, err
 }
 
-// endedTries bounds how often one transaction is likely to be ended.
-const endedTries = 5
+// tries bounds how often one transaction is repeated.
+const tries = 5
 
-// RetryEnded repeats a transaction that PostgreSQL ended because of a deadlock, or because
-// it was idle for too long, as on a network that loses packets. The order of locks allows
-// no deadlock that we know of; an unknown one must not make a person's command fail.
-func RetryEnded(fn func() error) (err error) {
-	for range endedTries {
-		if err = fn(); !wasEnded(err) {
+// RetryDeadlock repeats a transaction that PostgreSQL ended because of a deadlock. The
+// order of locks allows none that we know of; an unknown one must not make a person's
+// command fail.
+func RetryDeadlock(fn func() error) error { return retry(fn, isDeadlock) }
+
+// RetryLost repeats a transaction that lost its connection before its COMMIT, as on a network
+// that loses packets. It is for those that do no harm when they come late: a load or an apply
+// that stood still must not supersede what was loaded meanwhile.
+func RetryLost(fn func() error) error { return retry(fn, LostConnection) }
+
+func retry(fn func() error, again func(error) bool) (err error) {
+	for range tries {
+		if err = fn(); !again(err) {
 			return err
 		}
 	}
 	return err
 }
 
-func wasEnded(err error) bool {
+func isDeadlock(err error) bool {
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && pgErr.Code == "40P01" || LostConnection(err)
+	return ok && pgErr.Code == "40P01"
 }

@@ -72,7 +72,7 @@ func (r *run) remove(ctx context.Context, t table, keys string, found int64) (n 
 		}
 	}
 	var took time.Duration
-	err = pg.RetryEnded(func() error {
+	err = pg.RetryDeadlock(func() error {
 		n, took, err = r.deleteChunk(ctx, t, keys)
 		return err
 	})

@@ -12,11 +12,11 @@ import (
 
 // A transaction that PostgreSQL ended for being idle is done again. It waits here as on a
 // network that loses packets.
-func TestRetryEnded(t *testing.T) {
+func TestRetryLost(t *testing.T) {
 	t.Parallel()
 	db := setup(t)
 	tries := 0
-	err := pg.RetryEnded(func() error {
+	err := pg.RetryLost(func() error {
 		return pgx.BeginFunc(t.Context(), db.Pool(), func(tx pgx.Tx) error {
 			if tries++; tries > 1 {
 				return nil
