@@ -19,6 +19,7 @@ const (
 	SettleSQL         = settleSQL
 	SitesToFeedSQL    = sitesToFeedSQL
 	QueuesWithJobsSQL = queuesWithJobsSQL
+	WakeUnworkedSQL   = wakeUnworkedSQL
 )
 
 // Claim is a turn of claims alone.

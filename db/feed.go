@@ -104,15 +104,31 @@ func Feed(ctx context.Context, tx pgx.Tx, p FeedParams) (rows []FeedRow, ok bool
 	if err := dropDead(ctx, tx, waiting); err != nil {
 		return nil, false, err
 	}
-	return rows, true, WakeQueue(ctx, tx, p.Queue)
+	return rows, true, nil
 }
 
 // WakeQueue makes the workers of a River queue fetch jobs when tx commits. River
 // notifies too when jobs are inserted, but leaves out a notification that follows another
-// one within moments; and nobody notifies again when one was lost.
+// one within moments.
 func WakeQueue(ctx context.Context, tx pgx.Tx, queue string) error {
-	_, err := tx.Exec(ctx, `SELECT pg_notify($1, json_build_object('queue', $2::text)::text)`, pg.Schema+".river_insert", queue)
-	if err != nil {
+	return wake(ctx, tx, `SELECT pg_notify(@channel, json_build_object('queue', @queue::text)::text)`, queue)
+}
+
+// wakeUnworkedSQL is served by River's river_job_prioritized_fetching_index.
+const wakeUnworkedSQL = `
+SELECT pg_notify(@channel, json_build_object('queue', @queue::text)::text)
+WHERE EXISTS (SELECT FROM river_job WHERE state = 'available' AND queue = @queue)
+	AND NOT EXISTS (SELECT FROM river_job WHERE state = 'running' AND queue = @queue)`
+
+// WakeUnworked does so if jobs wait and none runs: their notification was lost. In every
+// process, River shows each notification to all queues. With a thousand sites that costs
+// more than the calls, so a feed that finds nothing to do must not notify.
+func WakeUnworked(ctx context.Context, tx pgx.Tx, queue string) error {
+	return wake(ctx, tx, wakeUnworkedSQL, queue)
+}
+
+func wake(ctx context.Context, tx pgx.Tx, sql, queue string) error {
+	if _, err := tx.Exec(ctx, sql, pgx.NamedArgs{"channel": pg.Schema + ".river_insert", "queue": queue}); err != nil {
 		return fmt.Errorf("error notifying the workers of queue %s: %w", queue, err)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
@@ -47,6 +48,43 @@ func TestSitesToFeedOfMany(t *testing.T) {
 	require.Equal(t, 1, toFeed(window), "more than a window of rows, and few jobs")
 	b.feed(t, window)
 	require.Zero(t, toFeed(window), "most of a window of jobs")
+}
+
+// Jobs that wait are notified of again only if none of their queue runs.
+func TestWakeUnworked(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	conn, err := b.Pool().Acquire(t.Context())
+	require.NoError(t, err)
+	defer conn.Release()
+	_, err = conn.Exec(t.Context(), `LISTEN "relabel.river_insert"; LISTEN "end"`)
+	require.NoError(t, err)
+	woken := func() (queues []string) {
+		require.NoError(t, pgx.BeginFunc(t.Context(), b.Pool(), func(tx pgx.Tx) error {
+			if err := db.WakeUnworked(t.Context(), tx, b.site.Queue()); err != nil {
+				return err
+			}
+			_, err := tx.Exec(t.Context(), `NOTIFY "end"`)
+			return err
+		}))
+		for {
+			n, err := conn.Conn().WaitForNotification(t.Context())
+			require.NoError(t, err)
+			if n.Channel == "end" {
+				return queues
+			}
+			queues = append(queues, n.Payload)
+		}
+	}
+	require.Empty(t, woken(), "no job waits")
+	l := b.load(t, "a", "b")
+	b.feed(t, 10)
+	lost := []string{fmt.Sprintf(`{"queue" : %q}`, b.site.Queue())}
+	require.Equal(t, lost, woken())
+	b.setJobs(t, "running", l.ids[0])
+	require.Empty(t, woken(), "a worker is at the queue")
+	b.setJobs(t, "completed", l.ids[0])
+	require.Equal(t, lost, woken())
 }
 
 // Several lanes get their grants in one statement, each by its own limit, and an unknown one

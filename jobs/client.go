@@ -42,8 +42,8 @@ const (
 	fetchCooldown = 20 * time.Millisecond
 
 	// fetchPoll is how often a queue is fetched from without a notification. Each feed
-	// that finds something notifies, so this only matters while the connection that
-	// listens is broken: then work goes on well within the 90 s promised.
+	// that gives jobs notifies, so this only matters while the connection that listens is
+	// broken: then work goes on well within the 90 s promised.
 	fetchPoll = 30 * time.Second
 
 	// maxLeaderSkew is how far this machine's clock may differ from the database's for

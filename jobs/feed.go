@@ -59,8 +59,11 @@ func feedParams(site db.Site, window int) db.FeedParams {
 
 func feed(ctx context.Context, tx pgx.Tx, client *Client, p db.FeedParams) (int, error) {
 	rows, ok, err := db.Feed(ctx, tx, p)
-	if err != nil || !ok || len(rows) == 0 {
+	if err != nil || !ok {
 		return 0, err
+	}
+	if len(rows) == 0 {
+		return 0, db.WakeUnworked(ctx, tx, p.Queue)
 	}
 	for chunk := range slices.Chunk(rows, insertChunk) {
 		if err := insert(ctx, tx, client, p.Queue, chunk); err != nil {
@@ -68,7 +71,7 @@ func feed(ctx context.Context, tx pgx.Tx, client *Client, p db.FeedParams) (int,
 		}
 	}
 	failpoint.Hit("feeding")
-	return len(rows), nil
+	return len(rows), db.WakeQueue(ctx, tx, p.Queue)
 }
 
 func insert(ctx context.Context, tx pgx.Tx, client *Client, queue string, rows []db.FeedRow) error {
@@ -209,7 +212,7 @@ func (f *feeder) feed(ctx context.Context) error {
 	began, fed := time.Now(), 0
 	err := pgx.BeginFunc(ctx, f.db.Pool(), func(tx pgx.Tx) (err error) {
 		p := feedParams(f.site, f.window)
-		p.ProcessID, p.Running, p.Lane, p.Stale = f.process, f.running.list(), f.lane, f.times.Stale
+		p.ProcessID, p.Running, p.Lane, p.Stale = f.process, f.running.list(f.site.Queue()), f.lane, f.times.Stale
 		if fed, err = feed(ctx, tx, f.client, p); err != nil {
 			return err
 		}

@@ -57,8 +57,8 @@ func (w *renameWorker) Work(ctx context.Context, job *river.Job[RenameArgs]) (er
 		}
 		err = cleanError(err)
 	}()
-	w.running.begin(job.ID)
-	defer w.running.end(job.ID)
+	w.running.begin(job.Queue, job.ID)
+	defer w.running.end(job.Queue, job.ID)
 	failpoint.Hit("fetched")
 	site := w.sites.of(job.Queue)
 	if site == nil { // it was removed meanwhile: the feed of another process goes on
