@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"relabel/db"
@@ -166,6 +167,28 @@ func TestCancelOpenTellsHowManyRows(t *testing.T) {
 	n, err = b.CancelOpen(t.Context(), b.site.ID, 4)
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
+	b.requireCountsAddUp(t)
+}
+
+// Two processes end the same rows: the one that finds none left to end, as the other was
+// quicker, goes on with the rest.
+func TestEndCancelledBesideAnother(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.EndInChunksOf(2)
+	l := b.load(t, "a", "b", "c", "d", "e")
+	b.setBatch(t, l.batch, "cancelled")
+	tx := begin(t, b.Pool())
+	_, err := tx.Exec(t.Context(), db.LockRenamesSQL, pgx.NamedArgs{"rename_ids": l.ids[:2]})
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	go func() { done <- b.EndCancelled(t.Context(), b.site.ID) }()
+	b.requireBlocked(t, 1)
+	_, err = tx.Exec(t.Context(), db.StatementText("end_cancelled"), pgx.NamedArgs{"rename_ids": l.ids[:2], "quarantine": quarantine})
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit(t.Context()))
+	require.NoError(t, <-done)
+	require.Equal(t, "cancelled cancelled cancelled cancelled cancelled", b.statuses(t, l.batch))
 	b.requireCountsAddUp(t)
 }
 

@@ -99,28 +99,35 @@ func endCancelledArgs(rows []int64) pgx.NamedArgs {
 // CancelOpen ends open rows of a site's cancelled batches, limit at most, and returns
 // how many it ended. Calls in flight end by themselves.
 func (db *DB) CancelOpen(ctx context.Context, siteID, limit int) (n int, err error) {
+	_, n, err = db.cancelOpen(ctx, siteID, limit)
+	return n, err
+}
+
+// cancelOpen also returns how many rows it found open. Another process may have ended
+// some of them, or all, while it waited for their locks.
+func (db *DB) cancelOpen(ctx context.Context, siteID, limit int) (found, ended int, err error) {
 	open, err := pg.CollectIDs(ctx, db.Pool(), "reading rows of cancelled batches", statement("open_of_cancelled"),
 		pgx.NamedArgs{"site_id": siteID, "limit": limit})
 	if err != nil || len(open) == 0 {
-		return 0, err
+		return 0, 0, err
 	}
 	failpoint.Hit("cancelling")
 	args := endCancelledArgs(open)
 	batch := &pgx.Batch{}
 	batch.Queue(lockRenames, args)
-	batch.Queue(statement("end_cancelled"), args).QueryRow(func(row pgx.Row) error { return row.Scan(&n) })
+	batch.Queue(statement("end_cancelled"), args).QueryRow(func(row pgx.Row) error { return row.Scan(&ended) })
 	if err := db.Pool().SendBatch(ctx, batch).Close(); err != nil {
-		return 0, fmt.Errorf("error cancelling renames: %w", err)
+		return 0, 0, fmt.Errorf("error cancelling renames: %w", err)
 	}
-	return n, nil
+	return len(open), ended, nil
 }
 
 // EndCancelled ends all open rows of a site's cancelled batches, except those whose call
 // is in flight. Workers do it too; this is for when none runs.
 func (db *DB) EndCancelled(ctx context.Context, siteID int) error {
 	for {
-		n, err := db.CancelOpen(ctx, siteID, cancelChunk)
-		if err != nil || n == 0 {
+		found, _, err := db.cancelOpen(ctx, siteID, db.cancelChunk)
+		if err != nil || found == 0 {
 			return err
 		}
 	}

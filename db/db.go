@@ -33,7 +33,7 @@ const MaxCallTime = time.Minute
 type DB struct {
 	*pg.DB
 
-	acceptChunk int // rows
+	acceptChunk, cancelChunk int // rows
 }
 
 // Open connects, and fails at once when the database can't be reached.
@@ -42,7 +42,7 @@ func Open(ctx context.Context, cfg pg.Config) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &DB{DB: conns, acceptChunk: acceptChunk}, nil
+	return &DB{DB: conns, acceptChunk: acceptChunk, cancelChunk: cancelChunk}, nil
 }
 
 //go:embed sql

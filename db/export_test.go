@@ -37,6 +37,9 @@ func (db *DB) Finish(ctx context.Context, p FinishParams) (map[int64]RowStatus, 
 // AcceptInChunksOf sets how many rows of a batch are accepted in one transaction.
 func (db *DB) AcceptInChunksOf(rows int) { db.acceptChunk = rows }
 
+// EndInChunksOf sets how many rows of cancelled batches end in one transaction.
+func (db *DB) EndInChunksOf(rows int) { db.cancelChunk = rows }
+
 // LoadFirst loads a batch as a process does that dies right after the commit: what
 // is not accepted yet is left to others.
 func (db *DB) LoadFirst(ctx context.Context, p LoadParams) (id int64, err error) {
@@ -63,7 +66,7 @@ func (db *DB) MarkCancelled(ctx context.Context, id int64) (bool, error) {
 
 // OnPool is a DB on a test's own pool.
 func OnPool(pool *pgxpool.Pool) *DB {
-	return &DB{DB: pg.New(pool, pg.Config{CommitWait: time.Millisecond}), acceptChunk: acceptChunk}
+	return &DB{DB: pg.New(pool, pg.Config{CommitWait: time.Millisecond}), acceptChunk: acceptChunk, cancelChunk: cancelChunk}
 }
 
 // FindAssetsSQL is the statement of FindAssets.
