@@ -239,10 +239,14 @@ func (f *feeder) accept(ctx context.Context) error {
 	return nil
 }
 
+// endCancelled ends some rows of cancelled batches, should the process that cancelled them be gone.
 func (f *feeder) endCancelled(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, feedTime)
 	defer cancel()
-	_, err := f.db.CancelOpen(ctx, f.site.ID, cancelChunk)
+	n, err := f.db.CancelOpen(ctx, f.site.ID, cancelChunk)
+	if n > 0 { // perhaps there are more, and nobody else is at them
+		f.wakeIn(0)
+	}
 	return err
 }
 

@@ -3,6 +3,7 @@ package jobs_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -32,4 +33,16 @@ func TestLostNotification(t *testing.T) {
 	})
 	untilWithin(t, inTime, "the end of the second batch", func() bool { return b.status(t, second).Status == "done" })
 	require.EqualValues(t, rows, b.status(t, second).Succeeded)
+}
+
+// A feeder does not wait for the next look between the chunks of a batch whose canceller
+// is gone.
+func TestCancelledBatchEndsWithoutCanceller(t *testing.T) {
+	t.Parallel()
+	const rows = 25_000 // three chunks
+	b := setup(t, settings{times: jobs.Times{FeedEvery: time.Minute}})
+	batch := b.load(t, names("new", 0, rows))
+	b.exec(t, `UPDATE batch SET status = 'cancelled', cancelled_at = now() WHERE id = $1`, batch)
+	b.start(t)
+	untilWithin(t, 30*time.Second, "the end of all rows", func() bool { return b.status(t, batch).Cancelled == rows })
 }
