@@ -107,32 +107,25 @@ func Feed(ctx context.Context, tx pgx.Tx, p FeedParams) (rows []FeedRow, ok bool
 	return rows, true, nil
 }
 
-// WakeQueue makes the workers of a River queue fetch jobs when tx commits. River
-// notifies too when jobs are inserted, but leaves out a notification that follows another
-// one within moments.
-func WakeQueue(ctx context.Context, tx pgx.Tx, queue string) error {
-	return wake(ctx, tx, `SELECT pg_notify(@channel, json_build_object('queue', @queue::text)::text)`, queue)
-}
-
 // wakeUnworkedSQL is served by River's river_job_prioritized_fetching_index.
 const wakeUnworkedSQL = `
 SELECT pg_notify(@channel, json_build_object('queue', @queue::text)::text)
 WHERE EXISTS (SELECT FROM river_job WHERE state = 'available' AND queue = @queue)
 	AND NOT EXISTS (SELECT FROM river_job WHERE state = 'running' AND queue = @queue)`
 
-// WakeUnworked does so if jobs wait and none runs: their notification was lost. In every
-// process, River shows each notification to all queues. With a thousand sites that costs
-// more than the calls, so a feed that finds nothing to do must not notify.
+// WakeUnworked makes the workers of a River queue fetch jobs when tx commits, if jobs wait
+// and none runs: their notification was lost. In every process, River shows each
+// notification to all queues. With a thousand sites that costs more than the calls, so a
+// feed that finds nothing to do must not notify.
 func WakeUnworked(ctx context.Context, tx pgx.Tx, queue string) error {
-	return wake(ctx, tx, wakeUnworkedSQL, queue)
-}
-
-func wake(ctx context.Context, tx pgx.Tx, sql, queue string) error {
-	if _, err := tx.Exec(ctx, sql, pgx.NamedArgs{"channel": pg.Schema + ".river_insert", "queue": queue}); err != nil {
+	if _, err := tx.Exec(ctx, wakeUnworkedSQL, pgx.NamedArgs{"channel": insertChannel, "queue": queue}); err != nil {
 		return fmt.Errorf("error notifying the workers of queue %s: %w", queue, err)
 	}
 	return nil
 }
+
+// insertChannel is River's channel of notifications about jobs.
+const insertChannel = pg.Schema + ".river_insert"
 
 // sitesToFeedSQL finds the sites for which a feed has something to do: rows to accept, to
 // send or to end, or waiting jobs, which may be useless or whose notification was lost.
@@ -220,13 +213,19 @@ func Promote(ctx context.Context, tx pgx.Tx, p FeedParams, n int) (int, error) {
 	return int(tag.RowsAffected()), nil
 }
 
-// MakeDue makes jobs that were just inserted due by the database's clock. River stamps
-// scheduled_at with this machine's clock; if that is 10 minutes ahead, nobody would
-// fetch the jobs for 10 minutes. When the clocks agree, no row is written.
-func MakeDue(ctx context.Context, tx pgx.Tx, jobIDs []int64) error {
+// MakeDue makes jobs that were just inserted due by the database's clock, and makes the
+// workers of their queue fetch them when tx commits. River stamps scheduled_at with this
+// machine's clock; if that is 10 minutes ahead, nobody would fetch the jobs for 10 minutes.
+// When the clocks agree, no row is written. River notifies too, but leaves out a
+// notification that follows another one within moments.
+func MakeDue(ctx context.Context, tx pgx.Tx, queue string, jobIDs []int64) error {
 	_, err := tx.Exec(ctx, `
-		UPDATE river_job SET scheduled_at = clock_timestamp()
-		WHERE id = ANY ($1) AND scheduled_at > clock_timestamp()`, jobIDs)
+		WITH due AS (
+			UPDATE river_job SET scheduled_at = clock_timestamp()
+			WHERE id = ANY (@jobs) AND scheduled_at > clock_timestamp()
+		)
+		SELECT pg_notify(@channel, json_build_object('queue', @queue::text)::text)`,
+		pgx.NamedArgs{"jobs": jobIDs, "channel": insertChannel, "queue": queue})
 	if err != nil {
 		return fmt.Errorf("error making %d jobs due: %w", len(jobIDs), err)
 	}

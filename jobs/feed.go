@@ -71,7 +71,7 @@ func feed(ctx context.Context, tx pgx.Tx, client *Client, p db.FeedParams) (int,
 		}
 	}
 	failpoint.Hit("feeding")
-	return len(rows), db.WakeQueue(ctx, tx, p.Queue)
+	return len(rows), nil
 }
 
 func insert(ctx context.Context, tx pgx.Tx, client *Client, queue string, rows []db.FeedRow) error {
@@ -90,7 +90,7 @@ func insert(ctx context.Context, tx pgx.Tx, client *Client, queue string, rows [
 	for i, r := range inserted {
 		ids[i] = r.Job.ID
 	}
-	return db.MakeDue(ctx, tx, ids)
+	return db.MakeDue(ctx, tx, queue, ids)
 }
 
 // feeder keeps one site supplied with jobs. It feeds as rows finish, when a row is due

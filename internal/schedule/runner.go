@@ -163,10 +163,7 @@ func (r *Runner) insert(ctx context.Context, tx pgx.Tx, runs []db.QueueRun) erro
 	for i, j := range inserted {
 		ids[i] = j.Job.ID
 	}
-	if err := db.MakeDue(ctx, tx, ids); err != nil {
-		return err
-	}
-	return db.WakeQueue(ctx, tx, Queue(runs[0].Site)) // all are of one site
+	return db.MakeDue(ctx, tx, Queue(runs[0].Site), ids) // all are of one site
 }
 
 // begin marks a run as worked by this process; false if it is already.
