@@ -15,7 +15,7 @@ import (
 //nolint:gochecknoglobals // flags
 var (
 	seedFlag  = flag.Uint64("throttle.seed", 0, "run the simulation of this seed alone")
-	seedsFlag = flag.Uint64("throttle.seeds", 0, "how many seeds to simulate; 0: 3,000, with -race or -short 300")
+	seedsFlag = flag.Uint64("throttle.seeds", 0, "how many seeds to simulate; 0: 10,000, with -race or -short 300")
 )
 
 // TestSimulation runs the Lanes of several processes against one log and an API with
@@ -35,7 +35,7 @@ func TestSimulation(t *testing.T) {
 	case raceEnabled, testing.Short():
 		seeds = 300 // with -race each takes ten times as long, and the races are in the first
 	default:
-		seeds = 3000
+		seeds = 10_000
 	}
 	var sound, faulty, shared uses
 	var next atomic.Uint64
