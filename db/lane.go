@@ -31,7 +31,7 @@ func (db *DB) EnsureLane(ctx context.Context, siteID int, s LaneSettings) error 
 	if err != nil {
 		return fmt.Errorf("error setting up the lane: %w", err)
 	}
-	return db.forgetGrants(ctx)
+	return nil
 }
 
 func ensureLane(ctx context.Context, tx pgx.Tx, siteID int, s LaneSettings) error {
@@ -45,9 +45,9 @@ func ensureLane(ctx context.Context, tx pgx.Tx, siteID int, s LaneSettings) erro
 	return setLane(ctx, tx, s)
 }
 
-// forgetGrants deletes the old grants of tokens that are no longer used. A lane in use
-// deletes its own (grant.sql).
-func (db *DB) forgetGrants(ctx context.Context) error {
+// ForgetGrants deletes the old grants of tokens that are no longer used. A lane in use
+// deletes its own (grant.sql). It looks into each lane.
+func (db *DB) ForgetGrants(ctx context.Context) error {
 	_, err := db.Pool().Exec(ctx, `
 		DELETE FROM lane_grant WHERE id = ANY (ARRAY(
 			SELECT g.id FROM lane l JOIN lane_grant g ON g.lane = l.fingerprint AND g.expires_at < (SELECT clock_timestamp() - @kept::interval)

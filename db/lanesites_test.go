@@ -225,5 +225,6 @@ func TestForgetGrants(t *testing.T) {
 	b.age(t, 25*time.Hour+hold)
 	b.lane = "another token"
 	b.limit(t, 5)
+	require.NoError(t, b.ForgetGrants(t.Context()))
 	require.Zero(t, value[int](t, b, `SELECT count(*)::int FROM lane_grant`))
 }

@@ -235,6 +235,9 @@ func (p *Pool) Start(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := p.cfg.DB.ForgetGrants(ctx); err != nil {
+		return err
+	}
 	if err := p.beatOnce(ctx); err != nil {
 		return err
 	}
