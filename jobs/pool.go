@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/riverqueue/river"
 	"github.com/sourcegraph/conc"
+	"github.com/sourcegraph/conc/pool"
 
 	"relabel/db"
 	"relabel/internal/metrics"
@@ -230,10 +231,8 @@ func (p *Pool) ProcessID() string { return p.process.ID }
 // Start registers the process and begins to work. It returns when the workers run, or
 // with an error.
 func (p *Pool) Start(ctx context.Context) error {
-	for _, s := range p.cfg.Sites {
-		if err := p.cfg.DB.EnsureLane(ctx, s.Site.ID, s.Lane); err != nil {
-			return err
-		}
+	if err := p.eachSite(ctx, p.cfg.DB.EnsureLane); err != nil {
+		return err
 	}
 	if err := p.cfg.DB.ForgetGrants(ctx); err != nil {
 		return err
@@ -241,10 +240,11 @@ func (p *Pool) Start(ctx context.Context) error {
 	if err := p.beatOnce(ctx); err != nil {
 		return err
 	}
-	for _, s := range p.cfg.Sites { // after the beat: who parks for another token sees that this one goes on
-		if err := p.cfg.DB.UnparkForToken(ctx, s.Site.ID, s.Lane.Fingerprint); err != nil {
-			return err
-		}
+	// After the beat: who parks for another token sees that this one goes on.
+	if err := p.eachSite(ctx, func(ctx context.Context, site int, s db.LaneSettings) error {
+		return p.cfg.DB.UnparkForToken(ctx, site, s.Fingerprint)
+	}); err != nil {
+		return err
 	}
 	p.run, p.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	p.startBackground(p.run)
@@ -254,6 +254,20 @@ func (p *Pool) Start(ctx context.Context) error {
 	}
 	p.startFeeding(p.run)
 	return nil
+}
+
+// startAtOnce is how many sites a start prepares at the same time. A thousand one after the
+// other take thousands of round trips: over a minute where the machine is busy.
+const startAtOnce = 8
+
+// eachSite does something for each of the first sites and its token. It returns the first
+// error.
+func (p *Pool) eachSite(ctx context.Context, do func(context.Context, int, db.LaneSettings) error) error {
+	sites := pool.New().WithContext(ctx).WithCancelOnError().WithFirstError().WithMaxGoroutines(startAtOnce)
+	for _, s := range p.cfg.Sites {
+		sites.Go(func(ctx context.Context) error { return do(ctx, s.Site.ID, s.Lane) })
+	}
+	return sites.Wait() //nolint:wrapcheck // do's own
 }
 
 func (p *Pool) startBackground(ctx context.Context) {
