@@ -132,19 +132,20 @@ func TestCancelOpen(t *testing.T) {
 	inFlight := b.mustClaim(t, l.ids[2])
 	b.lose(t, loaded{l.batch, l.ids[3:]})
 
-	_, err := b.CancelOpen(t.Context(), b.site.ID, 100)
+	_, _, err := b.CancelOpen(t.Context(), b.site.ID)
 	require.NoError(t, err)
 	require.EqualValues(t, 4, b.status(t, l.batch).Pending+b.status(t, l.batch).Sending-1, "nothing is cancelled yet")
 
 	require.True(t, b.setBatch(t, l.batch, "cancelled"))
+	b.EndInChunksOf(2)
 	for range 2 {
-		_, err := b.CancelOpen(t.Context(), b.site.ID, 2)
+		_, _, err := b.CancelOpen(t.Context(), b.site.ID)
 		require.NoError(t, err)
 		b.requireCountsAddUp(t)
 	}
 	require.Equal(t, "succeeded cancelled sending cancelled cancelled cancelled invalid", b.statuses(t, l.batch))
 	require.Nil(t, b.status(t, l.batch).FinishedAt)
-	n, err := b.CancelOpen(t.Context(), b.site.ID, 2)
+	_, n, err := b.CancelOpen(t.Context(), b.site.ID)
 	require.NoError(t, err)
 	require.Zero(t, n)
 	b.finish(t, answer(inFlight, "succeeded"))
@@ -161,17 +162,18 @@ func TestCancelOpenTellsHowManyRows(t *testing.T) {
 	one, two := b.load(t, "a", "b"), b.load(t, "c", "d", "e")
 	b.setBatch(t, one.batch, "cancelled")
 	b.setBatch(t, two.batch, "cancelled")
-	n, err := b.CancelOpen(t.Context(), b.site.ID, 4)
+	b.EndInChunksOf(4)
+	_, n, err := b.CancelOpen(t.Context(), b.site.ID)
 	require.NoError(t, err)
 	require.Equal(t, 4, n)
-	n, err = b.CancelOpen(t.Context(), b.site.ID, 4)
+	_, n, err = b.CancelOpen(t.Context(), b.site.ID)
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
 	b.requireCountsAddUp(t)
 }
 
-// Two processes end the same rows: the one that finds none left to end, as the other was
-// quicker, goes on with the rest.
+// Two processes end the rows of a cancelled batch. If one of them waits for the other's
+// rows and finds them ended, it continues with the next rows.
 func TestEndCancelledBesideAnother(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -398,7 +400,7 @@ func TestRetryBatchNotYetCancelled(t *testing.T) {
 		return got
 	}
 	require.Zero(t, retry())
-	_, err := b.CancelOpen(t.Context(), b.site.ID, 10)
+	_, _, err := b.CancelOpen(t.Context(), b.site.ID)
 	require.NoError(t, err)
 	require.EqualValues(t, 2, retry().Pending)
 	b.settle(t, l.ids[0], "succeeded")

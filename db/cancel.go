@@ -53,7 +53,7 @@ const openBatchSQL = `SELECT id FROM batch WHERE id = @id AND status IN ('active
 func (db *DB) CancelBatch(ctx context.Context, id int64, reason *string) (changed bool, err error) {
 	err = pg.RetryDeadlock(func() error {
 		return pgx.BeginFunc(ctx, db.Pool(), func(tx pgx.Tx) error {
-			changed, err = cancelBatch(ctx, tx, id, reason)
+			changed, err = db.cancelBatch(ctx, tx, id, reason)
 			return err
 		})
 	})
@@ -71,11 +71,11 @@ func (db *DB) CancelBatch(ctx context.Context, id int64, reason *string) (change
 }
 
 // cancelBatch locks the rows that it ends before the batch, as all statements do.
-func cancelBatch(ctx context.Context, tx pgx.Tx, id int64, reason *string) (changed bool, err error) {
+func (db *DB) cancelBatch(ctx context.Context, tx pgx.Tx, id int64, reason *string) (changed bool, err error) {
 	rows, err := pg.CollectIDs(ctx, tx, "reading the batch's open rows", `
 		SELECT id FROM rename WHERE batch_id = @id AND finished_at IS NULL
 			AND (lease_until IS NULL OR lease_until < clock_timestamp())
-		ORDER BY line LIMIT @limit`, pgx.NamedArgs{"id": id, "limit": cancelChunk})
+		ORDER BY line LIMIT @limit`, pgx.NamedArgs{"id": id, "limit": db.cancelChunk})
 	if err != nil {
 		return false, err
 	}
@@ -96,18 +96,12 @@ func endCancelledArgs(rows []int64) pgx.NamedArgs {
 	return pgx.NamedArgs{"rename_ids": rows, "quarantine": MaxCallTime}
 }
 
-// CancelOpen ends open rows of a site's cancelled batches, limit at most, and returns
-// how many it ended. Calls in flight end by themselves.
-func (db *DB) CancelOpen(ctx context.Context, siteID, limit int) (n int, err error) {
-	_, n, err = db.cancelOpen(ctx, siteID, limit)
-	return n, err
-}
-
-// cancelOpen also returns how many rows it found open. Another process may have ended
-// some of them, or all, while it waited for their locks.
-func (db *DB) cancelOpen(ctx context.Context, siteID, limit int) (found, ended int, err error) {
+// CancelOpen ends up to cancelChunk open rows of a site's cancelled batches. It returns how
+// many it found, and how many it ended: another process may have ended the others while
+// this one waited for their locks. Calls in flight end by themselves.
+func (db *DB) CancelOpen(ctx context.Context, siteID int) (found, ended int, err error) {
 	open, err := pg.CollectIDs(ctx, db.Pool(), "reading rows of cancelled batches", statement("open_of_cancelled"),
-		pgx.NamedArgs{"site_id": siteID, "limit": limit})
+		pgx.NamedArgs{"site_id": siteID, "limit": db.cancelChunk})
 	if err != nil || len(open) == 0 {
 		return 0, 0, err
 	}
@@ -126,7 +120,7 @@ func (db *DB) cancelOpen(ctx context.Context, siteID, limit int) (found, ended i
 // is in flight. Workers do it too; this is for when none runs.
 func (db *DB) EndCancelled(ctx context.Context, siteID int) error {
 	for {
-		found, _, err := db.cancelOpen(ctx, siteID, db.cancelChunk)
+		found, _, err := db.CancelOpen(ctx, siteID)
 		if err != nil || found == 0 {
 			return err
 		}

@@ -156,7 +156,7 @@ func TestClaimWaitsForOlderCallOfTarget(t *testing.T) {
 			b.expireLease(t, old.RenameID)
 			b.load(t, "other")
 			b.setBatch(t, old.BatchID, "cancelled")
-			_, err := b.CancelOpen(t.Context(), b.site.ID, 1000)
+			_, _, err := b.CancelOpen(t.Context(), b.site.ID)
 			require.NoError(t, err)
 		}, db.Wait},
 		"lost and ended, quarantine is out": {func(t *testing.T, b *testBundle, old db.Claim) {

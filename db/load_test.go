@@ -297,7 +297,7 @@ func (b *testBundle) delay(t tb, id int64) {
 func (b *testBundle) cancel(t tb, batch int64) {
 	t.Helper()
 	require.True(t, b.setBatch(t, batch, "cancelled"))
-	_, err := b.CancelOpen(t.Context(), b.site.ID, 1000)
+	_, _, err := b.CancelOpen(t.Context(), b.site.ID)
 	require.NoError(t, err)
 }
 

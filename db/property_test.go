@@ -232,7 +232,8 @@ func (m *machine) stepSetBatch(t *rapid.T) {
 
 func (m *machine) stepCancelOpen(t *rapid.T) {
 	limit := rapid.IntRange(1, 9).Draw(t, "limit")
-	n, err := m.CancelOpen(t.Context(), m.site.ID, limit)
+	m.EndInChunksOf(limit)
+	_, n, err := m.CancelOpen(t.Context(), m.site.ID)
 	require.NoError(t, err)
 	require.Equal(t, m.cancelOpen(limit), n)
 }
@@ -241,7 +242,8 @@ func (m *machine) stepCancelOpen(t *rapid.T) {
 func (m *machine) stepCancel(t *rapid.T) {
 	b := oneOf(t, slices.DeleteFunc(slices.Clone(m.batches), func(b *modelBatch) bool { return b.finished }))
 	require.Equal(t, m.model.setBatch(b, "cancelled"), m.testBundle.setBatch(t, b.id, "cancelled"))
-	n, err := m.CancelOpen(t.Context(), m.site.ID, 1000)
+	m.EndInChunksOf(1000)
+	_, n, err := m.CancelOpen(t.Context(), m.site.ID)
 	require.NoError(t, err)
 	require.Equal(t, m.cancelOpen(1000), n)
 }

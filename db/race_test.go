@@ -42,6 +42,7 @@ func TestManyAtOnce(t *testing.T) {
 	_, err := b.Pool().Exec(t.Context(), historySQL)
 	require.NoError(t, err)
 	b.AcceptInChunksOf(1)
+	b.EndInChunksOf(5)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	const enough = 100 // claims; how many a round makes is a matter of chance
@@ -161,7 +162,7 @@ func (h *hand) meddle() error {
 	case 0:
 		_, err = records.RetryRows(h.ctx, h.DB, records.RowFilter{Batch: batches[0], Statuses: []db.RowStatus{"failed", "cancelled", "superseded"}}, nil)
 	case 1:
-		_, err = h.CancelOpen(h.ctx, h.site.ID, 5)
+		_, _, err = h.CancelOpen(h.ctx, h.site.ID)
 	case 2:
 		_, err = h.AcceptMore(h.ctx, h.site.ID)
 	case 3:

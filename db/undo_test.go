@@ -98,7 +98,7 @@ func TestUndoSome(t *testing.T) {
 	require.Empty(t, chosen(db.UndoParams{Since: at(3), Until: at(3)}))
 	require.Equal(t, "a b c", chosen(db.UndoParams{Statuses: []db.RowStatus{"succeeded", "failed", "cancelled"}}))
 	b.setBatch(t, l.batch, "cancelled")
-	_, err := b.CancelOpen(t.Context(), b.site.ID, 10)
+	_, _, err := b.CancelOpen(t.Context(), b.site.ID)
 	require.NoError(t, err)
 	require.Empty(t, chosen(db.UndoParams{Statuses: []db.RowStatus{"cancelled"}}), "it was not sent")
 	_, err = b.Undo(t.Context(), db.UndoParams{BatchID: 99})

@@ -17,9 +17,6 @@ import (
 )
 
 const (
-	// cancelChunk is how many renames of a cancelled batch one statement ends.
-	cancelChunk = 10_000
-
 	// acceptChunks is how many chunks of a batch are accepted before the feed goes on:
 	// about a second's work.
 	acceptChunks = 10
@@ -239,12 +236,13 @@ func (f *feeder) accept(ctx context.Context) error {
 	return nil
 }
 
-// endCancelled ends some rows of cancelled batches, should the process that cancelled them be gone.
+// endCancelled ends some rows of cancelled batches, in case the process that cancelled them is
+// gone.
 func (f *feeder) endCancelled(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, feedTime)
 	defer cancel()
-	n, err := f.db.CancelOpen(ctx, f.site.ID, cancelChunk)
-	if n > 0 { // perhaps there are more, and nobody else is at them
+	_, ended, err := f.db.CancelOpen(ctx, f.site.ID)
+	if ended > 0 { // there may be more, and no other process ends them
 		f.wakeIn(0)
 	}
 	return err

@@ -66,7 +66,7 @@ func TestThinningHeedsWhatWasSent(t *testing.T) {
 	require.NoError(t, pgx.BeginFunc(t.Context(), b.Pool(), func(tx pgx.Tx) error {
 		return db.CancelBatches(t.Context(), tx, []int64{second.Batch}, "not wanted")
 	}))
-	_, err := b.CancelOpen(t.Context(), b.site.ID, 10)
+	_, _, err := b.CancelOpen(t.Context(), b.site.ID)
 	require.NoError(t, err)
 	b.ran(t, s, second.Batch)
 	b.tidy(t)
@@ -114,7 +114,7 @@ func TestPlansAreDropped(t *testing.T) {
 	b.tidy(t)
 	require.Equal(t, db.BatchCancelled, b.batchStatus(t, busy.Batch))
 	require.Zero(t, dbtest.Value[int](t, b, `SELECT count(*)::int FROM schedule_run WHERE drops_plan`))
-	_, err = b.CancelOpen(t.Context(), b.site.ID, 10)
+	_, _, err = b.CancelOpen(t.Context(), b.site.ID)
 	require.NoError(t, err)
 	require.Equal(t, "cancelled", b.statuses(t, busy.Batch))
 	dbtest.RequireCountsAddUp(t, b)
