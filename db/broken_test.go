@@ -262,7 +262,7 @@ func TestBrokenSites(t *testing.T) {
 	x.whole("settle", func(ctx context.Context, d *db.DB) error { return d.SettleGrant(ctx, 1, time.Second) })
 	x.whole("release", func(ctx context.Context, d *db.DB) error { return d.ReleaseGrants(ctx, []int64{2}) })
 	x.whole("park", func(ctx context.Context, d *db.DB) error { return d.ParkSite(ctx, id, "f", "401") })
-	x.whole("unpark for a token", func(ctx context.Context, d *db.DB) error { return d.UnparkForToken(ctx, id, "g") })
+	x.whole("unpark for a token", func(ctx context.Context, d *db.DB) error { return d.UnparkForTokens(ctx, []int{id}, []string{"g"}) })
 	x.whole("unpark", func(ctx context.Context, d *db.DB) error { return drop1(d.UnparkSite(ctx, id)) })
 	x.whole("pause", func(ctx context.Context, d *db.DB) error { return drop1(d.PauseSite(ctx, id, true)) })
 	x.whole("locales", func(ctx context.Context, d *db.DB) error {

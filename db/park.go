@@ -40,24 +40,27 @@ func (db *DB) Park(ctx context.Context, r Refusal) error {
 	return nil
 }
 
-// UnparkForToken lets a site go on that was parked for another token than this one.
-// Processes that still have the other token stay held.
-func (db *DB) UnparkForToken(ctx context.Context, siteID int, fingerprint string) error {
+// UnparkForTokens lets those of the sites go on that were parked for another token than
+// theirs in lanes, which has the same order. Processes that still have the other token stay
+// held.
+func (db *DB) UnparkForTokens(ctx context.Context, sites []int, lanes []string) error {
 	_, err := db.Pool().Exec(ctx, `
 		WITH s AS MATERIALIZED (
-			SELECT id, parked_lane, parked_reason FROM site
-			WHERE id = @site AND parked_at IS NOT NULL AND parked_lane <> @lane
-				AND NOT EXISTS (SELECT FROM site_refusal f WHERE f.site_id = @site AND f.lane = @lane)
-			FOR NO KEY UPDATE
+			SELECT site.id, site.parked_lane, site.parked_reason
+			FROM unnest(@sites::int[], @lanes::text[]) AS w (site_id, lane) JOIN site ON site.id = w.site_id
+			WHERE site.parked_at IS NOT NULL AND site.parked_lane <> w.lane
+				AND NOT EXISTS (SELECT FROM site_refusal f WHERE f.site_id = w.site_id AND f.lane = w.lane)
+			ORDER BY site.id
+			FOR NO KEY UPDATE OF site
 		), changed AS (
 			UPDATE site SET parked_at = NULL, parked_reason = NULL FROM s WHERE site.id = s.id RETURNING site.id
 		), held AS (
 			INSERT INTO site_refusal (site_id, lane, reason) SELECT id, parked_lane, parked_reason FROM s ON CONFLICT DO NOTHING
 		)
 		INSERT INTO event (kind, site_id, detail) SELECT 'site unparked', id, 'another token' FROM changed`,
-		pgx.NamedArgs{"site": siteID, "lane": fingerprint})
+		pgx.NamedArgs{"sites": sites, "lanes": lanes})
 	if err != nil {
-		return fmt.Errorf("error unparking site %d: %w", siteID, err)
+		return fmt.Errorf("error unparking sites: %w", err)
 	}
 	return nil
 }

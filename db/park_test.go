@@ -88,7 +88,7 @@ func TestParkingIsOfAToken(t *testing.T) {
 		"a, then b comes": {func(s *testBundle) {
 			s.refuse(t, "a")
 			s.live(t, "pb", "b", 2)
-			require.NoError(t, s.UnparkForToken(t.Context(), s.site.ID, "b"))
+			require.NoError(t, s.UnparkForTokens(t.Context(), []int{s.site.ID}, []string{"b"}))
 		}, db.Refused, db.Claimed, [3]int{1, 1, 1}, "", "process 1 on web-1"},
 		"a, b goes on, then b too": {
 			func(s *testBundle) { s.live(t, "pb", "b", 2); s.refuse(t, "a"); s.refuse(t, "b") },
@@ -117,7 +117,7 @@ func TestParkingIsOfAToken(t *testing.T) {
 			s.live(t, "pb", "b", 2)
 			s.refuse(t, "a")
 			s.refuse(t, "b")
-			require.NoError(t, s.UnparkForToken(t.Context(), s.site.ID, "a"))
+			require.NoError(t, s.UnparkForTokens(t.Context(), []int{s.site.ID}, []string{"a"}))
 		}, db.Refused, db.Held, [3]int{0, 1, 0}, reason("b", 2), "process 1 on web-1"},
 		"looks again, and was resumed": {
 			func(s *testBundle) { require.NoError(t, s.ParkSite(t.Context(), s.site.ID, "a", "")) },

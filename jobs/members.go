@@ -111,7 +111,7 @@ func (p *Pool) enter(ctx context.Context, cfg SiteConfig, queues map[string]int)
 	if err := p.beatOnce(ctx); err != nil {
 		return err
 	}
-	if err := p.cfg.DB.UnparkForToken(ctx, cfg.Site.ID, cfg.Lane.Fingerprint); err != nil { // after the beat, as in Start
+	if err := p.cfg.DB.UnparkForTokens(ctx, []int{cfg.Site.ID}, []string{cfg.Lane.Fingerprint}); err != nil { // after the beat, as in Start
 		return err
 	}
 	all := map[string]int{cfg.Site.Queue(): cfg.workers(p.cfg.Concurrency)}

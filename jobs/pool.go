@@ -231,7 +231,7 @@ func (p *Pool) ProcessID() string { return p.process.ID }
 // Start registers the process and begins to work. It returns when the workers run, or
 // with an error.
 func (p *Pool) Start(ctx context.Context) error {
-	if err := p.eachSite(ctx, p.cfg.DB.EnsureLane); err != nil {
+	if err := p.ensureLanes(ctx); err != nil {
 		return err
 	}
 	if err := p.cfg.DB.ForgetGrants(ctx); err != nil {
@@ -240,10 +240,8 @@ func (p *Pool) Start(ctx context.Context) error {
 	if err := p.beatOnce(ctx); err != nil {
 		return err
 	}
-	// After the beat: who parks for another token sees that this one goes on.
-	if err := p.eachSite(ctx, func(ctx context.Context, site int, s db.LaneSettings) error {
-		return p.cfg.DB.UnparkForToken(ctx, site, s.Fingerprint)
-	}); err != nil {
+	sites, lanes := p.worker.sites.tokens()
+	if err := p.cfg.DB.UnparkForTokens(ctx, sites, lanes); err != nil { // after the beat: who parks for another token sees that this one goes on
 		return err
 	}
 	p.run, p.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -256,18 +254,17 @@ func (p *Pool) Start(ctx context.Context) error {
 	return nil
 }
 
-// startAtOnce is how many sites a start prepares at the same time. A thousand one after the
-// other take thousands of round trips: over a minute where the machine is busy.
-const startAtOnce = 8
+// lanesAtOnce is how many lanes a start sets up at the same time. For a thousand sites, one
+// after the other takes thousands of round trips: over a minute on a busy machine.
+const lanesAtOnce = 8
 
-// eachSite does something for each of the first sites and its token. It returns the first
-// error.
-func (p *Pool) eachSite(ctx context.Context, do func(context.Context, int, db.LaneSettings) error) error {
-	sites := pool.New().WithContext(ctx).WithCancelOnError().WithFirstError().WithMaxGoroutines(startAtOnce)
+// ensureLanes sets up the lanes of the first sites. It returns the first error.
+func (p *Pool) ensureLanes(ctx context.Context) error {
+	lanes := pool.New().WithContext(ctx).WithCancelOnError().WithFirstError().WithMaxGoroutines(lanesAtOnce)
 	for _, s := range p.cfg.Sites {
-		sites.Go(func(ctx context.Context) error { return do(ctx, s.Site.ID, s.Lane) })
+		lanes.Go(func(ctx context.Context) error { return p.cfg.DB.EnsureLane(ctx, s.Site.ID, s.Lane) })
 	}
-	return sites.Wait() //nolint:wrapcheck // do's own
+	return lanes.Wait() //nolint:wrapcheck // EnsureLane's own
 }
 
 func (p *Pool) startBackground(ctx context.Context) {
