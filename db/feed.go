@@ -109,7 +109,7 @@ func Feed(ctx context.Context, tx pgx.Tx, p FeedParams) (rows []FeedRow, ok bool
 
 // wakeUnworkedSQL is served by River's river_job_prioritized_fetching_index.
 const wakeUnworkedSQL = `
-SELECT pg_notify(@channel, json_build_object('queue', @queue::text)::text)
+SELECT pg_notify(@channel, @wake)
 WHERE EXISTS (SELECT FROM river_job WHERE state = 'available' AND queue = @queue)
 	AND NOT EXISTS (SELECT FROM river_job WHERE state = 'running' AND queue = @queue)`
 
@@ -118,7 +118,7 @@ WHERE EXISTS (SELECT FROM river_job WHERE state = 'available' AND queue = @queue
 // notification to all queues. With a thousand sites that costs more than the calls, so a
 // feed that finds nothing to do must not notify.
 func WakeUnworked(ctx context.Context, tx pgx.Tx, queue string) error {
-	if _, err := tx.Exec(ctx, wakeUnworkedSQL, pgx.NamedArgs{"channel": insertChannel, "queue": queue}); err != nil {
+	if _, err := tx.Exec(ctx, wakeUnworkedSQL, pgx.NamedArgs{"channel": insertChannel, "wake": wakeOf(queue), "queue": queue}); err != nil {
 		return fmt.Errorf("error notifying the workers of queue %s: %w", queue, err)
 	}
 	return nil
@@ -126,6 +126,10 @@ func WakeUnworked(ctx context.Context, tx pgx.Tx, queue string) error {
 
 // insertChannel is River's channel of notifications about jobs.
 const insertChannel = pg.Schema + ".river_insert"
+
+// wakeOf is the notification that wakes the workers of a queue, spelled as in River's
+// client.go: PostgreSQL sends equal ones of a transaction once.
+func wakeOf(queue string) string { return fmt.Sprintf(`{"queue": %q}`, queue) }
 
 // sitesToFeedSQL finds the sites for which a feed has something to do: rows to accept, to
 // send or to end, or waiting jobs, which may be useless or whose notification was lost.
@@ -224,8 +228,8 @@ func MakeDue(ctx context.Context, tx pgx.Tx, queue string, jobIDs []int64) error
 			UPDATE river_job SET scheduled_at = clock_timestamp()
 			WHERE id = ANY (@jobs) AND scheduled_at > clock_timestamp()
 		)
-		SELECT pg_notify(@channel, json_build_object('queue', @queue::text)::text)`,
-		pgx.NamedArgs{"jobs": jobIDs, "channel": insertChannel, "queue": queue})
+		SELECT pg_notify(@channel, @wake)`,
+		pgx.NamedArgs{"jobs": jobIDs, "channel": insertChannel, "wake": wakeOf(queue)})
 	if err != nil {
 		return fmt.Errorf("error making %d jobs due: %w", len(jobIDs), err)
 	}

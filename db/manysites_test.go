@@ -50,7 +50,7 @@ func TestSitesToFeedOfMany(t *testing.T) {
 	require.Zero(t, toFeed(window), "most of a window of jobs")
 }
 
-// Jobs that wait are notified of again only if none of their queue runs.
+// A queue with waiting jobs is woken again only if none of its jobs runs.
 func TestWakeUnworked(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -79,7 +79,7 @@ func TestWakeUnworked(t *testing.T) {
 	require.Empty(t, woken(), "no job waits")
 	l := b.load(t, "a", "b")
 	b.feed(t, 10)
-	lost := []string{fmt.Sprintf(`{"queue" : %q}`, b.site.Queue())}
+	lost := []string{fmt.Sprintf(`{"queue": %q}`, b.site.Queue())}
 	require.Equal(t, lost, woken())
 	b.setJobs(t, "running", l.ids[0])
 	require.Empty(t, woken(), "a worker is at the queue")

@@ -120,7 +120,7 @@ func testPlans(t *testing.T, statistics string) {
 		"sites to feed":    {db.SitesToFeedSQL, pgx.NamedArgs{"sites": []int{b.site.ID}, "queues": []string{b.site.Queue()}, "window": 0}, 100},
 		"sites of many":    {db.SitesToFeedSQL, pgx.NamedArgs{"sites": []int{b.site.ID}, "queues": []string{b.site.Queue()}, "window": 300}, 400},
 		"queues with jobs": {db.QueuesWithJobsSQL, pgx.NamedArgs{"queues": []string{b.site.Queue()}}, 100},
-		"wake unworked":    {db.WakeUnworkedSQL, pgx.NamedArgs{"channel": "a", "queue": b.site.Queue()}, 100},
+		"wake unworked":    {db.WakeUnworkedSQL, pgx.NamedArgs{"channel": "a", "wake": "b", "queue": b.site.Queue()}, 100},
 		"promote":          {db.StatementText("promote"), pgx.NamedArgs{"queue": b.site.Queue(), "kind": jobKind, "limit": 10}, 500},
 		"grant": {db.StatementText("grant"), pgx.NamedArgs{
 			"lanes": []string{b.lane}, "wants": []int{5}, "process_id": process, "hold": hold, "kept": time.Minute,

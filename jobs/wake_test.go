@@ -2,6 +2,7 @@ package jobs_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -45,4 +46,28 @@ func TestCancelledBatchEndsWithoutCanceller(t *testing.T) {
 	b.exec(t, `UPDATE batch SET status = 'cancelled', cancelled_at = now() WHERE id = $1`, batch)
 	b.start(t)
 	untilWithin(t, 30*time.Second, "the end of all rows", func() bool { return b.status(t, batch).Cancelled == rows })
+}
+
+// A feed wakes the workers of its queue once. River shows each notification to all queues of
+// all processes.
+func TestFeedNotifiesOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{})
+	conn, err := b.Pool().Acquire(t.Context())
+	require.NoError(t, err)
+	defer conn.Release()
+	_, err = conn.Exec(t.Context(), `LISTEN "relabel.river_insert"; LISTEN "end"`)
+	require.NoError(t, err)
+	b.load(t, names("new", 0, 1000)) // several statements that insert jobs
+	b.exec(t, `NOTIFY "end"`)
+	var queues []string
+	for {
+		n, err := conn.Conn().WaitForNotification(t.Context())
+		require.NoError(t, err)
+		if n.Channel == "end" {
+			break
+		}
+		queues = append(queues, n.Payload)
+	}
+	require.Equal(t, []string{fmt.Sprintf(`{"queue": %q}`, b.site.Queue())}, queues)
 }
