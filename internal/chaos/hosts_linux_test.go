@@ -55,10 +55,11 @@ type absence struct {
 	from, to time.Time
 }
 
-// newHosts makes the hosts, with the database's clock ahead of the others'. It can't be
-// behind: with libfaketime, PostgreSQL's timeouts then end as if they had begun at the first
-// one of the connection, and healthy transactions are ended for being idle.
-func newHosts(t *testing.T, ahead time.Duration) *hosts {
+// newHosts makes the hosts. The database's clock differs from the others' by clock. It must
+// not be behind where the network is slow: a signal that interrupts PostgreSQL's epoll_wait
+// sees the real time under libfaketime, so PostgreSQL would end healthy transactions for
+// being idle.
+func newHosts(t *testing.T, clock time.Duration) *hosts {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("the tests with real processes take more than a minute")
@@ -70,7 +71,7 @@ func newHosts(t *testing.T, ahead time.Duration) *hosts {
 	n.addr = net.JoinHostPort(db.ip, "5432")
 	n.command = append(db.command(), "--setuid", strconv.Itoa(n.account()), "--setgid", strconv.Itoa(int(gidOf(t, n.dir))),
 		// Only the server gets the library: as root, nsenter would lock its semaphore.
-		"env", "LD_PRELOAD="+fakeTime(t), fmt.Sprintf("FAKETIME=%+.0fs", ahead.Seconds()), "FAKETIME_DONT_FAKE_MONOTONIC=1")
+		"env", "LD_PRELOAD="+fakeTime(t), fmt.Sprintf("FAKETIME=%+.0fs", clock.Seconds()), "FAKETIME_DONT_FAKE_MONOTONIC=1")
 	n.start()
 	h.stage = &stage{T: t, db: dbtest.Open(t, n.socketURL()), dbURL: n.socketURL(), limit: 15, window: time.Second}
 	t.Cleanup(h.explain)
@@ -232,7 +233,7 @@ func (h *hosts) callsOf(name string, since time.Time) (n int) {
 // open. The clocks of the hosts differ.
 func TestManyHosts(t *testing.T) {
 	t.Parallel()
-	h := newHosts(t, 7*time.Second)
+	h := newHosts(t, -7*time.Second)
 	h.enqueue(renames(400, "value"))
 	h.waitCalls(20)
 	began := time.Now()

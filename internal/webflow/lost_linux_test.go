@@ -46,8 +46,8 @@ func (l *lossy) Accept() (net.Conn, error) {
 	return conn, nil
 }
 
-// lose starts to drop all packets of the present connections. Some kernels let only root
-// do so.
+// lose starts to drop all packets of the present connections. Some kernels allow only root
+// to do that: the test is then skipped for others.
 func (l *lossy) lose(t *testing.T) {
 	t.Helper()
 	drop := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: 0}
