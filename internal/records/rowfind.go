@@ -147,6 +147,10 @@ UNION ALL
 }
 
 // Names of walks.
+//
+// rename_trouble_idx has no status, not even in its predicate: PostgreSQL counts a predicate's
+// columns as indexed, and a claim would be no HOT update. Instead each failed, conflicting or
+// invalid row has an error.
 const (
 	walkAll     = "a" // by id: the primary key
 	walkTrouble = "t" // by id, rows with an error: rename_trouble_idx
