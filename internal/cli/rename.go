@@ -52,10 +52,7 @@ NAME gives new uploads their names every night.`,
 		Args:              noArgs("no arguments; --match chooses assets"),
 		ValidArgsFunction: completeNothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if p.priority < 1 || p.priority > 4 {
-				return usageError("--priority is 1 (first) to 4 (last), not %d", p.priority)
-			}
-			if err := p.rule.check(cmd); err != nil {
+			if err := p.check(cmd); err != nil {
 				return err
 			}
 			return a.withSession(cmd.Context(), func(ctx context.Context, s *session) error { return a.rename(ctx, s, p) })
@@ -68,6 +65,13 @@ NAME gives new uploads their names every night.`,
 	fs.BoolVar(&p.fresh, "fresh", false, "read the site now, even if it was read in the last 15 minutes")
 	completeFlag(cmd, "rule", a.completeRule())
 	return cmd
+}
+
+func (p *renameParams) check(cmd *cobra.Command) error {
+	if p.priority < 1 || p.priority > 4 {
+		return usageError("--priority is 1 (first) to 4 (last), not %d", p.priority)
+	}
+	return p.rule.check(cmd)
 }
 
 func (a *app) rename(ctx context.Context, s *session, p renameParams) error {

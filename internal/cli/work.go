@@ -44,13 +44,17 @@ don't count), and 4: all that is left waits for a parked site (the API refused i
 			})
 		},
 	}
-	f.register(cmd)
-	cmd.Flags().StringVar(&f.archive, "archive", "", "write what site set --keep deletes to compressed CSV files in `DIR` first")
-	_ = cmd.MarkFlagDirname("archive") // the flag is there
+	f.registerForWork(cmd, &untilDone)
 	serve.registerForWork(cmd)
 	metrics.register(cmd.Flags())
-	cmd.Flags().BoolVar(&untilDone, "until-done", false, "end when nothing is left to send")
 	return cmd
+}
+
+func (f *workFlags) registerForWork(cmd *cobra.Command, untilDone *bool) {
+	f.register(cmd)
+	cmd.Flags().BoolVar(untilDone, "until-done", false, "end when nothing is left to send")
+	cmd.Flags().StringVar(&f.archive, "archive", "", "write what site set --keep deletes to compressed CSV files in `DIR` first")
+	_ = cmd.MarkFlagDirname("archive") // the flag is there
 }
 
 func (a *app) work(ctx context.Context, s *session, f workFlags, untilDone bool) error {

@@ -78,7 +78,7 @@ func (b *testBundle) requirePages(t *testing.T, otherSite string) {
 		}{
 			"worked":            {records.WorkedSQL, since},
 			"troubled":          {records.TroubledSQL, since},
-			"workload":          {records.WorkloadSQL, since},
+			"workload":          {pg.ReadStatements(os.DirFS("."))["workload"], since},
 			"open":              {records.BatchesSQL(records.OpenOnes), pgx.NamedArgs{"limit": 20, "sites": []string{}}},
 			"open of a site":    {records.BatchesSQL(records.OpenOnes), pgx.NamedArgs{"limit": 20, "sites": []string{otherSite}}},
 			"newest":            {records.BatchesSQL(records.NewestBatches), pgx.NamedArgs{"limit": 20}},

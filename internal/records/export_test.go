@@ -70,7 +70,6 @@ const (
 const (
 	WorkedSQL   = workedSQL
 	TroubledSQL = troubledSQL
-	WorkloadSQL = workloadSQL
 )
 
 // ByIDSQL is the statement of AssetsByID.

@@ -15,38 +15,6 @@ type targetRow struct {
 	Looked bool // it is of the chunk
 }
 
-// endedRow is what may go of rename o: its call can't land any more.
-const endedRow = `o.finished_at < @before::timestamptz AND coalesce(o.unknown_until < clock_timestamp(), true)`
-
-// targetsSQL reads all rows of the targets of a chunk: of each one look-up in
-// rename_target_idx. A row is only old if its batch is still to be examined: one that was
-// left there stays, and so does what its superseded_by names.
-const targetsSQL = `
-WITH chunk AS MATERIALIZED (
-	SELECT id, asset_id, locale_id, site_id FROM rename
-	WHERE batch_id = @looked AND id > @after AND id <= @last ORDER BY id LIMIT @limit
-), target AS MATERIALIZED (
-	SELECT DISTINCT asset_id, locale_id, site_id FROM chunk
-)
-SELECT o.id, o.batch_id AS batch, o.asset_id || '/' || o.locale_id AS target, b.acceptance,
-	o.id IN (SELECT id FROM chunk) AS looked,
-	coalesce(` + endedRow + ` AND b.finished_at < @before::timestamptz AND @batch::bigint IN (0, b.id)
-		AND (b.pruned_at IS NULL OR b.pruned_at < @examined), false) AS old,
-	b.finished_at IS NULL AS open,
-	o.status = 'unchanged' AS unchanged,
-	o.fence > 0 AS sent,
-	o.fence > 0 AND o.status IN ('succeeded', 'superseded') AS put,
-	o.display_name IS NOT NULL AS named,
-	o.alt_text IS NOT NULL AS alt_text,
-	o.superseded_by
-FROM target t
-CROSS JOIN LATERAL (
-	SELECT * FROM rename o
-	WHERE o.asset_id = t.asset_id AND o.locale_id = t.locale_id AND o.site_id = t.site_id
-	OFFSET 0
-) o
-JOIN batch b ON b.id = o.batch_id`
-
 // oldBatch is a batch that ended before the chosen time. Its rows have ids in a range.
 type oldBatch struct {
 	ID    int64
@@ -115,7 +83,7 @@ func (r *run) oldBatches(ctx context.Context) ([]oldBatch, error) {
 func (r *run) targets(ctx context.Context, b oldBatch, after int64, limit int) ([]targetRow, error) {
 	args := r.args()
 	args["looked"], args["after"], args["last"], args["limit"] = b.ID, after, b.Last, limit
-	return pg.Collect[targetRow](ctx, r.DB.Pool(), "reading the rows of targets", targetsSQL, args)
+	return pg.Collect[targetRow](ctx, r.DB.Pool(), "reading the rows of targets", statement("targets"), args)
 }
 
 // chosen returns the keys of the chunk's rows that go. Other rows of their targets are
@@ -162,35 +130,3 @@ func (r *run) examined(ctx context.Context, batch int64) error {
 	}
 	return nil
 }
-
-// deleteRenames deletes rows, and takes them out of their batches' counters. A row that
-// a retry has opened since stays. Rows are locked by id, then batches by id.
-const deleteRenames = `
-WITH old AS (
-	SELECT r.id FROM jsonb_to_recordset(@keys::jsonb) AS k (id bigint) JOIN rename r ON r.id = k.id
-	CROSS JOIN LATERAL (SELECT r.finished_at, r.unknown_until) o
-	WHERE ` + endedRow + ` AND EXISTS (SELECT FROM batch b WHERE b.id = r.batch_id AND b.finished_at < @before::timestamptz)
-	ORDER BY r.id
-	FOR UPDATE OF r
-), gone AS (
-	DELETE FROM rename r USING old WHERE r.id = old.id RETURNING r.batch_id, r.status
-), n AS MATERIALIZED (
-	SELECT batch_id, count(*) AS total,
-		count(*) FILTER (WHERE status = 'succeeded') AS succeeded,
-		count(*) FILTER (WHERE status = 'failed') AS failed,
-		count(*) FILTER (WHERE status = 'superseded') AS superseded,
-		count(*) FILTER (WHERE status = 'unchanged') AS unchanged,
-		count(*) FILTER (WHERE status = 'conflict') AS conflict,
-		count(*) FILTER (WHERE status = 'cancelled') AS cancelled,
-		count(*) FILTER (WHERE status = 'invalid') AS invalid
-	FROM gone GROUP BY batch_id
-), locked AS MATERIALIZED (
-	SELECT id FROM batch WHERE id IN (SELECT batch_id FROM n) ORDER BY id FOR NO KEY UPDATE
-), tally AS (
-	UPDATE batch b SET total = b.total - n.total, succeeded = b.succeeded - n.succeeded, failed = b.failed - n.failed,
-		superseded = b.superseded - n.superseded, unchanged = b.unchanged - n.unchanged, conflict = b.conflict - n.conflict,
-		cancelled = b.cancelled - n.cancelled, invalid = b.invalid - n.invalid
-	FROM n JOIN locked ON locked.id = n.batch_id
-	WHERE b.id = n.batch_id
-)
-SELECT count(*) FROM gone`

@@ -21,14 +21,25 @@ package retention
 
 import (
 	"context"
+	"embed"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"relabel/db"
+	"relabel/internal/pg"
 	"relabel/internal/text"
 )
+
+//go:embed sql
+var sqlFiles embed.FS
+
+// statements are the files of sql/ by name.
+var statements = pg.ReadStatements(sqlFiles) //nolint:gochecknoglobals // never changes: text that is part of the program
+
+// statement returns the text of sql/NAME.sql.
+func statement(name string) string { return statements[name] }
 
 // Params choose what to delete.
 type Params struct {

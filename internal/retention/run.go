@@ -106,7 +106,7 @@ func (r *run) deleteChunk(ctx context.Context, t table, keys string) (n int64, t
 // locked in the order of their keys.
 func (t table) deleteSQL() string {
 	if t.name == "rename" {
-		return deleteRenames
+		return statement("delete_renames")
 	}
 	return fmt.Sprintf(`
 		WITH old AS (
