@@ -29,9 +29,7 @@ type cluster struct {
 // the standby.
 func newCluster(t *testing.T, inSync bool) *cluster {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("the tests with real processes take more than a minute")
-	}
+	admit(t)
 	primary, standby := newNode(t, "primary"), newNode(t, "standby")
 	primary.initialise()
 	primary.start()

@@ -61,9 +61,7 @@ type absence struct {
 // being idle.
 func newHosts(t *testing.T, clock time.Duration) *hosts {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("the tests with real processes take more than a minute")
-	}
+	admit(t)
 	h := &hosts{lan: newLAN(t, "database", "api", "one", "two", "three")}
 	n := newNode(t, "hosts")
 	n.initialise()

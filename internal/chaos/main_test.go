@@ -47,9 +47,9 @@ var (
 	server = sync.OnceValues(startServer)
 )
 
-// atOnce is how many tests run at the same time. It does not depend on the number of
-// CPUs, because the tests mostly wait for a lease or a heartbeat to end. If all ran at
-// once, two CPUs would need half a minute to start their processes.
+// atOnce is how many tests run at the same time, if the machine keeps up (admit). It does
+// not depend on the number of CPUs, because the tests mostly wait for a lease or a heartbeat
+// to end. If all ran at once, two CPUs would need half a minute to start their processes.
 const atOnce = "20"
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }

@@ -35,9 +35,7 @@ func TestDatabaseRestarts(t *testing.T) {
 // newStageWithServer has a PostgreSQL of its own, for tests that crash it.
 func newStageWithServer(t *testing.T, limit int, window time.Duration) (*stage, *pgServer) {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("the tests with real processes take more than a minute")
-	}
+	admit(t)
 	pg, err := newServer(filepath.Join(dataDir, "pg-"+t.Name()))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, pg.close()) })

@@ -62,9 +62,7 @@ type stage struct {
 // 60 ms. relabel and the API have the same limit.
 func newStage(t *testing.T, limit int, window time.Duration) *stage {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("the tests with real processes take more than a minute")
-	}
+	admit(t)
 	pg, err := server()
 	require.NoError(t, err)
 	databaseURL, err := pg.newDatabase(t.Context())

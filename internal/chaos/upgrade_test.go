@@ -64,6 +64,7 @@ func previousBinary(t *testing.T) string {
 // newEmptyStage has a database with nothing in it.
 func newEmptyStage(t *testing.T, limit int, window time.Duration) *stage {
 	t.Helper()
+	admit(t)
 	pg, err := server()
 	require.NoError(t, err)
 	databaseURL, err := pg.copyDatabase(t.Context(), "template0")
