@@ -1,8 +1,10 @@
 -- Pairs each row m of a chunk with the older renames o of its target that are open or
 -- were sent. A row's last sent pair, in this order, is what relabel sent last.
 --
--- One look-up in rename_target_idx a row. It asks for the status and not for
--- finished_at, or PostgreSQL would take rename_open_idx.
+-- One look-up in rename_target_idx a row, whatever PostgreSQL knows of the table: OFFSET 0
+-- keeps it from beginning with the older rows, as it does if its statistics are of a time
+-- when all rows had been deleted. The statement asks for the status and not for finished_at,
+-- or PostgreSQL would take rename_open_idx.
 SELECT m.id, m.status AS was, o.id AS older, o.batch_id AS batch, o.status IN ('pending', 'sending') AS open, o.fence > 0 AS sent,
 	-- Our own record decides, unless a plan has read the site since.
 	coalesce(o.fence > 0 AND NOT b.forced
@@ -17,10 +19,15 @@ SELECT m.id, m.status AS was, o.id AS older, o.batch_id AS batch, o.status IN ('
 	), false) AS since
 FROM batch b
 JOIN rename m ON m.batch_id = b.id
-JOIN rename o ON o.asset_id = m.asset_id AND o.locale_id = m.locale_id AND o.site_id = m.site_id AND o.id <> m.id
+CROSS JOIN LATERAL (
+	SELECT o.id, o.batch_id, o.status, o.fence, o.finished_at, o.unknown_until, o.display_name, o.alt_text
+	FROM rename o
+	WHERE o.asset_id = m.asset_id AND o.locale_id = m.locale_id AND o.site_id = m.site_id AND o.id <> m.id
+		AND (o.fence > 0 OR o.status IN ('pending', 'sending'))
+	OFFSET 0
+) o
 JOIN batch ob ON ob.id = o.batch_id AND ob.acceptance < b.acceptance
 CROSS JOIN LATERAL (SELECT o.status, o.display_name, o.alt_text) last
 WHERE b.id = @batch AND m.id > @after AND m.id <= @upto AND m.status IN ('pending', 'unchanged')
-	AND (o.fence > 0 OR o.status IN ('pending', 'sending'))
 	AND (@only::bigint[] IS NULL OR m.id = ANY (@only))
 ORDER BY m.id, ob.acceptance, o.id
