@@ -32,7 +32,8 @@ sick AS MATERIALIZED (
 	FOR NO KEY UPDATE
 ),
 -- The fence keeps out a process whose lease ran out and was taken over: it changes
--- nothing. A fail-over that loses commits may give two processes the same fence. A row that was superseded or cancelled during its call is not tried again.
+-- nothing. A fail-over that loses commits may give two processes the same fence. A row
+-- that was superseded or cancelled during its call is not tried again.
 -- While the breaker is open a transient failure is excused: it uses up no attempt.
 decided AS (
 	SELECT f.*, l.batch_id, coalesce(f.failure, false) AND NOT excused.yes AS counted, CASE
