@@ -29,12 +29,10 @@ const (
 var door struct {
 	sync.Mutex              // held by the test that enters next
 	inside     atomic.Int64 // number of tests
-	names      sync.Map     // of the tests inside
 }
 
 // admit waits until the machine keeps up with the tests that run, so that a slow or busy one
-// runs fewer of the atOnce tests. It does nothing for a test that is inside. With -short nobody
-// enters.
+// runs fewer of the atOnce tests. A test enters once. With -short nobody enters.
 func admit(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -42,19 +40,13 @@ func admit(t *testing.T) {
 	}
 	door.Lock()
 	defer door.Unlock()
-	if _, inside := door.names.LoadOrStore(t.Name(), true); inside {
-		return
-	}
 	for door.inside.Load() >= always {
 		if runnable() <= float64(crowded*runtime.NumCPU()) {
 			break
 		}
 	}
 	door.inside.Add(1)
-	t.Cleanup(func() {
-		door.inside.Add(-1)
-		door.names.Delete(t.Name())
-	})
+	t.Cleanup(func() { door.inside.Add(-1) })
 }
 
 // runnable is how many threads of this machine run or wait for a CPU, on average over 5 polls.
