@@ -49,11 +49,12 @@ func TestReadingWaits(t *testing.T) {
 	}
 }
 
-// The second of two windows of a reading has an end, too.
+// The second of two windows of a reading has an end, too. How many calls are done when it is
+// said depends on the machine: calls that are let through may still wait for their answers.
 func TestReadingEnds(t *testing.T) {
 	b := setupSite(t, standin.Config{Assets: 1500}).with("WEBFLOW_RATE_LIMIT", "10/8s")
 	r := b.ok("pull", "-o", "all.csv")
-	require.Regexp(t, `(?m)^reading the site: 9 of 15 calls done, waiting for the rate limit: 10 of 10 calls in 8 s are used, ends `+clockTime+` \(in \d s\)$`, r.stderr)
+	require.Regexp(t, `(?m)^reading the site: \d+ of 15 calls done, waiting for the rate limit: 10 of 10 calls in 8 s are used, ends `+clockTime+` \(in \d+ s\)$`, r.stderr)
 }
 
 // A load says how far it is while its source is slow.
