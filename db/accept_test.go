@@ -98,6 +98,35 @@ func TestAcceptUnchangedInChunks(t *testing.T) {
 	b.requireCountsAddUp(t)
 }
 
+// A plan's row that was unchanged is sent after all if relabel has sent something since the site was read, but never
+// over a newer batch, which was accepted before that row's own chunk and did not see it.
+func TestAcceptReopensNothingOverNewer(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(t *testing.T, b *testBundle, id int64){
+		"still pending": func(*testing.T, *testBundle, int64) {},
+		"sent":          func(t *testing.T, b *testBundle, id int64) { b.settle(t, id, "succeeded") },
+		"sent, failed":  func(t *testing.T, b *testBundle, id int64) { b.settle(t, id, "failed") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.AcceptInChunksOf(1)
+			plan := b.plan(t, wish{target: "x", name: "N"}, wish{target: "a", name: "N"})
+			require.Equal(t, "pending unchanged", b.compare(t, plan.batch, map[string][2]string{"x": {"O", ""}, "a": {"N", ""}}))
+			b.run(t, asIs, wish{target: "a", name: "A"})
+			require.NoError(t, b.ApplyFirst(t.Context(), db.ApplyParams{BatchID: plan.batch, Queue: noQueue}))
+			young := b.loadFirst(t, "a")
+			end(t, b, young.ids[0])
+			b.acceptAll(t)
+			require.Equal(t, "pending pending", b.statuses(t, plan.batch))
+			require.Equal(t, db.Final, b.claim(t, plan.ids[1]).Verdict)
+			require.Equal(t, "pending superseded", b.statuses(t, plan.batch))
+			require.Equal(t, young.ids[0], *b.rename(t, plan.ids[1]).SupersededBy)
+			b.requireCountsAddUp(t)
+		})
+	}
+}
+
 // A row is judged by the older one as it is once it is locked: it may have been sent for the first time meanwhile.
 func TestAcceptSeesWhatItWaitedFor(t *testing.T) {
 	t.Parallel()

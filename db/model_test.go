@@ -274,7 +274,7 @@ func (m *model) claim(rows []*modelRow) map[int64]string {
 		if v != "claimed" && v != "superseded" && v != "cancelled" {
 			continue
 		}
-		if newer := m.waiting(r); v == "superseded" && r.supersededBy == nil {
+		if newer := m.overtaking(r); v == "superseded" && r.supersededBy == nil {
 			r.supersededBy = newer
 		}
 		r.unknown = r.unknown || r.lease == leaseOut
@@ -298,7 +298,7 @@ func (m *model) judge(r *modelRow) string {
 		return "superseded"
 	case r.batch.status == "cancelled" || r.cancelled:
 		return "cancelled"
-	case m.willEnd(r):
+	case m.overtaking(r) != nil:
 		return "superseded"
 	case r.batch.status != "active" || r.waits() || m.parked || m.paused:
 		return "held"
@@ -308,15 +308,14 @@ func (m *model) judge(r *modelRow) string {
 	return "claimed"
 }
 
-// willEnd reports whether a newer row, which is not accepted yet, is about to supersede r.
-func (m *model) willEnd(r *modelRow) bool { return m.waiting(r) != nil }
-
-func (m *model) waiting(r *modelRow) *modelRow {
+// overtaking is the newest row of r's target that was accepted later and was sent, or may be.
+func (m *model) overtaking(r *modelRow) *modelRow {
 	if r.batch.acceptance == 0 {
 		return nil // a plan's row is not older than anything
 	}
 	return newest(slices.DeleteFunc(m.others(r), func(o *modelRow) bool {
-		return !o.waits() || o.batch.acceptance <= r.batch.acceptance || o.status != "pending" && o.status != "unchanged"
+		counts := o.fence > 0 || (o.open() || o.status == "unchanged") && o.batch.status != "cancelled"
+		return !counts || o.batch.acceptance <= r.batch.acceptance
 	}))
 }
 

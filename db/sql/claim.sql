@@ -16,18 +16,14 @@ open_breaker AS MATERIALIZED (
 	WHERE opened_at IS NOT NULL AND site_id IN (SELECT site_id FROM wanted)
 	FOR NO KEY UPDATE
 ),
--- The batches of which only some chunks are accepted so far.
-accepting AS MATERIALIZED (
-	SELECT id, site_id, acceptance, accepted_to
-	FROM batch
-	WHERE site_id IN (SELECT site_id FROM wanted) AND status IN ('active', 'paused') AND accepted_to IS NOT NULL
-),
 -- One call in flight for each target: a row that may be claimed has superseded all
 -- older open rows of its target, so only a call that was sent before can still be in
 -- flight or unknown. "busy" waits for that. A lease that ended without a finish (its
 -- process died) leaves an unknown outcome too.
 --
--- "newer" is a row of a later chunk, which will supersede this one.
+-- "newer" is a row of the target that was accepted later and counts, by the rule of
+-- retry.sql. It has superseded this row already, with two exceptions: its own chunk is not
+-- accepted yet, or this row was "unchanged" until its chunk was accepted later.
 judged AS (
 	SELECT w.id, w.site_id, newer.id AS newer, CASE
 		WHEN w.finished_at IS NOT NULL THEN 'final'
@@ -53,11 +49,12 @@ judged AS (
 	) busy ON true
 	LEFT JOIN LATERAL (
 		SELECT n.id
-		FROM accepting a
-		JOIN rename n ON n.batch_id = a.id AND n.id > a.accepted_to
-		WHERE a.site_id = w.site_id AND a.acceptance > b.acceptance AND n.status IN ('pending', 'unchanged')
-			AND n.asset_id = w.asset_id AND n.locale_id = w.locale_id AND n.site_id = w.site_id
-		ORDER BY a.acceptance DESC
+		FROM rename n
+		JOIN batch nb ON nb.id = n.batch_id
+		WHERE n.asset_id = w.asset_id AND n.locale_id = w.locale_id AND n.site_id = w.site_id AND n.id <> w.id
+			AND nb.acceptance > b.acceptance
+			AND (n.fence > 0 OR n.status IN ('pending', 'sending', 'unchanged') AND nb.status <> 'cancelled')
+		ORDER BY nb.acceptance DESC, n.id DESC
 		LIMIT 1
 	) newer ON true
 ),
