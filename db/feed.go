@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -67,6 +68,11 @@ const deadAtOnce = 2_000
 // than that. Only for the feed: reading results page by page takes longer. It has no effect on a Unix socket.
 const unreadTime = 15 * time.Second
 
+// probeWindow is of how many due rows one is drawn as the probe of an open breaker. The first one would be the same
+// row each time, because a failed probe uses up no attempt. If the API always fails for that row, the site would never
+// go on, even though the API accepts all others.
+const probeWindow = 1_000
+
 // Feed returns the rows that need a job (feed.sql), and deletes
 // waiting jobs that have become useless. Only one process feeds a site at a time; ok is
 // false while another one does. The lock lasts until tx ends.
@@ -82,14 +88,14 @@ func Feed(ctx context.Context, tx pgx.Tx, p FeedParams) (rows []FeedRow, ok bool
 		return nil, false, fmt.Errorf("error locking the feed: %w", err)
 	}
 	if broken {
-		p.Window = 1 // the probe
+		p.Window = min(p.Window, probeWindow)
 	}
 	if !ok {
 		return nil, false, nil
 	}
 	found, err := pg.Collect[feedGroup](ctx, tx, "reading renames to feed", statement("feed"), pgx.NamedArgs{
 		"site_id": p.SiteID, "queue": p.Queue, "kind": p.Kind, "window": p.Window, "stale": cmp.Or(p.Stale, ProcessStale),
-		"process_id": p.ProcessID, "running": append([]int64{}, p.Running...), "soon": jobSoon, "share": p.Window / ShareOf, "dead_at_once": deadAtOnce,
+		"process_id": p.ProcessID, "running": append([]int64{}, p.Running...), "soon": jobSoon, "share": p.Window / ShareOf, "dead_at_once": deadAtOnce, "probe": broken,
 	})
 	if err != nil {
 		return nil, false, err
@@ -103,6 +109,9 @@ func Feed(ctx context.Context, tx pgx.Tx, p FeedParams) (rows []FeedRow, ok bool
 	}
 	if err := dropDead(ctx, tx, waiting); err != nil {
 		return nil, false, err
+	}
+	if broken && len(rows) > 1 {
+		rows = []FeedRow{rows[rand.IntN(len(rows))]}
 	}
 	return rows, true, nil
 }

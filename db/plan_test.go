@@ -187,7 +187,7 @@ func TestFeedIsNotQuadratic(t *testing.T) {
 		require.NoError(t, err)
 		plan := dbtest.Explain(t, conn.Conn(), db.StatementText("feed"), pgx.NamedArgs{
 			"site_id": b.site.ID, "queue": b.site.Queue(), "kind": jobKind, "window": window, "stale": time.Minute,
-			"process_id": process, "running": []int64{}, "soon": time.Minute, "share": window / db.ShareOf, "dead_at_once": 2000,
+			"process_id": process, "running": []int64{}, "soon": time.Minute, "share": window / db.ShareOf, "dead_at_once": 2000, "probe": false,
 		})
 		plan.Walk(func(n dbtest.PlanNode) {
 			require.LessOrEqual(t, n.Rows*n.Loops, 2.*window, "%s in %s goes through a list again and again", n.Type, mode)

@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -222,6 +223,20 @@ func TestBreaker(t *testing.T) {
 	require.EqualValues(t, rows, s.Succeeded)
 	require.Nil(t, s.BreakerError, "closed at the first success")
 	require.Equal(t, used, failures())
+}
+
+// Rows for which the API always fails don't keep the breaker open for all others.
+func TestProbesOtherRows(t *testing.T) {
+	t.Parallel()
+	const bad, limit = 3, 20
+	b := setup(t, settings{api: standin.Config{Assets: 30}, concurrency: 4})
+	for i := range bad {
+		b.api.FailAsset(standin.AssetID(i), slices.Repeat([]standin.Fault{standin.Gateway(502, "")}, 1000)...)
+	}
+	b.exec(t, `UPDATE breaker SET opened_at = now(), next_probe_at = now(), failures = $1`, limit)
+	batch := b.load(t, names("new", 0, 30))
+	b.start(t)
+	until(t, "a good row's probe", func() bool { return b.status(t, batch).Succeeded == 30-bad })
 }
 
 // Idle reports the end of the last job after its outcome is stored.

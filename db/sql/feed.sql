@@ -82,6 +82,8 @@ FROM (
 	SELECT d.id AS rename_id, d.priority::int AS priority, NULL::bigint AS job_id, d.acceptance
 	FROM (SELECT * FROM due UNION SELECT * FROM behind) d
 	WHERE d.id NOT IN (SELECT l.rename_id FROM live l WHERE l.rename_id IS NOT NULL)
+		-- An open breaker lets one call through: one job is enough for it.
+		AND (NOT @probe::bool OR NOT EXISTS (SELECT FROM live))
 	UNION ALL
 	-- The waiting jobs whose row is not due: few or none, unless something has changed.
 	SELECT NULL, NULL, l.waiting, NULL
