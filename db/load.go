@@ -207,15 +207,20 @@ func tallyLoad(ctx context.Context, tx pgx.Tx, batchID int64, c loadCounts) erro
 }
 
 // markUnchanged ends the rows of a plan whose target already has the value by our
-// own record (has_last.sql).
+// own record: the row that set a field last succeeded with this value. After a failure, a
+// call in flight or one of unknown outcome we do not know.
 //
-// One look-up in rename_target_idx a row.
+// One look-up in rename_target_idx a row and field.
 func markUnchanged(ctx context.Context, tx pgx.Tx, batchID int64) error {
 	_, err := tx.Exec(ctx, `
 		WITH moved AS (
 			UPDATE rename r SET status = 'unchanged', finished_at = clock_timestamp()
-			FROM rename m CROSS JOIN LATERAL (`+statement("last_sent")+`) last
-			WHERE m.batch_id = @batch AND m.finished_at IS NULL AND r.id = m.id AND `+statement("has_last")+`
+			FROM rename m
+			WHERE m.batch_id = @batch AND m.finished_at IS NULL AND r.id = m.id
+				AND (m.display_name IS NULL OR (
+					SELECT last.status = 'succeeded' AND last.display_name = m.display_name FROM (`+statement("last_name")+`) last))
+				AND (m.alt_text IS NULL OR (
+					SELECT last.status = 'succeeded' AND last.alt_text = m.alt_text FROM (`+statement("last_alt")+`) last))
 			RETURNING r.batch_id, 'pending' AS was, r.status
 		), `+statement("count_moves"), pgx.NamedArgs{"batch": batchID})
 	if err != nil {

@@ -457,3 +457,49 @@ func TestLoadAgainComparesFields(t *testing.T) {
 		})
 	}
 }
+
+// Two files that set different fields of the same assets are each sent once: a call leaves a field as it is that it does
+// not set. This holds for a load, and for a plan by our own record.
+func TestLoadAgainComparesEachField(t *testing.T) {
+	t.Parallel()
+	all := setup(t)
+	name, alt := wish{target: "a", name: "n"}, wish{target: "a", alt: "t"}
+	load := func(t *testing.T, b *testBundle, w wish) loaded { return b.loadWith(t, b.wishes(w)) }
+	plan := func(t *testing.T, b *testBundle, w wish) loaded {
+		l := b.plan(t, w)
+		require.NoError(t, b.CompareWithRecord(t.Context(), l.batch))
+		return l
+	}
+	tests := map[string]struct {
+		sent []wish
+		last db.RowStatus // of the last one that was sent
+		row  wish
+		want string
+	}{
+		"the name again":                {[]wish{name, alt}, "succeeded", name, "unchanged"},
+		"the alt text again":            {[]wish{name, alt, name}, "succeeded", alt, "unchanged"},
+		"both":                          {[]wish{name, alt}, "succeeded", wish{target: "a", name: "n", alt: "t"}, "unchanged"},
+		"the name, the alt text failed": {[]wish{name, alt}, "failed", name, "unchanged"},
+		"both, the alt text failed":     {[]wish{name, alt}, "failed", wish{target: "a", name: "n", alt: "t"}, "pending"},
+		"a name that failed":            {[]wish{name, alt, name}, "failed", name, "pending"},
+		"another name since":            {[]wish{name, {target: "a", name: "N"}, alt}, "succeeded", name, "pending"},
+	}
+	for label, tt := range tests {
+		for how, try := range map[string]func(*testing.T, *testBundle, wish) loaded{"load": load, "plan": plan} {
+			t.Run(how+" "+label, func(t *testing.T) {
+				t.Parallel()
+				b := all.elsewhere(t)
+				for i, w := range tt.sent {
+					status := db.RowSucceeded
+					if i == len(tt.sent)-1 {
+						status = tt.last
+					}
+					p := b.wishes(w)
+					p.Force = true // or it would be unchanged
+					b.settle(t, b.loadWith(t, p).ids[0], status)
+				}
+				require.Equal(t, tt.want, b.statuses(t, try(t, b, tt.row).batch))
+			})
+		}
+	}
+}

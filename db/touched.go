@@ -19,16 +19,16 @@ type touched struct {
 
 // ownRow is a row of a chunk, as the older renames of its target make it.
 type ownRow struct {
-	id    int64
-	was   RowStatus
-	has   bool // the rename that was sent last gave the target what this row wants
-	since bool // relabel has sent something to the target since the plan, or is about to
+	id        int64
+	was       RowStatus
+	name, alt bool // the rename that set it last gave the target what this row wants
+	since     bool // relabel has sent something to the target since the plan, or is about to
 }
 
 // status is what the row becomes. A row that a plan found unchanged is sent after all
 // if relabel itself has sent something else to its target since.
 func (r ownRow) status() RowStatus {
-	if r.has || r.was == RowUnchanged && !r.since {
+	if r.name && r.alt || r.was == RowUnchanged && !r.since {
 		return RowUnchanged
 	}
 	return RowPending
@@ -81,12 +81,13 @@ type touchedPair struct {
 	id           int64
 	was          RowStatus
 	older, batch int64
-	open, sent   bool
-	has, since   bool
+	open         bool
+	name, alt    *bool // nil: the older row says nothing of it
+	since        bool
 }
 
 func (p *touchedPair) fields() []any {
-	return []any{&p.id, &p.was, &p.older, &p.batch, &p.open, &p.sent, &p.has, &p.since}
+	return []any{&p.id, &p.was, &p.older, &p.batch, &p.open, &p.name, &p.alt, &p.since}
 }
 
 func (t *touched) add(p touchedPair) {
@@ -95,8 +96,11 @@ func (t *touched) add(p touchedPair) {
 	}
 	r := &t.own[len(t.own)-1]
 	r.since = r.since || p.since
-	if p.sent {
-		r.has = p.has // of the last one
+	if p.name != nil {
+		r.name = *p.name // of the last one
+	}
+	if p.alt != nil {
+		r.alt = *p.alt
 	}
 	if p.open {
 		t.older, t.newer, t.batches = append(t.older, p.older), append(t.newer, p.id), append(t.batches, p.batch)

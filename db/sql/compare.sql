@@ -12,7 +12,7 @@ judged AS MATERIALIZED (
 			AND (m.display_name IS NULL OR s.display_name = m.display_name OR m.display_name = (
 				SELECT CASE WHEN last.status = 'succeeded' AND last.applied_name = s.display_name THEN last.display_name END
 				FROM (
-					-- include: last_sent
+					-- include: last_name
 				) last
 			)) THEN 'unchanged'
 		WHEN c.conflict IS NOT NULL AND NOT @take_over THEN 'conflict'
