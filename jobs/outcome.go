@@ -122,9 +122,9 @@ func retryAfter(e *webflow.Error, otherwise time.Duration) time.Duration {
 }
 
 func parkReason(e *webflow.Error) string {
-	what, todo := "the API refused the token (401)", "check that it is valid and belongs to this site"
+	what, todo := "the API refused the token (401)", "set a working token of this site"
 	if e.Kind == webflow.KindForbidden {
-		what, todo = "the token may not do this (403)", "give it the scope assets:write"
+		what, todo = "the token may not do this (403)", "give the token the scope assets:write"
 	}
 	if e.Message != "" {
 		what += ": " + e.Message

@@ -46,10 +46,10 @@ func TestDecideKinds(t *testing.T) {
 	limited := outcome{Name: "rate_limited", Status: "pending", Health: db.Well, Block: time.Minute}
 	refused := outcome{
 		Name: "parked", Status: "pending", Health: db.Well,
-		Park: "the API refused the token (401): message; check that it is valid and belongs to this site",
+		Park: "the API refused the token (401): message; set a working token of this site",
 	}
 	forbidden := refused
-	forbidden.Park = "the token may not do this (403): message; give it the scope assets:write"
+	forbidden.Park = "the token may not do this (403): message; give the token the scope assets:write"
 
 	rows := []struct {
 		kind   webflow.Kind
@@ -267,7 +267,7 @@ func TestParkReasonWithoutMessage(t *testing.T) {
 
 	e := apiError(webflow.KindUnauthorized, 401)
 	e.Message = ""
-	require.Equal(t, "the API refused the token (401); check that it is valid and belongs to this site",
+	require.Equal(t, "the API refused the token (401); set a working token of this site",
 		parkReason(e))
 }
 

@@ -74,11 +74,11 @@ func TestParked(t *testing.T) {
 		b.ok("status", "1").stdout, b.ok("batch", "pause", "1").stdout, b.ok("batch", "resume", "1").stdout,
 		b.ok("site", "list").stdout, b.run("doctor").exits(exitError).stdout, b.run("work", "--until-done").errorLine(),
 	} {
-		for _, part := range []string{"parked since ", "the API refused the token (401)", "check that it is valid", "used that token: if it still runs, restart it", "then `relabel site resume`"} {
+		for _, part := range []string{"parked since ", "the API refused the token (401)", "set a working token of this site", "used that token: if it still runs, restart it", "then `relabel site resume`"} {
 			require.Equal(t, 1, strings.Count(out, part), "%s: once in\n%s", part, out)
 		}
 	}
-	require.Regexp(t, `(?m)^  cause: the API refused the token \(401\): .*\n  next: check that it is valid `, b.ok("status", "1").stdout)
+	require.Regexp(t, `(?m)^  cause: the API refused the token \(401\): .*\n  next: set a working token of this site; `, b.ok("status", "1").stdout)
 
 	calls := b.api.Calls()
 	b.run("work", "--until-done").fails(exitParked, "site default is parked")

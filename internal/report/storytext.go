@@ -198,7 +198,7 @@ func nowText(r records.ToldRename, now, unknownUntil time.Time) string {
 	case r.BatchStatus == db.BatchPaused:
 		return "waits: its batch is paused" + reason(r.BatchReason) + "; `relabel batch resume " + batch + "` resumes it"
 	case r.ParkedReason != nil:
-		return "waits: the site is parked: " + text.Line(*r.ParkedReason)
+		return "waits: the site is parked: " + text.Line(*r.ParkedReason) + ThenResume(r.Site)
 	case r.SitePaused:
 		return "waits: the site is paused; `relabel site resume" + SiteFlag(r.Site) + "` resumes it"
 	case !r.Worked:
