@@ -33,7 +33,7 @@ func RunText(r scheduledb.Run) string {
 	case scheduledb.RunMissed:
 		return fmt.Sprintf("missed (%s)", text.Plural(int64(r.Missed), "run", "runs"))
 	case scheduledb.RunDone, scheduledb.RunSending, scheduledb.RunCancelled:
-		parts := []string{fmt.Sprintf("%s of %s different", text.Number(r.Different), text.Plural(r.LookedAt, "row", "rows")), text.Number(r.Renamed) + " renamed"}
+		parts := []string{fmt.Sprintf("%s of %s different", text.Number(r.Different), text.Plural(r.LookedAt, "row", "rows")), text.Number(r.Renamed) + " succeeded"}
 		for _, c := range []struct {
 			n    int64
 			name string

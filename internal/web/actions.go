@@ -112,7 +112,7 @@ func changeTo(change func(context.Context, usecase.Actor, int64) error, text str
 }
 
 func (s *Server) cancelBatch(ctx context.Context, by usecase.Actor, _ *http.Request, b records.BatchProgress) (done, error) {
-	out := done{text: "Cancelled: rows that were not sent will never be sent."}
+	out := done{text: "Cancelled: rows not sent yet will not be sent; Retry sends them after all."}
 	stranded, err := s.use.Cancel(ctx, by, b.Batch)
 	for _, o := range stranded {
 		out.text += " " + report.Stranded(o) + "."

@@ -113,7 +113,7 @@ func (s *Server) noUndo(ctx context.Context, b report.Batch) (string, error) {
 	if err != nil || ok {
 		return "", err
 	}
-	return "Can't be undone: its old names weren't saved.", nil
+	return "Can't be undone: its old names weren't saved. A plan, or a load with --snapshot, saves them.", nil
 }
 
 func (s *Server) batchPage(w http.ResponseWriter, r *http.Request) {

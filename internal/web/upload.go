@@ -119,6 +119,9 @@ func uploadProblem(err error) string {
 		return fmt.Sprintf("The file is larger than %s MB: load it with `relabel plan FILE`, or start the dashboard with a larger --max-upload.",
 			text.Number(e.Limit>>20))
 	}
+	if e := (*usecase.TooManyRowsError)(nil); errors.As(err, &e) {
+		return err.Error() + "; load it with `relabel plan FILE`, or start the dashboard with a larger --max-rows"
+	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Sprintf("The upload stalled, or was slower than %s bytes a second: try again, or load the file with `relabel plan FILE`.", text.Number(pace.SlowestRate))
 	}
