@@ -55,10 +55,14 @@ type Config struct {
 	Queues map[string]int
 }
 
-// Limits say when failures stop more than their own row. 0 turns a limit off.
+// Limits say when failures stop more than their own row. 0 turns a limit off, and so does 1
+// for SameFailure.
 type Limits struct {
-	Breaker     int     // transient failures in a row, on a site, that open its breaker
-	SameFailure float64 // share of a batch's last 200 rows failed for one cause that pauses the batch
+	Breaker int // transient failures in a row, on a site, that open its breaker
+
+	// SameFailure pauses a batch if more than this share of its last 200 rows that this
+	// process ended failed for one cause.
+	SameFailure float64
 }
 
 // DefaultLimits are the limits unless a flag says otherwise: twenty failures in a row

@@ -50,7 +50,7 @@ func (s *Server) registerBatches() {
 	}{
 		{"pause", "Send nothing more of a batch until it is resumed", s.cfg.Use.Pause},
 		{"resume", "Resume a paused batch", s.cfg.Use.Resume},
-		{"cancel", "Cancel the rows of a batch that are not sent yet; drop a plan", s.cancel},
+		{"cancel", "Cancel the rows of a batch that are not sent yet; discard a plan", s.cancel},
 	} {
 		register(s, huma.Operation{
 			OperationID: one.name + "-batch", Method: http.MethodPost, Path: batchesPath + "/{batch}/" + one.name, Summary: one.summary,

@@ -38,7 +38,7 @@ type loadInput struct {
 	SkipInvalid bool   `query:"skip_invalid" doc:"load the good rows, and keep the others in the batch as invalid"`
 	Force       bool   `query:"force" doc:"send also rows whose target has the value already, by relabel's own record"`
 	Ambiguous   string `query:"ambiguous" enum:"all,skip" doc:"what happens to names that several assets have; default: they are refused"`
-	LocaleNames string `query:"names_in_locales" enum:"keep,drop,refuse" doc:"names in secondary locales, which Webflow does not store"`
+	LocaleNames string `query:"names_in_locales" enum:"keep,drop,refuse" doc:"what happens to names in secondary locales, which may rename the asset for every locale; default: keep"`
 	Map         string `query:"map" maxLength:"4000" doc:"columns under other names: asset_id=Ref,display_name=New name"`
 	Empty       string `query:"empty" maxLength:"100" doc:"the cell of a CSV that empties an alt text; default: [empty]"`
 	Key         string `header:"Idempotency-Key" maxLength:"200" doc:"the same key with the same parameters and body gives the same batch"`

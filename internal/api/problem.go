@@ -182,7 +182,7 @@ func advice(err error) string {
 	case errors.As(err, &refused):
 		return ": fix " + text.ItThem(refused.Rows) + ", or load the others with skip_invalid=true" + ambiguousAdvice(*refused)
 	case errors.As(err, &plan):
-		return fmt.Sprintf("; POST %s/batches/%d/apply sends it, POST %[1]s/batches/%[2]d/cancel drops it", Prefix, plan.Batch)
+		return fmt.Sprintf("; POST %s/batches/%d/apply sends it, POST %[1]s/batches/%[2]d/cancel discards it", Prefix, plan.Batch)
 	case errors.As(err, &unknown):
 		return "; send it again with the same Idempotency-Key"
 	case errors.As(err, &site):

@@ -186,7 +186,7 @@ func TestFirstSiteChanges(t *testing.T) {
 	s.load("default", 0, 6*sharedLimit)
 	s.set("--site", "default", "--rate", fmt.Sprintf("%d/2s", sharedLimit))
 	s.eventually(sitesWithin, "the worker has the new settings", func() bool {
-		return strings.Contains(s.worker.err.String(), "working on site default, as it is set now")
+		return strings.Contains(s.worker.err.String(), "working on site default with its new settings")
 	})
 	s.waitEnded()
 	s.checkAll()

@@ -45,7 +45,7 @@ func TestAPIRecipes(t *testing.T) {
 	}
 	b := recipeSite(t)
 	work := b.start("", "work", "--serve", "127.0.0.1:0")
-	work.says("to look:")
+	work.says("read-only:")
 	address := regexp.MustCompile(`http://127\.0\.0\.1:\d+`).FindString(work.stderr.String())
 	got := b.shell("set -eo pipefail\n" + strings.ReplaceAll(blocks["sh"], "https://relabel.example.com", address))
 	require.Zero(t, got.code, got.output)

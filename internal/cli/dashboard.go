@@ -90,8 +90,8 @@ func (d *dashboard) text() string {
 	}
 	return strings.Join([]string{
 		"the dashboard is at " + d.url + "; each of these links logs in one browser:",
-		"  to look and change: " + d.link(web.RoleChange),
-		"  to look:            " + d.link(web.RoleLook), "",
+		"  full access: " + d.link(web.RoleChange),
+		"  read-only:   " + d.link(web.RoleLook), "",
 	}, "\n")
 }
 

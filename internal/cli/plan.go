@@ -73,7 +73,7 @@ func (a *app) plan(ctx context.Context, s *session, src sourceFlags, detailed bo
 func (a *app) printLoaded(ctx context.Context, s *session, p usecase.Summary) error {
 	err := a.printPlan(ctx, s, p)
 	if err == nil && p.Localized > 0 {
-		fmt.Fprintln(a.Out, "  check: names in a secondary locale are left out with --names-in-locales drop, and found by their lines with refuse")
+		fmt.Fprintln(a.Out, "  check: --names-in-locales drop leaves out names in a secondary locale; refuse lists their lines")
 	}
 	return err
 }
@@ -158,7 +158,7 @@ func planCounts(p usecase.Summary) string {
 		{p.Unknown, "of unknown assets"},
 		{p.Conflict, "in conflict"},
 		{p.Invalid, "invalid"},
-		{p.Superseded, "named again by a later row"},
+		{p.Superseded, "superseded by a later row"},
 	} {
 		if c.n > 0 {
 			parts = append(parts, text.Number(c.n)+" "+c.name)

@@ -16,7 +16,7 @@ func printBatch(w io.Writer, v report.Batch) {
 	fmt.Fprintf(w, "  %s, %s answered 429; now %s\n",
 		text.Plural(v.Calls, "call", "calls"), text.Number(v.RateLimited), report.Rate(v.Lane))
 	if v.Status == db.BatchPlanned {
-		fmt.Fprintf(w, "  a plan: `relabel apply %d` sends what is pending, `relabel batch cancel %d` drops it\n", v.Batch, v.Batch)
+		fmt.Fprintf(w, "  a plan: `relabel apply %d` sends what is pending, `relabel batch cancel %d` discards it\n", v.Batch, v.Batch)
 	}
 	if v.ParkedReason != nil && v.Left() > 0 {
 		printParked(w, v)

@@ -38,8 +38,8 @@ func (a *app) pruneCommand() *cobra.Command {
 		Use:   "prune --older-than AGE",
 		Short: "Delete what ended long ago",
 		Long: `Deletes attempts, rows, batches, events, runs of schedules and their notices, readings of assets that
-left the site, and the log of changes, if they ended longer ago than --older-than. Without --site it
-does so for all sites; with --site for that one, and keeps the log of changes, which belongs to all.
+left the site, and the audit log, if they ended longer ago than --older-than. Without --site it
+does so for all sites; with --site for that one, and keeps the audit log, which belongs to all.
 
 The newest rows of each asset and locale stay, however old, and so do batches with such rows: loads,
 undo and retry need them. Nothing goes of assets that an open batch or plan has rows of. It counts

@@ -72,7 +72,7 @@ This page is generated from the commands; relabel COMMAND --help prints the same
 `)
 	p.contents(root)
 	p.printf("\n## Options of every command\n\n%s", p.options(root.PersistentFlags()))
-	p.printf("\nResults go to standard output; progress, notices and errors to standard error.\n")
+	p.printf("\nResults go to standard output; progress, notes, warnings and errors to standard error.\n")
 	for _, t := range topics() {
 		p.topic(t)
 	}

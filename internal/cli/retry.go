@@ -18,7 +18,7 @@ func (a *app) batchRetryCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "retry BATCH",
 		Short: "Send failed, conflicting and cancelled rows again",
-		Long: `Makes rows pending again, with all their attempts. A row whose asset has got a
+		Long: `Makes rows pending again, with a full number of attempts. A row whose asset has got a
 newer name since becomes superseded instead: a late retry never overwrites it.
 Superseded rows are sent with --status superseded, where the newer batch was
 cancelled before it sent theirs.`,
@@ -41,7 +41,7 @@ cancelled before it sent theirs.`,
 	}
 	cmd.Flags().StringSliceVar(&statuses, "status", db.Words(db.Retryable()), "rows of these `STATUSES`")
 	completeWords(cmd, "status", db.Words(db.MayRetry()))
-	cmd.Flags().StringVar(&errorText, "error", "", "only rows whose error holds this `TEXT`")
+	cmd.Flags().StringVar(&errorText, "error", "", "only rows whose error contains this `TEXT`")
 	return cmd
 }
 

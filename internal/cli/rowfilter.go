@@ -31,7 +31,7 @@ func (j *rowFlags) add(a *app, cmd *cobra.Command, statuses []string) {
 	f.StringVar(&j.f.AssetID, "asset", "", "rows of this asset's `ID`")
 	f.StringVar(&j.f.Name, "name", "", "rows whose wanted or stored name contains this `TEXT`")
 	f.StringVar(&j.f.Error, "error", "", "rows whose error contains this `TEXT`")
-	f.IntVar(&j.f.HTTPStatus, "http", 0, "rows whose last response had this `STATUS`, such as 404")
+	f.IntVar(&j.f.HTTPStatus, "http", 0, "rows whose last answer had this `STATUS`, such as 404")
 	f.IntVar(&j.f.MinAttempts, "min-attempts", 0, "rows sent at least `N` times")
 	f.IntVar(&j.maxAttempts, "max-attempts", 0, "rows sent at most `N` times; 0: never")
 	f.StringVar(&j.since, "since", "", "rows that ended at this `TIME` or later: 2h, 3d, 14:30, 2026-11-23 or 2026-11-23T14:30")

@@ -14,7 +14,7 @@ import (
 func (a *app) rowsCancelCommand() *cobra.Command {
 	return a.rowsAction(rowsAction{
 		use: "cancel", short: "Cancel all rows that match and are not sent yet", statuses: db.Words(db.Cancellable()),
-		long: `Cancels all pending rows that match. A row whose call is in flight ends with the response to that
+		long: `Cancels all pending rows that match. A row whose call is in flight ends with the answer to that
 call, and is not retried. What was sent stays sent. Rows of a plan are not changed: cancel the plan.`,
 		example: "  relabel rows cancel --batch 7 --name 'draft'\n  relabel rows cancel --asset 9f4a7f85b42ea4c6374f11ca --yes",
 		choose:  records.RowFilter.ForCancel, question: "Cancel %s?", do: a.rowsCancel,
@@ -32,7 +32,7 @@ func (a *app) rowsCancel(ctx context.Context, s *session, f records.RowFilter, o
 	}
 	fmt.Fprintf(a.Out, "%s cancelled\n", text.Plural(got.Cancelled, "row is", "rows are"))
 	if got.Sending > 0 {
-		fmt.Fprintf(a.Out, "%s in flight: those rows end with the response, and are not retried\n",
+		fmt.Fprintf(a.Out, "%s in flight: those rows end with the answer, and are not retried\n",
 			text.Plural(got.Sending, "call is", "calls are"))
 	}
 	return nil

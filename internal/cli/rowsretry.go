@@ -15,7 +15,7 @@ func (a *app) rowsRetryCommand() *cobra.Command {
 		long: `Makes all rows that match pending again, with a full number of attempts. If an asset has a newer
 name by now, its row becomes superseded instead: a late retry never overwrites a newer name.
 Superseded rows are sent again only with --status superseded, and only if the newer row was
-cancelled before it was sent. Rows that the API rejected (400, 404) will be rejected again: see
+cancelled before it was sent. Rows that the API refused (400, 404) will be refused again: see
 relabel results.`,
 		example: "  relabel rows retry --batch 7 --http 500\n  relabel rows retry --error 'timed out' --since 1d --yes",
 		choose:  records.RowFilter.ForRetry, question: "Send %s again?", do: a.rowsRetry,

@@ -27,8 +27,9 @@ At the first Ctrl-C (SIGINT or SIGTERM) it makes no new calls, waits for those i
 and leaves the rest in the database: relabel work --until-done continues. At the second it
 stops at once; within a minute of the next start, workers check what was in flight again.
 
-Exit codes: 0 all rows done, 1 error or interrupted, 3 done but some rows did not
-succeed, 4 the site is parked (the API refused the token).`,
+Exit codes: 0 all rows done; 1 error, interrupted, or relabel paused the batch because too many rows
+failed for the same cause; 3 done but some rows did not succeed; 4 the site is parked (the API refused
+the token), or it stopped while the API kept failing.`,
 		Example: `  relabel run names.csv
   relabel run names.csv --rehearse
   relabel run --sql 'SELECT asset_id, display_name FROM wanted' --name wanted

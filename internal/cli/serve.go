@@ -18,10 +18,10 @@ func (a *app) serveCommand() *cobra.Command {
 nothing itself, so a worker (relabel work) must run somewhere. work --serve ADDR does both in one
 process.
 
-It prints two links: one with full access, and one that is read-only. Each link logs in one browser,
-until relabel ends. With --password-file there is a password instead. With --users, people log in with
-names and passwords of their own, and the log of changes names them. On an address that other machines
-can reach there are no links.
+It prints two links: one with full access, and one that is read-only. Each link logs in one browser;
+then relabel prints the next link. With --password-file there is a password instead. With --users,
+people log in with names and passwords of their own, and the audit log names them. On an address that
+other machines can reach there are no links.
 
 To serve other machines (--listen 0.0.0.0:8443) it requires passwords and TLS: its own (--tls-cert,
 --tls-key) or that of a proxy in front (--behind-proxy; the proxy must set X-Forwarded-For).

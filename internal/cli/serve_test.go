@@ -150,7 +150,7 @@ func (v *visitor) figures(topic string) string {
 	return text.String()
 }
 
-var linkPattern = regexp.MustCompile(`to look and change: (http://[^/]+)(/login\?key=\S+)`)
+var linkPattern = regexp.MustCompile(`full access: (http://[^/]+)(/login\?key=\S+)`)
 
 // workAndServe starts workers with a dashboard, and logs in to it.
 func (b *testBundle) workAndServe() (*process, *visitor) {

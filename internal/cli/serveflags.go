@@ -41,8 +41,8 @@ func (f *serveFlags) register(cmd *cobra.Command) {
 	fs.BoolVar(&f.behindProxy, "behind-proxy", false, "your own proxy serves it: the proxy speaks https and sets X-Forwarded-For")
 	fs.StringSliceVar(&f.proxies, "proxy-address", nil, "an `ADDRESS` or network (10.0.0.0/8) of your proxy: X-Forwarded-For counts only from there. Default: this machine and private networks")
 	fs.StringSliceVar(&f.hosts, "allow-host", nil, "a host `NAME` of the dashboard; IP addresses and localhost are always allowed")
-	fs.IntVar(&f.maxUpload, "max-upload", defaultMaxUpload, "the largest CSV that can be uploaded, in `MB`")
-	fs.Int64Var(&f.maxRows, "max-rows", 0, "refuse a CSV with more than `N` rows (default: no limit)")
+	fs.IntVar(&f.maxUpload, "max-upload", defaultMaxUpload, "the largest CSV or Excel file that can be uploaded, in `MB`")
+	fs.Int64Var(&f.maxRows, "max-rows", 0, "refuse a CSV or Excel file with more than `N` rows (default: no limit)")
 }
 
 // registerForWork adds the flags of a dashboard beside workers.
@@ -126,7 +126,7 @@ func (f *serveFlags) readPasswords() (change, look string, err error) {
 		look, err = readPassword(f.readOnlyFile)
 	}
 	if err == nil && change != "" && change == look {
-		err = usageError("the two passwords are the same: nobody could log in as a reader")
+		err = usageError("the two passwords are the same, so nobody could log in read-only: choose another one for --read-only-password-file")
 	}
 	return change, look, err
 }

@@ -56,7 +56,7 @@ func checkVerdict(site string, err error) (string, error) {
 	case webflow.KindNotFound:
 		return fmt.Sprintf("site %s: the API accepts the token", site), nil
 	case webflow.KindForbidden:
-		return fmt.Sprintf("site %s: the API accepts the token, but it may not read (403); the first call will show whether it may rename", site), nil
+		return fmt.Sprintf("site %s: the API accepts the token, but it may not read (403); the first call will show whether it may rename; plan, undo, verify and pull need the scope assets:read", site), nil
 	case webflow.KindUnauthorized:
 		return "", exitErr{exitParked, fmt.Sprintf("site %s: the API refuses the token (401): make a new one in the site's settings, with the scope assets:write", site)}
 	}

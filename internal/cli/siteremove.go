@@ -24,7 +24,7 @@ func (a *app) siteRemoveCommand() *cobra.Command {
 		Use:   "remove NAME",
 		Short: "Remove a site with all its batches",
 		Long: `Removes a site with its batches, rows, attempts, events, notices, saved rules, readings and the tokens
-of the API that are for this site only. The log of changes stays. Workers leave the site within some seconds.
+of the API that are for this site only. The audit log stays. Workers leave the site within some seconds.
 
 All batches of the site must have ended, and no schedule may use it. The site "default" can't be
 removed. It counts first and asks. Without a terminal, --yes is required. If it is interrupted, the

@@ -47,7 +47,7 @@ and RELABEL_TOKEN_DIRS in relabel help environment.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.siteID, "site-id", "", "Webflow's `ID` of the site, 24 hex digits: to look up locale tags, and to check the token")
+	f.StringVar(&o.siteID, "site-id", "", "Webflow's `ID` of the site, 24 hexadecimal digits: needed to read the site (pull, rename, and quick plans) and to look up locale tags")
 	f.StringVar(&o.tokenEnv, "token-env", "", "`NAME` of the environment variable that holds the token (default WEBFLOW_TOKEN)")
 	f.StringVar(&o.tokenFile, "token-file", "", "`FILE` that holds the token")
 	f.StringVar(&o.apiURL, "api-url", "", "`URL` of the API (default $WEBFLOW_API_URL, else "+webflow.DefaultBaseURL+")")

@@ -27,10 +27,10 @@ const (
 const sourceHelp = `SOURCE is the path of a CSV or Excel file (.xlsx), - for standard input, --exec 'COMMAND' that
 writes a CSV, or --sql 'SELECT ...' (or --sql-file) with --source-url, a PostgreSQL, MySQL, MariaDB,
 SQL Server or SQLite. It has the columns asset_id, display_name, and optionally locale_id or locale,
-alt_text, expected_name; --map reads other names. A CSV has a header row, may be gzipped, and
-separated by comma, semicolon, tab or pipe. Of a workbook the first visible sheet is read, or
---sheet. A blank cell leaves that field alone; [empty] in alt_text empties it. Any invalid row loads
-nothing, unless --skip-invalid.
+alt_text, expected_name; --map reads other names. A CSV has a header row and may be gzipped;
+its cells are separated by comma, semicolon, tab or pipe. Of a workbook relabel reads the first
+visible sheet, or the one that --sheet names. A blank cell leaves that field alone; [empty] in
+alt_text empties it. Any invalid row loads nothing, unless --skip-invalid.
 
 Instead of asset_id it may have current_name, original_file_name or hosted_url, and a column
 folder that narrows. relabel then reads the site first (100 assets a call), unless it was read in

@@ -47,7 +47,7 @@ func (a *app) tokenCreateCommand() *cobra.Command {
 		Use:   "create NAME",
 		Short: "Make a token and print it once",
 		Long: `Prints a new token alone on standard output. It is shown only once: relabel stores a hash of it.
-The log of changes has NAME for each change made with it. With --site it may see and change only
+The audit log has NAME for each change made with it. With --site it may see and change only
 that site.`,
 		Example:           "  relabel token create n8n --role write --expires 90d\n  relabel token create grafana --site shop > token",
 		Args:              tokenArg,

@@ -51,7 +51,7 @@ func environmentTopic() topic {
 				"hooks.example.com Authorization: Bearer TOKEN; each on a line of its own", ""},
 			{"RELABEL_SMTP_PASSWORD", "the passwords for mail servers of notices: HOST PASSWORD, each on a line of its own", ""},
 			{"RELABEL_NOTIFY_SECRET", "the key that signs notices; unset: they are not signed", ""},
-			{"RELABEL_NOTIFY_ALLOW_PRIVATE", "1: notices may go to private networks, and over http. Set these four variables for each work, run and serve", "refused"},
+			{"RELABEL_NOTIFY_ALLOW_PRIVATE", "1: notices may go to private networks, and over http. Set this and the other\nvariables for notices (RELABEL_NOTIFY_*, RELABEL_SMTP_PASSWORD) for each work, run and serve", "refused"},
 			{"RELABEL_SOURCE_ALLOW_PRIVATE", "1: a schedule may read its source from private networks, and over http", "refused"},
 			{"DATABASE_URL", "the PostgreSQL to use: postgres://USER:PASSWORD@HOST:PORT/DATABASE, or several as HOST1,HOST2", "a private one"},
 			{"DATABASE_PASSWORD_FILE", "a file that holds the password of DATABASE_URL, which then has none", ""},
@@ -69,11 +69,11 @@ func exitCodesTopic() topic {
 		title: "Exit codes",
 		entries: []entry{
 			{fmt.Sprint(exitOK), "success. work: also when a signal stops it. demo: the outcome was as expected", ""},
-			{fmt.Sprint(exitError), "error. run: interrupted with rows left. doctor: found a problem", ""},
+			{fmt.Sprint(exitError), "error. run: interrupted with rows left. run, work --until-done: relabel paused a\nbatch because too many rows failed for the same cause. doctor: found a problem", ""},
 			{fmt.Sprint(exitUsage), "wrong usage: an unknown command or option, or a bad value of an option or a variable", ""},
-			{fmt.Sprint(exitTrouble), "run, work --until-done: finished, but rows failed, are invalid or in conflict;\n" +
-				"run: or are cancelled. verify: assets have changed or are gone", ""},
-			{fmt.Sprint(exitParked), "run, work --until-done: stopped with rows left, because the site is parked\nor the API keeps failing. " +
+			{fmt.Sprint(exitTrouble), "run, work --until-done: finished, but rows failed, are invalid or in conflict\n" +
+				"(run: or cancelled). verify: assets have changed or are gone", ""},
+			{fmt.Sprint(exitParked), "run, work --until-done: stopped with rows left, because the site is parked;\nrun: also if it stops while the API keeps failing. " +
 				"site check: the API refuses the token", ""},
 			{fmt.Sprint(exitChanges), "plan --detailed-exitcode: at least one row would change; 0 means that none would", ""},
 		},

@@ -101,7 +101,7 @@ func advice(err error) string {
 	case errors.As(err, &refused):
 		return ": fix " + text.ItThem(refused.Rows) + ", or load the others with --skip-invalid" + ambiguousAdvice(*refused)
 	case errors.As(err, &plan):
-		return fmt.Sprintf("; `relabel apply %d` sends it, `relabel batch cancel %d` drops it", plan.Batch, plan.Batch)
+		return fmt.Sprintf("; `relabel apply %d` sends it, `relabel batch cancel %d` discards it", plan.Batch, plan.Batch)
 	case errors.As(err, &ended):
 		return ": enqueue the new rows without --replace"
 	case errors.As(err, &site):

@@ -32,7 +32,7 @@ func TestExplain(t *testing.T) {
 		{&usecase.RefusedError{Source: "a.csv", Rows: 1}, 1, "a.csv: 1 row is invalid, so nothing was loaded: fix it, or load the others with --skip-invalid"},
 		{&usecase.MapError{Err: errors.New("no column")}, 2, "--map: no column"},
 		{&usecase.NoRowsError{Source: "a.csv"}, 1, "a.csv has a header and no rows: nothing was loaded"},
-		{&usecase.IsPlanError{Batch: 7}, 1, "batch 7 is a plan: nothing of it was sent; `relabel apply 7` sends it, `relabel batch cancel 7` drops it"},
+		{&usecase.IsPlanError{Batch: 7}, 1, "batch 7 is a plan: nothing of it was sent; `relabel apply 7` sends it, `relabel batch cancel 7` discards it"},
 		{&usecase.EndedError{Batch: 7, Status: "done"}, 1, "with nothing left to replace: enqueue the new rows without --replace"},
 		{&usecase.NotDoneError{What: "there is no plan", Err: noSite}, 1, "there is no plan: the Webflow id of site shop is not set; `relabel site set --site shop --site-id ID` sets it"},
 		{&usecase.NotDoneError{What: "there is no plan", Err: context.Canceled}, 1, "interrupted: there is no plan"},

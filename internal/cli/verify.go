@@ -29,8 +29,8 @@ func (a *app) verifyCommand() *cobra.Command {
 		Long: `Reads the site once (100 assets a call, or asset by asset where that is cheaper) and compares
 it with the rows of a batch that succeeded: as asked; normalised by Webflow; renamed since by a
 later batch; changed by somebody else; gone. -o writes a row for each as CSV, or as an Excel
-workbook if FILE ends in .xlsx; it loads straight back with run. The exit code is 3 when something
-is changed or gone.`,
+workbook if FILE ends in .xlsx; run FILE --force sends the values again. The exit code is 3 when
+something is changed or gone.`,
 		Example: `  relabel verify 7
   relabel verify 7 -o verified.xlsx
   relabel verify 7 --found changed -o changed.csv && relabel run changed.csv --force`,

@@ -15,7 +15,7 @@ func (a *app) whyCommand() *cobra.Command {
 		Use:   "why ASSET_ID",
 		Short: "Everything that happened to one asset, in order of time",
 		Long: `Shows the history of one asset: which file and line asked for which name, each wait and its
-reason, each call and its response, the value before, what superseded it, and what it waits for
+reason, each call and its answer, the value before, what superseded it, and what it waits for
 now. It covers all sites unless --site is given.`,
 		Example: "  relabel why 9f4a7f85b42ea4c6374f11ca",
 		Args: func(cmd *cobra.Command, args []string) error {

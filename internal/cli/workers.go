@@ -32,7 +32,7 @@ func (f *workFlags) register(cmd *cobra.Command) {
 	cmd.Flags().IntVar(&f.limits.Breaker, "breaker", limits.Breaker,
 		"after `N` transient failures in a row make only one call every 5 s, until one succeeds; 0: never")
 	cmd.Flags().Float64Var(&f.limits.SameFailure, "same-failure", limits.SameFailure,
-		"pause a batch if this `SHARE` of its last 200 rows failed for the same cause; 0: never")
+		"pause a batch if more than this `SHARE` of its last 200 rows that this process ended failed for the same cause; 0 or 1: never")
 }
 
 func (f *workFlags) check() error {

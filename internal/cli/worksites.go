@@ -155,7 +155,7 @@ func (w *workSites) change(site db.Site, old *jobs.SiteConfig, again bool) (cfg 
 func (w *workSites) tell(name string, err error) {
 	if why := err.Error(); w.told[name] != why {
 		w.told[name] = why
-		w.app.log.Warn("a site can't be worked as it is set: set what is missing; for a variable, start this process again with it", "error", err)
+		w.app.log.Warn("a site's settings can't be used: correct what the error names; after setting a variable, restart this process", "error", err)
 	}
 }
 
@@ -187,7 +187,7 @@ func (w *workSites) replace(ctx context.Context, old *jobs.SiteConfig, cfg jobs.
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.worked[cfg.Site.Name] = cfg
-	w.app.note("working on site %s%s", cfg.Site.Name, map[bool]string{true: ", as it is set now"}[old != nil])
+	w.app.note("working on site %s%s", cfg.Site.Name, map[bool]string{true: " with its new settings"}[old != nil])
 }
 
 // forget leaves a site that was removed from the database.

@@ -84,9 +84,9 @@ func (f RowFilter) Check() error {
 	case f.HTTPStatus != 0 && (f.HTTPStatus < 100 || f.HTTPStatus > 999):
 		return badFilter("an HTTP status has three digits, not %d", f.HTTPStatus)
 	case f.MinAttempts < 0 || f.MaxAttempts != nil && *f.MaxAttempts < f.MinAttempts:
-		return badFilter("no row has so few attempts")
+		return badFilter("the smallest and the largest number of attempts exclude all rows: the smallest is 0 or more, and not above the largest")
 	case !f.Since.IsZero() && !f.Until.IsZero() && !f.Since.Before(f.Until):
-		return badFilter("since is not before until")
+		return badFilter("since must be before until")
 	}
 	return nil
 }

@@ -201,8 +201,8 @@ func TestJobsWrongly(t *testing.T) {
 		"there is no status":      {RowFilter: records.RowFilter{Statuses: []db.RowStatus{"gone"}}},
 		"there is no job state":   {RowFilter: records.RowFilter{State: "gone"}},
 		"three digits":            {RowFilter: records.RowFilter{HTTPStatus: 4}},
-		"so few attempts":         {RowFilter: records.RowFilter{MinAttempts: 2, MaxAttempts: ptr(1)}},
-		"since is not before":     {RowFilter: records.RowFilter{Since: time.Unix(2, 0), Until: time.Unix(1, 0)}},
+		"not above the largest":   {RowFilter: records.RowFilter{MinAttempts: 2, MaxAttempts: ptr(1)}},
+		"since must be before":    {RowFilter: records.RowFilter{Since: time.Unix(2, 0), Until: time.Unix(1, 0)}},
 		"not one of this list":    {Cursor: "x"},
 		`"t.0.0.7" is not one of`: {Cursor: "t.0.0.7"}, // of a list of errors
 	} {

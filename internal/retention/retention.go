@@ -2,7 +2,7 @@
 //
 // Prune deletes what Params choose, table by table: rows and their batches, attempts,
 // events, runs of schedules and their notices, readings of assets that left their site,
-// and the log of changes. With Params.DryRun it only counts; with Params.Archive it
+// and the audit log. With Params.DryRun it only counts; with Params.Archive it
 // writes what goes to compressed CSV files first. Keeper prunes the sites that have a
 // setting keep, inside `relabel work`, and writes what went to the audit log. With
 // Params.Whole everything of a site goes, before `relabel site remove` deletes the site.
@@ -45,7 +45,7 @@ func statement(name string) string { return statements[name] }
 type Params struct {
 	DB     *db.DB
 	SiteID int
-	Shared bool      // also what belongs to no site: the log of changes, events of tokens
+	Shared bool      // also what belongs to no site: the audit log, events of tokens
 	Before time.Time // what ended before, by the database's clock
 	Batch  int64     // only this batch, with its rows and attempts; 0: everything of the site
 	Whole  bool      // all that has ended of the site, the newest rows too: it is to be removed

@@ -93,7 +93,7 @@ func Rules() map[string]string {
 		"process":        "deleted when the process has ended",
 		"site_refusal":   "deleted when the token is accepted again",
 		"api_key":        "deleted with its batch",
-		"api_token":      "stays, for the log of changes",
+		"api_token":      "stays, for the audit log",
 		"site":           "stays",
 		"site_locale":    "stays with its site",
 		"breaker":        "stays with its site",

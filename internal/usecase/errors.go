@@ -122,7 +122,7 @@ func (e *NoPrimaryError) Error() string {
 		why = "the token may not read, 403: it needs the scope sites:read"
 	}
 	return "the primary locale's id is not known (" + why +
-		"): rows that give it count as of another locale than rows without one; leave locale_id blank for the primary locale"
+		"), so rows with this id and rows without a locale count as two locales; leave locale_id blank for the primary locale"
 }
 
 // Unwrap implements errors.Is and errors.As.
