@@ -19,6 +19,7 @@ import (
 	"relabel/internal/records"
 	"relabel/internal/schedule/scheduledb"
 	"relabel/internal/standin"
+	"relabel/internal/usecase"
 )
 
 func (b *testBundle) status(t testing.TB, id int64) records.BatchProgress {
@@ -183,6 +184,20 @@ func TestUploadTexts(t *testing.T) {
 	require.Empty(t, *b.api.AltText(standin.AssetID(1), ""))
 	c.upload(csv)
 	require.Contains(t, c.get("/batch/2").text, "“Names in secondary locales” can drop them")
+}
+
+// An error says what can be done on the page, instead of an option of the command line.
+func TestUploadAdvice(t *testing.T) {
+	t.Parallel()
+	for want, err := range map[string]error{
+		"fix it, or tick “Load the good rows”": &usecase.RefusedError{Source: "names.csv", Rows: 1},
+		"“Load the good rows”; “If several assets have a row's name” under More settings can rename all of them": &usecase.RefusedError{
+			Source: "names.csv", Rows: 2, Ambiguous: 1,
+		},
+		"or start the dashboard with a larger --max-rows": &usecase.TooManyRowsError{Source: "names.csv", Max: 10},
+	} {
+		require.True(t, strings.HasSuffix(uploadProblem(err), want), uploadProblem(err))
+	}
 }
 
 func TestUploadProblems(t *testing.T) {
