@@ -119,10 +119,10 @@ func (s *scan) readTargets(ctx context.Context, locale string) error {
 	return s.readPages(ctx, locale, next, total)
 }
 
-// readPages reads all pages from next on, and then asks for targets that none of
-// them had, where they are few. Where assets have come or gone meanwhile, one may
-// have moved to a page that was read before: then many are asked for too if that
-// is cheaper than all pages once more.
+// readPages reads all pages from next on, and then asks for targets that none of them had,
+// if they are few or that is cheaper than all pages once more: where assets have come or
+// gone meanwhile, one may have moved to a page that was read before. If as many came as
+// went, as when a file is replaced, the totals don't show it.
 func (s *scan) readPages(ctx context.Context, locale string, next, total int) error {
 	for range maxPasses {
 		now, shifted, err := s.pages(ctx, locale, next, total)
@@ -136,13 +136,14 @@ func (s *scan) readPages(ctx context.Context, locale string, next, total int) er
 		switch {
 		case err != nil:
 			return err
-		case unread <= confirmed, shifted && unread <= pagesOf(now):
+		case unread <= max(confirmed, pagesOf(now)):
 			return s.getEach(ctx, locale)
 		case !shifted:
 			return nil
 		}
 		next, total = 0, now
 	}
+	s.notice(errShifted)
 	return nil
 }
 

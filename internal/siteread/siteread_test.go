@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -168,6 +169,24 @@ func TestShiftingPages(t *testing.T) {
 			require.LessOrEqual(t, pages+assets, tt.readsMax)
 		})
 	}
+}
+
+// A file that is replaced while the pages are read moves an asset to a page that was read before, and the totals stay.
+func TestShiftingPagesOfSameTotal(t *testing.T) {
+	b := setup(t, settings{api: standin.Config{Assets: 3000}})
+	id := b.plan(t, "", append(ids(100, 2900), unknown(25)...)...)
+	once := sync.OnceFunc(func() {
+		b.api.RemoveAsset(standin.AssetID(0))
+		b.api.AddAssets(1)
+	})
+	b.params.Checkpoint = func(context.Context, Pass) error { // between two waves
+		once()
+		return nil
+	}
+	_, change, missing := b.compare(t, id)
+	require.Equal(t, []int64{2900, 25}, []int64{change, missing})
+	pages, assets := b.reads()
+	require.Equal(t, []int{30, 26}, []int{pages, assets})
 }
 
 // A pull has every asset that was there all the time, though others come and go.
