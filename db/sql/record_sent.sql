@@ -6,7 +6,9 @@ sent AS MATERIALIZED (
 			FILTER (WHERE r.display_name IS NOT NULL))[1] AS name,
 		(array_agg(r.alt_text ORDER BY r.finished_at DESC) FILTER (WHERE r.alt_text IS NOT NULL))[1] AS alt
 	FROM rename r
-	WHERE r.finished_at >= @since AND r.site_id = @site AND r.status = 'succeeded'
+	WHERE r.finished_at >= @since AND r.site_id = @site
+		-- A newer batch may supersede a row during its call. Its answer has a name if it succeeded.
+		AND (r.status = 'succeeded' OR r.status = 'superseded' AND r.applied_name IS NOT NULL)
 	GROUP BY r.locale_id, r.asset_id
 ),
 -- Locked in the order in which SaveStates locks.

@@ -77,6 +77,8 @@ func TestFreshReadingAfterRenames(t *testing.T) {
 		dbtest.Settle(t, b.DB, loaded.IDs[0], db.RowSucceeded)
 		dbtest.Exec(t, b.DB, `UPDATE rename SET last_updated = $2 WHERE id = $1`, loaded.IDs[0], at)
 	}
+	send(3, ptr("superseded.jpg"), nil, &later)
+	dbtest.Exec(t, b.DB, `UPDATE rename SET status = 'superseded'`) // by a load during its call
 	send(0, ptr("one.jpg"), nil, &later)
 	send(0, ptr("two.jpg"), nil, &later)
 	send(0, nil, ptr("a dog"), &later)
@@ -85,7 +87,7 @@ func TestFreshReadingAfterRenames(t *testing.T) {
 	require.Equal(t, first.Since, b.fresh(t, time.Hour).Since)
 	require.Equal(t, map[string]string{
 		standin.AssetID(0): "two.jpg", standin.AssetID(1): "asset-000002.jpg",
-		standin.AssetID(2): "untimed.jpg", standin.AssetID(3): "asset-000004.jpg",
+		standin.AssetID(2): "untimed.jpg", standin.AssetID(3): "superseded.jpg",
 	}, b.states(t, first.Since))
 	require.Equal(t, "a dog", dbtest.Value[string](t, b.DB, `SELECT alt_text FROM asset_state WHERE asset_id = $1`, standin.AssetID(0)))
 }
