@@ -334,6 +334,20 @@ func TestFinishMindsTheBreaker(t *testing.T) {
 	}
 }
 
+// A turn whose answer was lost is sent again, and its failures count once.
+func TestFinishTwiceCountsForTheBreakerOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	f := answer(b.mustClaim(t, b.load(t, "a").ids[0]), "pending")
+	f.Health, f.Message = db.Ill, "bad gateway"
+	for range 2 {
+		_, err := b.Finish(t.Context(), db.FinishParams{ProcessID: process, Finishes: []db.Finish{f}, BreakerLimit: 2})
+		require.NoError(t, err)
+	}
+	require.Equal(t, 1, value[int](t, b, `SELECT failures FROM breaker WHERE site_id = $1`, b.site.ID))
+	require.Equal(t, 1, value[int](t, b, `SELECT failures::int FROM rename WHERE site_id = $1`, b.site.ID))
+}
+
 // While the breaker is open a transient failure is not the row's fault, the tenth one included.
 func TestFinishWithBreakerOpenUsesUpNoAttempt(t *testing.T) {
 	t.Parallel()

@@ -79,13 +79,15 @@ attempts AS (
 	JOIN locked l ON l.id = f.rename_id
 	WHERE f.called
 	ON CONFLICT DO NOTHING
-	RETURNING rename_id, http_status
+	RETURNING rename_id, fence, http_status
 ),
+-- What a call says of the API counts once. A turn is sent again if its answer was lost.
 health AS (
 	SELECT l.site_id, bool_or(f.health = 'well') AS well, count(*) FILTER (WHERE f.health = 'ill') AS ill,
 		max(f.message) FILTER (WHERE f.health = 'ill') AS last_error
 	FROM f
 	JOIN locked l ON l.id = f.rename_id
+	JOIN attempts a ON a.rename_id = f.rename_id AND a.fence = f.fence
 	WHERE f.health IS NOT NULL
 	GROUP BY l.site_id
 ),
