@@ -172,3 +172,21 @@ func TestLaterPrioritiesHaveAShare(t *testing.T) {
 	b.untilDone(t, day)
 	require.Equal(t, int64(all), b.status(t, day).Succeeded)
 }
+
+// Without a limit four jobs wait for each place to call. The wait takes nothing from the call's time, which counts from
+// the claim.
+func TestWaitForAPlaceTakesNoTimeFromTheCall(t *testing.T) {
+	t.Parallel()
+	const rows, concurrency = 85, 17
+	b := setup(t, settings{
+		api: standin.Config{Assets: rows, Latency: 3 * time.Second}, concurrency: concurrency,
+		lane: db.LaneSettings{Window: time.Minute}, callTimeout: 10 * time.Second,
+		times: jobs.Times{LeaseMargin: time.Second, FeedEvery: feedEvery},
+	})
+	batch := b.load(t, names("new", 0, rows))
+	b.start(t)
+	b.untilDone(t, batch)
+	require.EqualValues(t, rows, b.status(t, batch).Succeeded)
+	require.Zero(t, value[int](t, b, `SELECT sum(failures)::int FROM rename`), "no call was cut")
+	require.Equal(t, rows, b.api.Calls())
+}

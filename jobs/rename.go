@@ -84,7 +84,10 @@ func (w *renameWorker) Work(ctx context.Context, job *river.Job[RenameArgs]) (er
 		site.release(grant)
 		return giveBack(ctx, site, claim)
 	}
-	if deadline = deadline.Sooner(grant.Deadline); deadline.Passed() {
+	if grant.ID != 0 { // without a limit a grant protects nothing, and may be older than the wait for a place
+		deadline = deadline.Sooner(grant.Deadline)
+	}
+	if deadline.Passed() {
 		site.release(grant) // we slept: others may have the rename by now
 		return nil
 	}
@@ -235,9 +238,8 @@ func (w *renameWorker) afterFinish(ctx context.Context, site *siteRun, c db.Clai
 	if reason == "" {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
-	_, err := w.db.PauseBatch(ctx, c.BatchID, &reason)
+	// The reason is given once: the watch has forgotten the batch's rows.
+	_, err := retryTransient(ctx, func(ctx context.Context) (bool, error) { return w.db.PauseBatch(ctx, c.BatchID, &reason) })
 	if _, ended := errors.AsType[*db.BatchStateError](err); err != nil && !ended {
 		w.log.Error("the batch could not be paused", "batch", c.BatchID, "error", err)
 	}
