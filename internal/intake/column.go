@@ -72,15 +72,34 @@ func IsExport(line string) bool {
 	return false
 }
 
-// columnNamed finds the column that a header names, or colNone (-1).
+// columnNamed finds the column that a header names, or colNone (-1). It is asked about each field of a JSON row, so it makes
+// nothing for each of the columns.
 func columnNamed(header string) column {
 	name := fold(header)
-	return column(slices.IndexFunc(columns(), func(known string) bool { return fold(known) == name }))
+	return column(slices.IndexFunc(columns(), func(known string) bool { return spells(name, known) }))
+}
+
+// spells reports whether a folded header is the name of a column, which is lower case with underscores.
+func spells(folded, known string) bool {
+	for word := range strings.SplitSeq(known, "_") {
+		rest, ok := strings.CutPrefix(folded, word)
+		if !ok {
+			return false
+		}
+		folded = rest
+	}
+	return folded == ""
 }
 
 // fold makes assetId, asset_id, "Asset ID", asset-id and " Asset_Id " the same.
-func fold(header string) string {
-	return strings.ToLower(strings.NewReplacer("_", "", " ", "", "-", "").Replace(trim(header)))
+func fold(header string) string { return strings.ToLower(strings.Map(letter, trim(header))) }
+
+// letter drops what people put between the words of a header.
+func letter(r rune) rune {
+	if r == '_' || r == ' ' || r == '-' {
+		return -1
+	}
+	return r
 }
 
 // looksLike finds the column that a header probably means, to suggest a mapping.

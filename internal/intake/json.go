@@ -30,11 +30,15 @@ type JSON struct {
 	name    string
 	limit   *rowLimit
 	decoder *json.Decoder
-	first   jsonRow
+	ahead   *jsonRow // the next row of Chunks, or nil after the last one
 	row     int64
 }
 
-type jsonRow map[string]json.RawMessage
+// jsonRow is what is kept of a row. A row may have a hundred thousand fields that nothing reads.
+type jsonRow struct {
+	cells [numColumns]json.RawMessage
+	extra [numColumns]string // a field with the name of a column, which row 1 does not have
+}
 
 // rowLimit fails when the decoder reads more for one row than it may have, beside what it
 // has read ahead.
@@ -83,27 +87,29 @@ func (j *JSON) open(mapping map[string]string) error {
 	case start != json.Delim('['):
 		return errNoArray
 	}
-	if j.first, err = j.next(); err != nil {
+	first, err := j.next()
+	if err != nil {
 		return err
 	}
-	if j.first == nil {
+	if first == nil {
 		return errors.New("the list is empty: nothing to load")
 	}
-	if j.header, err = resolveHeader(slices.Sorted(maps.Keys(j.first)), mapped); err != nil {
+	if j.header, err = resolveHeader(slices.Sorted(maps.Keys(first)), mapped); err != nil {
 		return fmt.Errorf("the fields of row 1: %w", err)
 	}
+	j.ahead = j.keep(first)
 	j.header.restore, j.header.exported, j.header.pulled = [numColumns]bool{}, false, false // texts are exact
 	return nil
 }
 
 // next returns nil after the last row, and an error if the list is not complete.
-func (j *JSON) next() (jsonRow, error) {
+func (j *JSON) next() (map[string]json.RawMessage, error) {
 	j.limit.left = maxJSONRow
 	if !j.decoder.More() {
 		return nil, j.end()
 	}
 	j.row++
-	row := jsonRow{}
+	row := map[string]json.RawMessage{}
 	if err := j.decoder.Decode(&row); err != nil {
 		return nil, jsonError(j.row, err)
 	}
@@ -145,46 +151,74 @@ func jsonError(row int64, err error) error {
 // Chunks yields the validated rows in their order. It can be used once.
 func (j *JSON) Chunks(context.Context) iter.Seq2[[]Row, error] {
 	return func(yield func([]Row, error) bool) {
-		rows := []jsonRow{j.first}
-		number := int64(1)
-		for rows[0] != nil {
-			row, err := j.next()
+		for number := int64(1); j.ahead != nil; {
+			rows, err := j.chunk()
 			if err != nil {
 				yield(nil, named(j.name, err))
 				return
-			}
-			if row != nil && len(rows) < jsonChunk {
-				rows = append(rows, row)
-				continue
 			}
 			if !yield(j.validate(number, rows), nil) {
 				return
 			}
 			number += int64(len(rows))
-			rows = []jsonRow{row}
 		}
 	}
 }
 
-func (j *JSON) validate(number int64, list []jsonRow) []Row {
+// chunk collects the next rows. As in a CSV their bytes are limited too, so that long rows don't fill the memory.
+func (j *JSON) chunk() ([]*jsonRow, error) {
+	var rows []*jsonRow
+	start := j.decoder.InputOffset()
+	for full := false; j.ahead != nil && !full; {
+		rows = append(rows, j.ahead)
+		full = len(rows) == jsonChunk || j.decoder.InputOffset()-start >= chunkBytes
+		fields, err := j.next()
+		if err != nil {
+			return nil, err
+		}
+		j.ahead = j.keep(fields)
+	}
+	return rows, nil
+}
+
+// keep takes what is read out of the fields of a row, and returns nil if there is no row.
+func (j *JSON) keep(fields map[string]json.RawMessage) *jsonRow {
+	if fields == nil {
+		return nil
+	}
+	row := &jsonRow{}
+	for col, at := range j.header.index {
+		if at >= 0 {
+			row.cells[col] = fields[j.header.names[at]]
+		}
+	}
+	for name := range fields {
+		col := columnNamed(name)
+		if col == colNone || row.extra[col] != "" && row.extra[col] < name { // one is enough to refuse the row
+			continue
+		}
+		if _, found := slices.BinarySearch(j.header.names, name); !found {
+			row.extra[col] = name
+		}
+	}
+	return row
+}
+
+func (j *JSON) validate(number int64, list []*jsonRow) []Row {
 	v := j.validator(len(list))
 	rows := make([]Row, len(list))
-	for i, fields := range list {
+	for i, kept := range list {
 		rows[i].Line = number + int64(i)
-		c := j.pick(&rows[i], fields)
+		c := j.pick(&rows[i], kept)
 		v.fill(&rows[i], &c)
 	}
 	return rows
 }
 
-// pick takes the cells out of a row, and refuses what a CSV could not say.
-func (j *JSON) pick(row *Row, fields jsonRow) (c cells) {
-	for col, at := range j.header.index {
-		if at < 0 {
-			continue
-		}
-		raw, ok := fields[j.header.names[at]]
-		if !ok || bytes.Equal(raw, []byte("null")) {
+// pick takes the texts out of a row, and refuses what a CSV could not say.
+func (j *JSON) pick(row *Row, kept *jsonRow) (c cells) {
+	for col, raw := range kept.cells {
+		if raw == nil || bytes.Equal(raw, []byte("null")) {
 			continue
 		}
 		if err := json.Unmarshal(raw, &c[col]); err != nil {
@@ -193,9 +227,9 @@ func (j *JSON) pick(row *Row, fields jsonRow) (c cells) {
 			c[cellEmptyAlt] = `""`
 		}
 	}
-	for name := range fields {
-		if col := columnNamed(name); col != colNone && !slices.Contains(j.header.names, name) {
-			row.refuse(col, "", "row 1 has no field "+quote(name)+": give each row the same fields, with null for those to leave alone")
+	for col, name := range kept.extra {
+		if name != "" {
+			row.refuse(column(col), "", "row 1 has no field "+quote(name)+": give each row the same fields, with null for those to leave alone")
 		}
 	}
 	return c

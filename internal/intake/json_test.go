@@ -3,6 +3,7 @@ package intake
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -113,4 +114,63 @@ func TestJSONChunks(t *testing.T) {
 		require.Equal(t, int64(i+1), row.Line)
 		require.Equal(t, fmt.Sprintf("%024x", i+1), row.AssetID)
 	}
+}
+
+// Long rows come in short chunks, or a body of 200 MB would be in memory at once.
+func TestJSONChunksOfLongRows(t *testing.T) {
+	t.Parallel()
+	const n = 50
+	row := `{"asset_id": "` + id1 + `", "display_name": "n", "note": "` + strings.Repeat("x", chunkBytes/4) + `"}`
+	j, err := NewJSON(strings.NewReader("["+strings.Repeat(row+",", n-1)+row+"]"), CSVParams{Name: "body"})
+	require.NoError(t, err)
+	read := 0
+	for chunk, err := range j.Chunks(context.Background()) {
+		require.NoError(t, err)
+		require.LessOrEqual(t, len(chunk), 5)
+		for _, row := range chunk {
+			read++
+			require.Equal(t, int64(read), row.Line)
+		}
+	}
+	require.Equal(t, n, read)
+}
+
+// Fields that nothing reads are not kept, even in a chunk. The test measures memory, so no other runs beside it.
+func TestJSONKeepsNoUnreadFields(t *testing.T) { //nolint:paralleltest // see above
+	const fields = 100_000 // in less than 1 MiB
+	var unread strings.Builder
+	for i := range fields {
+		fmt.Fprintf(&unread, `,"%x":1`, i)
+	}
+	good := `{"asset_id": "` + id1 + `", "display_name": "n"`
+	j, err := NewJSON(strings.NewReader("["+good+"},"+good+unread.String()+"}]"), CSVParams{Name: "body"})
+	require.NoError(t, err)
+	before := heap()
+	rows, err := j.chunk()
+	require.NoError(t, err)
+	require.Len(t, rows, 2)
+	require.Less(t, heap()-before, int64(4<<20), "with the fields it is 9 MB")
+	runtime.KeepAlive(rows)
+	runtime.KeepAlive(j)
+}
+
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc) //nolint:gosec // far from the limit
+}
+
+// A row is refused once for each column that row 1 lacks, in however many ways the row writes it.
+func TestJSONRefusesAColumnOnce(t *testing.T) {
+	t.Parallel()
+	good := `{"asset_id": "` + id1 + `", "display_name": "n"`
+	rows, err := readJSON("[" + good + "}," + good + `, "alt-text": "a", "altText": "b", "Alt Text": "c"}]`)
+	require.NoError(t, err)
+	require.Len(t, rows[1].Problems, 1)
+	require.Contains(t, rows[1].Problems[0].Message, `row 1 has no field "Alt Text"`)
+}
+
+func TestColumnNamedMakesLittle(t *testing.T) { //nolint:paralleltest // it counts allocations
+	require.LessOrEqual(t, testing.AllocsPerRun(100, func() { columnNamed("some-other field") }), 2.0)
 }
