@@ -23,7 +23,8 @@ const (
 	stderrLines = 3
 	stderrShown = 500
 
-	// processWait is how long the pipes of an ended command stay open for a child that it left behind.
+	// processWait is how long the pipes of an ended command stay open for a child that it left behind. A child in a session
+	// of its own is not killed with the command.
 	processWait = 2 * time.Second
 )
 
@@ -33,6 +34,7 @@ type process struct {
 	out    *os.File
 	stderr tail
 	idle   time.Duration
+	ctxErr func() error // why its context has ended, or nil
 
 	silent atomic.Bool   // it was killed because it wrote nothing for too long
 	done   chan struct{} // closed when it has ended
@@ -46,7 +48,7 @@ func startProcess(ctx context.Context, words, env []string, idle time.Duration) 
 		return nil, err
 	}
 	defer write.Close() //nolint:errcheck // the command has its own copy
-	p := &process{cmd: exec.CommandContext(ctx, words[0], words[1:]...), out: read, idle: idle, done: make(chan struct{})}
+	p := &process{cmd: exec.CommandContext(ctx, words[0], words[1:]...), out: read, idle: idle, ctxErr: ctx.Err, done: make(chan struct{})}
 	p.cmd.Env = append([]string{}, env...) // with nil it would get the environment of relabel
 	p.cmd.Stdout, p.cmd.Stderr = write, &p.stderr
 	p.cmd.Cancel = func() error { return killGroup(p.cmd.Process) }
@@ -72,6 +74,7 @@ func startError(err error) error {
 
 func (p *process) wait(ctx context.Context) {
 	defer close(p.done)
+	defer p.out.SetReadDeadline(time.Now()) //nolint:errcheck // see read
 	err := p.cmd.Wait()
 	_ = killGroup(p.cmd.Process) // what it left behind, which would keep the pipe open
 	switch {
@@ -92,13 +95,33 @@ func (p *process) Read(b []byte) (int, error) {
 		_ = killGroup(p.cmd.Process) // it may have ended
 	})
 	defer timer.Stop()
-	n, err := p.out.Read(b)
+	n, err := p.read(b)
 	if err == nil {
 		return n, nil
 	}
 	<-p.done
 	if p.err != nil {
 		return n, p.err
+	}
+	return n, err
+}
+
+// read ends when the pipe is closed, or the command has ended and its pipe stays empty: a daemon that it left behind may hold
+// the pipe for ever. The command's end sets a deadline, which wakes a read that waits. Then each read has a new one, as a
+// deadline in the past hides what is still in the pipe. On Windows pipes have no deadline, and a daemon holds up the load.
+func (p *process) read(b []byte) (int, error) {
+	n, err := p.out.Read(b)
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return n, err
+	}
+	if err = p.ctxErr(); err != nil { // a daemon may write for ever, too
+		return 0, err
+	}
+	if err = p.out.SetReadDeadline(time.Now().Add(processWait)); err != nil {
+		return 0, err
+	}
+	if n, err = p.out.Read(b); errors.Is(err, os.ErrDeadlineExceeded) {
+		return n, io.EOF
 	}
 	return n, err
 }
