@@ -17,7 +17,7 @@ import (
 // Nasty names: a spreadsheet would run the first ones as formulas.
 func nastyNames() []string {
 	return []string{
-		"=1+1", "+x", "-x", "@x", "'=quoted", "a,b", `say "hi"`, "ünïcödé 🙂", "0012", "plain.jpg",
+		"=1+1", "+x", "-x", "@x", "'=quoted", "a,b", `say "hi"`, "ünïcödé 🙂", "0012", "plain.jpg", "a;=1;b",
 	}
 }
 
@@ -49,6 +49,7 @@ func TestResults(t *testing.T) {
 	for i, r := range records[1:] {
 		require.Equal(t, standin.AssetID(i), r[1], "the order of the input")
 		require.NotContains(t, "=+-@\t\r", r[3][:1], "a formula")
+		require.NotContains(t, r[3], ";=", "a formula, where a spreadsheet splits at semicolons")
 	}
 	require.Equal(t, []string{"failed", "400", "1"}, records[1][5:8])
 	require.NotEmpty(t, records[1][9], "the error")
@@ -66,7 +67,7 @@ func TestResults(t *testing.T) {
 	})
 	t.Run("status", func(t *testing.T) {
 		require.Equal(t, 1+2, strings.Count(b.ok("results", "1", "--status", "failed").stdout, "\n"))
-		require.Equal(t, 1+8, strings.Count(b.ok("results", "1", "--status", "succeeded,invalid").stdout, "\n"))
+		require.Equal(t, 1+9, strings.Count(b.ok("results", "1", "--status", "succeeded,invalid").stdout, "\n"))
 		require.Equal(t, 1, strings.Count(b.ok("results", "1", "--status", "invalid").stdout, "\n"))
 	})
 	t.Run("no such batch", func(t *testing.T) {
