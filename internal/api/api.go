@@ -10,7 +10,8 @@
 //   - problem (problem.go) turns an error into an answer of RFC 9457, with the same advice as
 //     the command line, in terms of this API.
 //   - load.go streams rows into a batch. An Idempotency-Key is stored in the batch's own
-//     transaction, so a client that lost the answer can safely send the same again.
+//     transaction, so a client that lost the answer can safely send the same again. That
+//     finishes a load whose server was killed before its rows were queued (key.go, finish).
 //
 // Operations are use cases of package usecase, and answer with the types that commands
 // print with --json. docs/api.md is the manual, docs/openapi.json the document.
@@ -90,8 +91,9 @@ type Server struct {
 	api huma.API
 
 	mu     sync.Mutex
-	known  map[[32]byte]bool     // hashes of secrets that were right: they need not wait for those who guess
-	limits map[int]*rate.Limiter // by token
+	known  map[[32]byte]bool          // hashes of secrets that were right: they need not wait for those who guess
+	limits map[int]*rate.Limiter      // by token
+	keys   map[tokenKey]chan struct{} // of loads that run; closed at their end
 }
 
 // New wires an API.
@@ -99,7 +101,7 @@ func New(cfg Config) *Server {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &Server{cfg: cfg, mux: http.NewServeMux(), known: map[[32]byte]bool{}, limits: map[int]*rate.Limiter{}}
+	s := &Server{cfg: cfg, mux: http.NewServeMux(), known: map[[32]byte]bool{}, limits: map[int]*rate.Limiter{}, keys: map[tokenKey]chan struct{}{}}
 	s.api = humago.New(s.mux, newConfig())
 	s.registerBatches()
 	s.registerLoads()

@@ -144,6 +144,11 @@ func (s *Server) load(ctx context.Context, in *loadInput, do func(context.Contex
 	if err != nil {
 		return nil, err
 	}
+	unlock, err := s.lockKey(ctx, in.Key) // before take: who waits here transfers nothing
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	release, err := s.take(ctx)
 	if err != nil {
 		return nil, err
@@ -222,8 +227,36 @@ func (s *Server) replay(ctx context.Context, in *loadInput, body *upload) (*load
 	if !bytes.Equal(sum, key.Hash) {
 		return nil, newProblem(http.StatusUnprocessableEntity, fmt.Sprintf("this Idempotency-Key was used for batch %d, with another body or other parameters: send a new key with new rows", key.Batch))
 	}
+	if err := s.finish(ctx, in, key.Batch); err != nil {
+		return nil, err
+	}
 	out := &loadOutput{Status: http.StatusOK, Replayed: "true"}
 	return out, s.fill(ctx, out, key.Batch)
+}
+
+// finish goes on with a load that did not get to its end, because the server was killed
+// or lost the database. Without it, a client that sends the same again would wait for ever
+// for rows that nobody queues.
+func (s *Server) finish(ctx context.Context, in *loadInput, batch int64) error {
+	b, err := s.read(ctx, batch)
+	if err != nil || b.Status != db.BatchPlanned || in.r.URL.Path != batchesPath {
+		return err
+	}
+	ctx, cancel := s.cfg.With(ctx)
+	defer cancel()
+	return ended(s.cfg.Use.FinishEnqueue(ctx, actor(ctx), batch, noProgress()))
+}
+
+// ended judges the error of a load that another server, which got the same key, has
+// finished or given up meanwhile.
+func ended(err error) error {
+	if errors.Is(err, db.ErrNotPlanned) {
+		return nil
+	}
+	if _, dropped := errors.AsType[db.NoBatchError](err); dropped {
+		return newProblem(http.StatusServiceUnavailable, "another request with this Idempotency-Key has given up: send the same again").after(keyRetry)
+	}
+	return err
 }
 
 func (s *Server) fill(ctx context.Context, out *loadOutput, id int64) (err error) {
@@ -241,8 +274,13 @@ func (s *Server) refusedRows(err error, rows []report.ProblemView) error {
 	return p
 }
 
+// enqueue goes on when the client leaves: a reading takes minutes, and a client that gave
+// up waiting finds its end with the same key. A body that breaks off still ends the load.
 func (s *Server) enqueue(ctx context.Context, _ *loadInput, p usecase.LoadParams) (int64, error) {
-	return s.cfg.Use.Enqueue(ctx, actor(ctx), p, false, noProgress())
+	ctx, cancel := s.cfg.With(ctx)
+	defer cancel()
+	id, err := s.cfg.Use.Enqueue(ctx, actor(ctx), p, false, noProgress())
+	return id, ended(err)
 }
 
 func (s *Server) plan(ctx context.Context, _ *loadInput, p usecase.LoadParams) (int64, error) {

@@ -110,8 +110,34 @@ func (s *Service) Enqueue(ctx context.Context, by Actor, p LoadParams, snapshot 
 	if !snapshot {
 		notice(reading, ErrExpected)
 	}
-	if err := s.compare(ctx, p.Site, res.BatchID, CompareParams{Loaded: res, Params: reading}); err != nil {
-		return res.BatchID, s.drop(ctx, res.BatchID, err)
+	return res.BatchID, s.finishEnqueue(ctx, by, p.Site, res, reading)
+}
+
+// FinishEnqueue goes on with an Enqueue that was killed, or lost the database, after its
+// rows were stored as a plan. Others may do the same at the same time: one of them queues
+// the plan, and the error of the others is db.ErrNotPlanned.
+func (s *Service) FinishEnqueue(ctx context.Context, by Actor, batchID int64, reading siteread.Params) error {
+	st, err := s.DB.PlanState(ctx, batchID)
+	if err != nil {
+		return err
 	}
-	return res.BatchID, s.accept(ctx, by, records.AuditEntry{Action: "apply"}, db.ApplyParams{BatchID: res.BatchID, Queue: s.queue(p.Site)})
+	if !st.Stale(maxAge) { // only the queueing was missing
+		return s.acceptEnqueued(ctx, by, st.Site, batchID)
+	}
+	return s.finishEnqueue(ctx, by, st.Site, Loaded{BatchID: batchID}, reading)
+}
+
+func (s *Service) finishEnqueue(ctx context.Context, by Actor, site db.Site, plan Loaded, reading siteread.Params) error {
+	err := s.compare(ctx, site, plan.BatchID, CompareParams{Loaded: plan, Params: reading})
+	switch {
+	case errors.Is(err, db.ErrNotPlanned): // somebody else has queued or discarded it
+		return err
+	case err != nil:
+		return s.drop(ctx, plan.BatchID, err)
+	}
+	return s.acceptEnqueued(ctx, by, site, plan.BatchID)
+}
+
+func (s *Service) acceptEnqueued(ctx context.Context, by Actor, site db.Site, batchID int64) error {
+	return s.accept(ctx, by, records.AuditEntry{Action: "apply"}, db.ApplyParams{BatchID: batchID, Queue: s.queue(site)})
 }

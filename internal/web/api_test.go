@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -273,6 +274,69 @@ func TestAPIIdempotency(t *testing.T) {
 	}
 	require.Len(t, batches, 1)
 	require.Equal(t, 4, dbtest.Value[int](t, b, `SELECT count(*)::int FROM batch`))
+}
+
+// expecting is rows with a column expected_name.
+func expecting(n int, name string) string {
+	lines := strings.Split(strings.TrimSpace(rows(n, name)), "\n")
+	for i := range lines {
+		lines[i] += "," + map[bool]string{true: "expected_name"}[i == 0]
+	}
+	return strings.Join(lines, "\n")
+}
+
+// A load that failed after its rows were stored, at the last step, is finished by the
+// client that sends it again, once.
+func TestAPIFinishesLoad(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{})
+	m := b.machine(t, "n8n", db.TokenWrite, "")
+	dbtest.Exec(t, b, `ALTER TABLE batch ADD CONSTRAINT never CHECK (status <> 'active')`)
+	require.Equal(t, http.StatusInternalServerError, m.load("/batches", expecting(3, "a"), "Idempotency-Key", "k").StatusCode)
+	require.Equal(t, "planned", dbtest.Value[string](t, b, `SELECT status::text FROM batch`))
+	dbtest.Exec(t, b, `ALTER TABLE batch DROP CONSTRAINT never`)
+
+	answers := make(chan answer, 2)
+	for range cap(answers) {
+		go func() { answers <- m.load("/batches", expecting(3, "a"), "Idempotency-Key", "k") }()
+	}
+	for range cap(answers) {
+		a := <-answers
+		require.Equal(t, db.BatchActive, decoded[report.Batch](t, a, http.StatusOK).Status)
+		require.Equal(t, "true", a.Header.Get("Idempotency-Replayed"))
+	}
+	require.Equal(t, 1, dbtest.Value[int](t, b, `SELECT count(*)::int FROM audit WHERE action = 'apply' AND result = 'done'`))
+
+	plan := decoded[report.Batch](t, m.load("/plans", rows(3, "b"), "Idempotency-Key", "plan"), http.StatusCreated)
+	again := decoded[report.Batch](t, m.load("/plans", rows(3, "b"), "Idempotency-Key", "plan"), http.StatusOK)
+	require.Equal(t, plan.BatchProgress.Batch, again.BatchProgress.Batch)
+	require.Equal(t, db.BatchPlanned, again.Status, "a plan waits for its apply")
+}
+
+// A client that gives up while the site is read, and sends the same again, gets the batch
+// when its rows are queued, and not before.
+func TestAPIClientGivesUp(t *testing.T) {
+	t.Parallel()
+	b := setup(t, settings{})
+	m := b.machine(t, "n8n", db.TokenWrite, "")
+	b.api.SetLatency(2*time.Second, 0)
+	ctx, giveUp := context.WithCancel(t.Context())
+	gone := make(chan error, 1)
+	go func() {
+		r := m.request(http.MethodPost, api.Prefix+"/batches", strings.NewReader(expecting(3, "a")), "Content-Type", "text/csv", "Idempotency-Key", "k")
+		r.Header.Set("Authorization", "Bearer "+m.secret)
+		res, err := m.client.Do(r.WithContext(ctx))
+		if err == nil {
+			err = res.Body.Close()
+		}
+		gone <- err
+	}()
+	require.Eventually(t, func() bool { return dbtest.Value[int](t, b, `SELECT count(*)::int FROM batch`) > 0 }, patience, poll)
+	giveUp()
+	<-gone
+	again := decoded[report.Batch](t, m.load("/batches", expecting(3, "a"), "Idempotency-Key", "k"), http.StatusOK)
+	require.EqualValues(t, 1, again.BatchProgress.Batch)
+	require.Equal(t, db.BatchActive, again.Status)
 }
 
 // brokenBody ends in the middle.
