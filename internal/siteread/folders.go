@@ -25,7 +25,7 @@ func (r *Reader) ReadFolders(ctx context.Context) error {
 		if err != nil {
 			return explain("reading the site's folders", err, r.site().Name, *id)
 		}
-		fresh := newFolders(res.Folders, seen)
+		fresh := r.newFolders(res.Folders, seen)
 		folders = append(folders, fresh...)
 		offset += len(res.Folders)
 		if len(fresh) == 0 || offset >= res.Total { // the first, for an API that takes no offset
@@ -37,10 +37,10 @@ func (r *Reader) ReadFolders(ctx context.Context) error {
 }
 
 // newFolders are the folders of a page that were not seen before.
-func newFolders(page []webflow.AssetFolder, seen map[string]bool) (fresh []db.Folder) {
+func (r *Reader) newFolders(page []webflow.AssetFolder, seen map[string]bool) (fresh []db.Folder) {
 	for _, f := range page {
 		if webflow.IsObjectID(f.ID) && !seen[f.ID] {
-			fresh = append(fresh, db.Folder{ID: f.ID, DisplayName: storable(f.DisplayName), ParentID: storable(string(f.ParentFolder))})
+			fresh = append(fresh, db.Folder{ID: f.ID, DisplayName: r.clean(f.DisplayName), ParentID: r.clean(string(f.ParentFolder))})
 		}
 		seen[f.ID] = true
 	}

@@ -31,7 +31,7 @@ func (r *Reader) localesOf(ctx context.Context, siteID string) (*Locales, error)
 	if err != nil {
 		return nil, &LocalesError{Site: r.site().Name, Err: err}
 	}
-	locales := newLocales(answer)
+	locales := r.newLocales(answer)
 	return locales, r.cfg.DB.KeepLocales(ctx, r.site().ID, locales.all)
 }
 
@@ -68,14 +68,22 @@ func (r *Reader) siteOf(ctx context.Context, assets []string) (string, error) {
 	return "", &NoSiteError{Site: r.site().Name}
 }
 
-func newLocales(site webflow.Site) *Locales {
+func (r *Reader) newLocales(site webflow.Site) *Locales {
 	l := &Locales{ids: map[string]string{}, cms: map[string]string{}}
 	if p := site.Locales.Primary; p != nil {
-		l.add(*p, "")
+		l.add(r.cleanLocale(*p), "")
 	}
 	for _, s := range site.Locales.Secondary {
+		s = r.cleanLocale(s)
 		l.add(s, s.ID)
 	}
+	return l
+}
+
+// cleanLocale cleans what is kept of a locale, or shown if a cell names none.
+func (r *Reader) cleanLocale(l webflow.Locale) webflow.Locale {
+	l.ID, l.Tag = r.clean(l.ID), r.clean(l.Tag)
+	l.CMSLocaleID, l.Subdirectory = r.clean(l.CMSLocaleID), r.clean(l.Subdirectory)
 	return l
 }
 

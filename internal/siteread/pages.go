@@ -76,7 +76,7 @@ func (s *scan) page(ctx context.Context, locale string, offset int) (page, error
 	seen := map[string]bool{}
 	for _, a := range res.Assets {
 		if webflow.IsObjectID(a.ID) && !seen[a.ID] {
-			state := stateOf(a, locale, s.pass.Since)
+			state := s.stateOf(a, locale, s.pass.Since)
 			state.Listed = true
 			states = append(states, state)
 		}
@@ -110,7 +110,7 @@ func (s *scan) getEach(ctx context.Context, locale string) error {
 // get reads one target and records it, or that it does not exist.
 func (s *scan) get(ctx context.Context, assetID, locale string) (webflow.Asset, error) {
 	a, err := s.getAsset(ctx, webflow.GetAssetParams{AssetID: assetID, LocaleID: locale})
-	state := stateOf(a, locale, s.pass.Since)
+	state := s.stateOf(a, locale, s.pass.Since)
 	var e *webflow.Error
 	switch {
 	case errors.As(err, &e) && e.Kind == webflow.KindNotFound:

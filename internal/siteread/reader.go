@@ -98,7 +98,7 @@ func (r *Reader) Try(ctx context.Context) error {
 	if err != nil || res.Site.ID == "" {
 		return err
 	}
-	return r.cfg.DB.KeepLocales(ctx, r.site().ID, newLocales(res.Site).all)
+	return r.cfg.DB.KeepLocales(ctx, r.site().ID, r.newLocales(res.Site).all)
 }
 
 // call makes one read. After a 429 it waits with the lane; a failure that may pass

@@ -9,19 +9,23 @@ import (
 )
 
 // stateOf is what is kept of an asset: hostile text until it is cleaned.
-func stateOf(a webflow.Asset, locale string, readAt time.Time) db.AssetState {
+func (r *Reader) stateOf(a webflow.Asset, locale string, readAt time.Time) db.AssetState {
 	s := db.AssetState{
 		AssetID: a.ID, LocaleID: locale, ReadAt: readAt,
-		DisplayName: storable(a.DisplayName), OriginalFileName: storable(a.OriginalFileName),
-		ContentType: storable(a.ContentType), Size: int64(a.Size),
-		HostedURL: storable(string(a.HostedURL)), Folder: storable(string(a.FolderID)),
+		DisplayName: r.clean(a.DisplayName), OriginalFileName: r.clean(a.OriginalFileName),
+		ContentType: r.clean(a.ContentType), Size: int64(a.Size),
+		HostedURL: r.clean(string(a.HostedURL)), Folder: r.clean(string(a.FolderID)),
 		CreatedOn: storableTime(a.CreatedOn), LastUpdated: storableTime(a.LastUpdated),
 	}
 	if a.AltText != nil {
-		s.AltText = storable(*a.AltText)
+		s.AltText = r.clean(*a.AltText)
 	}
 	return s
 }
+
+// clean makes a text of an answer fit to be kept and shown. An API or a proxy may repeat the
+// Authorization header in it.
+func (r *Reader) clean(text string) string { return r.cfg.Site.Client.Redact(storable(text)) }
 
 // storableTime is nil for a time that PostgreSQL would not take.
 func storableTime(at webflow.Timestamp) *time.Time {
