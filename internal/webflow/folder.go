@@ -48,6 +48,6 @@ func (c *Client) ListAssetFolders(ctx context.Context, p ListAssetFoldersParams)
 }
 
 type folderPage struct {
-	Folders    []AssetFolder `json:"assetFolders"`
-	Pagination *pagination   `json:"pagination"`
+	Folders    entries[AssetFolder] `json:"assetFolders"`
+	Pagination *pagination          `json:"pagination"`
 }

@@ -107,8 +107,8 @@ func pageProblem(siteID string, limit, offset int) string {
 }
 
 type assetPage struct {
-	Assets     []Asset     `json:"assets"`
-	Pagination *pagination `json:"pagination"`
+	Assets     entries[Asset] `json:"assets"`
+	Pagination *pagination    `json:"pagination"`
 }
 
 type pagination struct {

@@ -3,6 +3,7 @@ package webflow_test
 import (
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -88,6 +89,34 @@ func TestListAssetsWrong(t *testing.T) {
 	b.api.FailNext(standin.GzipBomb(1000))
 	_, err := b.client.ListAssets(t.Context(), webflow.ListAssetsParams{SiteID: standin.SiteID})
 	require.Equal(t, webflow.KindBadAnswer, asError(t, err).Kind)
+}
+
+// A page of tiny entries would take a hundred times its size. It is not decoded to its end,
+// where the number is no entry.
+func TestPageHasAnEnd(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t, standin.Config{}, webflow.Config{})
+	page := func(list, last string, entries int) error {
+		body := `{"` + list + `":[` + strings.Repeat("{},", entries-1) + last + `],"pagination":{"limit":100,"offset":0,"total":500}}`
+		b.api.FailNext(standin.Answer(200, nil, body))
+		var err error
+		if list == "assets" {
+			_, err = b.client.ListAssets(t.Context(), webflow.ListAssetsParams{SiteID: standin.SiteID})
+		} else {
+			_, err = b.client.ListAssetFolders(t.Context(), webflow.ListAssetFoldersParams{SiteID: standin.SiteID})
+		}
+		return err
+	}
+	for _, list := range []string{"assets", "assetFolders"} {
+		require.NoError(t, page(list, "{}", webflow.MaxPage))
+		e := asError(t, page(list, "5", webflow.MaxPage+2))
+		require.Equal(t, webflow.KindBadAnswer, e.Kind)
+		require.ErrorContains(t, e, "it has more than 100 entries")
+		e = asError(t, page(list, `{"displayName":5}`, 2))
+		require.Equal(t, webflow.KindBadAnswer, e.Kind)
+		require.ErrorContains(t, e, list+".displayName is of type number")
+	}
 }
 
 func TestGetSite(t *testing.T) {
