@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	// readEvery is how long figures are kept, so that many scrapers cost one reading.
+	// readEvery is how long figures, and answers to probes, are kept, so that many who ask cost
+	// one reading.
 	readEvery = 5 * time.Second
 
 	// readTimeout is below Prometheus's default scrape timeout of 10 s: a scrape still

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"relabel/db"
@@ -39,13 +40,36 @@ func Readyz(d *db.DB) http.HandlerFunc {
 // notReady is a reason that a stranger may read.
 type notReady struct{ error }
 
+// kept is the last answer of a check: without a login anybody may ask as often as they like.
+type kept struct {
+	check func(context.Context) error
+
+	mu  sync.Mutex // held while checking: other probes wait for the same answer
+	err error
+	at  time.Time
+}
+
+// fresh returns what was found at most readEvery ago. It takes no context of a request, whose
+// end would be kept as a failure for the others.
+func (k *kept) fresh() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if time.Since(k.at) < readEvery {
+		return k.err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), healthTime)
+	defer cancel()
+	k.err = k.check(ctx)
+	k.at = time.Now()
+	return k.err
+}
+
 // answer makes a check a handler. Probes need no login, so they get no error of the
 // database, which may name hosts and accounts.
 func answer(check func(context.Context) error) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), healthTime)
-		defer cancel()
-		err := check(ctx)
+	k := &kept{check: check}
+	return func(w http.ResponseWriter, _ *http.Request) {
+		err := k.fresh()
 		if reason, ok := errors.AsType[notReady](err); ok {
 			http.Error(w, reason.Error(), http.StatusServiceUnavailable)
 			return
