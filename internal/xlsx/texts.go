@@ -12,10 +12,11 @@ import (
 const (
 	// inMemory is how much of the shared strings is kept in memory. What is more goes to a temporary file.
 	inMemory = 16 << 20
-	// maxTexts bounds that file. 1,048,576 rows with 1,000 bytes each, all different, are below it.
+	// maxTexts bounds that file. 1,048,576 rows with 1,000 bytes each, all different, are below it. An end fits into 32 bits.
 	maxTexts = 2 << 30
-	// maxCount bounds their number: a sheet's rows times 64 columns of different texts. Each takes 8 bytes of memory.
-	maxCount = 64 << 20
+	// maxCount bounds their number: 1,048,576 rows, which is all that a sheet has, times 16 columns of different texts. Each
+	// takes 4 bytes of memory, however short it is, so all of them 64 MiB.
+	maxCount = 16 << 20
 	// endsChunk makes the list of ends grow without copying it.
 	endsChunk = 64 << 10
 	// window is how much is read at once. Neighbours in a row are mostly neighbours here.
@@ -24,7 +25,7 @@ const (
 
 // texts are the shared strings of a workbook, one after the other.
 type texts struct {
-	ends   [][]int64 // where each text ends, in chunks of endsChunk
+	ends   [][]uint32 // where each text ends, in chunks of endsChunk
 	count  int
 	size   int64
 	buf    []byte   // what is not in the file
@@ -34,15 +35,18 @@ type texts struct {
 }
 
 func (t *texts) add(text string) error {
-	if t.size += int64(len(text)); t.size > maxTexts || t.count == maxCount {
+	if t.size += int64(len(text)); t.size > maxTexts {
 		return errors.New(`its texts are longer than 2 GiB: save the sheet as "CSV UTF-8"`)
+	}
+	if t.count == maxCount {
+		return errors.New(`it holds more than 16,777,216 different texts: save the sheet as "CSV UTF-8"`)
 	}
 	t.buf = append(t.buf, text...)
 	if t.count%endsChunk == 0 {
-		t.ends = append(t.ends, make([]int64, 0, endsChunk))
+		t.ends = append(t.ends, make([]uint32, 0, endsChunk))
 	}
 	last := len(t.ends) - 1
-	t.ends[last] = append(t.ends[last], t.size)
+	t.ends[last] = append(t.ends[last], uint32(t.size)) // below maxTexts
 	t.count++
 	if len(t.buf) < inMemory {
 		return nil
@@ -83,7 +87,7 @@ func (t *texts) get(i int) (string, error) {
 	return string(t.cached[from-t.start : to-t.start]), nil
 }
 
-func (t *texts) end(i int) int64 { return t.ends[i/endsChunk][i%endsChunk] }
+func (t *texts) end(i int) int64 { return int64(t.ends[i/endsChunk][i%endsChunk]) }
 
 func (t *texts) read(from int64, need int) error {
 	size := max(need, window)
