@@ -6,8 +6,12 @@ import (
 	"fmt"
 )
 
-// entries are those of a page: MaxPage at most, because an entry of 3 bytes, "{},", takes
-// 60 times as many when it is decoded, and a page may have 16 MiB.
+// maxEntries bounds the entries of a page. An entry of 3 bytes, "{},", takes 60 times as
+// many when it is decoded, and a page may have 16 MiB. An API that ignores the limit of 100
+// and sends all folders of a site is still read.
+const maxEntries = 10_000
+
+// entries are those of a page, maxEntries at most.
 type entries[T any] []T
 
 // UnmarshalJSON reads an array, or null, and stops at the first entry too many.
@@ -22,8 +26,8 @@ func (e *entries[T]) UnmarshalJSON(b []byte) error {
 	}
 	list := []T{} // an empty page is a page
 	for dec.More() {
-		if len(list) == MaxPage {
-			return fmt.Errorf("it has more than %d entries", MaxPage)
+		if len(list) == maxEntries {
+			return fmt.Errorf("it has more than %d entries", maxEntries)
 		}
 		var one T
 		if err := dec.Decode(&one); err != nil {

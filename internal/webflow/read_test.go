@@ -109,10 +109,10 @@ func TestPageHasAnEnd(t *testing.T) {
 		return err
 	}
 	for _, list := range []string{"assets", "assetFolders"} {
-		require.NoError(t, page(list, "{}", webflow.MaxPage))
-		e := asError(t, page(list, "5", webflow.MaxPage+2))
+		require.NoError(t, page(list, "{}", 10_000))
+		e := asError(t, page(list, "5", 10_002))
 		require.Equal(t, webflow.KindBadAnswer, e.Kind)
-		require.ErrorContains(t, e, "it has more than 100 entries")
+		require.ErrorContains(t, e, "it has more than 10000 entries")
 		e = asError(t, page(list, `{"displayName":5}`, 2))
 		require.Equal(t, webflow.KindBadAnswer, e.Kind)
 		require.ErrorContains(t, e, list+".displayName is of type number")
