@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -187,6 +188,25 @@ func TestCompose(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A workbook of the largest upload fits into /tmp, twice because its texts are unpacked there; and what /tmp may hold, which
+// counts as memory, leaves enough for the program.
+func TestComposeHasRoomForUploads(t *testing.T) {
+	const upload, program = 200 << 20, 400 << 20 // --max-upload, and a large load
+	for name, s := range readCompose(t, "../docs/ops/compose.yaml").Services {
+		if name == "postgres" {
+			continue
+		}
+		var size int64
+		_, err := fmt.Sscanf(strings.Join(s.Tmpfs, ","), "/tmp:size=%dm", &size)
+		require.NoError(t, err)
+		size <<= 20
+		require.GreaterOrEqual(t, int64(s.MemLimit)-size, int64(program), name)
+		if name == "serve" {
+			require.GreaterOrEqual(t, size, int64(2*upload))
+		}
 	}
 }
 

@@ -63,7 +63,10 @@ func (t *texts) flush() (err error) {
 	}
 	_, err = t.file.Write(t.buf)
 	t.buf = t.buf[:0]
-	return err
+	if err != nil {
+		return TempError(err)
+	}
+	return nil
 }
 
 // get returns a text by its number.
@@ -113,10 +116,16 @@ func (t *texts) close() error {
 func TempFile() (*os.File, error) {
 	f, err := os.CreateTemp("", "relabel-*.xlsx")
 	if err != nil {
-		return nil, fmt.Errorf("a workbook needs a temporary file (set TMPDIR to a folder with space): %w", err)
+		return nil, TempError(err)
 	}
 	_ = os.Remove(f.Name()) // on Windows CloseTemp does it
 	return f, nil
+}
+
+// TempError says what to do about a temporary file that can't be made or written. Mostly the disk is full, which says
+// itself only that some file could not be written.
+func TempError(err error) error {
+	return fmt.Errorf("a workbook needs a temporary file (set TMPDIR to a folder with space): %w", err)
 }
 
 // CloseTemp closes and removes a file that TempFile made.
