@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"os"
 	"slices"
@@ -33,6 +34,9 @@ func (w *Workbook) copy(r io.Reader) (at io.ReaderAt, size int64, err error) {
 		return nil, 0, err
 	}
 	size, err = io.Copy(w.temp, io.LimitReader(r, maxCopy+1))
+	if written, ok := errors.AsType[*fs.PathError](err); ok && written.Path == w.temp.Name() {
+		err = xlsx.TempError(err)
+	}
 	if err == nil && size > maxCopy {
 		err = errors.New(`is larger than 1 GiB: save it as "CSV UTF-8"`)
 	}
