@@ -51,7 +51,7 @@ func TestParks(t *testing.T) {
 		status int
 		reason string
 	}{
-		{"401", standin.TokenInvalid, 401, "the API refused the token (401): Request not authorized; check that"},
+		{"401", standin.TokenInvalid, 401, "the API refused the token (401): Request not authorized; set a working token"},
 		{"403", standin.TokenForbidden, 403, "the token may not do this (403): OAuthForbidden"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
