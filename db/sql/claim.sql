@@ -21,9 +21,9 @@ open_breaker AS MATERIALIZED (
 -- flight or unknown. "busy" waits for that. A lease that ended without a finish (its
 -- process died) leaves an unknown outcome too.
 --
--- "newer" is a row of the target that was accepted later and counts, by the rule of
--- retry.sql. It has superseded this row already, with two exceptions: its own chunk is not
--- accepted yet, or this row was "unchanged" until its chunk was accepted later.
+-- "newer" is a row of the target that was accepted later, and was sent or may be. Nearly
+-- always it has superseded this row already. It has not if its own chunk is not accepted
+-- yet, or if this row was "unchanged" until its chunk was accepted, later than the newer row.
 judged AS (
 	SELECT w.id, w.site_id, newer.id AS newer, CASE
 		WHEN w.finished_at IS NOT NULL THEN 'final'

@@ -234,9 +234,9 @@ func (s *Server) replay(ctx context.Context, in *loadInput, body *upload) (*load
 	return out, s.fill(ctx, out, key.Batch)
 }
 
-// finish goes on with a load that did not get to its end, because the server was killed
-// or lost the database. Without it, a client that sends the same again would wait for ever
-// for rows that nobody queues.
+// finish completes a load whose server was killed, or lost the database, before the rows
+// were queued. Without it, a client that sends the same again would wait for ever for rows
+// that nobody queues.
 func (s *Server) finish(ctx context.Context, in *loadInput, batch int64) error {
 	b, err := s.read(ctx, batch)
 	if err != nil || b.Status != db.BatchPlanned || in.r.URL.Path != batchesPath {

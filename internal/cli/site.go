@@ -14,8 +14,8 @@ func (a *app) siteCommand() *cobra.Command {
 and is never stored. The site "default" exists from the start and uses WEBFLOW_TOKEN. Sites that
 share a token share its rate limit.
 
-If the API refuses a site's token (401 or 403), the site is parked: its rows wait. A worker with
-another, working token ends that by itself. If you mended the same token, such as by adding a scope:
+If the API refuses a site's token (401 or 403), the site is parked: its rows wait. A worker that
+starts with a new token that works resumes the site. If you gave the same token a missing scope, run
 relabel site resume.`,
 		Args: noCommand,
 		RunE: showHelp,

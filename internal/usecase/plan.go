@@ -113,8 +113,8 @@ func (s *Service) Enqueue(ctx context.Context, by Actor, p LoadParams, snapshot 
 	return res.BatchID, s.finishEnqueue(ctx, by, p.Site, res, reading)
 }
 
-// FinishEnqueue goes on with an Enqueue that was killed, or lost the database, after its
-// rows were stored as a plan. Others may do the same at the same time: one of them queues
+// FinishEnqueue completes an Enqueue whose process was killed, or lost the database, after
+// the rows were stored as a plan. Others may do the same at the same time: one of them queues
 // the plan, and the error of the others is db.ErrNotPlanned.
 func (s *Service) FinishEnqueue(ctx context.Context, by Actor, batchID int64, reading siteread.Params) error {
 	st, err := s.DB.PlanState(ctx, batchID)

@@ -151,7 +151,7 @@ func (s siteFigures) needs() []need {
 	n := need{Kind: needSite}
 	switch act := "/site/" + s.Name + "/resume"; {
 	case s.ParkedReason != nil:
-		n.Text, n.Detail, n.Do, n.Action = "Site "+s.Name+" is parked. A worker with another, working token ends that by itself. If you mended the same token, resume the site", *s.ParkedReason, "Resume "+s.Name, act
+		n.Text, n.Detail, n.Do, n.Action = "Site "+s.Name+" is parked. A worker that starts with a new token that works resumes it. If you gave the same token a missing scope, resume the site", *s.ParkedReason, "Resume "+s.Name, act
 	case s.PausedAt != nil:
 		n.Text, n.Do, n.Action = "Site "+s.Name+" is paused", "Resume "+s.Name, act
 	case s.idle():
