@@ -18,45 +18,43 @@ open_breaker AS MATERIALIZED (
 ),
 -- One call in flight for each target: a row that may be claimed has superseded all
 -- older open rows of its target, so only a call that was sent before can still be in
--- flight or unknown. "busy" waits for that. A lease that ended without a finish (its
+-- flight or unknown. "busy_until" waits for that. A lease that ended without a finish (its
 -- process died) leaves an unknown outcome too.
 --
 -- "newer" is a row of the target that was accepted later, and was sent or may be. Nearly
 -- always it has superseded this row already. It has not if its own chunk is not accepted
 -- yet, or if this row was "unchanged" until its chunk was accepted, later than the newer row.
 judged AS (
-	SELECT w.id, w.site_id, newer.id AS newer, CASE
+	SELECT w.id, w.site_id, others.newer, CASE
 		WHEN w.finished_at IS NOT NULL THEN 'final'
 		WHEN w.lease_until > clock_timestamp() THEN 'wait'
 		WHEN w.superseded_by IS NOT NULL THEN 'superseded'
 		WHEN b.status = 'cancelled' OR w.cancelled_at IS NOT NULL THEN 'cancelled'
-		WHEN newer.id IS NOT NULL THEN 'superseded'
+		WHEN others.newer IS NOT NULL THEN 'superseded'
 		WHEN b.status <> 'active' OR b.accepted_to < w.id OR s.paused_at IS NOT NULL
 			OR s.parked_at IS NOT NULL AND coalesce(s.parked_lane = own.lane, true) THEN 'held'
 		WHEN EXISTS (SELECT FROM site_refusal f WHERE f.site_id = w.site_id AND f.lane = own.lane) THEN 'refused'
-		WHEN w.not_before > clock_timestamp() OR busy.until IS NOT NULL THEN 'wait'
+		WHEN w.not_before > clock_timestamp() OR others.busy_until IS NOT NULL THEN 'wait'
 		ELSE 'claimed' END AS verdict,
-		greatest(w.lease_until, w.not_before, busy.until) AS until
+		greatest(w.lease_until, w.not_before, others.busy_until) AS until
 	FROM wanted w
 	JOIN batch b ON b.id = w.batch_id
 	JOIN site s ON s.id = w.site_id
 	LEFT JOIN unnest(@own_sites::int[], @own_lanes::text[]) AS own (site_id, lane) ON own.site_id = w.site_id
-	LEFT JOIN LATERAL (
-		SELECT max(greatest(o.lease_until + @quarantine::interval, o.unknown_until)) AS until
+	-- One look at the other rows of the target for both.
+	CROSS JOIN LATERAL (
+		SELECT
+			max(greatest(o.lease_until + @quarantine::interval, o.unknown_until)) FILTER (
+				WHERE o.lease_until + @quarantine::interval > clock_timestamp() OR o.unknown_until > clock_timestamp()
+			) AS busy_until,
+			(max(ARRAY[ob.acceptance, o.id]) FILTER (
+				WHERE ob.acceptance > b.acceptance
+					AND (o.fence > 0 OR o.status IN ('pending', 'sending', 'unchanged') AND ob.status <> 'cancelled')
+			))[2] AS newer
 		FROM rename o
+		JOIN batch ob ON ob.id = o.batch_id
 		WHERE o.asset_id = w.asset_id AND o.locale_id = w.locale_id AND o.site_id = w.site_id AND o.id <> w.id
-			AND (o.lease_until + @quarantine::interval > clock_timestamp() OR o.unknown_until > clock_timestamp())
-	) busy ON true
-	LEFT JOIN LATERAL (
-		SELECT n.id
-		FROM rename n
-		JOIN batch nb ON nb.id = n.batch_id
-		WHERE n.asset_id = w.asset_id AND n.locale_id = w.locale_id AND n.site_id = w.site_id AND n.id <> w.id
-			AND nb.acceptance > b.acceptance
-			AND (n.fence > 0 OR n.status IN ('pending', 'sending', 'unchanged') AND nb.status <> 'cancelled')
-		ORDER BY nb.acceptance DESC, n.id DESC
-		LIMIT 1
-	) newer ON true
+	) others
 ),
 -- With an open breaker all but the first claim of the site wait for the next probe.
 settled AS (
