@@ -158,3 +158,22 @@ func TestViewPlans(t *testing.T) {
 		require.Less(t, plan.Hit+plan.Read, 500, "pages of %s", sql)
 	}
 }
+
+// A session keeps the plans of functions in PL/pgSQL. One in SQL that cannot be inlined is planned
+// again for each query before PostgreSQL 18, and those of the progress took most of its time.
+func TestFunctionsKeepTheirPlans(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	require.Empty(t, list[string](t, b, `
+		SELECT p.proname::text FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+		WHERE p.pronamespace = 'relabel'::regnamespace AND l.lanname = 'sql' AND NOT starts_with(p.proname, 'river_')`))
+}
+
+// A function with its owner's rights must not find a table that its caller has made.
+func TestFunctionsIgnoreTemporaryTables(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	require.Empty(t, list[string](t, b, `
+		SELECT proname::text FROM pg_proc
+		WHERE pronamespace = 'relabel'::regnamespace AND prosecdef AND NOT 'search_path=relabel, pg_temp' = ANY (proconfig)`))
+}

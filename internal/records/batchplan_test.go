@@ -66,10 +66,10 @@ func (b *testBundle) requirePages(t *testing.T, otherSite string) {
 		_, err := conn.Exec(t.Context(), `SET plan_cache_mode = `+mode)
 		require.NoError(t, err)
 		most := few
-		if b.serverMajor(t) >= 18 && mode == "force_custom_plan" {
-			// Since PostgreSQL 18 this setting is for the statements in SQL functions too: they
-			// are planned again for each of the 20 batches. Planning looks at the ends of
-			// indexes, 50 pages each time. Nobody works with this setting.
+		if mode == "force_custom_plan" {
+			// This setting is for the statements in functions too: they are planned again for each
+			// of the 20 batches. Planning looks at the ends of indexes, 50 pages each time. Nobody
+			// works with this setting.
 			most = 2 * few
 		}
 		for name, q := range map[string]struct {
