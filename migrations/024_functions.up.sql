@@ -1,7 +1,9 @@
 -- The functions that every progress display calls, in PL/pgSQL: a session keeps their plans.
--- PostgreSQL before 18 plans a function in SQL again for each query, and these took most of a
--- progress query's time. SECURITY DEFINER as before, so the search_path is fixed; pg_temp is
--- last, or a caller's temporary table would stand in for one of ours.
+-- PostgreSQL before 18 plans a function in SQL again for each query, and that took most of a
+-- progress query's time. A statement of PL/pgSQL is planned when it runs first, and most
+-- commands ask once, so each function ends before its large statement if that has no answer.
+-- SECURITY DEFINER as before, so the search_path is fixed; pg_temp is last, or a caller's
+-- temporary table would stand in for one of ours.
 
 CREATE OR REPLACE FUNCTION is_worked(which integer) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = relabel, pg_temp AS $$
 BEGIN
@@ -11,6 +13,9 @@ END $$;
 
 CREATE OR REPLACE FUNCTION ends_in(which text, calls bigint) RETURNS interval LANGUAGE plpgsql SECURITY DEFINER SET search_path = relabel, pg_temp AS $$
 BEGIN
+    IF NOT EXISTS (SELECT FROM lane WHERE fingerprint = which AND call_limit IS NOT NULL) THEN
+        RETURN NULL;
+    END IF;
     RETURN (WITH l AS MATERIALIZED (
         SELECT fingerprint, call_limit, call_window, t.now, api_used, api_until,
             shared_until > t.now AND api_until > t.now AS shared,
@@ -39,6 +44,14 @@ END $$;
 
 CREATE OR REPLACE FUNCTION ends_at(which bigint) RETURNS timestamptz LANGUAGE plpgsql SECURITY DEFINER SET search_path = relabel, pg_temp AS $$
 BEGIN
+    IF NOT EXISTS (
+        SELECT FROM batch b JOIN site s ON s.id = b.site_id JOIN breaker k ON k.site_id = s.id
+        WHERE b.id = which AND b.status = 'active' AND b.ended < b.total
+            AND s.parked_at IS NULL AND s.paused_at IS NULL AND k.opened_at IS NULL AND is_worked(s.id)
+            AND EXISTS (SELECT FROM lane WHERE fingerprint = s.lane AND call_limit IS NOT NULL)
+    ) THEN
+        RETURN NULL;
+    END IF;
     RETURN (SELECT greatest(clock_timestamp() + e.wait, CASE WHEN b.total - b.ended <= 100 THEN (
         SELECT max(r.not_before) FROM rename r WHERE r.batch_id = b.id AND r.finished_at IS NULL
     ) END)
@@ -65,8 +78,7 @@ BEGIN
     ) beside CROSS JOIN LATERAL (
         SELECT ends_in(s.lane, own.calls + beside.calls) AS wait
     ) e
-    WHERE b.id = which AND b.status = 'active' AND b.ended < b.total AND e.wait IS NOT NULL
-        AND s.parked_at IS NULL AND s.paused_at IS NULL AND k.opened_at IS NULL AND is_worked(s.id));
+    WHERE b.id = which AND e.wait IS NOT NULL);
 END $$;
 
 CREATE OR REPLACE FUNCTION holders(which integer, token text) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = relabel, pg_temp AS $$
@@ -78,6 +90,9 @@ END $$;
 
 CREATE OR REPLACE FUNCTION refused_in(which integer) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = relabel, pg_temp AS $$
 BEGIN
+    IF NOT EXISTS (SELECT FROM site_refusal WHERE site_id = which) THEN
+        RETURN NULL;
+    END IF;
     RETURN (SELECT string_agg(holders(which, f.lane), ', ' ORDER BY f.refused_at) FROM site_refusal f WHERE f.site_id = which);
 END $$;
 
