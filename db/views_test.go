@@ -175,5 +175,6 @@ func TestFunctionsIgnoreTemporaryTables(t *testing.T) {
 	b := setup(t)
 	require.Empty(t, list[string](t, b, `
 		SELECT proname::text FROM pg_proc
-		WHERE pronamespace = 'relabel'::regnamespace AND prosecdef AND NOT 'search_path=relabel, pg_temp' = ANY (proconfig)`))
+		WHERE pronamespace = 'relabel'::regnamespace AND prosecdef
+			AND ('search_path=relabel, pg_temp' = ANY (proconfig)) IS NOT TRUE`)) // it is NULL without settings
 }

@@ -1,7 +1,9 @@
 -- The functions that every progress display calls, in PL/pgSQL: a session keeps their plans.
 -- PostgreSQL before 18 plans a function in SQL again for each query, and that took most of a
 -- progress query's time. A statement of PL/pgSQL is planned when it runs first, and most
--- commands ask once, so each function ends before its large statement if that has no answer.
+-- commands ask once, so ends_at and refused_in end before their large statement if it has no
+-- answer.
+--
 -- SECURITY DEFINER as before, so the search_path is fixed; pg_temp is last, or a caller's
 -- temporary table would stand in for one of ours.
 
@@ -13,9 +15,6 @@ END $$;
 
 CREATE OR REPLACE FUNCTION ends_in(which text, calls bigint) RETURNS interval LANGUAGE plpgsql SECURITY DEFINER SET search_path = relabel, pg_temp AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM lane WHERE fingerprint = which AND call_limit IS NOT NULL) THEN
-        RETURN NULL;
-    END IF;
     RETURN (WITH l AS MATERIALIZED (
         SELECT fingerprint, call_limit, call_window, t.now, api_used, api_until,
             shared_until > t.now AND api_until > t.now AS shared,
@@ -96,7 +95,7 @@ BEGIN
     RETURN (SELECT string_agg(holders(which, f.lane), ', ' ORDER BY f.refused_at) FROM site_refusal f WHERE f.site_id = which);
 END $$;
 
--- The triggers of 022 call it when a batch ends.
+-- The triggers of 022 call it.
 CREATE OR REPLACE FUNCTION make_notices(site integer, batch bigint, event text, detail text) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     INSERT INTO notice (site_id, batch_id, event, detail, url)

@@ -45,7 +45,7 @@ type BatchProgress struct {
 	ETA          *time.Time     `db:"eta" json:"eta"`  // see the function ends_at
 	Priority     int            `json:"-"`
 	Ahead        int64          `json:"-"` // rows of the site that come first, this batch's own included
-	Worked       bool           `json:"-"` // a process works at the site, and rows are left
+	Worked       bool           `json:"-"` // a process works at the site
 	LaneKey      string         `json:"-"` // of the token that the site was last worked with; empty: never
 	RetryAt      *time.Time     `json:"-"` // when all rows left wait to be tried again: the first of them is
 	Now          time.Time      `json:"-"` // the database's clock, for what is left

@@ -1,6 +1,5 @@
 -- The start of a query: batches b with their counts, sites s and breakers k. The
--- caller adds WHERE. Functions are called for open batches only: a new session plans
--- their statements first.
+-- caller adds WHERE.
 SELECT b.id AS batch, b.name, s.name AS site, b.source, b.status, b.status_reason, b.total,
 	b.total - b.ended - b.sending AS pending, b.sending,
 	b.succeeded, b.failed, b.superseded, b.unchanged, b.conflict, b.cancelled, b.invalid,
@@ -8,10 +7,10 @@ SELECT b.id AS batch, b.name, s.name AS site, b.source, b.status, b.status_reaso
 	b.planned_at, b.column_map, b.undoes, b.replaced_by, s.parked_at, s.parked_reason, refused_in(s.id) AS refused_in,
 	s.paused_at IS NOT NULL AS site_paused,
 	CASE WHEN k.opened_at IS NOT NULL THEN coalesce(k.last_error, 'no answer') END AS breaker_error,
-	CASE WHEN b.status = 'active' AND b.ended < b.total THEN date_trunc('second', ends_at(b.id) + interval '0.5 s') END AS eta,
+	date_trunc('second', ends_at(b.id) + interval '0.5 s') AS eta,
 	b.priority::int AS priority,
 	a.ahead AS ahead,
-	CASE WHEN b.ended < b.total THEN is_worked(b.site_id) ELSE false END AS worked,
+	is_worked(b.site_id) AS worked,
 	coalesce(s.lane, '') AS lane_key,
 	-- When the few rows left all wait to be tried again: the first of these times.
 	CASE WHEN b.ended < b.total AND b.sending = 0 AND b.total - b.ended <= 100 THEN (
