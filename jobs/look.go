@@ -24,19 +24,24 @@ func windowOf(window, sites int) int {
 }
 
 // look asks every few seconds which sites have something to feed, and wakes their
-// feeders. One statement serves all sites, so sites without work cost nothing.
+// feeders. One statement serves all sites, so sites without work cost nothing. The first look
+// is Start's.
 func (p *Pool) look(ctx context.Context) {
 	tick := time.NewTicker(p.cfg.Times.FeedEvery)
 	defer tick.Stop()
-	for n := 0; ; n++ {
-		if err := p.lookOnce(ctx, n%(trustedLooks+1) > 0); err != nil && ctx.Err() == nil {
-			p.cfg.Logger.Warn("the feed waits for the database", "error", err)
-		}
+	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
+		p.tryLook(ctx, n%(trustedLooks+1) > 0)
+	}
+}
+
+func (p *Pool) tryLook(ctx context.Context, trusting bool) {
+	if err := p.lookOnce(ctx, trusting); err != nil && ctx.Err() == nil {
+		p.cfg.Logger.Warn("the feed waits for the database", "error", err)
 	}
 }
 

@@ -299,11 +299,13 @@ func (s *siteRun) start(ctx context.Context) {
 }
 
 // startFeeding begins when the workers run. A process whose start fails takes no jobs from
-// others, and one that stands still in a feed has started.
+// others, and one that stands still in a feed has started. It returns after the first look: if
+// all that a worker does began at once, each would open a connection for its first statement.
 func (p *Pool) startFeeding(ctx context.Context) {
 	for _, s := range p.worker.sites.all() {
 		s.ended.Go(func() { s.feeder.run(s.running) })
 	}
+	p.tryLook(ctx, false)
 	p.background.Go(func() { p.look(ctx) })
 }
 

@@ -142,7 +142,7 @@ func (s *pgServer) copyDatabase(ctx context.Context, template string) (string, e
 		return "", fmt.Errorf("error connecting to the server: %w", err)
 	}
 	defer conn.Close(ctx) //nolint:errcheck // nothing is lost with it
-	if _, err := conn.Exec(ctx, "CREATE DATABASE "+name+" TEMPLATE "+template); err != nil {
+	if _, err := conn.Exec(ctx, "CREATE DATABASE "+name+" TEMPLATE "+template+" STRATEGY FILE_COPY"); err != nil {
 		return "", fmt.Errorf("error making a database: %w", err)
 	}
 	u.Path = "/" + name

@@ -108,6 +108,13 @@ func (p *proxy) join(l net.Listener, client, server net.Conn) {
 	}
 }
 
+// connections returns how many there were so far.
+func (p *proxy) connections() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.pipes) / 2
+}
+
 // cut breaks all connections. New ones are accepted as before.
 func (p *proxy) cut() {
 	p.mu.Lock()

@@ -26,3 +26,19 @@ func TestStart(t *testing.T) {
 		require.Less(t, took, enough)
 	}
 }
+
+// TestStartConnections counts the connections that a worker opens when it starts. For each, PostgreSQL starts a process
+// and plans the first statements anew. Thanks to the delay, what begins at the same time needs one each.
+func TestStartConnections(t *testing.T) {
+	t.Parallel()
+	const most = 7 // 4 to 6 are usual: one listens, and River begins with its leader and two queues
+	s := newStage(t, 0, 0)
+	slow := s.proxyDatabase()
+	slow.disturb(fault{share: 1, delay: 10 * time.Millisecond})
+	id := s.waitRegistered(s.worker("worker"))
+	s.eventually(recovery, "all parts of the worker have begun", func() bool {
+		return ask[bool](s, `SELECT heartbeat_at > started_at + interval '3 s' FROM process WHERE id = $1`, id)
+	})
+	t.Logf("%d connections", slow.connections())
+	require.LessOrEqual(t, slow.connections(), most)
+}

@@ -68,13 +68,13 @@ func (w *workSites) run(ctx context.Context) {
 	tick := time.NewTicker(sitesEvery)
 	defer tick.Stop()
 	for {
-		if err := w.look(ctx); err != nil && ctx.Err() == nil {
-			w.app.log.Warn("changes of sites wait for the database", "error", err)
-		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		}
+		if err := w.look(ctx); err != nil && ctx.Err() == nil {
+			w.app.log.Warn("changes of sites wait for the database", "error", err)
 		}
 	}
 }

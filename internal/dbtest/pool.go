@@ -133,7 +133,7 @@ func (p *pool) reuse(ctx context.Context, c *claimed, template string) error {
 
 func (p *pool) make(ctx context.Context, template string) (claimed, error) {
 	c := claimed{name: databaseName(time.Now())} // without the family, so that nobody else claims it before it is locked
-	if _, err := p.conn.Exec(ctx, "CREATE DATABASE "+c.name+" TEMPLATE "+template); err != nil {
+	if _, err := p.conn.Exec(ctx, "CREATE DATABASE "+c.name+" TEMPLATE "+template+" STRATEGY FILE_COPY"); err != nil {
 		return c, fmt.Errorf("error making a database: %w", err)
 	}
 	var oid uint32

@@ -8,19 +8,24 @@ import (
 )
 
 // look asks every few seconds what the schedules need, and wakes the loops that do it.
-// One statement serves all sites, so a site without runs costs nothing.
+// One statement serves all sites, so a site without runs costs nothing. The first look is
+// Start's.
 func (r *Runner) look(ctx context.Context) {
 	tick := time.NewTicker(turnEvery)
 	defer tick.Stop()
 	for {
-		if err := r.lookOnce(ctx); err != nil && ctx.Err() == nil {
-			r.cfg.Logger.Warn("schedules wait for the database", "error", err)
-		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
+		r.tryLook(ctx)
+	}
+}
+
+func (r *Runner) tryLook(ctx context.Context) {
+	if err := r.lookOnce(ctx); err != nil && ctx.Err() == nil {
+		r.cfg.Logger.Warn("schedules wait for the database", "error", err)
 	}
 }
 

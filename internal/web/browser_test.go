@@ -56,22 +56,20 @@ type tab struct {
 	problems []string
 }
 
-// newTab starts a browser, or skips the test where there is none; CI says that there must be one.
+// newTab opens a tab, or skips the test where there is none; CI says that there must be one.
 func newTab(t testing.TB, b *testBundle) *tab {
 	t.Helper()
-	path := chromium()
-	if path == "" {
+	if chromium() == "" {
 		if os.Getenv("RELABEL_REQUIRE_BROWSER") != "" {
 			t.Fatal("there is no Chromium on this machine, and RELABEL_REQUIRE_BROWSER wants one")
 		}
 		t.Skip("there is no Chromium on this machine: nothing is seen of how pages look and what their script does")
 	}
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Flag("no-proxy-server", true), chromedp.UserDataDir(t.TempDir()))...)
+	browser, err := theBrowser()
+	require.NoError(t, err, "starting the browser")
+	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	require.NoError(t, chromedp.Do(ctx), "starting the browser")
+	require.NoError(t, chromedp.Do(ctx), "opening a tab")
 	console := chromedp.Console(ctx)
 	out := &tab{t: t, base: b.url}
 	out.Context, cancel = context.WithTimeout(ctx, 4*patience)
@@ -339,7 +337,8 @@ func (p *tab) download(selector string) string {
 	ctx, cancel := context.WithTimeout(p, patience)
 	defer cancel()
 	_, err := chromedp.CallBrowser(ctx, cdpbrowser.SetDownloadBehavior, cdpbrowser.SetDownloadBehaviorParams{
-		Behavior: cdpbrowser.SetDownloadBehaviorBehaviorAllowAndName, DownloadPath: folder, EventsEnabled: ptr(true),
+		BrowserContextID: chromedp.FromContext(p).BrowserContextID,
+		Behavior:         cdpbrowser.SetDownloadBehaviorBehaviorAllowAndName, DownloadPath: folder, EventsEnabled: ptr(true),
 	})
 	require.NoError(p.t, err)
 	downloads := chromedp.BrowserEvents(ctx, cdpbrowser.DownloadProgress)
