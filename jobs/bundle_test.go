@@ -304,10 +304,24 @@ func quiet(t testing.TB, d time.Duration, what string, isSo func() bool) {
 	}
 }
 
+// untilBatch waits until the row of a batch meets a condition in SQL. Many tests wait at the same time, and reading a
+// batch's progress costs twenty times as much.
+func (b *testBundle) untilBatch(t testing.TB, batch int64, condition string) {
+	t.Helper()
+	b.untilBatchWithin(t, patience, batch, condition)
+}
+
+func (b *testBundle) untilBatchWithin(t testing.TB, limit time.Duration, batch int64, condition string) {
+	t.Helper()
+	untilWithin(t, limit, fmt.Sprintf("batch %d has %s", batch, condition), func() bool {
+		return dbtest.Value[bool](t, b, `SELECT (`+condition+`) FROM batch WHERE id = $1`, batch)
+	})
+}
+
 // untilDone waits until a batch has ended.
 func (b *testBundle) untilDone(t testing.TB, batch int64) {
 	t.Helper()
-	until(t, fmt.Sprintf("the end of batch %d", batch), func() bool { return b.status(t, batch).Status == "done" })
+	b.untilBatch(t, batch, `status = 'done'`)
 }
 
 // hurryUntilDone waits until a batch has ended, and skips its back-offs.

@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -118,7 +119,7 @@ func TestCancel(t *testing.T) {
 	b.untilCalls(t, calls)
 	b.setBatch(t, batch, "cancelled")
 	b.lift(t)
-	untilWithin(t, inTime+slack, "the end of all rows", func() bool { return b.status(t, batch).FinishedAt != nil })
+	b.untilBatchWithin(t, inTime+slack, batch, `finished_at IS NOT NULL`)
 	require.Equal(t, calls, b.untilStill(t))
 	s := b.status(t, batch)
 	require.Equal(t, db.BatchCancelled, s.Status)
@@ -149,7 +150,7 @@ func TestCancelInFlight(t *testing.T) {
 			untilArrived(t, arrived)
 			b.setBatch(t, batch, "cancelled")
 			open()
-			until(t, "the batch's end", func() bool { return b.status(t, batch).FinishedAt != nil })
+			b.untilBatch(t, batch, `finished_at IS NOT NULL`)
 			require.Equal(t, row.want, b.only(t, batch).Status)
 			require.Equal(t, 1, b.untilStill(t))
 		})
@@ -164,7 +165,7 @@ func TestSameFailurePauses(t *testing.T) {
 	b := setup(t, settings{}) // the API has no assets
 	b.start(t)
 	batch := b.load(t, names("new", 0, rows))
-	until(t, "the batch's pause", func() bool { return b.status(t, batch).Status == "paused" })
+	b.untilBatch(t, batch, `status = 'paused'`)
 	calls := b.untilStill(t)
 	// The pause is a statement of its own: until it is written, each worker may
 	// have finished its call and begun another, some of them twice.
@@ -203,14 +204,14 @@ func TestBreaker(t *testing.T) {
 	batch := b.load(t, names("new", 0, rows))
 	until(t, "the breaker's opening", func() bool { return deref(b.status(t, batch).BreakerError) != "" })
 	require.Equal(t, "502 Bad Gateway", deref(b.status(t, batch).BreakerError)[:15])
-	until(t, "the end of the calls in flight", func() bool { return b.status(t, batch).Sending == 0 })
+	b.untilBatch(t, batch, `sending = 0`)
 	failures := func() int { return value[int](t, b, `SELECT sum(failures)::int FROM rename`) }
 	used, calls := failures(), b.api.Calls()
 	require.GreaterOrEqual(t, used, limit)
 	require.Less(t, used, limit+concurrency, "what was in flight may have shared the opening's statement")
 
 	b.untilCalls(t, calls+2)
-	until(t, "the probe's end", func() bool { return b.status(t, batch).Sending == 0 })
+	b.untilBatch(t, batch, `sending = 0`)
 	log := b.api.Log()
 	probes := log[calls : calls+2]
 	require.Greater(t, probes[1].ArrivedAt.Sub(probes[0].ArrivedAt), 3*time.Second, "a probe every 5 s, less its way to the API")
@@ -236,7 +237,7 @@ func TestProbesOtherRows(t *testing.T) {
 	b.exec(t, `UPDATE breaker SET opened_at = now(), next_probe_at = now(), failures = $1`, limit)
 	batch := b.load(t, names("new", 0, 30))
 	b.start(t)
-	until(t, "a good row's probe", func() bool { return b.status(t, batch).Succeeded == 30-bad })
+	b.untilBatch(t, batch, fmt.Sprintf(`succeeded = %d`, 30-bad))
 }
 
 // Idle reports the end of the last job after its outcome is stored.

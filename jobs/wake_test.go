@@ -32,7 +32,7 @@ func TestLostNotification(t *testing.T) {
 			return err
 		}
 	})
-	untilWithin(t, inTime, "the end of the second batch", func() bool { return b.status(t, second).Status == "done" })
+	b.untilBatchWithin(t, inTime, second, `status = 'done'`)
 	require.EqualValues(t, rows, b.status(t, second).Succeeded)
 }
 
@@ -45,7 +45,7 @@ func TestCancelledBatchEndsWithoutCanceller(t *testing.T) {
 	batch := b.load(t, names("new", 0, rows))
 	b.exec(t, `UPDATE batch SET status = 'cancelled', cancelled_at = now() WHERE id = $1`, batch)
 	b.start(t)
-	untilWithin(t, 30*time.Second, "the end of all rows", func() bool { return b.status(t, batch).Cancelled == rows })
+	b.untilBatchWithin(t, 30*time.Second, batch, fmt.Sprintf(`cancelled = %d`, rows))
 }
 
 // A feed wakes the workers of its queue once. River shows each notification to all queues of

@@ -327,6 +327,14 @@ func (b *testBundle) db() *db.DB {
 	return dbtest.Open(b.t, b.env["DATABASE_URL"])
 }
 
+// until waits until a condition in SQL holds. A command that is run again and again would
+// take the CPU from what it waits for.
+func (b *testBundle) until(condition string) {
+	b.t.Helper()
+	d := b.db()
+	require.Eventually(b.t, func() bool { return dbtest.Value[bool](b.t, d, "SELECT "+condition) }, patience, 50*time.Millisecond, condition)
+}
+
 // enqueue loads a CSV and returns the batch number, which is alone on standard
 // output.
 func (b *testBundle) enqueue(csv string, args ...string) string {

@@ -6,11 +6,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"relabel/internal/records"
 	"relabel/internal/standin"
 )
 
@@ -101,11 +99,11 @@ func TestRotatedToken(t *testing.T) {
 	b.enqueue(names(10))
 	host, _ := os.Hostname()
 	process := fmt.Sprintf("process %d on %s", old.cmd.Process.Pid, host)
-	require.Eventually(t, func() bool { return b.status("1")["parked_reason"] != nil }, patience, 50*time.Millisecond)
+	b.until(`EXISTS (SELECT FROM site WHERE parked_at IS NOT NULL)`)
 	require.Contains(t, b.status("1")["parked_reason"], "; "+process+" used that token: if it still runs, restart it after a change")
 
 	worker := b.with("WEBFLOW_TOKEN", fresh).start("", "work") // while it works, the site is not parked
-	require.Eventually(t, func() bool { return b.status("1")["status"] == "done" }, patience, 50*time.Millisecond)
+	b.until(`EXISTS (SELECT FROM batch WHERE status = 'done')`)
 	b.sentOnce(10)
 	require.Nil(t, b.status("1")["parked_reason"])
 	require.Contains(t, b.ok("site", "list").stdout, "ready; "+process+" still has a token that was refused: restart it")
@@ -210,11 +208,7 @@ func TestWorkOnWhatIsCancelled(t *testing.T) {
 			b := setup(t, standin.Config{Assets: 3}).with("WEBFLOW_RATE_LIMIT", "1/1h")
 			b.enqueue(names(3))
 			p := b.start("", "work", "--until-done")
-			d := b.db()
-			require.Eventually(t, func() bool {
-				st, err := records.Batch(t.Context(), d, 1)
-				return err == nil && st.Succeeded == 1
-			}, patience, 20*time.Millisecond)
+			b.until(`EXISTS (SELECT FROM batch WHERE succeeded = 1)`)
 			b.ok(cancel...)
 			require.Contains(t, p.wait().exits(exitOK).stderr, "stopped; 0 rows are left to send\n")
 			require.Equal(t, 2., b.status("1")["cancelled"])

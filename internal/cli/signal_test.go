@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"relabel/internal/records"
 	"relabel/internal/standin"
 )
 
@@ -83,11 +82,7 @@ func TestRehearsalInterrupted(t *testing.T) {
 	b := setup(t, standin.Config{}).with("WEBFLOW_RATE_LIMIT", "5/1m")
 	b.file("names.csv", names(20))
 	p := b.start("", "run", "names.csv", "--rehearse")
-	d := b.db()
-	require.Eventually(t, func() bool {
-		st, err := records.Batch(t.Context(), d, 1)
-		return err == nil && st.Succeeded == 5
-	}, patience, 20*time.Millisecond)
+	b.until(`EXISTS (SELECT FROM batch WHERE succeeded = 5)`)
 	p.signal(syscall.SIGINT)
 	r := p.wait().exits(exitError)
 	require.Contains(t, r.errorLine(), "the stand-in is gone, so the last 15 rows of batch 1 are cancelled")
@@ -99,11 +94,7 @@ func TestRehearsalKilled(t *testing.T) {
 	b := setup(t, standin.Config{}).with("WEBFLOW_RATE_LIMIT", "5/1m")
 	b.file("names.csv", names(20))
 	p := b.start("", "run", "names.csv", "--rehearse")
-	d := b.db()
-	require.Eventually(t, func() bool {
-		st, err := records.Batch(t.Context(), d, 1)
-		return err == nil && st.Succeeded == 5
-	}, patience, 20*time.Millisecond)
+	b.until(`EXISTS (SELECT FROM batch WHERE succeeded = 5)`)
 	p.signal(syscall.SIGKILL)
 	<-p.done
 	require.Eventually(t, func() bool { // until the database has noticed

@@ -24,7 +24,7 @@ func TestSiteRemove(t *testing.T) {
 	p := b.start("", "work", "--site", "all", "--metrics", "0")
 	_, scrape := p.scrapes()
 	batch := b.enqueue(names(3), "--site", "shop")
-	require.Eventually(t, func() bool { return b.status(batch)["succeeded"] == 3.0 }, patience, 100*time.Millisecond)
+	b.until(`EXISTS (SELECT FROM batch WHERE succeeded = 3)`)
 	b.file("n.csv", names(1))
 	b.ok("schedule", "add", "nightly", "n.csv", "--cron", "@daily", "--site", "shop")
 	b.run("site", "remove", "shop", "--yes").fails(exitError,
