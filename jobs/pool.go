@@ -254,7 +254,7 @@ func (p *Pool) Start(ctx context.Context) error {
 		p.endBackground(ctx)
 		return fmt.Errorf("error starting the workers: %w", err)
 	}
-	p.startFeeding(p.run)
+	p.startFeeding(ctx, p.run)
 	return nil
 }
 
@@ -301,12 +301,12 @@ func (s *siteRun) start(ctx context.Context) {
 // startFeeding begins when the workers run. A process whose start fails takes no jobs from
 // others, and one that stands still in a feed has started. It returns after the first look: if
 // all that a worker does began at once, each would open a connection for its first statement.
-func (p *Pool) startFeeding(ctx context.Context) {
+func (p *Pool) startFeeding(ctx, run context.Context) {
 	for _, s := range p.worker.sites.all() {
 		s.ended.Go(func() { s.feeder.run(s.running) })
 	}
 	p.tryLook(ctx, false)
-	p.background.Go(func() { p.look(ctx) })
+	p.background.Go(func() { p.look(run) })
 }
 
 func (p *Pool) beat(ctx context.Context) {

@@ -130,13 +130,13 @@ func (r *Runner) Attach(pool *jobs.Pool) {
 // Start begins to take turns, and returns after the first look (see jobs.Pool.Start). The
 // pool must have started.
 func (r *Runner) Start(ctx context.Context) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	context.AfterFunc(r.stopping, cancel)
 	for _, t := range r.allTurns() {
 		t.start()
 	}
 	r.tryLook(ctx)
-	r.loops.Go(func() { r.look(ctx) })
+	r.loops.Go(func() { r.look(run) })
 }
 
 // Stop ends the turns and releases the runs in progress, so that another process
