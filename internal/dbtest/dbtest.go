@@ -83,7 +83,7 @@ func EmptyURL(t testing.TB) string {
 	admin, err := server()
 	require.NoError(t, err)
 	name := databaseName(time.Now())
-	require.NoError(t, execAdmin(t.Context(), admin, fmt.Sprintf("CREATE DATABASE %s TEMPLATE template0", name)))
+	require.NoError(t, execAdmin(t.Context(), admin, fmt.Sprintf("CREATE DATABASE %s TEMPLATE template0 STRATEGY FILE_COPY", name)))
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()

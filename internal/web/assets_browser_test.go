@@ -38,7 +38,7 @@ func (b *testBundle) hostAtWebflow(t testing.TB) {
 func TestBrowserAssets(t *testing.T) {
 	b := setup(t, settings{api: standin.Config{Assets: 45}})
 	p := newTab(t, b)
-	p.look(1280, 800, "light") // the grid has five columns
+	p.size(1280, 800) // the grid has five columns
 	p.key("g")
 	p.key("a")
 	p.true(`location.pathname === "/assets"`, "g a goes to the assets")

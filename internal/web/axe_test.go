@@ -31,13 +31,15 @@ func readAxe(t testing.TB) string {
 	return string(text)
 }
 
-// axe checks the open page. Closed details are opened, because what is hidden is not checked.
+// axe checks the open page in both themes. Closed details are opened, because what is hidden is not checked.
 func (p *tab) axe(script, page string) {
 	p.t.Helper()
 	p.do(chromedp.Evaluate[void](`for (const d of document.querySelectorAll("details")) d.open = true; undefined`), chromedp.Evaluate[void](script))
-	found, err := chromedp.Run(p, chromedp.Evaluate[string](runAxe, chromedp.EvalAwaitPromise))
-	require.NoError(p.t, err, page)
-	if found != "" {
-		p.t.Errorf("axe-core on %s:\n%s", page, strings.TrimSpace(found))
-	}
+	p.inThemes(func(theme string) {
+		found, err := chromedp.Run(p, chromedp.Evaluate[string](runAxe, chromedp.EvalAwaitPromise))
+		require.NoError(p.t, err, page)
+		if found != "" {
+			p.t.Errorf("axe-core on %s %s:\n%s", page, theme, strings.TrimSpace(found))
+		}
+	})
 }

@@ -253,7 +253,7 @@ func TestBrowserKeysAndMenu(t *testing.T) {
 	p.open("/")
 	p.true(key("g")+`, `+key("s"), "a key is pressed")
 	p.true(`location.pathname === "/schedules"`, "g s goes to the schedules")
-	p.look(phoneWidth, 844, "light")
+	p.size(phoneWidth, 844)
 	p.true(`document.querySelector("header.top").offsetHeight < 70`, "the head is one row")
 	p.do(chromedp.Click(chromedp.CSS(`button.menu`)), chromedp.WaitVisible(chromedp.CSS(`#menu a[href="/log"]`)))
 	p.press(`#menu a[href="/log"]`)
@@ -388,26 +388,26 @@ func TestScreens(t *testing.T) {
 		name string
 		w, h int64
 	}{{"desk", 1280, 800}, {"phone", phoneWidth, 844}} {
-		for _, theme := range []string{"light", "dark"} {
-			p.look(size.w, size.h, theme)
-			for _, one := range pages {
-				p.open(one.path)
-				p.do(chromedp.WaitVisible(chromedp.CSS(one.see)))
-				if one.name == "river" {
-					p.text(one.see, "rename") // it asks for its figures after it was loaded
-				}
+		for _, one := range pages {
+			p.size(size.w, size.h)
+			p.open(one.path)
+			p.do(chromedp.WaitVisible(chromedp.CSS(one.see)))
+			if one.name == "river" {
+				p.text(one.see, "rename") // it asks for its figures after it was loaded
+			}
+			p.inThemes(func(theme string) {
 				wide, err := chromedp.Run(p, chromedp.Evaluate[bool](fmt.Sprintf(`document.documentElement.scrollWidth > %d`, size.w)))
 				require.NoError(t, err)
 				require.False(t, wide, "%s is wider than a %s", one.path, size.name)
 				if *screens != "" {
 					p.picture(strings.Join([]string{one.name, size.name, theme}, "-"), size.h)
 				}
-				if one.name != "river" { // its pages are not ours
-					p.axe(axe, strings.Join([]string{one.name, size.name, theme}, " "))
-				}
+			})
+			if one.name != "river" { // its pages are not ours
+				p.axe(axe, one.name+" "+size.name)
 			}
-			p.axeForms(axe, size.name+" "+theme)
 		}
+		p.axeForms(axe, size.name)
 	}
 }
 
@@ -415,12 +415,12 @@ func TestScreens(t *testing.T) {
 const noPage = "/batch/999999"
 
 // axeForms checks what has no picture: empty forms, the dialog of a retry, and the page of errors.
-func (p *tab) axeForms(axe, look string) {
+func (p *tab) axeForms(axe, size string) {
 	p.t.Helper()
 	for _, path := range []string{"/schedules/new", "/sites/new", "/asset", "/batch/1?status=failed", noPage} {
 		p.open(path)
 		p.do(chromedp.Evaluate[void](`document.querySelector("#retry")?.showPopover(); undefined`))
-		p.axe(axe, path+" "+look)
+		p.axe(axe, path+" "+size)
 	}
 }
 
@@ -429,17 +429,25 @@ const (
 	maxPicture = 1080 // pixels of a page's height are kept; of River UI, whose foot stays in sight, the window
 )
 
-// look sets the screen and the theme that the system asks for.
-func (p *tab) look(width, height int64, theme string) {
+// size sets the size of the screen.
+func (p *tab) size(width, height int64) {
 	p.t.Helper()
 	_, err := chromedp.Call(p, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
 		Width: width, Height: height, DeviceScaleFactor: 1, Mobile: width == phoneWidth,
 	})
 	require.NoError(p.t, err)
-	_, err = chromedp.Call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}},
-	})
-	require.NoError(p.t, err)
+}
+
+// inThemes does something to the open page in each theme that a system may ask for.
+func (p *tab) inThemes(do func(theme string)) {
+	p.t.Helper()
+	for _, theme := range []string{"light", "dark"} {
+		_, err := chromedp.Call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}},
+		})
+		require.NoError(p.t, err)
+		do(theme)
+	}
 }
 
 func (p *tab) picture(name string, window int64) {
