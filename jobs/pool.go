@@ -232,8 +232,9 @@ func (p *Pool) Idle() <-chan struct{} { return p.worker.running.idle }
 // ProcessID is the pool's id in the tables.
 func (p *Pool) ProcessID() string { return p.process.ID }
 
-// Start registers the process and begins to work. It returns when the workers run, or
-// with an error.
+// Start registers the process and begins to work. It returns when the workers run and the
+// feed has looked once, or with an error. If all that a worker does began at once, each part
+// would open a connection for its first statement.
 func (p *Pool) Start(ctx context.Context) error {
 	if err := p.ensureLanes(ctx); err != nil {
 		return err
@@ -299,8 +300,7 @@ func (s *siteRun) start(ctx context.Context) {
 }
 
 // startFeeding begins when the workers run. A process whose start fails takes no jobs from
-// others, and one that stands still in a feed has started. It returns after the first look: if
-// all that a worker does began at once, each would open a connection for its first statement.
+// others, and one that stands still in a feed has started.
 func (p *Pool) startFeeding(ctx, run context.Context) {
 	for _, s := range p.worker.sites.all() {
 		s.ended.Go(func() { s.feeder.run(s.running) })

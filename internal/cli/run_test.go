@@ -237,3 +237,15 @@ func TestWorkWaitsForCallsInFlight(t *testing.T) {
 		})
 	}
 }
+
+// A worker of all sites says at once which of them it can't work, before it shows how far it is.
+func TestWorkSaysWhatItCannotWork(t *testing.T) {
+	b := setup(t, standin.Config{Assets: 3}).with("WEBFLOW_RATE_LIMIT", "none")
+	b.ok("site", "set", "--site", "shop", "--token-env", "SHOP_WEBFLOW_TOKEN")
+	b.enqueue(names(3))
+	p := b.start("", "work", "--site", "all")
+	p.says(" rows done")
+	p.signal(syscall.SIGINT)
+	shown, _, _ := strings.Cut(p.wait().exits(exitOK).stderr, " rows done")
+	require.Contains(t, shown, "SHOP_WEBFLOW_TOKEN is not set")
+}

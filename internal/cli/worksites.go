@@ -49,7 +49,8 @@ type workSites struct {
 	worked map[string]jobs.SiteConfig // by name
 }
 
-// follow starts w. stop ends it, and waits.
+// follow starts w, and returns after the first look (see jobs.Pool.Start), which says which
+// sites can't be worked. stop ends it, and waits.
 func (w *workSites) follow(ctx context.Context, sites []jobs.SiteConfig) (stop func()) {
 	w.read, w.told, w.worked = time.Now(), map[string]string{}, map[string]jobs.SiteConfig{}
 	for _, s := range sites {
@@ -59,6 +60,7 @@ func (w *workSites) follow(ctx context.Context, sites []jobs.SiteConfig) (stop f
 		w.names = slices.Collect(maps.Keys(w.worked))
 	}
 	ctx, cancel := context.WithCancel(ctx)
+	w.tryLook(ctx)
 	var done sync.WaitGroup
 	done.Go(func() { w.run(ctx) })
 	return func() { cancel(); done.Wait() }
@@ -73,9 +75,13 @@ func (w *workSites) run(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if err := w.look(ctx); err != nil && ctx.Err() == nil {
-			w.app.log.Warn("changes of sites wait for the database", "error", err)
-		}
+		w.tryLook(ctx)
+	}
+}
+
+func (w *workSites) tryLook(ctx context.Context) {
+	if err := w.look(ctx); err != nil && ctx.Err() == nil {
+		w.app.log.Warn("changes of sites wait for the database", "error", err)
 	}
 }
 
