@@ -314,8 +314,13 @@ func (b *testBundle) untilBatch(t testing.TB, batch int64, condition string) {
 func (b *testBundle) untilBatchWithin(t testing.TB, limit time.Duration, batch int64, condition string) {
 	t.Helper()
 	untilWithin(t, limit, fmt.Sprintf("batch %d has %s", batch, condition), func() bool {
-		return dbtest.Value[bool](t, b, `SELECT (`+condition+`) FROM batch WHERE id = $1`, batch)
+		return b.rowHas(t, batch, condition)
 	})
+}
+
+func (b *testBundle) rowHas(t testing.TB, batch int64, condition string) bool {
+	t.Helper()
+	return dbtest.Value[bool](t, b, `SELECT (`+condition+`) FROM batch WHERE id = $1`, batch)
 }
 
 // untilDone waits until a batch has ended.
@@ -329,7 +334,7 @@ func (b *testBundle) hurryUntilDone(t testing.TB, batch int64) {
 	t.Helper()
 	until(t, fmt.Sprintf("the end of batch %d", batch), func() bool {
 		b.hurry(t)
-		return b.status(t, batch).Status == "done"
+		return b.rowHas(t, batch, `status = 'done'`)
 	})
 }
 
